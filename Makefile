@@ -1,0 +1,69 @@
+# Every target does its own set-up in a virtual environment; stamp files make the second time quick.
+# make PYTHON=/path/to/python3.12 ... takes another Python; VENV=... another place for the environment.
+
+VENV ?= .venv
+OUT ?= run
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
+BIN := $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+PINS := pyproject.toml constraints.txt
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help run test lint types docs bench format clean
+
+help:
+	@echo "make run      audit the embedded example and write $(OUT)/report.html"
+	@echo "make test     run the tests (installs torch)"
+	@echo "make lint     check style and format"
+	@echo "make types    check types"
+	@echo "make docs     build the documentation, and run the examples"
+	@echo "make bench    measure, and write benchmarks/results/"
+	@echo "make format   rewrite the code in the house format"
+	@echo "make clean    remove what was built, except the virtual environment"
+
+run: $(VENV)/.stamp-base
+	$(BIN)/alignscope audit --example --out $(OUT)
+	@echo
+	@echo "Now open $(OUT)/report.html in a browser."
+	@echo "Your own files: $(BIN)/alignscope audit x1.npy x2.npy --y1 y1.npy --y2 y2.npy --out run/"
+
+test: $(VENV)/.stamp-test
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+lint: $(VENV)/.stamp-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.stamp-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.stamp-dev
+	$(BIN)/mypy
+
+docs: $(VENV)/.stamp-docs
+	$(BIN)/python -m sphinx -W --keep-going --quiet --builder html docs docs/_build/html
+	@echo "Now open docs/_build/html/index.html in a browser."
+
+bench: $(VENV)/.stamp-test
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean:
+	rm -rf run docs/_build docs/generated docs/auto_examples .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/.stamp-venv:
+	@test -n "$(PYTHON)" || { echo "alignscope needs Python 3.11 or later: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than Python 3.11: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.stamp-base: $(VENV)/.stamp-venv $(PINS)
+	$(INSTALL) .
+	@touch $@
+
+# test, dev and docs are extras of pyproject.toml.
+$(VENV)/.stamp-%: $(VENV)/.stamp-venv $(PINS)
+	$(INSTALL) ".[$*]"
+	@touch $@

@@ -1,0 +1,35 @@
+"""What usually causes each error, and what to do. The build fails for a code that is missing here."""
+
+HELP = {
+    "E101": "Check the path and its permissions. The message suggests names that are close.",
+    "E102": "Convert the file to one of the [formats that are read](data-formats.md#inputs), for example with `numpy.save`.",
+    "E103": "The copy or the program that wrote it was interrupted, or the disk was full. Write or copy it again; the "
+    "message says how many bytes are missing.",
+    "E104": "The array was saved with `dtype=object`: often rows of different lengths, or text and numbers mixed. Save plain "
+    "numbers, or text as `str`. There is no option to allow it.",
+    "E105": "Name the array after a colon: `features.npz:x1`, `store.h5:group/x1`. The message lists what is there.",
+    "E106": "Usually a column of names, dates or sample ids among the features. Name the columns to use "
+    "(`table.csv:b1,b2`), and give ids by `--ids1` and `--ids2`.",
+    "E107": "Install the extra that the message names, or save the data in a format that needs none.",
+    "E108": "Give a file. Only `.zarr` stores are folders; `--pair` takes a folder of files with fixed names.",
+    "E201": "Features need at least one row and one column. A single number is usually a slice gone wrong (`x[0]`).",
+    "E202": "The message lists the rows of every input. Something was filtered in one place and not in the other.",
+    "E203": "The message says where the first ones are. Fill them in, or leave those samples out of every input; "
+    "alignscope does neither by itself, since both change the answer.",
+    "E204": "The rows of the two modalities are not the same samples in the same order. The message says whether "
+    "reordering would do, or which samples are on one side only.",
+    "E205": "Lower `--folds`, or give more samples.",
+    "E206": "All rows have the same label or value, perhaps after filtering.",
+    "E207": "All columns are constant: often the wrong file, or features of a network that has collapsed.",
+    "E208": "Held-out figures need at least two groups.",
+    "E209": "Weights are at least 0, and some are positive.",
+    "E210": "Give one name per column, all different.",
+    "E301": "Choose a whole number of at least 1, or leave `--components` out.",
+    "E302": "Write `START:STOP:COUNT`, for example `0.001:1000:100`.",
+    "E303": "Choose a whole number of at least 2; 5 and 10 are usual.",
+    "E304": "The message says which option, and what range it takes.",
+    "E305": "The message lists the names that are known.",
+    "E401": "Choose another `--out`, or change its permissions. Nothing was computed: this is checked first.",
+    "E402": "Make room, or choose another `--out`, and run again. Nothing half-written was left.",
+    "E501": "Call `fit` first, and give `transform` and `predict` as many columns as `fit` had.",
+}

@@ -1,0 +1,153 @@
+"""Writing a folder of results: all of its files, or none."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from alignscope.errors import AlignscopeError
+
+__all__ = ["check_writable", "write_all"]
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
+
+def check_writable(folder: Path) -> None:
+    """Find out before long work whether `folder` can be written. Leaves nothing behind.
+
+    Raises E401 (cannot be created or written) or E402 (the disk is full).
+    """
+    folder = Path(folder)
+    made: list[Path] = []
+    with _reported(folder), _undone_on_error([], made):
+        _make(folder, made)
+        probe = _temporary(folder / "probe")
+        try:
+            probe.write_bytes(b"\0")
+        finally:
+            probe.unlink(missing_ok=True)
+            _remove_folders(made)
+
+
+def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write each name's bytes below `folder`, which is made where missing: all of them, or none.
+
+    Each file is written and flushed under a temporary name beside its place; only when all are on the disk
+    are they renamed into place. A name may have sub-folders: ``"charts/sigma.svg"``. After an error
+    the temporary files, and the folders made here, are removed. (Should a rename itself fail, which a disk
+    that is merely full does not cause, files renamed over older ones before it keep their new content.)
+
+    Raises E401 (cannot be created or written) or E402 (the disk is full, a quota, a file-size limit).
+    """
+    folder = Path(folder)
+    temporary: list[Path] = []
+    made: list[Path] = []
+    with _reported(folder), _undone_on_error(temporary, made):
+        _make(folder, made)
+        targets = [folder / name for name in files]
+        for target, content in zip(targets, files.values(), strict=True):
+            _make(target.parent, made)
+            if target.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "a folder has the name of a file to write", str(target))
+            temporary.append(_temporary(target))
+            _write(temporary[-1], content)
+        _into_place(temporary, targets)
+        for parent in {target.parent for target in targets}:
+            _flush_folder(parent)
+
+
+def _into_place(temporary: list[Path], targets: list[Path]) -> None:
+    new: list[Path] = []
+    try:
+        for source, target in zip(temporary, targets, strict=True):
+            if not target.exists():
+                new.append(target)
+            source.replace(target)
+    except BaseException:
+        for target in new:
+            target.unlink(missing_ok=True)
+        raise
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the renames durable; not every file system or platform can flush a folder."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _temporary(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+
+
+def _make(folder: Path, made: list[Path]) -> None:
+    """Make a folder and its parents, adding to `made` those that were missing, outermost first."""
+    missing: list[Path] = []
+    while not folder.is_dir():
+        missing.append(folder)
+        if folder.parent == folder:
+            break
+        folder = folder.parent
+    for path in reversed(missing):
+        try:
+            path.mkdir()
+        except FileExistsError:
+            # made by another process in between, or a file that stands in the way
+            if not path.is_dir():
+                raise
+        else:
+            made.append(path)
+
+
+def _remove_folders(made: list[Path]) -> None:
+    for path in reversed(made):
+        with contextlib.suppress(OSError):
+            path.rmdir()
+
+
+@contextlib.contextmanager
+def _undone_on_error(temporary: list[Path], made: list[Path]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        for path in temporary:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+        _remove_folders(made)
+        raise
+
+
+@contextlib.contextmanager
+def _reported(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        at = "" if error.filename is None or Path(error.filename) == folder else f" at {error.filename}"
+        if error.errno in FULL:
+            raise AlignscopeError(
+                "E402",
+                str(folder),
+                f"writing failed ({reason}){at}",
+                "Free some space, or choose a folder on another disk; nothing was left behind.",
+            ) from error
+        raise AlignscopeError(
+            "E401",
+            str(folder),
+            f"the folder cannot be created or written ({reason}){at}",
+            "Choose another folder for the output, or remove what is in the way.",
+        ) from error

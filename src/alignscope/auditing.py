@@ -1,0 +1,437 @@
+"""The facade: a pair of modalities in, an `Audit` out. Reader -> Pair -> moments -> linear -> findings.
+
+The module is not called audit, since the function `alignscope.audit` is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import scipy
+
+from alignscope import __version__
+from alignscope._direction import Solved, record_direction, solve_direction
+from alignscope._types import Vector
+from alignscope.data.folds import assign_folds
+from alignscope.data.paired import Pair
+from alignscope.errors import AlignscopeError
+from alignscope.linear.informativeness import (
+    KEYS,
+    blocks_of,
+    fit_predictors,
+    held_out_residuals,
+    in_sample_sigma,
+)
+from alignscope.linear.path import lambda_grid
+from alignscope.linear.problem import check_components
+from alignscope.linear.regimes import RegimeInput, regime
+from alignscope.linear.resample import LEVEL, REPLICATES, Bootstrap, Null, null_rows, permutation_null
+from alignscope.moments import Moments
+from alignscope.onepass import FoldedMoments, collect
+from alignscope.report.findings import Facts, find, verdict_sentence
+from alignscope.residuals import Units, sampling_units, unit_sums
+from alignscope.results import (
+    Comparison,
+    DataRecord,
+    Direction,
+    Estimate,
+    Finding,
+    Folds,
+    Gain,
+    IntervalRecord,
+    ModalityRecord,
+    MomentsRecord,
+    NonRedundancy,
+    NullRecord,
+    Provenance,
+    Sigma,
+    SigmaEstimate,
+    TargetRecord,
+    to_json_ready,
+)
+
+__all__ = ["Audit", "AuditOptions", "audit", "audit_pair"]
+
+Progress = Callable[[str, float], None]
+
+
+class AuditOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How an audit is done.
+
+    Attributes
+    ----------
+    components : K >= 1, the latent size; by default the larger rank of the two targets.
+    gauge : ``fitted`` or ``whitened``, the scale of the alignment target.
+    lambdas : START:STOP:COUNT, a logarithmic grid; 0 is always added in front.
+    budget : in [0, 1), the share of what is predicted that alignment may cost.
+    folds : how many parts rows are held out in.
+    seed : of folds, bootstrap and permutations.
+    """
+
+    components: int | None = None
+    gauge: Literal["fitted", "whitened"] = "fitted"
+    lambdas: str = "0.001:1000:100"
+    budget: float = 0.05
+    folds: int = 5
+    seed: int = 0
+
+    def grid(self) -> Vector:
+        """Return the lambdas. Raises E302 where they cannot be read."""
+        parts = self.lambdas.split(":")
+        try:
+            start, stop, count = float(parts[0]), float(parts[1]), int(parts[2])
+            if len(parts) != 3:
+                raise ValueError
+        except (ValueError, IndexError):
+            raise AlignscopeError(
+                "E302", "lambdas", f"'{self.lambdas}'", "Give START:STOP:COUNT, for example 0.001:1000:100."
+            ) from None
+        return lambda_grid(start, stop, count)
+
+    def check(self) -> None:
+        """Raise the error of the first option that is out of range."""
+        self.grid()
+        if self.components is not None:
+            check_components(self.components)
+        if not 0 <= self.budget < 1:
+            raise AlignscopeError("E304", "budget", f"{self.budget:g}", "Give a share from 0 to below 1.")
+        if self.gauge not in ("fitted", "whitened"):
+            raise AlignscopeError("E305", "gauge", f"'{self.gauge}'", "Use fitted or whitened.")
+        if self.seed < 0:
+            raise AlignscopeError("E304", "seed", f"{self.seed}", "Give a whole number of at least 0.")
+
+
+class Audit(msgspec.Struct, frozen=True):
+    """What aligning two modalities would cost: the fields are the keys of audit.json (see `results`)."""
+
+    version: str
+    verdict: str
+    n: int
+    d1: int
+    d2: int
+    components: int
+    gauge: str
+    modalities: dict[str, ModalityRecord]
+    targets: dict[str, TargetRecord]
+    sigma: Sigma
+    non_redundant: NonRedundancy
+    directions: dict[str, Direction]
+    regime: dict[str, Any]
+    findings: list[Finding]
+    provenance: Provenance
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of audit.json: plain values, infinity as the string "inf"."""
+        out: dict[str, Any] = to_json_ready(self)
+        return out
+
+    def to_json(self) -> bytes:
+        """Return audit.json; the same input and seed give the same bytes."""
+        return msgspec.json.format(msgspec.json.encode(self.to_dict()), indent=1) + b"\n"
+
+    def save(self, folder: str | Path) -> Path:
+        """Write audit.json, report.html and the charts (SVG and PDF) to a folder, all of them or none.
+
+        Returns the path of the page. Raises E401 or E402 where the folder cannot be written.
+        """
+        from alignscope._files import write_all
+        from alignscope.report.page import render_charts, render_page
+
+        record = self.to_dict()
+        files = {"audit.json": self.to_json(), "report.html": render_page(record).encode()}
+        write_all(Path(folder), {**files, **render_charts(record)})
+        return Path(folder) / "report.html"
+
+    def _repr_html_(self) -> str:
+        from alignscope.report.page import notebook_html
+
+        return notebook_html(self.to_dict())
+
+
+def audit(
+    x1: Any,
+    x2: Any,
+    y1: Any = None,
+    y2: Any = None,
+    *,
+    components: int | None = None,
+    gauge: Literal["fitted", "whitened"] = "fitted",
+    lambdas: str = "0.001:1000:100",
+    budget: float = 0.05,
+    folds: int = 5,
+    seed: int = 0,
+    progress: Progress | None = None,
+    **inputs: Any,
+) -> Audit:
+    """Say what aligning two modalities would cost, before it is done.
+
+    Parameters
+    ----------
+    x1, x2 : (N x D1), (N x D2) features of the same N samples: arrays of any array-API namespace, or paths.
+    y1, y2 : targets, labels (N,) or (N x C). Without `y2`, it is `y1`; without both, each modality is its own.
+    components, gauge, lambdas, budget, folds, seed : see `AuditOptions`.
+    progress : called with (what is being done, share done in 0..1).
+    **inputs : `groups`, `ids1`, `ids2`, `weights`, `present1`, `present2`, `name1`, `name2`, `features1`,
+        `features2`, `targets1`, `targets2`, as for `Pair.of`.
+
+    Raises
+    ------
+    AlignscopeError : with a stable code, for every input that cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np, alignscope
+    >>> rng = np.random.default_rng(0)
+    >>> shared, own1, own2 = rng.normal(size=(3, 400, 1))
+    >>> x1, x2 = np.hstack([shared, own1]), np.hstack([shared, own2 + 0.4 * own1])
+    >>> result = alignscope.audit(x1, x2, x1, x2, components=1)
+    >>> result.directions["1"].loss_capacity > 0.4
+    True
+    """
+    options = AuditOptions(components, gauge, lambdas, budget, folds, seed)
+    options.check()
+    return audit_pair(Pair.of(x1, x2, y1, y2, **inputs), options, progress)
+
+
+def audit_pair(pair: Pair, options: AuditOptions | None = None, progress: Progress | None = None) -> Audit:
+    """Return the audit of a validated pair."""
+    options = options or AuditOptions()
+    options.check()
+    say = progress or (lambda what, share: None)
+    folds = assign_folds(pair.n, options.folds, options.seed, pair.groups)
+    keep = null_rows(pair.n, pair.d1 + pair.d2, pair.groups, options.seed)
+    moments = collect(
+        pair, folds, keep=keep, progress=lambda done, rows: say("reading the rows", done / rows)
+    )
+    ranks = _check_variation(pair, moments)
+    components = options.components or max(ranks["y1"], ranks["y2"])
+    solved = []
+    for i, direction in enumerate(("1", "2")):
+        say("solving for every strength", i / 2)
+        solved.append(solve_direction(moments, direction, components, options.gauge, options.grid()))
+    held = _Intervals.of(pair, moments, solved, options.seed, say)
+    say("permuting", 0.0)
+    null = _null(pair, moments, keep, options.seed)
+    directions = {
+        s.direction: record_direction(
+            s,
+            held.bootstrap,
+            options.budget,
+            (pair.x1 if s.direction == "1" else pair.x2).columns,
+            (pair.y1 if s.direction == "1" else pair.y2).names,
+        )
+        for s in solved
+    }
+    sigma = _sigma(pair, moments, held, null)
+    facts = Facts.of(pair, moments, held.autocorrelation, options, components)
+    record = Audit(
+        version=__version__,
+        verdict="",
+        n=pair.n,
+        d1=pair.d1,
+        d2=pair.d2,
+        components=components,
+        gauge=options.gauge,
+        modalities={i: _modality(pair, moments, i) for i in ("1", "2")},
+        targets={i: _target(pair, ranks, i) for i in ("1", "2")},
+        sigma=sigma,
+        non_redundant=_non_redundancy(pair, held),
+        directions=directions,
+        regime=_regime(pair, moments),
+        findings=[],
+        provenance=_provenance(pair, moments, options),
+    )
+    say("done", 1.0)
+    return msgspec.structs.replace(
+        record, verdict=verdict_sentence(record, facts), findings=find(record, facts)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Intervals:
+    """Held-out values of the six sigmas, and the bootstrap that their intervals come from."""
+
+    values: Mapping[str, float]
+    bootstrap: Bootstrap
+    units: Units
+    autocorrelation: Mapping[str, float]
+
+    @classmethod
+    def of(
+        cls, pair: Pair, moments: FoldedMoments, solved: list[Solved], seed: int, say: Progress
+    ) -> _Intervals:
+        predictors = fit_predictors(moments)
+        values = {}
+        for key in KEYS:
+            inputs, output = blocks_of(key)
+            energy = moments.total(*inputs, output).energy(output).sum()
+            values[key] = 1 - float(held_out_residuals(moments, predictors[key]).sum() / energy)
+        for s in solved:
+            predictors[f"z{s.direction}_first"] = s.held_out.first
+            predictors[f"z{s.direction}_last"] = s.held_out.last
+        say("working out intervals", 0.0)
+        units = sampling_units(pair.n, pair.groups)
+        sums = unit_sums(pair, moments, predictors, units)
+        return cls(values, Bootstrap(sums, seed), units, sums.autocorrelation)
+
+    def difference(self, plus: str, minus: str) -> Estimate:
+        """Return the paired difference of two sigmas."""
+        found = self.bootstrap.interval(self.values[plus] - self.values[minus], lambda s: s[plus] - s[minus])
+        return Estimate(found.value, found.low, found.high)
+
+
+def _check_variation(pair: Pair, moments: FoldedMoments) -> dict[str, int]:
+    """Return the ranks of the targets; raise where a modality or a target does not vary at all."""
+    for name, table in (("x1", pair.x1), ("x2", pair.x2)):
+        if moments.basis(None, name).rank == 0:
+            raise AlignscopeError(
+                "E207",
+                table.name,
+                f"all {table.shape[1]} columns are constant over {table.shape[0]} rows",
+                "Give features that vary.",
+            )
+    ranks = {}
+    for name, target in (("y1", pair.y1), ("y2", pair.y2)):
+        ranks[name] = _target_rank(moments.total(name), name)
+        if ranks[name] == 0:
+            raise AlignscopeError(
+                "E206",
+                target.rows.name,
+                f"it has the same value in all {target.rows.shape[0]} rows",
+                "Give a target that varies: there is nothing to predict, and nothing to lose.",
+            )
+    return ranks
+
+
+def _target_rank(moments: Moments, name: str) -> int:
+    """Return the rank of centred targets, from their equilibrated co-moments: one-hot classes have one less."""
+    energy = moments.energy(name)
+    mean = moments.mean[moments.blocks[name]]
+    varies = energy > moments.weight * (64 * np.finfo(float).eps * np.abs(mean)) ** 2
+    if not varies.any():
+        return 0
+    scale = np.sqrt(energy[varies])
+    values = np.linalg.eigvalsh(moments.cross(name, name)[np.ix_(varies, varies)] / scale / scale[:, None])
+    return int(np.count_nonzero(values > 1e-12 * values[-1]))
+
+
+def _null(pair: Pair, moments: FoldedMoments, keep: np.ndarray, seed: int) -> Null:
+    complete = moments.present[keep].all(axis=1)
+    if pair.weights is not None:
+        complete &= pair.weights[keep] > 0
+    chosen = keep[complete]
+    return permutation_null(
+        {k: moments.kept[k][complete] for k in ("x1", "x2", "y1", "y2")},
+        moments.folds[chosen],
+        None if pair.groups is None else pair.groups[chosen],
+        int(moments.total("x1", "x2").rows),
+        moments.form,
+        seed,
+    )
+
+
+def _sigma(pair: Pair, moments: FoldedMoments, held: _Intervals, null: Null) -> Sigma:
+    estimates = {}
+    for key in KEYS:
+        found = held.bootstrap.interval(held.values[key], lambda s, key=key: s[key])  # type: ignore[misc]
+        estimates[key] = SigmaEstimate(found.value, found.low, found.high, null.null95[key])
+    kind: Literal["row", "group"] = "row" if pair.groups is None else "group"
+    return Sigma(
+        in_sample={key: in_sample_sigma(moments, key) for key in KEYS},
+        held_out=estimates,
+        folds=Folds(kind, len(moments.fold_numbers)),
+        interval=IntervalRecord(held.units.kind, held.units.count, REPLICATES, LEVEL),
+        null=NullRecord(null.kind, null.rows, null.permutations),
+    )
+
+
+def _non_redundancy(pair: Pair, held: _Intervals) -> NonRedundancy:
+    comparisons = []
+    for me, other in (("1", "2"), ("2", "1")):
+        difference = held.difference(me + me, other + me)
+        comparisons.append(Comparison(me, other, me, difference, _answer(difference)))
+    answers = {c.answer for c in comparisons}
+    verdict: Literal["yes", "no", "undecided"] = (
+        "no" if "no" in answers else "undecided" if "undecided" in answers else "yes"
+    )
+    gains = {}
+    for j in ("1", "2"):
+        better = max("12", key=lambda i: held.values[i + j])
+        gain = held.difference(f"b{j}", better + j)
+        gains[j] = Gain(gain, _answer(gain))
+    return NonRedundancy(verdict, _redundancy_text(pair, verdict, comparisons), comparisons, gains)
+
+
+def _answer(estimate: Estimate) -> Literal["yes", "no", "undecided"]:
+    if estimate.low > 0:
+        return "yes"
+    return "no" if estimate.high <= 0 else "undecided"
+
+
+def _redundancy_text(pair: Pair, verdict: str, comparisons: list[Comparison]) -> str:
+    names = {"1": pair.name1, "2": pair.name2}
+    if verdict == "yes":
+        return "Each modality knows its own target better than the other does."
+    if verdict == "no":
+        worse = next(c for c in comparisons if c.answer == "no")
+        return (
+            f"{names[worse.other]} knows the target of {names[worse.knower]} at least as well as "
+            f"{names[worse.knower]} itself."
+        )
+    return "The intervals do not tell whether each modality knows its own target better than the other does."
+
+
+def _regime(pair: Pair, moments: FoldedMoments) -> dict[str, Any]:
+    """Return where the pair lies in the phase diagram of aligning and predicting, from the moments of the folds."""
+    if pair.y1.kind == "modality":
+        return {
+            "verdict": "undecided",
+            "text": "Without labels there is no saying which of the shared directions matter.",
+        }
+    outside = [moments.train(fold, "x1", "x2") for fold in moments.fold_numbers]
+    found = regime(
+        RegimeInput.of(moments.total("x1", "x2")),
+        [RegimeInput.of(m) for m in outside],
+        names=(pair.name1, pair.name2),
+    )
+    return found.to_dict()
+
+
+def _modality(pair: Pair, moments: FoldedMoments, i: str) -> ModalityRecord:
+    table, name = (pair.x1, pair.name1) if i == "1" else (pair.x2, pair.name2)
+    basis = moments.basis(None, f"x{i}")
+    constant = [table.columns[j] for j in np.flatnonzero(basis.constant)]
+    return ModalityRecord(name, table.name, basis.rank, table.shape[1], constant)
+
+
+def _target(pair: Pair, ranks: Mapping[str, int], i: str) -> TargetRecord:
+    target = pair.y1 if i == "1" else pair.y2
+    return TargetRecord(target.rows.name, target.kind, list(target.names), ranks[f"y{i}"])
+
+
+def _provenance(pair: Pair, moments: FoldedMoments, options: AuditOptions) -> Provenance:
+    tables = {"x1": pair.x1, "x2": pair.x2, "y1": pair.y1.rows, "y2": pair.y2.rows}
+    data = {
+        k: DataRecord(t.name, moments.digests[k], t.shape[0], t.shape[1], t.dtype) for k, t in tables.items()
+    }
+    if pair.groups is not None:
+        codes = np.ascontiguousarray(pair.groups, dtype="<i8")
+        data["groups"] = DataRecord(
+            f"{int(codes.max()) + 1} groups", hashlib.sha256(codes.data).hexdigest(), len(codes), 1, "int64"
+        )
+    return Provenance(
+        seed=options.seed,
+        folds=len(moments.fold_numbers),
+        lambdas=options.lambdas,
+        budget=options.budget,
+        moments=MomentsRecord(moments.form, moments.basis(None, "x1", "x2").condition),
+        data=data,
+        software={"python": platform.python_version(), "numpy": np.__version__, "scipy": scipy.__version__},
+    )

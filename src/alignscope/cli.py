@@ -1,0 +1,264 @@
+"""The command line. Its types are its interface: the reference in the documentation is made from them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+import tyro
+
+from alignscope import __version__
+from alignscope.errors import AlignscopeError
+
+if TYPE_CHECKING:
+    from alignscope.auditing import Audit, Progress
+    from alignscope.data.paired import Pair
+
+__all__ = ["COMMANDS", "AuditCommand", "ExplainCommand", "main"]
+
+_arg = tyro.conf.arg
+
+
+class AuditCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """Say what aligning two modalities would cost, before it is done.
+
+    Files may be .npy, .npz:key, .csv, .parquet, .zarr, .h5:key or .pt:key, with one row a sample, all in the same
+    order. Without --y2 both modalities share the target of --y1; without any target, each is its own. Writes
+    audit.json, report.html and the charts to the folder --out, or nothing at all.
+    """
+
+    x1: Annotated[Path | None, tyro.conf.Positional, _arg(metavar="X1", help="Features of modality 1.")] = (
+        None
+    )
+    x2: Annotated[Path | None, tyro.conf.Positional, _arg(metavar="X2", help="Features of modality 2.")] = (
+        None
+    )
+    out: Annotated[Path, _arg(metavar="FOLDER", help="Folder for the results; made where missing.")]
+    y1: Annotated[
+        Path | None, _arg(metavar="FILE", help="Target of modality 1: labels, or columns of numbers.")
+    ] = None
+    y2: Annotated[
+        Path | None, _arg(metavar="FILE", help="Target of modality 2. By default that of modality 1.")
+    ] = None
+    groups: Annotated[
+        Path | None,
+        _arg(metavar="FILE", help="Rows of one group (a tile, a site, a patient) are held out together."),
+    ] = None
+    ids1: Annotated[
+        Path | None, _arg(metavar="FILE", help="Sample ids of modality 1, compared with --ids2.")
+    ] = None
+    ids2: Annotated[Path | None, _arg(metavar="FILE", help="Sample ids of modality 2.")] = None
+    weights: Annotated[Path | None, _arg(metavar="FILE", help="A weight of at least 0 for every row.")] = None
+    present1: Annotated[
+        Path | None, _arg(metavar="FILE", help="1 where a row has modality 1, 0 where it lacks it.")
+    ] = None
+    present2: Annotated[
+        Path | None, _arg(metavar="FILE", help="1 where a row has modality 2, 0 where it lacks it.")
+    ] = None
+    components: Annotated[
+        int | None, _arg(metavar="K", help="Latent size K. By default the larger rank of the two targets.")
+    ] = None
+    gauge: Annotated[
+        Literal["fitted", "whitened"],
+        _arg(
+            help="Scale of what is aligned to: the fitted values of modality 2, or an orthonormal basis of them."
+        ),
+    ] = "fitted"
+    lambdas: Annotated[
+        str,
+        _arg(
+            metavar="START:STOP:COUNT",
+            help="Strengths of alignment, START:STOP:COUNT on a logarithmic grid; 0 is added.",
+        ),
+    ] = "0.001:1000:100"
+    budget: Annotated[
+        float, _arg(metavar="SHARE", help="Share of what is predicted that alignment may cost.")
+    ] = 0.05
+    folds: Annotated[int, _arg(metavar="N", help="Number of parts that rows are held out in.")] = 5
+    seed: Annotated[int, _arg(metavar="N", help="Seed of folds, bootstrap and permutations.")] = 0
+    name1: Annotated[str | None, _arg(metavar="TEXT", help="What the page calls modality 1.")] = None
+    name2: Annotated[str | None, _arg(metavar="TEXT", help="What the page calls modality 2.")] = None
+    features1: Annotated[
+        str | None,
+        _arg(metavar="NAMES", help="Names of the columns of x1: a text file with one a line, or A,B,C."),
+    ] = None
+    features2: Annotated[str | None, _arg(metavar="NAMES", help="Names of the columns of x2.")] = None
+    targets1: Annotated[str | None, _arg(metavar="NAMES", help="Names of the columns of y1.")] = None
+    targets2: Annotated[str | None, _arg(metavar="NAMES", help="Names of the columns of y2.")] = None
+    pair: Annotated[
+        Path | None,
+        _arg(
+            metavar="FOLDER",
+            help="A folder with x1.npy, x2.npy and, where present, y1, y2, groups and pair.toml, in place of files.",
+        ),
+    ] = None
+    example: Annotated[
+        bool,
+        _arg(help="Audit the embedded generated data, an optical and a radar sensor, in place of files."),
+    ] = False
+
+
+class ExplainCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """Explain a finding or error code, such as AS301 or E203."""
+
+    code: Annotated[str, tyro.conf.Positional, _arg(metavar="CODE", help="The code.")]
+
+
+COMMANDS: dict[str, Callable[..., AuditCommand | ExplainCommand]] = {
+    "audit": AuditCommand,
+    "explain": ExplainCommand,
+}
+"""The commands by name; each struct's fields are its options."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return 0, or 2 after one message on stderr where the input cannot be used."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if argv == ["--version"]:
+        print(f"alignscope {__version__}")
+        return 0
+    command = tyro.extras.subcommand_cli_from_dict(
+        COMMANDS,
+        args=argv,
+        prog="alignscope",
+        description="Before you align modalities, know what you would lose.",
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    try:
+        if isinstance(command, ExplainCommand):
+            print(_explain(command.code))
+        else:
+            _audit(command)
+    except AlignscopeError as error:
+        print(f"alignscope: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("alignscope: interrupted; nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _explain(code: str) -> str:
+    from alignscope.errors import CODES as ERRORS
+    from alignscope.report.findings import CODES as FINDINGS
+
+    if code in ERRORS:
+        return f"{code}: {ERRORS[code]}"
+    if code in FINDINGS:
+        found = FINDINGS[code]
+        return f"{code} ({found.severity}): {found.title}. {found.explanation}"
+    raise AlignscopeError(
+        "E304", "code", f"'{code}' is not known", f"Codes run from {min(ERRORS)} to {max(FINDINGS)}."
+    )
+
+
+def _audit(command: AuditCommand) -> None:
+    from alignscope._files import check_writable
+    from alignscope.auditing import AuditOptions, audit_pair
+
+    options = AuditOptions(
+        command.components, command.gauge, command.lambdas, command.budget, command.folds, command.seed
+    )
+    options.check()
+    check_writable(command.out)
+    pair = _open(command)
+    if command.example and command.components is None:
+        options = msgspec.structs.replace(options, components=2)
+    with _Bar() as say:
+        result = audit_pair(pair, options, say)
+        say("drawing the page", 0.5)
+        page = result.save(command.out)
+    _summarise(result, page)
+
+
+def _open(command: AuditCommand) -> Pair:
+    from alignscope.data.folder import open_folder
+    from alignscope.data.paired import Pair
+
+    ways = [command.x1 is not None or command.x2 is not None, command.pair is not None, command.example]
+    if sum(ways) != 1 or (ways[0] and (command.x1 is None or command.x2 is None)):
+        raise AlignscopeError(
+            "E304",
+            "audit",
+            f"{sum(p is not None for p in (command.x1, command.x2))} feature files, "
+            f"{'a' if command.pair else 'no'} --pair folder, {'' if command.example else 'no '}--example",
+            "Give X1 and X2, or --pair FOLDER, or --example.",
+        )
+    if command.example:
+        return _example()
+    given = {
+        k: getattr(command, k)
+        for k in ("y1", "y2", "groups", "ids1", "ids2", "weights", "present1", "present2", "name1", "name2")
+    }
+    given |= {k: _names(getattr(command, k)) for k in ("features1", "features2", "targets1", "targets2")}
+    given = {k: v for k, v in given.items() if v is not None}
+    if command.pair is not None:
+        return open_folder(command.pair, **given)
+    assert command.x1 is not None and command.x2 is not None
+    given.setdefault("name1", command.x1.stem)
+    given.setdefault("name2", command.x2.stem)
+    return Pair.of(command.x1, command.x2, **given)
+
+
+def _example() -> Pair:
+    from alignscope.data.factors import example_pair
+    from alignscope.data.paired import Pair
+
+    made = example_pair()
+    return Pair.of(
+        made.x1, made.x2, made.y1, made.y2,
+        groups=made.groups, name1="optical", name2="radar",
+        features1=made.features1, features2=made.features2, targets1=made.targets1, targets2=made.targets2,
+    )  # fmt: skip
+
+
+def _names(text: str | None) -> list[str] | None:
+    """Return names from a text file with one a line, or from a list with commas."""
+    if text is None:
+        return None
+    if Path(text).is_file():
+        return Path(text).read_text(encoding="utf-8").splitlines()
+    return [name.strip() for name in text.split(",")]
+
+
+class _Bar:
+    """A progress bar on a terminal, plain lines elsewhere; on stderr either way."""
+
+    def __enter__(self) -> Progress:
+        from rich.console import Console
+        from rich.progress import Progress as Rich
+
+        console = Console(stderr=True)
+        self._rich = Rich(console=console, transient=True) if console.is_terminal else None
+        self._last = ""
+        if self._rich is not None:
+            self._rich.start()
+            self._task = self._rich.add_task("starting", total=1.0)
+        return self._say
+
+    def _say(self, what: str, share: float) -> None:
+        if self._rich is not None:
+            self._rich.update(self._task, description=what, completed=share)
+        elif what != self._last:
+            print(f"alignscope: {what}", file=sys.stderr)
+        self._last = what
+
+    def __exit__(self, *exception: object) -> None:
+        if self._rich is not None:
+            self._rich.stop()
+
+
+def _summarise(result: Audit, page: Path) -> None:
+    print(result.verdict)
+    for finding in result.findings:
+        if finding.severity == "issue":
+            print(f"  {finding.code} {finding.text}")
+    print(f"Page:    {page}")
+    print(f"Figures: {page.with_name('audit.json')}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What goes in: the input contract, the readers, and generators with known truth."""

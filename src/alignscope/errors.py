@@ -1,0 +1,60 @@
+"""One family of errors. Each carries what was looked at, what was found and the way out.
+
+Every error of alignscope that a user can cause is an `AlignscopeError` with a stable code from `CODES`;
+the command line prints its one line to stderr and exits with status 2.
+"""
+
+from __future__ import annotations
+
+__all__ = ["CODES", "AlignscopeError"]
+
+CODES: dict[str, str] = {
+    "E101": "A file does not exist or may not be read.",
+    "E102": "A file's format is not one that alignscope reads.",
+    "E103": "A file is truncated or corrupt: its header promises more than it holds, or cannot be parsed.",
+    "E104": "A file holds Python objects. Reading them would unpickle, which can run any code, so it is refused.",
+    "E105": "A container file (.npz, .h5, .zarr group) needs a key that names one array, or the key is not in it.",
+    "E106": "Values that must be numbers are not.",
+    "E107": "The format needs an optional dependency that is not installed.",
+    "E108": "A path is a directory where a file is needed.",
+    "E201": "An array has a shape that cannot be used (no rows, no columns, a scalar).",
+    "E202": "Inputs that must have one row per sample have different numbers of rows.",
+    "E203": "NaN or infinity among the values.",
+    "E204": "The sample ids of the two modalities differ, repeat, or stand in another order.",
+    "E205": "There are too few rows for what was asked.",
+    "E206": "A target has no variation, so nothing can be predicted or lost.",
+    "E207": "A modality has no variation: all of its columns are constant.",
+    "E208": "The groups cannot be used for held-out figures.",
+    "E209": "Row weights are negative, or none is positive.",
+    "E210": "Names do not fit the columns that they name.",
+    "E301": "The latent size (components) is not a positive whole number.",
+    "E302": "The grid of lambdas cannot be read, or is not positive and increasing.",
+    "E303": "The number of folds is not a whole number of at least 2.",
+    "E304": "A fraction or count is out of range.",
+    "E305": "A gauge, form or target is not one of those known.",
+    "E401": "The output folder cannot be created or written.",
+    "E402": "Writing failed part-way (a full disk, a quota); what was written has been removed.",
+    "E501": "An estimator was used before it was fitted, or on data of another width.",
+}
+
+
+class AlignscopeError(ValueError):
+    """An input, option or file that cannot be used.
+
+    Parameters
+    ----------
+    code : one of `CODES`.
+    where : what was looked at: a file, an argument, a block of columns.
+    found : what was found there.
+    way_out : what to do about it.
+    """
+
+    def __init__(self, code: str, where: str, found: str, way_out: str) -> None:
+        self.code = code
+        self.where = where
+        self.found = found
+        self.way_out = way_out
+        super().__init__(f"{where}: {found}. {way_out} [{code}]")
+
+    def __reduce__(self) -> tuple[type[AlignscopeError], tuple[str, str, str, str]]:
+        return type(self), (self.code, self.where, self.found, self.way_out)

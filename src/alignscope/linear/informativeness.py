@@ -1,0 +1,212 @@
+"""Who knows what: sigma(X; Y), the share of a target that a modality explains, in sample and held out.
+
+    sigma(X; Y) = 1 - RSS / ||Y||^2 = ||P_X Y||^2 / ||Y||^2,      Y centred.
+
+Source: arXiv 2509.17943, definition 1, in the ratio form, which needs no scaling of Y (THEORY 2). In sample,
+sigma grows towards 1 as D approaches N, so the headline is held out: fitted without a fold, scored on it, with
+the same denominator ||Y||^2 about the mean of all rows. It is at most 1 and may be negative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from alignscope._types import Matrix, Vector
+from alignscope.linear.path import Solver
+from alignscope.linear.problem import Gauge, Problem
+from alignscope.moments import Moments
+from alignscope.onepass import FoldedMoments
+
+__all__ = [
+    "KEYS",
+    "HeldOutPath",
+    "Predictor",
+    "blocks_of",
+    "direction_problem",
+    "fit_predictors",
+    "held_out_path",
+    "held_out_residuals",
+    "in_sample_sigma",
+    "truncated_sigma",
+]
+
+KEYS = ("11", "12", "21", "22", "b1", "b2")
+"""Modality 1, modality 2 or both (b), on target 1 or 2."""
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """A linear prediction yhat = y_mean + (x - x_mean) @ coefficients.
+
+    Attributes
+    ----------
+    inputs, output : the blocks that it reads, and the one that it predicts.
+    """
+
+    inputs: tuple[str, ...]
+    output: str
+    coefficients: Matrix
+    x_mean: Vector
+    y_mean: Vector
+
+    @classmethod
+    def of(cls, moments: Moments, inputs: tuple[str, ...], output: str, coefficients: Matrix) -> Predictor:
+        """Return the predictor with these coefficients and the intercept of the moments."""
+        x_mean = moments.mean[moments.columns(*inputs)]
+        return cls(inputs, output, coefficients, x_mean, moments.mean[moments.blocks[output]])
+
+    def residual_squares(self, moments: Moments) -> Vector:
+        """Return the sum of squared residuals of every target column over the rows of `moments`."""
+        width = self.coefficients.shape[1]
+        contrast = np.vstack([-self.coefficients, np.eye(width)])
+        offset = (moments.mean[moments.blocks[self.output]] - self.y_mean) - (
+            moments.mean[moments.columns(*self.inputs)] - self.x_mean
+        ) @ self.coefficients
+        spread = moments.square((*self.inputs, self.output), contrast)
+        return np.maximum(spread, 0.0) + moments.weight * offset**2
+
+
+def blocks_of(key: str) -> tuple[tuple[str, ...], str]:
+    """Return the input blocks and the target block of a key such as ``"12"`` or ``"b1"``."""
+    return (("x1", "x2") if key[0] == "b" else (f"x{key[0]}",)), f"y{key[1]}"
+
+
+def in_sample_sigma(moments: FoldedMoments, key: str) -> float:
+    """Return sigma in sample: minimum-norm least squares with an intercept and without a ridge."""
+    inputs, output = blocks_of(key)
+    total = moments.total(*inputs, output)
+    energy = total.energy(output).sum()
+    explained = np.square(moments.basis(None, *inputs).coordinates(output)).sum()
+    return float(min(explained / energy, 1.0)) if energy > 0 else 0.0
+
+
+def truncated_sigma(moments: Moments, block: str, components: int) -> float:
+    """Return sigma_K, the share of ||Y||^2 in its `components` largest singular values."""
+    values = np.linalg.eigvalsh(moments.cross(block, block))[::-1]
+    return float(min(values[:components].sum() / values.sum(), 1.0)) if values.sum() > 0 else 0.0
+
+
+def fit_predictors(moments: FoldedMoments) -> dict[str, dict[int, Predictor]]:
+    """Return, for every key and fold, the least-squares predictor of the rows outside the fold."""
+    out: dict[str, dict[int, Predictor]] = {}
+    for key in KEYS:
+        inputs, output = blocks_of(key)
+        out[key] = {}
+        for fold in moments.fold_numbers:
+            basis = moments.basis(fold, *inputs)
+            coefficients = basis.coefficients(basis.coordinates(output))
+            out[key][fold] = Predictor.of(moments.train(fold, *inputs), inputs, output, coefficients)
+    return out
+
+
+def held_out_residuals(moments: FoldedMoments, predictors: Mapping[int, Predictor]) -> Vector:
+    """Return the held-out sum of squared residuals of every target column, from the moments of the folds alone."""
+    parts = []
+    for fold, predictor in predictors.items():
+        within = moments.within(fold, *predictor.inputs, predictor.output)
+        if within is not None:
+            parts.append(predictor.residual_squares(within))
+    return np.sum(parts, axis=0)
+
+
+def direction_problem(
+    moments: FoldedMoments, direction: str, components: int, gauge: Gauge, held_out: int | None = None
+) -> Problem:
+    """Return the problem of direction ``"1"`` or ``"2"`` on the rows that have both modalities.
+
+    With `held_out`, on the rows outside that fold only.
+    """
+    me, other = direction, "2" if direction == "1" else "1"
+    both = ("x1", "x2")
+    m = moments.total(*both) if held_out is None else moments.train(held_out, *both)
+    shared = moments.complete
+    return Problem.from_moments(
+        m,
+        components,
+        encoder=f"x{me}",
+        predict=f"y{me}",
+        towards=f"x{other}",
+        through=f"y{other}",
+        gauge=gauge,
+        encoder_basis=moments.basis(held_out, f"x{me}") if shared else None,
+        towards_basis=moments.basis(held_out, f"x{other}") if shared else None,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutPath:
+    """The path fitted without each fold and scored on it; the denominators are those of all rows.
+
+    Attributes
+    ----------
+    sigma_z : (L,) share of ||Y||^2 explained.
+    per_target : (L x C) share of every target column explained.
+    first, last : for every fold the predictors of the two limits, prediction first and align first.
+    first_sigma, last_sigma, first_per_target, last_per_target : what the limits explain.
+    """
+
+    sigma_z: Vector
+    per_target: Matrix
+    first: dict[int, Predictor]
+    last: dict[int, Predictor]
+    first_sigma: float
+    last_sigma: float
+    first_per_target: Vector
+    last_per_target: Vector
+
+
+def held_out_path(
+    moments: FoldedMoments, direction: str, components: int, gauge: Gauge, lambdas: Vector
+) -> HeldOutPath:
+    """Return the held-out path of one direction. Everything is fitted without the fold, the target included."""
+    x, y = f"x{direction}", f"y{direction}"
+    energies = moments.total("x1", "x2").energy(y)
+    grid = np.concatenate([lambdas, [0.0, np.inf]])
+    residuals = np.zeros((len(grid), len(energies)))
+    limits: tuple[dict[int, Predictor], dict[int, Predictor]] = ({}, {})
+    for fold in moments.fold_numbers:
+        problem = direction_problem(moments, direction, components, gauge, fold)
+        solver = Solver(problem)
+        train, within = moments.train(fold, "x1", "x2"), moments.within(fold, "x1", "x2")
+        assert problem.basis is not None
+        reach = problem.basis.coefficients(solver.frame)  # X1 @ reach = U1 @ frame
+        unscale = np.sqrt(train.energy(y).sum() / problem.y_energy) if problem.y_energy > 0 else 0.0
+        weights = [g @ (g.T @ solver.r_y) * unscale for g in solver.codes(grid)]
+        if within is not None:
+            residuals += _score(train, within, x, y, reach, weights)
+        for store, w in zip(limits, weights[-2:], strict=True):
+            store[fold] = Predictor.of(train, (x,), y, reach @ w)
+    shares = 1 - residuals / np.where(energies > 0, energies, 1.0)
+    sigmas = 1 - residuals.sum(axis=1) / energies.sum()
+    return HeldOutPath(sigmas[:-2], shares[:-2], *limits, sigmas[-2], sigmas[-1], shares[-2], shares[-1])
+
+
+def _score(train: Moments, within: Moments, x: str, y: str, reach: Matrix, weights: list[Matrix]) -> Matrix:
+    """Return the residual squares (L x C) of many predictors reach @ w at the cost of one.
+
+    All of them read the modality through the same d directions, so the fold is compressed to those first.
+    """
+    c = weights[0].shape[1]
+    d = reach.shape[1]
+    i = within.columns(x, y)
+    lift = np.zeros((len(i), d + c))
+    lift[: reach.shape[0], :d] = reach
+    lift[reach.shape[0] :, d:] = np.eye(c)
+    if within.form == "chan":
+        small = lift.T @ within.matrix[np.ix_(i, i)] @ lift
+    else:
+        small = within.matrix[:, i] @ lift
+    shift_z = (within.mean[within.blocks[x]] - train.mean[train.blocks[x]]) @ reach
+    shift_y = within.mean[within.blocks[y]] - train.mean[train.blocks[y]]
+    out = np.empty((len(weights), c))
+    for k, w in enumerate(weights):
+        contrast = np.vstack([-w, np.eye(c)])
+        image = small @ contrast
+        spread = (
+            np.einsum("ij,ij->j", contrast, image) if within.form == "chan" else np.square(image).sum(axis=0)
+        )
+        out[k] = np.maximum(spread, 0.0) + within.weight * (shift_y - shift_z @ w) ** 2
+    return out

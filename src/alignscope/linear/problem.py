@@ -1,0 +1,280 @@
+"""The alignment problem in whitened coordinates: who predicts what, towards which target, in which gauge.
+
+    min  ||X1 V1 W1 - Y1||^2 + lambda ||X1 V1 Q1 - T||^2
+
+over encoders V1 of rank K, with T made from a frozen modality 2. With U1 an orthonormal basis of X1 the
+encoder is Z1 = U1 G, G orthonormal, and the problem is to maximise tr G^T (A + lambda B) G with
+A = RY RY^T, B = RT RT^T, RY = U1^T Y1, RT = U1^T T. Source: arXiv 2509.17943, equation 3 and theorem 1;
+gauges and the right V2 are ours (THEORY 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, get_args
+
+import numpy as np
+
+from alignscope._types import Matrix, Vector
+from alignscope.errors import AlignscopeError
+from alignscope.moments import Basis, Moments
+
+__all__ = ["RANK_RTOL", "Gauge", "Problem", "Target", "alignment_target", "column_space", "stack_targets"]
+
+Gauge = Literal["fitted", "whitened", "source", "cca"]
+
+RANK_RTOL = 1e-8
+"""A direction counts towards a rank when its singular value exceeds this share of the largest: its energy is
+then above 1e-16 of the whole, which is what float64 can tell from nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What the encoder is pulled towards: T = X2 `coefficients`, columns by falling importance.
+
+    Attributes
+    ----------
+    coefficients : (D2 x M) T as a linear map of modality 2. The target at latent size K is its first K
+        columns, except in the gauge ``cca``, where it is always whole.
+    energies : (M,) ||T_m||^2 of every column.
+    gauge : how T is scaled.
+    """
+
+    coefficients: Matrix
+    energies: Vector
+    gauge: Gauge
+
+    @property
+    def whole(self) -> bool:
+        """Whether T is the same at every latent size."""
+        return self.gauge == "cca"
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """One direction of the alignment problem, ready to be solved at any lambda.
+
+    Attributes
+    ----------
+    ry : (r1 x C1) RY = U1^T Y1, targets scaled as a block to ||Y1||^2 = N C1.
+    rt_full : (r1 x M) U1^T T for the largest latent size.
+    target_energies : (M,) ||T_m||^2.
+    y_energies : (C1,) ||Y1_c||^2, summing to N C1.
+    components : K, the latent size.
+    gauge : the gauge of T.
+    whole_target : whether T is the same at every latent size, not cut to its first K columns.
+    basis : the whitened coordinates of X1.
+    """
+
+    ry: Matrix
+    rt_full: Matrix
+    target_energies: Vector
+    y_energies: Vector
+    components: int
+    gauge: Gauge
+    whole_target: bool = False
+    basis: Basis | None = None
+
+    @classmethod
+    def from_moments(
+        cls,
+        moments: Moments,
+        components: int,
+        *,
+        encoder: str = "x1",
+        predict: str = "y1",
+        towards: str = "x2",
+        through: str = "y2",
+        gauge: Gauge = "fitted",
+        ridge: float = 0.0,
+        encoder_basis: Basis | None = None,
+        towards_basis: Basis | None = None,
+    ) -> Problem:
+        """Return the problem of one direction from moments of the four blocks.
+
+        Parameters
+        ----------
+        moments : moments that hold the four blocks.
+        components : K >= 1.
+        encoder, predict : the blocks of the modality that learns, and of what it must predict.
+        towards, through : the blocks of the frozen modality, and of the target that shaped its representation.
+        gauge : ``fitted`` T = U2 [U2^T Y2]_K; ``whitened`` an orthonormal basis of it, T^T T = N I; ``source`` the
+            paper's own V2; ``cca`` T = U2, which models contrastive alignment (THEORY 6).
+        ridge : alpha >= 0, the penalty N alpha (||V1 W1||^2 + lambda ||V1 Q1||^2).
+        encoder_basis, towards_basis : bases, where they are at hand.
+
+        Raises
+        ------
+        AlignscopeError : E301 for a latent size below 1, E305 for an unknown gauge.
+        """
+        basis = encoder_basis or moments.basis(encoder, ridge)
+        scale = block_scale(moments, predict)
+        target = alignment_target(moments, towards, through, gauge, towards_basis)
+        return cls(
+            ry=scale * basis.coordinates(predict),
+            rt_full=basis.coordinates(towards) @ target.coefficients,
+            target_energies=target.energies,
+            y_energies=scale**2 * moments.energy(predict),
+            components=check_components(components),
+            gauge=gauge,
+            whole_target=target.whole,
+            basis=basis,
+        )
+
+    @cached_property
+    def rt(self) -> Matrix:
+        """RT = U1^T T at this latent size (r1 x min(K, M))."""
+        return self.rt_full[:, : self._target_width]
+
+    @property
+    def _target_width(self) -> int:
+        return len(self.target_energies) if self.whole_target else self.components
+
+    @property
+    def target_energy(self) -> float:
+        """||T||^2 at this latent size."""
+        return float(self.target_energies[: self._target_width].sum())
+
+    @property
+    def y_energy(self) -> float:
+        """||Y1||^2, equal to N C1."""
+        return float(self.y_energies.sum())
+
+    @cached_property
+    def sigma(self) -> float:
+        """sigma_11 = ||RY||^2 / ||Y1||^2, what the modality knows without any limit of size (in sample)."""
+        return _share(np.square(self.ry).sum(), self.y_energy)
+
+    @property
+    def floor_y(self) -> float:
+        """The singular value below which a direction of RY is rounding."""
+        return RANK_RTOL * float(np.sqrt(self.y_energy))
+
+    @property
+    def floor_t(self) -> float:
+        """The singular value below which a direction of RT is rounding."""
+        return RANK_RTOL * float(np.sqrt(self.target_energy))
+
+    @cached_property
+    def rank_y(self) -> int:
+        """a = rank RY."""
+        return column_space(self.ry, self.floor_y).shape[1]
+
+    @cached_property
+    def rank_t(self) -> int:
+        """b = rank RT."""
+        return column_space(self.rt, self.floor_t).shape[1]
+
+    @cached_property
+    def capacity(self) -> int:
+        """c = rank [RY RT], the latent size at which alignment is free at any lambda (THEORY 4, item 2)."""
+        both = np.hstack([column_space(self.ry, self.floor_y), column_space(self.rt, self.floor_t)])
+        # A shared direction known to within an angle t leaves a singular value t / sqrt(2).
+        return column_space(both, 1e-7).shape[1]
+
+    @property
+    def effective_components(self) -> int:
+        """K_eff = min(K, r1, C1 + m), the latent size that can be used."""
+        return min(self.components, self.ry.shape[0], self.ry.shape[1] + self.rt.shape[1])
+
+    def with_components(self, components: int) -> Problem:
+        """Return the same problem at another latent size; the target follows it."""
+        return replace(self, components=check_components(components))
+
+
+def alignment_target(
+    moments: Moments, towards: str, through: str, gauge: Gauge = "fitted", basis: Basis | None = None
+) -> Target:
+    """Return T for every latent size at once, made by reduced-rank regression of Y2 on X2.
+
+    With U2^T Y2 = P D Q^T, the fitted values of rank K are F2 = U2 P_K D_K Q_K^T; the rotation Q_K is left out,
+    since Q1 undoes it. The paper's own formula (gauge ``source``) projects the left singular vectors of Y2
+    instead, which is right only when they lie in col(X2) (THEORY 3).
+
+    Raises
+    ------
+    AlignscopeError : E305 for an unknown gauge.
+    """
+    if gauge not in get_args(Gauge):
+        raise AlignscopeError(
+            "E305", "gauge", f"'{gauge}' is not known", f"Use one of {', '.join(get_args(Gauge))}."
+        )
+    basis = basis or moments.basis(towards)
+    if gauge == "cca":
+        code = np.eye(basis.rank) * np.sqrt(moments.weight)
+        return Target(basis.coefficients(code), np.square(code).sum(axis=0), gauge)
+    ry = block_scale(moments, through) * basis.coordinates(through)
+    if gauge == "source":
+        code = _source_code(moments, through, ry)
+    else:
+        left, s, _ = np.linalg.svd(ry, full_matrices=False)
+        keep = s > RANK_RTOL * np.sqrt(moments.weight * ry.shape[1])
+        code = left[:, keep] * (s[keep] if gauge == "fitted" else np.sqrt(moments.weight))
+    return Target(basis.coefficients(code), np.square(code).sum(axis=0), gauge)
+
+
+def _source_code(moments: Moments, through: str, ry: Matrix) -> Matrix:
+    """U2^T U_Y, the whitened coordinates of the left singular vectors of Y2, scaled to ||column||^2 <= N."""
+    gram = block_scale(moments, through) ** 2 * moments.cross(through, through)
+    values, right = np.linalg.eigh(gram)
+    values, right = values[::-1], right[:, ::-1]
+    keep = values > RANK_RTOL**2 * values.max(initial=0.0)
+    code: Matrix = ry @ right[:, keep] * np.sqrt(moments.weight / values[keep])
+    return code
+
+
+def stack_targets(problems: Sequence[Problem], weights: Sequence[float]) -> Problem:
+    """Return one problem that is pulled towards several frozen modalities at once.
+
+    T = [sqrt(w_1) T_1, sqrt(w_2) T_2, ...], so that lambda w_j is the strength of modality j (THEORY 6).
+    The problems must share the encoder and what it predicts; each target is cut to its own problem's latent size.
+
+    Raises
+    ------
+    AlignscopeError : E201 where the problems differ in encoder, E304 for weights that are not positive.
+    """
+    first = problems[0]
+    if any(p.ry.shape != first.ry.shape or not np.allclose(p.ry, first.ry) for p in problems):
+        raise AlignscopeError(
+            "E201", "problems", "they differ in encoder or target", "Stack problems of one encoder."
+        )
+    if len(weights) != len(problems) or min(weights) <= 0:
+        raise AlignscopeError("E304", "weights", f"{list(weights)}", "Give one positive weight a modality.")
+    return replace(
+        first,
+        rt_full=np.hstack([np.sqrt(w) * p.rt for p, w in zip(problems, weights, strict=True)]),
+        target_energies=np.concatenate(
+            [w * p.target_energies[: p._target_width] for p, w in zip(problems, weights, strict=True)]
+        ),
+        whole_target=True,
+    )
+
+
+def block_scale(moments: Moments, block: str) -> float:
+    """Return the factor that makes ||Y||^2 = N C for a block of targets; 0 for a block without variation."""
+    energy = float(moments.energy(block).sum())
+    s = moments.blocks[block]
+    return 0.0 if energy <= 0 else float(np.sqrt(moments.weight * (s.stop - s.start) / energy))
+
+
+def check_components(components: int) -> int:
+    """Return the latent size, or raise E301 where it is not a positive whole number."""
+    if isinstance(components, bool) or int(components) != components or components < 1:
+        raise AlignscopeError(
+            "E301", "components", f"{components}", "The latent size K is a whole number of at least 1."
+        )
+    return int(components)
+
+
+def column_space(matrix: Matrix, floor: float) -> Matrix:
+    """Return an orthonormal basis of the left singular vectors whose singular values exceed a floor."""
+    if min(matrix.shape) == 0:
+        return np.zeros((matrix.shape[0], 0))
+    left, s, _ = np.linalg.svd(matrix, full_matrices=False)
+    return left[:, s > floor]
+
+
+def _share(part: float, whole: float) -> float:
+    return float(part / whole) if whole > 0 else 0.0

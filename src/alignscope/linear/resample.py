@@ -1,0 +1,197 @@
+"""How sure a held-out figure is: a bootstrap over sampling units, and a permutation null.
+
+The bootstrap resamples units (rows, blocks of rows, groups) of held-out residuals, so its intervals carry the
+chance of which samples were seen, not that of which ones trained the predictor. The null breaks the link
+between rows of X and of Y and repeats the whole fit; with groups, it shifts whole runs of rows, so that
+neighbouring rows stay alike and the null is as wide as it must be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from alignscope._types import Codes, Matrix, Vector
+from alignscope.linear.informativeness import KEYS, blocks_of
+from alignscope.moments import Form, Moments, merge
+from alignscope.residuals import UnitSums
+
+__all__ = ["LEVEL", "REPLICATES", "Bootstrap", "Interval", "Null", "null_rows", "permutation_null"]
+
+REPLICATES = 1_000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its percentile interval at `LEVEL`."""
+
+    value: float
+    low: float
+    high: float
+
+    def to_dict(self) -> dict[str, float]:
+        """Return value, low and high."""
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+    def answer(self, threshold: float = 0.0) -> Literal["yes", "no", "undecided"]:
+        """Return whether the figure exceeds a threshold, or that the interval does not tell."""
+        if self.low > threshold:
+            return "yes"
+        return "no" if self.high <= threshold else "undecided"
+
+
+class Bootstrap:
+    """Replicates of every held-out figure under one common set of resampled units, so that differences are paired."""
+
+    def __init__(self, sums: UnitSums, seed: int) -> None:
+        units = len(next(iter(sums.residual.values())))
+        rng = np.random.default_rng([seed, 1])
+        labels = list(sums.residual)
+        stacked = np.column_stack([*(sums.residual[k] for k in labels), *(sums.energy[k] for k in labels)])
+        totals = np.stack(
+            [
+                np.bincount(rng.integers(units, size=units), minlength=units) @ stacked
+                for _ in range(REPLICATES)
+            ]
+        )
+        residual, energy = totals[:, : len(labels)], totals[:, len(labels) :]
+        shares = 1 - residual / np.where(energy > 0, energy, np.nan)
+        self._replicates = dict(zip(labels, shares.T, strict=True))
+
+    def interval(self, value: float, figure: Callable[[Mapping[str, Vector]], Vector]) -> Interval:
+        """Return the interval of a figure of the sigmas, given how to work it out from their replicates.
+
+        The interval always holds the value: with very few units the percentiles alone might not.
+        """
+        replicates = figure(self._replicates)
+        replicates = replicates[np.isfinite(replicates)]
+        if len(replicates) == 0:
+            return Interval(value, value, value)
+        tail = (1 - LEVEL) / 2
+        low, high = np.quantile(replicates, [tail, 1 - tail])
+        return Interval(float(value), float(min(low, value)), float(max(high, value)))
+
+
+@dataclass(frozen=True, eq=False)
+class Null:
+    """What held-out sigma looks like when X and Y have nothing to do with each other.
+
+    Attributes
+    ----------
+    null95 : key -> the 95th percentile of held-out sigma under permutation, at the full number of rows.
+    kind : whether rows or whole runs of groups were permuted.
+    rows, permutations : how many of each.
+    """
+
+    null95: Mapping[str, float]
+    kind: Literal["row", "group"]
+    rows: int
+    permutations: int
+
+
+def null_rows(n: int, width: int, groups: Codes | None, seed: int) -> Codes:
+    """Return the sorted row numbers that the null is worked out on: at least 4,000 and four times the columns.
+
+    With groups, eight times, evenly thinned, so that the order within groups is kept.
+    """
+    count = min(n, max(4_000, (8 if groups is not None else 4) * width))
+    if groups is not None or count == n:
+        return np.unique(np.linspace(0, n - 1, count).astype(np.int64))
+    return np.sort(np.random.default_rng([seed, 2]).choice(n, count, replace=False))
+
+
+def permutation_null(
+    rows: Mapping[str, Matrix], folds: Codes, groups: Codes | None, n: int, form: Form, seed: int
+) -> Null:
+    """Return the permutation null of every held-out sigma, from a sample of rows.
+
+    Under the null held-out sigma scales as 1 / (N_train - D - 1), by which a sample of rows is carried over to all
+    n rows. With groups there is no such scaling, since it is the groups that are few; none is applied.
+
+    Parameters
+    ----------
+    rows : x1, x2, y1, y2 of the sample, complete rows only.
+    folds, groups : (rows,) of the same rows.
+    n : the number of rows that the figures are for.
+    form : the form in which moments are kept.
+    """
+    rng = np.random.default_rng([seed, 3])
+    count = _permutations(rows, n)
+    m = len(folds)
+    shuffles = np.stack([_shuffle(m, groups, rng) for _ in range(count)])
+    sample = _Sample(rows, folds, form)
+    null95 = {}
+    for target in ("y1", "y2"):
+        y = rows[target] - rows[target].mean(axis=0)
+        permuted = np.concatenate([y[s] for s in shuffles], axis=1)
+        for key in KEYS:
+            inputs, output = blocks_of(key)
+            if output != target:
+                continue
+            sigma = sample.held_out(inputs, permuted, y.shape[1], float(np.square(y).sum()))
+            width = sum(rows[k].shape[1] for k in inputs)
+            null95[key] = float(np.quantile(sigma, 0.95, method="higher")) * _carry_over(
+                m, n, width, sample.folds, groups
+            )
+    return Null(null95, "row" if groups is None else "group", m, count)
+
+
+def _carry_over(m: int, n: int, width: int, folds: int, groups: Codes | None) -> float:
+    share = 1 - 1 / folds
+    small, large = share * m - width - 1, share * n - width - 1
+    return small / large if groups is None and small > 0 else 1.0
+
+
+def _permutations(rows: Mapping[str, Matrix], n: int) -> int:
+    """Return between 19, the fewest that make a test at 5 %, and 199, as the cost of the pass allows."""
+    m, width = rows["x1"].shape[0], rows["x1"].shape[1] + rows["x2"].shape[1]
+    targets = rows["y1"].shape[1] + rows["y2"].shape[1]
+    each = 4.0 * width * targets * (m + 5 * width)
+    return int(np.clip(max(4e9, 0.05 * n * width**2) / each, 19, 199))
+
+
+def _shuffle(m: int, groups: Codes | None, rng: np.random.Generator) -> Codes:
+    """Return a permutation of rows; with groups, one that lays whole runs of groups against other groups."""
+    if groups is None:
+        return rng.permutation(m)
+    by_group = np.argsort(groups, kind="stable")
+    runs = np.split(by_group, np.flatnonzero(np.diff(groups[by_group])) + 1)
+    laid = np.concatenate([runs[k] for k in rng.permutation(len(runs))])
+    out = np.empty(m, dtype=np.int64)
+    out[by_group] = np.roll(laid, rng.integers(m))
+    return out
+
+
+class _Sample:
+    """The sampled rows, centred, with the bases outside every fold."""
+
+    def __init__(self, rows: Mapping[str, Matrix], folds: Codes, form: Form) -> None:
+        self.x = {k: rows[k] - rows[k].mean(axis=0) for k in ("x1", "x2")}
+        self.parts = [np.flatnonzero(folds == f) for f in np.unique(folds)]
+        self.folds = len(self.parts)
+        moments = [Moments.of({k: v[i] for k, v in self.x.items()}, form=form) for i in self.parts]
+        self.within = moments
+        self.train = [merge(moments[:f] + moments[f + 1 :]) for f in range(len(moments))]
+
+    def held_out(self, inputs: tuple[str, ...], y: Matrix, columns: int, energy: float) -> Vector:
+        """Return held-out sigma of every permuted copy (each of `columns` columns) of a target."""
+        x = np.hstack([self.x[k] for k in inputs])
+        products = [x[i].T @ y[i] for i in self.parts]
+        sums = [y[i].sum(axis=0) for i in self.parts]
+        rss = np.zeros(y.shape[1])
+        for f, i in enumerate(self.parts):
+            train, within = self.train[f], self.within[f]
+            chosen = train.columns(*inputs)
+            mean_y = (sum(sums) - sums[f]) / train.weight
+            cross = sum(products) - products[f] - np.outer(train.mean[chosen], mean_y * train.weight)
+            b = train.basis(inputs).solve(cross)
+            y_here = sums[f] / within.weight
+            cross_here = products[f] - np.outer(within.mean[chosen], sums[f])
+            rss += np.square(y[i]).sum(axis=0) - within.weight * y_here**2
+            rss += within.square(inputs, b) - 2 * np.einsum("ij,ij->j", b, cross_here)
+            rss += within.weight * ((y_here - mean_y) - (within.mean[chosen] - train.mean[chosen]) @ b) ** 2
+        return 1 - rss.reshape(-1, columns).sum(axis=1) / energy

@@ -1,0 +1,473 @@
+"""One pass over the rows: centred moments of every fold, chunk by chunk, in memory that does not grow with N.
+
+This is the only place that sees rows. Rows are split into cells, one for each (fold, modalities present);
+each cell keeps its own moments, and everything above merges the cells that it needs: all rows, one fold,
+all folds but one, the rows that have modality 1, those that have both. Held-out figures and missing
+modalities therefore cost no further pass.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import array_api_compat
+import numpy as np
+import scipy.linalg as sla
+
+from alignscope._types import Array, Codes, Matrix, Vector
+from alignscope.data.paired import Pair, Rows
+from alignscope.errors import AlignscopeError
+from alignscope.moments import CHAN_TOLERANCE, Basis, Form, Moments, block_slices, merge
+
+__all__ = ["FoldedMoments", "chunk_rows", "collect", "read_chunks", "sources", "to_numpy"]
+
+CHUNK_BYTES = 96 << 20
+"""How much float64 a chunk of rows may take: enough that each fold's share still makes an efficient product."""
+
+Progress = Callable[[int, int], None]
+_Cell = tuple[int, bool, bool]
+
+
+@dataclass(frozen=True, eq=False)
+class FoldedMoments:
+    """The moments of every fold, and what the pass learned about the rows on its way.
+
+    Attributes
+    ----------
+    cells : (fold, has modality 1, has modality 2) -> moments of the blocks that those rows have.
+    blocks : name of a block -> its columns in the full layout.
+    folds : (N,) the fold of every row.
+    present : (N x 2) which modalities each row has.
+    kept : the rows that were asked for, per block, in float64.
+    digests : sha256 of the bytes of every block's rows, as they were read.
+    """
+
+    cells: Mapping[_Cell, Moments]
+    blocks: Mapping[str, slice]
+    folds: Codes
+    present: np.ndarray
+    kept: Mapping[str, Matrix]
+    digests: Mapping[str, str]
+    _merged: dict[tuple[int | None, bool, bool, bool], Moments] = field(default_factory=dict, repr=False)
+    _bases: dict[tuple[int | None, tuple[str, ...]], Basis] = field(default_factory=dict, repr=False)
+
+    @property
+    def fold_numbers(self) -> list[int]:
+        """The folds that hold at least one row."""
+        return sorted({fold for fold, _, _ in self.cells})
+
+    @property
+    def form(self) -> Form:
+        """The form that all cells are in."""
+        return next(iter(self.cells.values())).form
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row has both modalities."""
+        return all(one and two for _, one, two in self.cells)
+
+    def total(self, *names: str) -> Moments:
+        """Return the moments of all rows that have the named blocks."""
+        return self._merge(None, inside=False, names=names)
+
+    def train(self, fold: int, *names: str) -> Moments:
+        """Return the moments of all rows outside a fold that have the named blocks."""
+        return self._merge(fold, inside=False, names=names)
+
+    def within(self, fold: int, *names: str) -> Moments | None:
+        """Return the moments of a fold's own rows that have the named blocks; None if there are none."""
+        if not any(cell[0] == fold and self._serves(cell, names) for cell in self.cells):
+            return None
+        return self._merge(fold, inside=True, names=names)
+
+    def basis(self, held_out: int | None, *names: str) -> Basis:
+        """Return the basis of blocks on all rows, or on those outside a fold. Each is worked out once."""
+        key = (held_out, names)
+        if key not in self._bases:
+            m = self.total(*names) if held_out is None else self.train(held_out, *names)
+            self._bases[key] = m.basis(names)
+        return self._bases[key]
+
+    def _needs(self, names: tuple[str, ...]) -> tuple[bool, bool]:
+        if self.complete:
+            return True, True
+        wanted = [self.blocks[k] for k in names]
+        return self.blocks["x1"] in wanted, self.blocks["x2"] in wanted
+
+    def _serves(self, cell: _Cell, names: tuple[str, ...]) -> bool:
+        need1, need2 = self._needs(names)
+        return (cell[1] or not need1) and (cell[2] or not need2)
+
+    def _merge(self, fold: int | None, *, inside: bool, names: tuple[str, ...]) -> Moments:
+        key = (fold, inside, *self._needs(names))
+        if key not in self._merged:
+            parts = [
+                m
+                for cell, m in self.cells.items()
+                if self._serves(cell, names) and (fold is None or (cell[0] == fold) == inside)
+            ]
+            if not parts:
+                raise AlignscopeError(
+                    "E205",
+                    " and ".join(names),
+                    "no row outside some fold has them",
+                    "Give more rows that have the modality, or use fewer folds.",
+                )
+            common = set.intersection(*(set(m.blocks) for m in parts))
+            self._merged[key] = merge([_restrict(m, common) for m in parts])
+        return self._merged[key]
+
+
+def collect(
+    pair: Pair,
+    folds: Codes,
+    *,
+    form: Form | None = None,
+    keep: Codes | None = None,
+    progress: Progress | None = None,
+) -> FoldedMoments:
+    """Read all rows once and return their moments by fold.
+
+    Parameters
+    ----------
+    pair : the rows.
+    folds : (N,) the fold of every row, from 0.
+    form : ``chan`` or ``root``. By default the Chan form; when the equilibrated condition of a modality, on
+        all rows or outside any fold, says that figures would lose more than `CHAN_TOLERANCE`, the rows are
+        read again in the square-root form.
+    keep : sorted row numbers whose values are kept, in float64.
+    progress : called with (rows done, rows in all).
+
+    Raises
+    ------
+    AlignscopeError : E203 where values are NaN or infinite (a row of a modality that is NaN throughout counts
+        as lacking that modality), E205 where no row is left.
+    """
+    moments = _collect(pair, folds, form or "chan", keep, progress)
+    if form is None and _chan_loss(moments) > CHAN_TOLERANCE:
+        return _collect(pair, folds, "root", keep, progress)
+    return moments
+
+
+def _chan_loss(moments: FoldedMoments) -> float:
+    """Return the most that any figure is expected to lose to the Chan form."""
+    losses = [0.0]
+    for held_out in (None, *moments.fold_numbers):
+        for names in (("x1",), ("x2",), ("x1", "x2")):
+            losses.append(moments.basis(held_out, *names).predicted_loss)
+            if losses[-1] > CHAN_TOLERANCE:
+                return losses[-1]
+    return max(losses)
+
+
+def _collect(
+    pair: Pair, folds: Codes, form: Form, keep: Codes | None, progress: Progress | None
+) -> FoldedMoments:
+    rows, aliases = sources(pair)
+    slices = block_slices({name: r.shape[1] for name, r in rows.items()})
+    keep = np.zeros(0, dtype=np.int64) if keep is None else keep
+    kept = {name: np.empty((len(keep), r.shape[1])) for name, r in rows.items()}
+    hashes = {name: hashlib.sha256() for name in rows}
+    present = np.ones((pair.n, 2), dtype=bool)
+    cells: dict[_Cell, _ChanCell | _RootCell] = {}
+    for start, stop, raw, here in read_chunks(pair, chunk_rows(rows)):
+        present[start:stop] = here
+        for name, values in raw.items():
+            hashes[name].update(np.ascontiguousarray(to_numpy(values)).data)
+        mine = slice(*np.searchsorted(keep, [start, stop]))
+        for name, values in raw.items():
+            kept[name][mine] = to_numpy(values)[keep[mine] - start]
+        weights = None if pair.weights is None else pair.weights[start:stop]
+        for cell, chosen in _split(folds[start:stop], here):
+            blocks = {k: s for k, s in slices.items() if (k != "x1" or cell[1]) and (k != "x2" or cell[2])}
+            if cell not in cells:
+                cells[cell] = (_ChanCell if form == "chan" else _RootCell)(_widths(blocks))
+            parts = [_take(raw[name], chosen) for name in blocks]
+            cells[cell].add(parts, None if weights is None else weights[chosen])
+        if progress is not None:
+            progress(stop, pair.n)
+    done = {cell: accumulator.finish() for cell, accumulator in sorted(cells.items())}
+    done = {cell: _name_aliases(m, aliases) for cell, m in done.items() if m is not None}
+    if not done:
+        raise AlignscopeError(
+            "E205", "rows", "none has a positive weight and a modality", "Give rows that can be used."
+        )
+    for alias, name in aliases.items():
+        slices[alias] = slices[name]
+        kept[alias] = kept[name]
+        hashes[alias] = hashes[name]
+    digests = {name: h.hexdigest() for name, h in hashes.items()}
+    return FoldedMoments(done, slices, folds, present, kept, digests)
+
+
+def sources(pair: Pair) -> tuple[dict[str, Rows], dict[str, str]]:
+    """Return the distinct tables of a pair by block name, and which block names stand for another's columns.
+
+    A modality that is its own target, and a second target that is the first, are read and counted once.
+    """
+    given: dict[str, Rows] = {"x1": pair.x1, "x2": pair.x2, "y1": pair.y1.rows, "y2": pair.y2.rows}
+    rows: dict[str, Rows] = {}
+    aliases: dict[str, str] = {}
+    for name, table in given.items():
+        same = next((k for k, other in rows.items() if other is table), None)
+        if same is None:
+            rows[name] = table
+        else:
+            aliases[name] = same
+    return rows, aliases
+
+
+def read_chunks(pair: Pair, chunk: int) -> Iterator[tuple[int, int, dict[str, Array], np.ndarray]]:
+    """Yield (start, stop, values by block, (rows x 2) modalities present), checked for NaN and infinity.
+
+    In rows that lack a modality the values of its block are zero.
+    """
+    rows, _ = sources(pair)
+    for start in range(0, pair.n, chunk):
+        stop = min(start + chunk, pair.n)
+        here = np.ones((stop - start, 2), dtype=bool)
+        for j, mask in enumerate((pair.present1, pair.present2)):
+            if mask is not None:
+                here[:, j] = mask[start:stop]
+        raw: dict[str, Array] = {}
+        for name, table in rows.items():
+            values = table.read(start, stop)
+            modality = {"x1": 0, "x2": 1}.get(name)
+            if modality is None:
+                _check_finite(values, table, start, None)
+            else:
+                values = _check_finite(values, table, start, here[:, modality])
+            raw[name] = values
+        yield start, stop, raw, here
+
+
+def _check_finite(values: Array, table: Rows, start: int, here: np.ndarray | None) -> Array:
+    """Return the values, zero in rows that are absent; mark rows that are NaN throughout as absent."""
+    absent_known = here is not None and not here.all()
+    if not absent_known and _surely_finite(values):
+        return values
+    x = np.array(to_numpy(values), dtype=np.float64)
+    bad = ~np.isfinite(x)
+    if here is not None:
+        here &= ~np.isnan(x).all(axis=1)
+        bad[~here] = False
+        x[~here] = 0
+    if bad.any():
+        i, j = np.argwhere(bad)[0]
+        raise AlignscopeError(
+            "E203",
+            table.name,
+            f"{int(bad.sum())} of the values in rows {start} to {start + len(x) - 1} are NaN or infinite; "
+            f"the first is {x[i, j]} at row {start + i}, column {j} ({table.columns[j]})",
+            "Remove or fill them. A row of a modality that is NaN throughout counts as lacking that modality; "
+            "targets are needed in every row.",
+        )
+    if here is None or here.all():
+        return values
+    xp = array_api_compat.array_namespace(values)
+    return x if xp is array_api_compat.array_namespace(x) else xp.asarray(x)
+
+
+def _surely_finite(values: Array) -> bool:
+    """Return True only if all values are finite. A sum that overflows says False, and the slow check decides."""
+    if isinstance(values, np.ndarray):
+        if values.dtype.kind not in "f":
+            return True
+        flat = values.reshape(-1) if values.flags.c_contiguous else None
+        if flat is not None and values.dtype in (np.float32, np.float64):
+            with np.errstate(over="ignore", invalid="ignore"):
+                return bool(np.isfinite(np.dot(flat, flat)))
+        return bool(np.isfinite(values).all())
+    xp = array_api_compat.array_namespace(values)
+    return bool(xp.all(xp.isfinite(xp.astype(values, xp.float64))))
+
+
+def _split(folds: Codes, here: np.ndarray) -> Iterator[tuple[_Cell, Codes]]:
+    """Yield every cell that occurs in a chunk, with its row numbers. Rows without any modality are left out."""
+    code = folds.astype(np.int64) * 4 + here[:, 0] * 2 + here[:, 1]
+    order = np.argsort(code, kind="stable")
+    values, starts = np.unique(code[order], return_index=True)
+    for value, chosen in zip(values, np.split(order, starts[1:]), strict=True):
+        if value % 4:
+            yield (int(value) // 4, bool(value & 2), bool(value & 1)), chosen
+
+
+def _widths(blocks: Mapping[str, slice]) -> dict[str, int]:
+    """Return the number of columns of every block."""
+    return {k: s.stop - s.start for k, s in blocks.items()}
+
+
+def chunk_rows(rows: Mapping[str, Rows]) -> int:
+    """Return how many rows a chunk holds."""
+    return max(256, CHUNK_BYTES // (8 * sum(r.shape[1] for r in rows.values())))
+
+
+def _take(values: Array, chosen: Codes) -> Array:
+    if isinstance(values, np.ndarray):
+        return values[chosen]
+    xp = array_api_compat.array_namespace(values)
+    return xp.take(values, xp.asarray(chosen, device=array_api_compat.device(values)), axis=0)
+
+
+def to_numpy(values: Array) -> np.ndarray:
+    """Return the values as a numpy array on the CPU; numpy arrays as they are."""
+    if isinstance(values, np.ndarray):
+        return values
+    return np.asarray(array_api_compat.to_device(values, "cpu"))
+
+
+def _restrict(m: Moments, names: set[str]) -> Moments:
+    """Return the moments of some of the blocks, in the order of the full layout."""
+    if set(m.blocks) == names:
+        return m
+    ranges = sorted({(s.start, s.stop) for k, s in m.blocks.items() if k in names})
+    columns = np.concatenate([np.arange(*r) for r in ranges])
+    position = {a: int(np.searchsorted(columns, a)) for a, _ in ranges}
+    blocks = {
+        k: slice(position[s.start], position[s.start] + s.stop - s.start)
+        for k, s in m.blocks.items()
+        if k in names
+    }
+    matrix = m.matrix[np.ix_(columns, columns)] if m.form == "chan" else m.matrix[:, columns]
+    return Moments(blocks, m.rows, m.weight, m.mean[columns], m.form, matrix)
+
+
+def _name_aliases(m: Moments, aliases: Mapping[str, str]) -> Moments:
+    blocks = {**m.blocks, **{k: m.blocks[name] for k, name in aliases.items() if name in m.blocks}}
+    return Moments(blocks, m.rows, m.weight, m.mean, m.form, m.matrix)
+
+
+class _ChanCell:
+    """Accumulates sums of squares about a shift near the mean, and merges by Chan when the mean moves off.
+
+    About a shift within two standard deviations of the mean the correction costs no digits, and the product is
+    added in place; a merge at every chunk would read and write the whole matrix once more.
+    """
+
+    def __init__(self, widths: Mapping[str, int]) -> None:
+        self.blocks = block_slices(widths)
+        self.width = sum(widths.values())
+        self.done: Moments | None = None
+        self._clear()
+
+    def _clear(self) -> None:
+        self.rows = 0
+        self.weight = 0.0
+        self.shift: Array = None
+        self.sums: Array = None
+        self.square: Array = None
+
+    def add(self, parts: list[Array], weights: Vector | None) -> None:
+        xp = _namespace(parts)
+        w = np.ones(len(parts[0])) if weights is None else weights
+        total = float(w.sum())
+        if total <= 0:
+            return
+        if self.shift is None:
+            first = _float64(parts, xp)
+            self.shift = _asarray(w, xp, first) @ first / total
+        x = _float64(parts, xp, self.shift)
+        root = None if weights is None else _asarray(np.sqrt(w), xp, x)
+        sums = _asarray(w, xp, x) @ x
+        if self.rows and self._has_moved(to_numpy(sums) / total):
+            self._flush()
+            self.add(parts, weights)
+            return
+        if root is not None:
+            x *= root[:, None]
+        self.sums = sums if self.sums is None else self.sums + sums
+        self.square = _add_product(self.square, x)
+        self.rows += len(w)
+        self.weight += total
+
+    def _has_moved(self, offset: Vector) -> bool:
+        centre = to_numpy(self.sums) / self.weight
+        variance = np.diagonal(to_numpy(self.square)) / self.weight - centre**2
+        return bool(np.any((offset - centre) ** 2 > 4 * variance + 1e-300))
+
+    def _flush(self) -> None:
+        if not self.rows:
+            return
+        square = np.tril(to_numpy(self.square))
+        square += np.tril(square, -1).T
+        sums = to_numpy(self.sums)
+        square -= np.outer(sums, sums / self.weight)
+        mean = to_numpy(self.shift) + sums / self.weight
+        here = Moments(self.blocks, self.rows, self.weight, mean, "chan", square)
+        self.done = here if self.done is None else merge([self.done, here])
+        self._clear()
+
+    def finish(self) -> Moments | None:
+        self._flush()
+        return self.done
+
+
+class _RootCell:
+    """Accumulates a triangular R with R^T R = C by QR of [R; centred rows; offset of the means]."""
+
+    def __init__(self, widths: Mapping[str, int]) -> None:
+        self.blocks = block_slices(widths)
+        self.width = sum(widths.values())
+        self.done: Moments | None = None
+        self.waiting: list[Matrix] = []
+        self.weights: list[Vector] = []
+
+    def add(self, parts: list[Array], weights: Vector | None) -> None:
+        self.waiting.append(np.hstack([np.asarray(to_numpy(p), dtype=np.float64) for p in parts]))
+        self.weights.append(np.ones(len(self.waiting[-1])) if weights is None else weights)
+        if sum(map(len, self.waiting)) >= 4 * self.width:
+            self._flush()
+
+    def _flush(self) -> None:
+        w = np.concatenate(self.weights)
+        if w.sum() > 0:
+            here = Moments.of_rows(np.vstack(self.waiting), self.blocks, w, "root")
+            self.done = here if self.done is None else merge([self.done, here])
+        self.waiting, self.weights = [], []
+
+    def finish(self) -> Moments | None:
+        if self.waiting:
+            self._flush()
+        return self.done
+
+
+def _namespace(parts: list[Array]) -> Array:
+    """Return the namespace that the work is done in: that of the first part that is not a numpy array."""
+    foreign = [p for p in parts if not isinstance(p, np.ndarray)]
+    return array_api_compat.array_namespace(foreign[0]) if foreign else np
+
+
+def _float64(parts: list[Array], xp: Array, shift: Array = None) -> Array:
+    """Return the parts side by side in float64, less the shift, in one go over memory."""
+    if xp is np:
+        out = np.empty((len(parts[0]), sum(p.shape[1] for p in parts)))
+        position = 0
+        for p in parts:
+            view = out[:, position : position + p.shape[1]]
+            if shift is None:
+                view[...] = p
+            else:
+                np.subtract(p, shift[position : position + p.shape[1]], out=view, dtype=np.float64)
+            position += p.shape[1]
+        return out
+    like = next(p for p in parts if not isinstance(p, np.ndarray))
+    x = xp.concat([xp.astype(_asarray(p, xp, like), xp.float64) for p in parts], axis=1)
+    return x if shift is None else x - shift
+
+
+def _asarray(values: Array, xp: Array, like: Array) -> Array:
+    if xp is np or not isinstance(values, np.ndarray):
+        return values
+    return xp.asarray(np.ascontiguousarray(values), device=array_api_compat.device(like))
+
+
+def _add_product(square: Array, x: Array) -> Array:
+    """Return square + x^T x; on numpy in place, and the lower triangle only."""
+    if not isinstance(x, np.ndarray):
+        product = x.T @ x
+        return product if square is None else square + product
+    if square is None:
+        square = np.zeros((x.shape[1], x.shape[1]), order="F")
+    return sla.blas.dsyrk(1.0, x.T, beta=1.0, c=square, lower=1, overwrite_c=1)

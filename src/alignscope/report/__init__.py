@@ -1,0 +1,1 @@
+"""Findings, charts and the page. Knows results, not how they were made."""

@@ -1,0 +1,421 @@
+"""Findings: what is worth saying about an audit, under stable codes that the documentation explains.
+
+A finding never stops an audit. `CODES` is the catalogue; `find` says which of them hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from alignscope.data.paired import Pair
+from alignscope.onepass import FoldedMoments
+from alignscope.results import Direction, Finding, Severity
+
+if TYPE_CHECKING:
+    from alignscope.auditing import Audit, AuditOptions
+
+__all__ = ["CODES", "Code", "Facts", "find", "verdict_sentence"]
+
+MATERIAL = 0.01
+"""A loss below this share of what is predicted is not worth a warning."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """One kind of finding: its severity, a title, and what it means and what to do about it."""
+
+    severity: Severity
+    title: str
+    explanation: str
+
+
+CODES: dict[str, Code] = {
+    "AS101": Code("issue", "Fewer rows than features",
+        "With N <= D a linear map fits any target exactly, so in-sample figures are 1 whatever the data hold. "
+        "Read the held-out ones only, or reduce the features first."),
+    "AS102": Code("tip", "Few rows for the features",
+        "Below ten rows a feature, in-sample figures are visibly too high: E[1 - sigma] shrinks by "
+        "(N - 1 - D)/(N - 1). Read the held-out figures."),
+    "AS103": Code("info", "Constant columns",
+        "Columns that never vary carry nothing. They are left out of every figure and get weight 0 as carriers."),
+    "AS104": Code("info", "Redundant columns",
+        "Some columns are exact linear combinations of others (duplicates, one-hot blocks, compositions). Figures "
+        "do not depend on it: minimum-norm solutions are used."),
+    "AS105": Code("info", "Ill-conditioned features",
+        "Ordinary second moments would lose more than 1e-9 here, so the rows were read again in the square-root "
+        "form (QR), which does not."),
+    "AS106": Code("tip", "Very different scales",
+        "Some columns vary over a million times more than others. Figures do not depend on it, since columns are "
+        "equilibrated; check the units all the same."),
+    "AS107": Code("tip", "Means far from zero",
+        "Some column means lie over ten thousand standard deviations from zero. The data's own number format has "
+        "then few digits left for the variation; store such columns centred, or in float64."),
+    "AS108": Code("info", "Missing modalities",
+        "Some rows lack a modality. They count for the modality that they have; whatever needs both modalities "
+        "uses the rows that have both."),
+    "AS109": Code("issue", "Few groups",
+        "Intervals resample groups; with fewer than ten of them they are rough and usually too narrow."),
+    "AS110": Code("info", "Fewer folds than asked for", "There are fewer groups than folds, so each group is a fold."),
+    "AS111": Code("issue", "A class in one fold only",
+        "All rows of a class lie in one fold (in few groups). It is then never both learned and scored, so its "
+        "held-out figure says nothing about the class."),
+    "AS112": Code("tip", "Rare or empty classes",
+        "A class has fewer than ten rows, or none. Its figures rest on very little."),
+    "AS113": Code("info", "The latent is larger than it can use",
+        "K exceeds the rank of the modality, or of what there is to predict and to align with. The components beyond "
+        "that stay empty."),
+    "AS114": Code("info", "The kept directions are not unique",
+        "The target's K-th and (K+1)-th directions are equally strong, as with balanced classes. Which of them the "
+        "latent keeps is arbitrary; ties go to what aligns better."),
+    "AS115": Code("tip", "Neighbouring rows are alike",
+        "Residuals of consecutive rows are correlated, but rows were held out one by one. If neighbours come from the "
+        "same place or time, held-out figures are too good: pass --groups."),
+    "AS116": Code("info", "How the inputs were read",
+        "The inputs were changed on the way in: flattened, one-hot encoded, or read as regression."),
+    "AS201": Code("info", "Non-redundant", "Each modality knows its own target better than the other one does."),
+    "AS202": Code("info", "Redundant in the paper's sense",
+        "One modality knows the other's target at least as well as the other itself. They may still complement each "
+        "other: see AS204."),
+    "AS203": Code("info", "Redundancy undecided", "The intervals do not tell. More rows, or more groups, would."),
+    "AS204": Code("info", "Complementary",
+        "Both modalities together know more of a target than the better one alone. That is what alignment can erase."),
+    "AS205": Code("issue", "A modality that does not know its own target",
+        "The held-out figure of a modality on its own target is not above chance. There is nothing for alignment to "
+        "lose, and little to gain."),
+    "AS206": Code("tip", "Optimistic in sample",
+        "The in-sample figure exceeds the held-out one by more than 0.1: overfitting, or groups that differ."),
+    "AS301": Code("issue", "Alignment costs prediction",
+        "Held out, strong alignment loses a share of what the encoder predicts. See which targets and features pay, "
+        "and the remedies."),
+    "AS302": Code("info", "Alignment is free",
+        "The latent size reaches the capacity, so nothing is lost at any strength."),
+    "AS303": Code("info", "Alignment costs little",
+        "Even unlimited alignment loses less than one percent of what is predicted."),
+    "AS304": Code("issue", "One target pays most",
+        "The average hides it: one target loses over twice as much of its variance as targets do on average."),
+    "AS305": Code("info", "The cost is not confirmed held out",
+        "In sample alignment costs prediction, but the interval of the held-out loss includes zero."),
+    "AS306": Code("tip", "The latent is too small",
+        "K is below the rank of what the encoder must predict, so prediction is lost before any alignment."),
+    "AS307": Code("info", "Alignment helps held out",
+        "Pulled towards the other modality, the encoder predicts better on rows that it has not seen: alignment "
+        "acts as a regulariser here."),
+    "AS401": Code("tip", "Room for more components", "A larger latent makes the same alignment free."),
+    "AS402": Code("tip", "A strength within the budget", "Up to this lambda the loss stays within the budget."),
+    "AS501": Code("info", "The paper's theorem claims a loss that is not there",
+        "Both assumptions of theorem 2 hold, and nothing is lost by alignment. The theorem is false as stated."),
+    "AS502": Code("info", "A loss that the paper's theorem does not foresee",
+        "Theorem 2's assumptions do not hold, and alignment costs prediction all the same."),
+    "AS601": Code("info", "When to align, when to predict",
+        "Where the pair lies in the phase diagram of arXiv 2606.11190, with what that diagram does not see: the "
+        "part of the target that only one modality knows."),
+    "AS901": Code("not_applicable", "No labels",
+        "Without targets each modality is its own target; the question answered is what of it is shared."),
+    "AS902": Code("not_applicable", "One target column",
+        "With a single target column there is no choice of which target pays."),
+}  # fmt: skip
+"""Every code that `find` can give."""
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """What findings need to know of the data beyond the audit's own figures."""
+
+    notes: tuple[str, ...]
+    groups: int | None
+    folds_asked: int
+    folds: int
+    missing: tuple[int, int]
+    scale_ratio: float
+    far_mean: tuple[str, float]
+    lonely_classes: tuple[str, ...]
+    rare_classes: tuple[str, ...]
+    autocorrelation: float
+    form: str
+    same_target: bool
+
+    @classmethod
+    def of(
+        cls,
+        pair: Pair,
+        moments: FoldedMoments,
+        autocorrelation: Mapping[str, float],
+        options: AuditOptions,
+        components: int,
+    ) -> Facts:
+        """Return the facts of a pair from its moments."""
+        ratios, far = [1.0], ("", 0.0)
+        for name, table in (("x1", pair.x1), ("x2", pair.x2)):
+            m = moments.total(name)
+            used = ~moments.basis(None, name).constant
+            deviation = np.sqrt(m.energy(name)[used] / m.weight)
+            distance = np.abs(m.mean[m.blocks[name]][used]) / deviation
+            ratios.append(float(deviation.max() / deviation.min()))
+            if distance.max() > far[1]:
+                column = np.flatnonzero(used)[int(distance.argmax())]
+                far = (f"{table.name}, {table.columns[column]}", float(distance.max()))
+        lonely, rare = _classes(pair, moments)
+        absent = (~moments.present).sum(axis=0)
+        return cls(
+            notes=pair.notes,
+            groups=None if pair.groups is None else int(pair.groups.max()) + 1,
+            folds_asked=options.folds,
+            folds=len(moments.fold_numbers),
+            missing=(int(absent[0]), int(absent[1])),
+            scale_ratio=max(ratios),
+            far_mean=far,
+            lonely_classes=lonely,
+            rare_classes=rare,
+            autocorrelation=max(autocorrelation.values()),
+            form=moments.form,
+            same_target=pair.y1.rows is pair.y2.rows,
+        )
+
+
+def _classes(pair: Pair, moments: FoldedMoments) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the classes whose rows all lie in one fold, and those with fewer than ten rows."""
+    lonely: dict[str, None] = {}
+    rare: dict[str, None] = {}
+    for name, target in (("y1", pair.y1), ("y2", pair.y2)):
+        if target.kind != "class":
+            continue
+        counts = np.stack(
+            [
+                m.mean[m.blocks[name]] * m.weight
+                for fold in moments.fold_numbers
+                if (m := moments.within(fold, name)) is not None
+            ]
+        )
+        occurs = counts > 0.5 * counts[counts > 0].min(initial=1.0)
+        for j, label in enumerate(target.names):
+            if counts[:, j].sum() < 9.5:
+                rare[label] = None
+            if occurs[:, j].sum() == 1:
+                lonely[label] = None
+    return tuple(lonely), tuple(rare)
+
+
+def find(audit: Audit, facts: Facts) -> list[Finding]:
+    """Return all findings of an audit, in the order of their codes."""
+    found = [*_about_data(audit, facts), *_about_knowledge(audit), *_about_directions(audit, facts)]
+    return sorted(found, key=lambda f: f.code)
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    """Return the first few names, and how many more there are."""
+    shown = ", ".join(f"'{n}'" for n in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def _finding(code: str, text: str) -> Finding:
+    return Finding(code, CODES[code].severity, text)
+
+
+def _about_data(audit: Audit, facts: Facts) -> Iterator[Finding]:
+    width = max(audit.d1, audit.d2)
+    if audit.n <= width + 1:
+        yield _finding("AS101", f"{audit.n} rows for {width} features: in-sample figures mean nothing here.")
+    elif audit.n < 10 * width:
+        yield _finding("AS102", f"{audit.n} rows for {width} features: read the held-out figures.")
+    for record in audit.modalities.values():
+        if record.constant:
+            yield _finding("AS103", f"{record.name}: {_some(record.constant)} never vary and are left out.")
+        spare = record.features - len(record.constant) - record.rank
+        if spare > 0 and audit.n > record.features:
+            yield _finding(
+                "AS104",
+                f"{record.name}: {spare} of {record.features} columns are combinations of the others.",
+            )
+    if facts.form == "root":
+        condition = audit.provenance.moments.condition
+        size = "without bound (redundant columns)" if np.isinf(condition) else f"{condition:.0e}"
+        yield _finding("AS105", f"Condition number {size}: second moments were kept in the square-root form.")
+    if facts.scale_ratio > 1e6:
+        yield _finding(
+            "AS106", f"Standard deviations of columns differ by a factor of {facts.scale_ratio:.0e}."
+        )
+    if facts.far_mean[1] > 1e4:
+        yield _finding(
+            "AS107",
+            f"{facts.far_mean[0]}: the mean lies {facts.far_mean[1]:.0e} standard deviations from zero.",
+        )
+    if any(facts.missing):
+        yield _finding(
+            "AS108",
+            f"{facts.missing[0]} rows lack {audit.modalities['1'].name}, {facts.missing[1]} lack "
+            f"{audit.modalities['2'].name}.",
+        )
+    yield from _about_sampling(audit, facts)
+    for note in facts.notes:
+        yield _finding("AS116", note)
+
+
+def _about_sampling(audit: Audit, facts: Facts) -> Iterator[Finding]:
+    if facts.groups is not None and facts.groups < 10:
+        yield _finding("AS109", f"{facts.groups} groups only: take the intervals as rough.")
+    if facts.folds < facts.folds_asked:
+        yield _finding("AS110", f"{facts.folds} folds instead of {facts.folds_asked}.")
+    if facts.lonely_classes:
+        yield _finding(
+            "AS111", f"{_some(facts.lonely_classes)}: in one fold only, so held-out figures do not apply."
+        )
+    if facts.rare_classes:
+        yield _finding("AS112", f"{_some(facts.rare_classes)}: fewer than ten rows.")
+    if facts.groups is None and facts.autocorrelation > 0.2:
+        yield _finding(
+            "AS115",
+            f"Residuals of consecutive rows are correlated ({facts.autocorrelation:.2f}): if neighbouring rows "
+            "belong together, pass --groups.",
+        )
+    if audit.targets["1"].kind == "modality":
+        yield _finding("AS901", "No labels: each modality is its own target.")
+
+
+def _about_knowledge(audit: Audit) -> Iterator[Finding]:
+    verdict = audit.non_redundant.verdict
+    code = {"yes": "AS201", "no": "AS202", "undecided": "AS203"}[verdict]
+    yield _finding(code, audit.non_redundant.text)
+    for j, gain in audit.non_redundant.complementary.items():
+        if gain.answer == "yes" and gain.gain.value > MATERIAL:
+            g = gain.gain
+            yield _finding(
+                "AS204",
+                f"Target {j}: both modalities together explain {g.value:.3f} more of it than the better one alone "
+                f"({g.low:.3f} to {g.high:.3f}, held out).",
+            )
+    for i, record in audit.modalities.items():
+        own = audit.sigma.held_out[i + i]
+        if own.low <= max(own.null95, 0.0):
+            yield _finding(
+                "AS205",
+                f"{record.name} on its own target: {own.value:.3f} ({own.low:.3f} to {own.high:.3f}), not "
+                f"above chance ({max(own.null95, 0.0):.3f}).",
+            )
+        excess = audit.sigma.in_sample[i + i] - own.value
+        if excess > 0.1:
+            yield _finding(
+                "AS206", f"{record.name}: the in-sample figure is {excess:.2f} above the held-out one."
+            )
+
+
+def _about_directions(audit: Audit, facts: Facts) -> Iterator[Finding]:
+    for i, d in audit.directions.items():
+        name = audit.modalities[i].name
+        yield from _about_size(audit, i, d, name)
+        yield from _about_cost(audit, i, d, name)
+        claims, loses = d.theorem2.claims_loss, d.theorem2.loses_by_alignment
+        if claims and not loses:
+            yield _finding("AS501", f"{name}: theorem 2 claims a loss; exactly, alignment costs nothing.")
+        if loses and not claims:
+            yield _finding(
+                "AS502", f"{name}: theorem 2 is silent; alignment costs up to {d.at_risk:.3f} in sample."
+            )
+    if audit.regime.get("text"):
+        yield _finding("AS601", str(audit.regime["text"]))
+
+
+def _about_size(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Finding]:
+    k, rank = d.capacity.components, audit.modalities[i].rank
+    if k > min(rank, max(d.capacity.lossless_at, 1)):
+        yield _finding("AS113", f"{name}: of {k} components {min(rank, d.capacity.lossless_at)} can be used.")
+    if d.capacity.gap < 1e-3:
+        yield _finding("AS114", f"{name}: directions {k} and {k + 1} of the target are equally strong.")
+    if d.loss_capacity > MATERIAL * d.sigma:
+        yield _finding(
+            "AS306",
+            f"{name}: {k} components lose {d.loss_capacity:.3f} of {d.sigma:.3f} before any alignment.",
+        )
+
+
+def _about_cost(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Finding]:
+    kept = d.limits["prediction_first"].sigma_z
+    if d.at_risk <= 1e-9:
+        yield _finding(
+            "AS302", f"{name}: nothing is lost at any strength of alignment (K = {d.capacity.components})."
+        )
+        return
+    if d.at_risk < MATERIAL * kept:
+        yield _finding(
+            "AS303",
+            f"{name}: at most {d.at_risk:.4f} of {kept:.3f} is lost, at unlimited strength (in sample).",
+        )
+        return
+    risk = d.held_out_at_risk
+    text = f"{risk.value:.3f} ({risk.low:.3f} to {risk.high:.3f}) of {d.held_out_limits['prediction_first']:.3f} (held out)"
+    if risk.low > 0:
+        yield _finding("AS301", f"{name}: unlimited alignment loses {text}.")
+    elif risk.high < 0:
+        yield _finding(
+            "AS307",
+            f"{name}: unlimited alignment gains {-risk.value:.3f} ({-risk.high:.3f} to {-risk.low:.3f}), held out.",
+        )
+    else:
+        yield _finding("AS305", f"{name}: {d.at_risk:.3f} is lost in sample, but on unseen rows {text}.")
+    worst = d.targets_at_risk[0]
+    if len(d.targets_at_risk) < 2:
+        yield _finding("AS902", f"{name}: its target has one column.")
+    elif worst.at_risk > 2 * float(np.mean([t.at_risk for t in d.targets_at_risk])):
+        yield _finding(
+            "AS304",
+            f"{name}: '{worst.target}' loses most, from {worst.sigma_z_prediction_first:.3f} to "
+            f"{worst.sigma_z_align_first:.3f} of its variance (in sample).",
+        )
+    room = d.remedies["capacity"]
+    if room.components is not None and room.components > d.capacity.components:
+        yield _finding("AS401", f"{name}: with {room.components} components alignment is free.")
+    if np.isfinite(d.lambda_budget):
+        yield _finding(
+            "AS402",
+            f"{name}: up to lambda = {d.lambda_budget:.3g} at most {d.budget:.0%} is lost (in sample).",
+        )
+
+
+def verdict_sentence(audit: Audit, facts: Facts) -> str:
+    """Return the audit's answer in one plain sentence."""
+    parts = [_direction_words(audit, i) for i in ("1", "2")]
+    if parts[0][0] == parts[1][0] and parts[0][0] in ("free", "little"):
+        much = "nothing" if parts[0][0] == "free" else "next to nothing"
+        return (
+            f"With {audit.components} components, aligning {audit.modalities['1'].name} and "
+            f"{audit.modalities['2'].name} costs {much}, in either direction and at any strength."
+        )
+    return f"{_capital(parts[0][1])}; {parts[1][1]}."
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _direction_words(audit: Audit, i: str) -> tuple[str, str]:
+    d = audit.directions[i]
+    name, other = audit.modalities[i].name, audit.modalities["2" if i == "1" else "1"].name
+    pulled = f"pulling {name} towards {other}"
+    kept = d.limits["prediction_first"].sigma_z
+    own = audit.sigma.held_out[i + i]
+    if own.low <= max(own.null95, 0.0):
+        return (
+            "blind",
+            f"{pulled} has nothing to lose, since {name} does not predict its own target above chance",
+        )
+    if d.at_risk <= 1e-9:
+        return "free", f"{pulled} costs nothing at any strength"
+    if d.at_risk < MATERIAL * kept:
+        return "little", f"{pulled} costs next to nothing"
+    risk, base = d.held_out_at_risk, d.held_out_limits["prediction_first"]
+    if risk.high < 0:
+        return "helps", f"{pulled} improves what it predicts on unseen rows"
+    if risk.low <= 0 or base <= 0:
+        return (
+            "unsure",
+            f"{pulled} may cost up to {d.at_risk / kept:.0%} in sample, which unseen rows do not confirm",
+        )
+    worst = d.targets_at_risk[0].target
+    most = f", most of all of '{worst}'" if len(d.targets_at_risk) > 1 else ""
+    return "costs", (
+        f"{pulled} can cost up to {min(risk.value / base, 1):.0%} of what it predicts of its own target "
+        f"({max(risk.low, 0) / base:.0%} to {min(risk.high / base, 1):.0%}, unseen rows){most}"
+    )

@@ -1,0 +1,127 @@
+(() => {
+  "use strict";
+  const page = JSON.parse(document.getElementById("audit-data").textContent);
+  const MINUS = "\u2212";
+  const share = (v, digits = 3) => {
+    if (typeof v !== "number") return "–";
+    const text = v.toFixed(digits);
+    return Number(text) === 0 ? (0).toFixed(digits) : text.replace("-", MINUS);
+  };
+  const change = (v) => (typeof v === "number" && share(v) !== "0.000" && v > 0 ? "+" : "") + share(v);
+
+  // Tooltips: text only, so that no name is ever read as markup.
+  const tip = document.createElement("div");
+  tip.id = "tip";
+  tip.hidden = true;
+  document.body.append(tip);
+  const tooltip = (_handler, event, _item, value) => {
+    tip.hidden = value === null || value === undefined || value === "";
+    if (tip.hidden) return;
+    tip.replaceChildren(...Object.entries(value).filter(([, v]) => v !== undefined && v !== "undefined").map(([key, v]) => {
+      const row = document.createElement("div");
+      const name = document.createElement("span");
+      const figure = document.createElement("strong");
+      name.textContent = key;
+      figure.textContent = v;
+      row.append(name, figure);
+      return row;
+    }));
+    const box = tip.getBoundingClientRect();
+    tip.style.left = Math.max(4, Math.min(event.clientX + 14, innerWidth - box.width - 6)) + "px";
+    tip.style.top = (event.clientY + 18 + box.height > innerHeight ? event.clientY - box.height - 10 : event.clientY + 18) + "px";
+  };
+
+  // Charts: the page sets their width, the room for row names and the columns of the legend.
+  const views = [];
+  const has = (view, name) => name in view.getState({ data: () => false, signals: () => true }).signals;
+  const fit = (entry, width) => {
+    if (!width || entry.width === width) return;
+    entry.width = width;
+    entry.view.width(width).signal("legend_columns", width < 430 ? 1 : width < 560 ? 2 : 3);
+    if (entry.rows) entry.view.signal("label_room", Math.round(Math.max(90, Math.min(240, width * 0.34))));
+    entry.view.run();
+  };
+  const sizes = new ResizeObserver((changes) => {
+    for (const { target } of changes) fit(target.entry, target.clientWidth);
+  });
+  for (const element of document.querySelectorAll("[data-chart]")) {
+    const view = new vega.View(vega.parse(page.charts[element.dataset.chart]), { renderer: "svg", container: element, logLevel: 1 });
+    view.tooltip(tooltip);
+    const entry = { view, element, width: 0, rows: has(view, "label_room"), slides: has(view, "lambda_i") };
+    element.entry = entry;
+    views.push(entry);
+    fit(entry, element.clientWidth || 640);
+    sizes.observe(element);
+    if (entry.slides) {
+      view.addEventListener("click", (_event, item) => {
+        if (item && item.datum && item.datum.i >= 0) show(item.datum.i);
+      });
+    }
+  }
+
+  // The slider.
+  const slider = document.getElementById("strength");
+  const set = (name, text) => {
+    for (const cell of document.querySelectorAll(`[data-out="${name}"]`)) cell.textContent = text;
+  };
+  const show = (i) => {
+    slider.value = i;
+    slider.setAttribute("aria-valuetext", "lambda " + page.lambdas[i]);
+    set("lambda", "λ = " + page.lambdas[i]);
+    for (const entry of views) if (entry.slides) entry.view.signal("lambda_i", i).run();
+    for (const [side, d] of Object.entries(page.directions)) {
+      const j = Math.min(i, d.sigma_z.length - 1);
+      set(side + ":lost", share(d.sigma_z[0] - d.sigma_z[j]));
+      set(side + ":kept", share(d.sigma_z[j]));
+      set(side + ":held", share(d.held[j]));
+      set(side + ":aligned", share(d.aligned[j]));
+      d.targets.forEach((target, row) => {
+        const line = document.getElementById(`t-${side}-${row}`);
+        line.querySelector("i").style.width = Math.max(0, Math.min(1, target.kept[j] ?? 0)) * 100 + "%";
+        const [kept, lost, held] = line.querySelectorAll(".num");
+        kept.textContent = share(target.kept[j]);
+        lost.textContent = change(target.kept[j] - target.kept[0]);
+        held.textContent = share(target.held ? target.held[j] : null);
+      });
+    }
+  };
+  slider.addEventListener("input", () => show(Number(slider.value)));
+  slider.disabled = false;
+  show(Number(slider.value));
+
+  // Copy buttons.
+  for (const button of document.querySelectorAll(".code button")) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const code = button.parentElement.querySelector("code");
+      const done = () => {
+        button.textContent = "Copied";
+        setTimeout(() => (button.textContent = "Copy"), 1500);
+      };
+      const select = () => {
+        getSelection().selectAllChildren(code);
+        if (document.execCommand("copy")) done();
+      };
+      if (navigator.clipboard) navigator.clipboard.writeText(code.textContent).then(done, select);
+      else select();
+    });
+  }
+
+  // Print: everything open, charts as wide as the paper.
+  let closed = [];
+  const print = (on) => {
+    if (on) {
+      const shut = [...document.querySelectorAll("details:not([open])")];
+      shut.forEach((d) => (d.open = true));
+      closed.push(...shut);
+      for (const entry of views) fit(entry, 680);
+    } else {
+      closed.forEach((d) => (d.open = false));
+      closed = [];
+      for (const entry of views) fit(entry, entry.element.clientWidth);
+    }
+  };
+  addEventListener("beforeprint", () => print(true));
+  addEventListener("afterprint", () => print(false));
+  document.documentElement.dataset.ready = "yes";
+})();

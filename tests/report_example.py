@@ -1,0 +1,396 @@
+"""A made-up audit in the page's schema: optical and radar on seven land-cover classes. And its odd relatives.
+
+The figures are invented but hang together: the whole is the mean over the targets, curves are monotone, and
+losses add up. Nothing here is computed by the library, so the page is tested without it.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+Audit = dict[str, Any]
+
+LAMBDAS = [0.0, *(10 ** (-3 + 6 * i / 99) for i in range(100))]
+CLASSES = {  # name: share explained prediction first, and how much of it alignment can take
+    "broad-leaved forest": (0.71, 0.06),
+    "coniferous forest": (0.78, 0.31),
+    "cropland": (0.66, 0.27),
+    "grassland": (0.52, 0.38),
+    "built-up": (0.69, 0.02),
+    "water": (0.83, 0.00),
+    "wetland": (0.34, 0.23),
+}
+STRUCTURE = {"canopy height": (0.58, 0.09), "above-ground biomass": (0.47, 0.15), "surface roughness": (0.63, -0.01)}
+BANDS = ["B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"]
+OPTICAL = [f"{band} {what}" for what in ("mean", "deviation") for band in BANDS]
+RADAR = [f"{p} {w}" for p in ("VV", "VH", "VV/VH") for w in ("mean", "deviation", "10th percentile", "trend")]
+
+
+def _interval(value: float, half: float) -> dict[str, float]:
+    return {"value": value, "low": value - half, "high": value + half}
+
+
+def _rise(lam: float, half: float) -> float:
+    """From 0 to 1 along lambda, one half at `half`."""
+    return lam**1.3 / (lam**1.3 + half**1.3)
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _held(value: float) -> float:
+    return value - 0.025 - 0.03 * (1 - value)
+
+
+def _crossing(lambdas: list[float], losses: list[float], allowed: float) -> float | str:
+    kept = [lam for lam, loss in zip(lambdas, losses, strict=True) if loss <= allowed]
+    return "inf" if len(kept) == len(lambdas) else kept[-1]
+
+
+def _direction(
+    side: int, targets: dict[str, tuple[float, float]], features: list[str], components: int, lossless: int
+) -> Audit:
+    curves = {
+        name: [first - risk * _rise(lam, 0.4 + 0.35 * place) for lam in LAMBDAS]
+        for place, (name, (first, risk)) in enumerate(targets.items())
+    }
+    sigma_z = [_mean([curve[k] for curve in curves.values()]) for k in range(len(LAMBDAS))]
+    align = [0.38 + 0.5 * _rise(lam, 0.8) for lam in LAMBDAS]
+    first, last = sigma_z[0], _mean([a - b for a, b in targets.values()])
+    ranked = sorted(targets.items(), key=lambda item: -item[1][1])
+    sizes = list(range(1, lossless + 4))
+    best = [first * min(1.0, 1 - (1 - min(k, len(targets)) / len(targets)) ** 1.6) for k in sizes]
+    worst = [
+        b - (first - last) * max(0.0, min(1.0, (lossless - k) / (lossless - components + 1e-9)))
+        if k >= components
+        else b * (last / first)
+        for k, b in zip(sizes, best, strict=True)
+    ]
+    budget = _crossing(LAMBDAS, [first - v for v in sigma_z], 0.05 * first)
+    at_budget = LAMBDAS.index(budget) if isinstance(budget, float) else len(LAMBDAS) - 1
+    me, other = ("x1", "x2") if side == 1 else ("x2", "x1")
+    call = f'from alignscope.linear import Remedy\n\nencoder = Remedy("{{0}}").fit({me}, {other}, y{side})'
+    return {
+        "lambda": LAMBDAS,
+        "sigma_z": sigma_z,
+        "alignment_r2": align,
+        "held_out_sigma_z": [_held(v) for v in sigma_z],
+        "per_target": curves,
+        "held_out_per_target": {name: [_held(v) for v in curve] for name, curve in curves.items()},
+        "sigma": first + 0.018,
+        "capacity": {
+            "components": components,
+            "lossless_at": lossless,
+            "curve": {
+                "components": sizes,
+                "sigma_z_prediction_first": best,
+                "sigma_z_align_first": worst,
+            },
+        },
+        "loss_capacity": 0.018,
+        "at_risk": first - last,
+        "lambda_critical": 0.0,
+        "lambda_budget": budget,
+        "budget": 0.05,
+        "held_out_at_risk": (first - last) * 0.93,
+        "held_out_lambda_budget": budget if isinstance(budget, str) else budget * 0.9,
+        "targets_at_risk": [
+            {
+                "target": name,
+                "sigma_z_prediction_first": a,
+                "sigma_z_align_first": a - b,
+                "at_risk": b,
+                "held_out_at_risk": b * 0.9,
+            }
+            for name, (a, b) in ranked
+        ],
+        "limits": {
+            "prediction_first": {"sigma_z": first, "alignment_r2": align[0]},
+            "align_first": {"sigma_z": last, "alignment_r2": 0.88},
+        },
+        "theorem2": {
+            "assumption_i": True,
+            "assumption_ii": True,
+            "claims_loss": True,
+            "loses": first - last > 1e-9,
+            "sigma_22": 0.58,
+            "sigma_2k": 0.58,
+            "sigma_21": 0.41,
+            "sigma_1k": 0.98,
+            "text": "Both assumptions hold, so the theorem as stated claims a loss at every strength. The exact "
+            "answer agrees here: the latent is too small to hold both the targets and the alignment target.",
+        },
+        "remedies": {
+            "prediction_first": {
+                "sigma_z": first,
+                "alignment_r2": align[0],
+                "text": "Fill the latent with what predicts the targets, then align with the room that is left.",
+                "call": call.format("prediction_first"),
+            },
+            "target": {
+                "sigma_z": first,
+                "alignment_r2": align[0] + 0.012,
+                "text": "Align only to the part of the other modality that the targets can use. Free at any lambda.",
+                "call": call.format("target"),
+            },
+            "budget": {
+                "lambda": budget,
+                "sigma_z": sigma_z[at_budget],
+                "alignment_r2": align[at_budget],
+                "text": "Align as strongly as a loss of 5 % allows.",
+                "call": call.format("budget"),
+            },
+            "capacity": {
+                "components": lossless,
+                "sigma_z": first + 0.018,
+                "alignment_r2": 0.88,
+                "text": "Widen the latent until both fit. Free at any lambda.",
+                "call": call.format("capacity"),
+            },
+            "split": {
+                "components_shared": components // 2,
+                "components_private": components - components // 2,
+                "sigma_z": first - 0.06,
+                "alignment_r2": align[0] + 0.02,
+                "text": "Align only a shared part of the latent. Never better than prediction first at the same size.",
+                "call": call.format("split"),
+            },
+        },
+        "carriers": [
+            {
+                "feature": name,
+                "weight": 0.52 * 0.83**place,
+                "per_unit": 0.0023 * 0.8**place,
+                "most_affected": ranked[place % min(3, len(ranked))][0],
+            }
+            for place, name in enumerate(features)
+        ],
+    }
+
+
+def example() -> Audit:
+    """Optical and radar: alignment costs four of the seven land-cover classes."""
+    one = _direction(1, CLASSES, OPTICAL, components=6, lossless=9)
+    two = _direction(2, STRUCTURE, RADAR, components=6, lossless=9)
+    held = {"11": 0.594, "12": 0.371, "21": 0.287, "22": 0.522, "b1": 0.628, "b2": 0.561}
+    half = {"11": 0.021, "12": 0.034, "21": 0.026, "22": 0.029, "b1": 0.020, "b2": 0.027}
+    data = {
+        "columns": 20,
+        "rows": 4812,
+        "dtype": "float32",
+    }
+    return {
+        "version": "0.1.0",
+        "n": 4812,
+        "d1": 20,
+        "d2": 12,
+        "components": 6,
+        "gauge": "fitted",
+        "modalities": {
+            "1": {"name": "optical", "source": "sentinel2.npy", "rank": 20, "features": 20, "constant": []},
+            "2": {
+                "name": "radar",
+                "source": "sentinel1.npy",
+                "rank": 11,
+                "features": 12,
+                "constant": ["VV/VH trend"],
+            },
+        },
+        "targets": {
+            "1": {"source": "land_cover.npy", "kind": "class", "names": list(CLASSES), "rank": 6},
+            "2": {"source": "structure.csv", "kind": "regression", "names": list(STRUCTURE), "rank": 3},
+        },
+        "sigma": {
+            "in_sample": {"11": 0.665, "12": 0.402, "21": 0.310, "22": 0.578, "b1": 0.689, "b2": 0.601},
+            "held_out": {k: {**_interval(v, half[k]), "null95": 0.011 + half[k] / 9} for k, v in held.items()},
+            "folds": {"kind": "group", "count": 5},
+            "interval": {"kind": "group", "units": 63, "replicates": 2000, "level": 0.95},
+            "null": {"kind": "group", "rows": 4812, "permutations": 200},
+        },
+        "non_redundant": {
+            "verdict": "yes",
+            "text": "Each modality knows something that the other does not: optical predicts land cover better than "
+            "radar does, and radar predicts structure better than optical does.",
+            "comparisons": [
+                {
+                    "knower": "1",
+                    "other": "2",
+                    "target": "1",
+                    "difference": _interval(0.307, 0.03),
+                    "answer": "yes",
+                },
+                {
+                    "knower": "2",
+                    "other": "1",
+                    "target": "2",
+                    "difference": _interval(0.151, 0.04),
+                    "answer": "yes",
+                },
+            ],
+            "complementary": {
+                "1": {"gain": _interval(0.034, 0.011), "answer": "yes"},
+                "2": {"gain": _interval(0.039, 0.041), "answer": "undecided"},
+            },
+        },
+        "directions": {"1": one, "2": two},
+        "regime": {
+            "verdict": "predict",
+            "text": "Alignment alone would recover what the two share and drop what only one of them knows, so "
+            "predict, and align only within the budget.",
+            "shared_dimensions": 3,
+            "unique_r2": 0.31,
+        },
+        "findings": [
+            {
+                "code": "AS101",
+                "severity": "issue",
+                "text": "Aligning optical to radar at lambda = 1 loses 0.11 of 0.65.",
+            },
+            {
+                "code": "AS201",
+                "severity": "tip",
+                "text": "Nine latent dimensions make alignment free in both directions.",
+            },
+            {
+                "code": "AS301",
+                "severity": "info",
+                "text": "One column of radar is constant and was left out: VV/VH trend.",
+            },
+            {
+                "code": "AS401",
+                "severity": "not_applicable",
+                "text": "No sample weights were given; weights were not checked.",
+            },
+        ],
+        "verdict": "Aligning optical to radar would cost grassland, coniferous forest and two more classes; six latent "
+        "dimensions are too few, nine are enough.",
+        "provenance": {
+            "seed": 0,
+            "folds": 5,
+            "lambdas": "0.001:1000:100",
+            "budget": 0.05,
+            "moments": {"form": "chan", "condition": 812.4},
+            "data": {
+                "x1": {"source": "sentinel2.npy", "sha256": "3f" * 32, **data},
+                "x2": {"source": "sentinel1.npy", "sha256": "a7" * 32, **data, "columns": 12},
+                "y1": {
+                    "source": "land_cover.npy",
+                    "sha256": "09" * 32,
+                    **data,
+                    "columns": 1,
+                    "dtype": "int64",
+                },
+                "y2": {
+                    "source": "structure.csv",
+                    "sha256": "c4" * 32,
+                    **data,
+                    "columns": 3,
+                    "dtype": "float64",
+                },
+                "groups": {
+                    "source": "tile.npy",
+                    "sha256": "5b" * 32,
+                    **data,
+                    "columns": 1,
+                    "dtype": "int64",
+                },
+            },
+            "software": {"numpy": "2.3.1", "scipy": "1.16.0"},
+        },
+    }
+
+
+def _replace(targets: dict[str, tuple[float, float]], **changes: Any) -> Audit:
+    """The example with other targets in the direction 1."""
+    audit = example()
+    lossless = changes.pop("lossless", 9)
+    audit["directions"]["1"] = {**_direction(1, targets, OPTICAL, 6, lossless), **changes}
+    audit["targets"]["1"]["names"] = list(targets)
+    return audit
+
+
+def nothing_at_risk() -> Audit:
+    """No loss at any strength, in either direction: every figure of loss is zero, every lambda is infinite."""
+    audit = _replace({name: (first, 0.0) for name, (first, _) in CLASSES.items()}, lossless=6)
+    two = _direction(2, {name: (first, 0.0) for name, (first, _) in STRUCTURE.items()}, RADAR, 6, 6)
+    audit["directions"]["2"] = two
+    for direction in audit["directions"].values():
+        direction.update(
+            lambda_critical="inf", lambda_budget="inf", held_out_lambda_budget="inf", carriers=[]
+        )
+        direction["remedies"]["budget"]["lambda"] = "inf"
+        direction["theorem2"].update(loses=False, text="The theorem claims a loss. There is none.")
+    audit["regime"] = {"verdict": "both", "text": "Align or predict: both recover what matters."}
+    audit["findings"] = [
+        {"code": "AS100", "severity": "info", "text": "Alignment is free at this latent size."}
+    ]
+    audit["verdict"] = "Aligning optical and radar costs nothing at any strength."
+    return audit
+
+
+def redundant() -> Audit:
+    """Two modalities that know the same; held-out figures below zero among them."""
+    audit = example()
+    audit["modalities"]["2"]["name"] = "optical, next day"
+    audit["targets"]["2"] = copy.deepcopy(audit["targets"]["1"])
+    audit["directions"]["2"] = _direction(2, CLASSES, RADAR, components=6, lossless=9)
+    for key in ("21", "22"):
+        audit["sigma"]["held_out"][key] = {**_interval(-0.9, 1.4), "null95": 0.02}
+    audit["non_redundant"].update(verdict="no", text="Neither modality knows what the other does not.")
+    for comparison in audit["non_redundant"]["comparisons"]:
+        comparison.update(difference=_interval(-0.002, 0.004), answer="no")
+    audit["regime"] = {"verdict": "undecided", "text": "The intervals are too wide to tell."}
+    return audit
+
+
+def one_target() -> Audit:
+    """A single regression target without a name of its own, and without held-out figures per target."""
+    audit = _replace({"y1 0": (0.61, 0.2)})
+    del audit["directions"]["1"]["held_out_per_target"]
+    audit["directions"]["1"]["targets_at_risk"][0]["held_out_at_risk"] = None
+    audit["targets"]["1"].update(kind="regression", rank=1)
+    return audit
+
+
+def hundred_targets() -> Audit:
+    """A hundred targets; some gain from alignment."""
+    targets = {f"species {j:03d}": (0.25 + 0.005 * j, 0.2 - 0.0025 * j) for j in range(100)}
+    return _replace(targets)
+
+
+HOSTILE = [
+    "</script><script>window.hacked = 1</script>",
+    "<img src=x onerror='window.hacked = 1'>",
+    "\"double\" & 'single' \\ back`tick` ${1+1} {{ 7*7 }}",
+    "datum['x'] <!-- \u2028 comment -->",
+    "Ein außerordentlich langer Klassenname, wie ihn Nomenklaturen gern führen: natürliches Grünland, extensiv " * 2,
+    "0",
+    "",
+]
+
+
+def hostile_names() -> Audit:
+    """Names that break out of HTML, JSON, templates and layouts where these are careless."""
+    audit = _replace({name: (0.6 - 0.05 * j, 0.3 - 0.04 * j) for j, name in enumerate(HOSTILE)})
+    audit["modalities"]["1"]["name"] = HOSTILE[0]
+    audit["modalities"]["2"]["name"] = HOSTILE[4]
+    audit["directions"]["1"]["carriers"] = [
+        {"feature": name, "weight": 0.5 / (j + 1), "per_unit": 1e-7, "most_affected": HOSTILE[j]}
+        for j, name in enumerate(HOSTILE)
+    ]
+    audit["verdict"] = f"Aligning {HOSTILE[0]} costs."
+    audit["findings"][0]["text"] = HOSTILE[1]
+    audit["provenance"]["data"]["x1"]["source"] = HOSTILE[2]
+    return audit
+
+
+VARIANTS = {
+    "example": example,
+    "nothing at risk": nothing_at_risk,
+    "redundant": redundant,
+    "one target": one_target,
+    "hundred targets": hundred_targets,
+    "hostile names": hostile_names,
+}
