@@ -14,8 +14,8 @@ from unittest import mock
 
 import msgspec
 import tyro
-from _tables import table
 
+from _tables import table
 from alignscope import cli
 
 PLAIN = {"COLUMNS": "96", "NO_COLOR": "1", "TERM": "dumb"}

@@ -2,11 +2,11 @@
 
 HELP = {
     "E101": "Check the path and its permissions. The message suggests names that are close.",
-    "E102": "Convert the file to one of the [formats that are read](data-formats.md#inputs), for example with `numpy.save`.",
+    "E102": "Convert the file to one of the [formats that are read](data-formats.md#inputs), as with `numpy.save`.",
     "E103": "The copy or the program that wrote it was interrupted, or the disk was full. Write or copy it again; the "
     "message says how many bytes are missing.",
-    "E104": "The array was saved with `dtype=object`: often rows of different lengths, or text and numbers mixed. Save plain "
-    "numbers, or text as `str`. There is no option to allow it.",
+    "E104": "The array was saved with `dtype=object`: often rows of different lengths, or text and numbers mixed. "
+    "Save plain numbers, or text as `str`. There is no option to allow it.",
     "E105": "Name the array after a colon: `features.npz:x1`, `store.h5:group/x1`. The message lists what is there.",
     "E106": "Usually a column of names, dates or sample ids among the features. Name the columns to use "
     "(`table.csv:b1,b2`), and give ids by `--ids1` and `--ids2`.",

@@ -15,9 +15,8 @@ from types import ModuleType
 
 import _cli
 import _tables
-from _error_help import HELP
-
 import alignscope
+from _error_help import HELP
 from alignscope.errors import CODES as ERRORS
 from alignscope.errors import AlignscopeError
 from alignscope.report.findings import CODES as FINDINGS
@@ -103,8 +102,8 @@ def python_api() -> str:
         summary = (getattr(item, "__doc__", "") or "").strip().splitlines()[0]
         rows.append([f"[`alignscope.{name}`](#{home}.{name})", summary])
     parts = [_tables.table(["name", "what it is"], rows), "\n## Modules\n"]
-    for module in modules:
-        parts.append(f"### {module.__name__}\n\n```{{eval-rst}}\n.. automodule:: {module.__name__}\n   :members:\n```\n")
+    block = "### {0}\n\n```{{eval-rst}}\n.. automodule:: {0}\n   :members:\n```\n"
+    parts += [block.format(module.__name__) for module in modules]
     return "\n".join(parts)
 
 

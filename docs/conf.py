@@ -10,7 +10,6 @@ sys.path.insert(0, str(HERE))
 
 import _docstrings  # noqa: E402
 import _generate  # noqa: E402
-
 import alignscope  # noqa: E402
 
 project = "alignscope"
@@ -49,6 +48,7 @@ suppress_warnings = ["config.cache"]
 html_theme = "furo"
 html_title = f"alignscope {release}"
 html_static_path = ["_static"]
+html_css_files = ["style.css"]
 html_copy_source = False
 
 

@@ -94,7 +94,7 @@ def _direction(
         "lambda_critical": 0.0,
         "lambda_budget": budget,
         "budget": 0.05,
-        "held_out_at_risk": (first - last) * 0.93,
+        "held_out_at_risk": _interval((first - last) * 0.93, 0.02),
         "held_out_lambda_budget": budget if isinstance(budget, str) else budget * 0.9,
         "targets_at_risk": [
             {
@@ -150,6 +150,7 @@ def _direction(
                 "call": call.format("capacity"),
             },
             "split": {
+                "lambda": 1.0,
                 "components_shared": components // 2,
                 "components_private": components - components // 2,
                 "sigma_z": first - 0.06,
@@ -317,15 +318,11 @@ def nothing_at_risk() -> Audit:
     two = _direction(2, {name: (first, 0.0) for name, (first, _) in STRUCTURE.items()}, RADAR, 6, 6)
     audit["directions"]["2"] = two
     for direction in audit["directions"].values():
-        direction.update(
-            lambda_critical="inf", lambda_budget="inf", held_out_lambda_budget="inf", carriers=[]
-        )
+        direction.update(lambda_critical="inf", lambda_budget="inf", held_out_lambda_budget="inf", carriers=[])
         direction["remedies"]["budget"]["lambda"] = "inf"
         direction["theorem2"].update(loses=False, text="The theorem claims a loss. There is none.")
     audit["regime"] = {"verdict": "both", "text": "Align or predict: both recover what matters."}
-    audit["findings"] = [
-        {"code": "AS100", "severity": "info", "text": "Alignment is free at this latent size."}
-    ]
+    audit["findings"] = [{"code": "AS100", "severity": "info", "text": "Alignment is free at this latent size."}]
     audit["verdict"] = "Aligning optical and radar costs nothing at any strength."
     return audit
 

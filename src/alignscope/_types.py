@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 
 Array: TypeAlias = Any  # an array of any namespace that follows the array API
-Matrix: TypeAlias = Float[np.ndarray, "rows columns"]
-Vector: TypeAlias = Float[np.ndarray, " entries"]
-Codes: TypeAlias = Integer[np.ndarray, " rows"]
-Mask: TypeAlias = Bool[np.ndarray, " rows"]
+# The underscore leaves a size free: two matrices of one function need not have the same shape.
+Matrix: TypeAlias = Float[np.ndarray, "_rows _columns"]
+Vector: TypeAlias = Float[np.ndarray, " _entries"]
+Codes: TypeAlias = Integer[np.ndarray, " _rows"]
+Mask: TypeAlias = Bool[np.ndarray, " _rows"]

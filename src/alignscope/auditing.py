@@ -396,11 +396,16 @@ def _regime(pair: Pair, moments: FoldedMoments) -> dict[str, Any]:
             "text": "Without labels there is no saying which of the shared directions matter.",
         }
     outside = [moments.train(fold, "x1", "x2") for fold in moments.fold_numbers]
-    found = regime(
-        RegimeInput.of(moments.total("x1", "x2")),
-        [RegimeInput.of(m) for m in outside],
-        names=(pair.name1, pair.name2),
-    )
+    try:
+        found = regime(
+            RegimeInput.of(moments.total("x1", "x2")),
+            [RegimeInput.of(m) for m in outside],
+            names=(pair.name1, pair.name2),
+        )
+    except AlignscopeError as error:
+        # too few rows, or a target that does not vary outside some fold: the rest of the audit stands
+        why = f"on the rows outside some fold it cannot be worked out ({error.where}: {error.found})"
+        return {"verdict": "undecided", "text": f"Undecided: {why}."}
     return found.to_dict()
 
 

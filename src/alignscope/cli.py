@@ -219,13 +219,17 @@ def _names(text: str | None) -> list[str] | None:
     """Return names from a text file with one a line, or from a list with commas."""
     if text is None:
         return None
-    if Path(text).is_file():
-        return Path(text).read_text(encoding="utf-8").splitlines()
-    return [name.strip() for name in text.split(",")]
+    try:
+        content = Path(text).read_text(encoding="utf-8")
+    except OSError:  # no file, or too long for the name of one
+        return [name.strip() for name in text.split(",")]
+    except UnicodeDecodeError as error:
+        raise AlignscopeError("E103", text, f"it is not text in UTF-8 ({error.reason})", "Save it as UTF-8.") from None
+    return content.splitlines()
 
 
 class _Bar:
-    """A progress bar on a terminal, plain lines elsewhere; on stderr either way."""
+    """A progress bar on a terminal; elsewhere plain lines on stdout, for stderr holds nothing but an error."""
 
     def __enter__(self) -> Progress:
         from rich.console import Console
@@ -243,7 +247,7 @@ class _Bar:
         if self._rich is not None:
             self._rich.update(self._task, description=what, completed=share)
         elif what != self._last:
-            print(f"alignscope: {what}", file=sys.stderr)
+            print(f"{what} ...", flush=True)
         self._last = what
 
     def __exit__(self, *exception: object) -> None:

@@ -90,7 +90,7 @@ class Moments:
         """Return the co-moments A^T B of two blocks (or of several side by side), centred."""
         i, j = self.columns(*_names(a)), self.columns(*_names(b))
         if self.form == "chan":
-            return self.matrix[np.ix_(i, j)]
+            return _part(self.matrix, i, j)
         return self.matrix[:, i].T @ self.matrix[:, j]
 
     def energy(self, block: str) -> Vector:
@@ -102,10 +102,12 @@ class Moments:
 
     def square(self, names: Sequence[str], weights: Matrix) -> Vector:
         """Return the sums of squares of [blocks] @ weights, one a column of `weights`, centred."""
-        i = self.columns(*names)
         if self.form == "chan":
-            return np.einsum("ij,ij->j", weights, self.matrix[np.ix_(i, i)] @ weights)
-        image = self.matrix[:, i] @ weights
+            # In the whole layout, since taking blocks apart would copy the matrix.
+            everywhere = np.zeros((len(self.matrix), weights.shape[1]))
+            everywhere[self.columns(*names)] = weights
+            return np.einsum("ij,ij->j", everywhere, self.matrix @ everywhere)
+        image = self.matrix[:, self.columns(*names)] @ weights
         return np.einsum("ij,ij->j", image, image)
 
     def basis(self, names: str | Sequence[str], ridge: float = 0.0) -> Basis:
@@ -189,13 +191,13 @@ class Basis:
 
     def _factor_chan(self) -> None:
         i = self._columns[self._used]
-        gram = self._moments.matrix[np.ix_(i, i)]
-        gram /= self._scale
+        gram = _part(self._moments.matrix, i, i) / self._scale
         gram /= self._scale[:, None]
-        norm = float(np.abs(gram).sum(axis=0).max())
+        norm = float(sla.lapack.dlange(b"1", gram.T))
         if self._ridge:
             gram[np.diag_indices_from(gram)] += self._ridge / self._scale**2
-        factor, info = sla.lapack.dpotrf(gram, lower=1, clean=1)
+        # The transpose of a symmetric matrix, in the order that LAPACK works in place on.
+        factor, info = sla.lapack.dpotrf(gram.T, lower=1, clean=0, overwrite_a=1)
         reciprocal = sla.lapack.dpocon(factor, norm, uplo=b"L")[0] if info == 0 else 0.0
         self.condition = float("inf") if reciprocal <= 0 else float(1 / np.sqrt(reciprocal))
         self.rank = len(i)
@@ -227,7 +229,7 @@ class Basis:
         if self._moments.form == "root":
             return self._left.T @ self._moments.matrix[:, j]
         i = self._columns[self._used]
-        rhs = self._moments.matrix[np.ix_(i, j)] / self._scale[:, None]
+        rhs = _part(self._moments.matrix, i, j) / self._scale[:, None]
         return _solve_triangular(self._left, rhs, transposed=False)
 
     def coefficients(self, code: Matrix) -> Matrix:
@@ -276,6 +278,17 @@ def block_slices(widths: Mapping[str, int]) -> dict[str, slice]:
 
 def _names(names: str | Sequence[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _part(matrix: Matrix, i: np.ndarray, j: np.ndarray) -> Matrix:
+    """Return matrix[i][:, j]: a view, not a copy, where both are runs of consecutive numbers."""
+    if len(i) and len(j) and _is_run(i) and _is_run(j):
+        return matrix[i[0] : i[-1] + 1, j[0] : j[-1] + 1]
+    return matrix[np.ix_(i, j)]
+
+
+def _is_run(numbers: np.ndarray) -> bool:
+    return bool(numbers[-1] - numbers[0] == len(numbers) - 1 and (np.diff(numbers) == 1).all())
 
 
 def _triangle(rows: Matrix) -> Matrix:

@@ -26,6 +26,9 @@ __all__ = ["FoldedMoments", "chunk_rows", "collect", "read_chunks", "sources", "
 CHUNK_BYTES = 96 << 20
 """How much float64 a chunk of rows may take: enough that each fold's share still makes an efficient product."""
 
+LARGEST = 1e150
+"""Values beyond this have squares that float64 cannot sum."""
+
 Progress = Callable[[int, int], None]
 _Cell = tuple[int, bool, bool]
 
@@ -112,8 +115,8 @@ class FoldedMoments:
                 raise AlignscopeError(
                     "E205",
                     " and ".join(names),
-                    "no row outside some fold has them",
-                    "Give more rows that have the modality, or use fewer folds.",
+                    "no row that can be used is left outside one of the folds",
+                    "Give more rows that have the modality and a positive weight, or use fewer folds.",
                 )
             common = set.intersection(*(set(m.blocks) for m in parts))
             self._merged[key] = merge([_restrict(m, common) for m in parts])
@@ -188,6 +191,7 @@ def _collect(
             cells[cell].add(parts, None if weights is None else weights[chosen])
         if progress is not None:
             progress(stop, pair.n)
+    _check_presence(pair, present)
     done = {cell: accumulator.finish() for cell, accumulator in sorted(cells.items())}
     done = {cell: _name_aliases(m, aliases) for cell, m in done.items() if m is not None}
     if not done:
@@ -200,6 +204,22 @@ def _collect(
         hashes[alias] = hashes[name]
     digests = {name: h.hexdigest() for name, h in hashes.items()}
     return FoldedMoments(done, slices, folds, present, kept, digests)
+
+
+def _check_presence(pair: Pair, present: np.ndarray) -> None:
+    """Raise E205 where no row has some modality, or none has both."""
+    for names, rows in (
+        (pair.x1.name, present[:, 0]),
+        (pair.x2.name, present[:, 1]),
+        (f"{pair.x1.name} and {pair.x2.name}", present.all(axis=1)),
+    ):
+        if not rows.any():
+            raise AlignscopeError(
+                "E205",
+                names,
+                f"none of the {pair.n:,} rows has {'both' if ' and ' in names else 'any value'}",
+                "Give rows that have both modalities.",
+            )
 
 
 def sources(pair: Pair) -> tuple[dict[str, Rows], dict[str, str]]:
@@ -250,6 +270,7 @@ def _check_finite(values: Array, table: Rows, start: int, here: np.ndarray | Non
         return values
     x = np.array(to_numpy(values), dtype=np.float64)
     bad = ~np.isfinite(x)
+    _check_size(x, bad, table)
     if here is not None:
         here &= ~np.isnan(x).all(axis=1)
         bad[~here] = False
@@ -268,6 +289,18 @@ def _check_finite(values: Array, table: Rows, start: int, here: np.ndarray | Non
         return values
     xp = array_api_compat.array_namespace(values)
     return x if xp is array_api_compat.array_namespace(x) else xp.asarray(x)
+
+
+def _check_size(x: Matrix, bad: np.ndarray, table: Rows) -> None:
+    """Raise E203 for finite values whose squares overflow."""
+    largest = float(np.abs(np.where(bad, 0.0, x)).max(initial=0.0))
+    if largest > LARGEST:
+        raise AlignscopeError(
+            "E203",
+            table.name,
+            f"values up to {largest:.0e}, whose squares overflow to infinity",
+            "Divide the columns by their scale: no figure depends on it.",
+        )
 
 
 def _surely_finite(values: Array) -> bool:

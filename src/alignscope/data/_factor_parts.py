@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from alignscope.errors import AlignscopeError
 
 __all__ = ["Mixing", "Side", "Targets", "not_negative", "orthogonal", "side", "weights"]
 
-Mixing: TypeAlias = "Literal['identity', 'orthogonal'] | float | Matrix"
+Mixing: TypeAlias = "str | float | Matrix"  # 'identity', 'orthogonal', a condition number, or the matrix
 Targets: TypeAlias = "Mapping[str, str | Mapping[str, float]] | Matrix"
 
 
@@ -69,7 +69,7 @@ def side(
         extra = range(width - len(owned))
         names = tuple(factors[k] for k in owned) + tuple(f"noise {j}" for j in extra)
     made = _mixing(f"mixing{i}", mixing, width, (seed, i))
-    return Side(loads, tau, made, row, names, *_share(loads, tau))
+    return Side(loads, tau, made, np.broadcast_to(row, (width,)), names, *_share(loads, tau))
 
 
 def not_negative(name: str, value: float) -> float:

@@ -13,8 +13,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import beta
 
-__all__ = ["chance_cross", "chance_root", "critical_root", "population_cross", "population_root"]
+__all__ = ["chance_cross", "chance_root", "critical_root", "population_cross", "population_root", "visible"]
 
+_NORMAL95 = 1.645  # 95 % point of the normal law
 _TW95 = 0.9793  # 95 % point of the Tracy-Widom law of order 1
 
 
@@ -44,6 +45,16 @@ def critical_root(p: int, q: int, n: float) -> float:
     """
     cp, cq = p / (n - 1), q / (n - 1)
     return 1.0 if cp + cq >= 1 else float(np.sqrt(cp * cq / ((1 - cp) * (1 - cq))))
+
+
+def visible(t: float, p: int, q: int, n: float) -> bool:
+    """Whether a squared population correlation t would exceed `chance_root` 95 times in 100."""
+    cp, cq = p / (n - 1), q / (n - 1)
+    if t <= critical_root(p, q, n):
+        return False
+    expected = (t * (1 - cp) + cp) * (t * (1 - cq) + cq) / t
+    error = 2 * np.sqrt(t / n) * (1 - t)
+    return bool(expected - _NORMAL95 * error > chance_root(p, q, n))
 
 
 def population_root(root: float, p: int, q: int, n: float) -> float:

@@ -67,15 +67,17 @@ class Whitened:
 class Link:
     """Label against nuisance for one objective: `signal` (rho or tau), `nuisance` (nu or xi), both >= 0.
 
-    `nuisance` is corrected for chance, and 0 where chance explains it; `hidden` is the nuisance that could be
-    there unseen, and `corrected` the signal without the error of the label subspaces. A `hidden` that reaches
-    `limit` says that nothing can be told.
+    `nuisance` is corrected for chance as a single strong one would need, and 0 where chance explains it;
+    `hidden` is the same, or else what could be there unseen; where it reaches `limit` nothing can be told.
+    `signal_high` and `nuisance_low` are on the far side of what sampling does to the smallest of several equal
+    signals, to the largest of several equal nuisances, and to the label subspaces (Weyl's inequality).
     """
 
     signal: float
     nuisance: float
     hidden: float
-    corrected: float
+    signal_high: float
+    nuisance_low: float
     limit: float = float("inf")
 
 
@@ -159,14 +161,17 @@ class LabelSpaces:
 
     def alignment(self) -> Link:
         """Return min rho on the label subspaces against max nu outside of them (canonical correlations)."""
-        inner = _outside(self.base1, _outside(self.base2, self.c.T).T)
-        root = min(_top_square(inner), 1.0)
-        p, q = self.u1.rank - self.base1.shape[1], self.u2.rank - self.base2.shape[1]
-        seen = root > chance_root(p, q, self.n)
-        hidden = np.sqrt(population_root(root if seen else 0.0, p, q, self.n)) if p and q else 0.0
+        n, k = self.n, len(self.rho)
         rho = float(self.rho.min(initial=1.0))
-        corrected = min(1.0, rho / np.sqrt(self.overlap1 * self.overlap2))
-        return Link(rho, float(hidden) if seen and p and q else 0.0, float(hidden), corrected, 1.0)
+        high = rho / np.sqrt(self.overlap1 * self.overlap2) + (1 - rho**2) * _spread(k, k, n)
+        p, q = self.u1.rank - self.base1.shape[1], self.u2.rank - self.base2.shape[1]
+        if p == 0 or q == 0:
+            return Link(rho, 0.0, 0.0, min(high, 1.0), 0.0, 1.0)
+        root = min(_top_square(_outside(self.base1, _outside(self.base2, self.c.T).T)), 1.0)
+        seen = root > chance_root(p, q, n)
+        hidden = float(np.sqrt(population_root(root if seen else 0.0, p, q, n)))
+        low = np.sqrt(root) - (1 - hidden**2) * _spread(p, q, n) if seen else 0.0
+        return Link(rho, hidden if seen else 0.0, hidden, min(high, 1.0), float(np.clip(low, 0, hidden)), 1.0)
 
     def prediction(self, source: int) -> Link:
         """Min tau against max xi when modality `source` predicts the other: A = Sigma_ts Sigma_ss^(-1/2).
@@ -174,27 +179,33 @@ class LabelSpaces:
         tau are the singular values of A on the shared label directions of the source, xi those of A outside
         of its label subspace; both carry the unit of the predicted modality, their ratio has none.
         """
-        c, target = (self.c, self.u2) if source == 1 else (self.c.T, self.u1)
-        base, shared = (self.base1, self.shared1) if source == 1 else (self.base2, self.shared2)
-        a = c @ target.root / np.sqrt(self.n)  # A transposed, (r, d)
+        n, c, target = (self.n, self.c, self.u2) if source == 1 else (self.n, self.c.T, self.u1)
+        base, shared, overlap = (
+            (self.base1, self.shared1, self.overlap1) if source == 1 else (self.base2, self.shared2, self.overlap2)
+        )
+        a = c @ target.root / np.sqrt(n)  # A transposed, (r, d)
         image = shared.T @ a
         tau = float(np.sqrt(max(np.linalg.eigvalsh(image @ image.T)[0], 0.0))) if len(image) else 0.0
-        square = _top_square(_outside(base, a))
-        p, free = len(c) - base.shape[1], self.n - 1 - len(c)
+        p, free = len(c) - base.shape[1], n - 1 - len(c)
         if p == 0:
-            return Link(tau, 0.0, 0.0, tau / float(np.sqrt(self._overlap_of(source))))
+            return Link(tau, 0.0, 0.0, tau, 0.0)
         if free <= 0:
-            return Link(tau, 0.0, np.inf, np.inf)
-        grow = self.n / free  # the residual covariance has lost the degrees of freedom of the source
-        noise = grow * _top(lambda v: target.gram @ v / self.n - a.T @ (a @ v), a.shape[1])
-        trace = grow * max(float(np.trace(target.gram)) / self.n - float(np.sum(a**2)), 0.0)
+            return Link(tau, 0.0, np.inf, np.inf, 0.0)
+        square = _top_square(_outside(base, a))
+        grow = n / free  # the residual covariance has lost the degrees of freedom of the source
+        noise = grow * _top(lambda v: target.gram @ v / n - a.T @ (a @ v), a.shape[1])
+        trace = grow * max(float(np.trace(target.gram)) / n - float(np.sum(a**2)), 0.0)
         q = trace / noise if noise > 0 else 0.0
-        seen = square > chance_cross(noise, p, q, self.n)
-        hidden = float(np.sqrt(population_cross(square if seen else 0.0, noise, p, q, self.n)))
-        return Link(tau, hidden if seen else 0.0, hidden, tau / float(np.sqrt(self._overlap_of(source))))
+        seen = square > chance_cross(noise, p, q, n)
+        hidden = float(np.sqrt(population_cross(square if seen else 0.0, noise, p, q, n)))
+        high = tau / np.sqrt(overlap) + np.sqrt(noise) * _spread(len(image), 1, n)
+        low = np.sqrt(square) - np.sqrt(noise) * _spread(p, q, n) if seen else 0.0
+        return Link(tau, hidden if seen else 0.0, hidden, float(high), float(np.clip(low, 0, hidden)))
 
-    def _overlap_of(self, source: int) -> float:
-        return self.overlap1 if source == 1 else self.overlap2
+
+def _spread(p: float, q: float, n: float) -> float:
+    """Return how far noise moves the extreme one of many equal singular values, beyond a single one."""
+    return float((max(np.sqrt(p), 1.0) + max(np.sqrt(q), 1.0) - 2) / np.sqrt(n))
 
 
 def label_roots(u: Whitened, uy: Whitened, cross: Matrix) -> tuple[Matrix, Vector]:

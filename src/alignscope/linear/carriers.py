@@ -52,6 +52,6 @@ def carriers(
     if energy.sum() <= problem.floor_y**2 * scale**2:
         none = np.zeros(len(variance))
         return Carriers(none, none, none.astype(np.int64))
-    weight = np.square(shared).sum(axis=1) / safe / energy.sum()
+    weight = np.square(shared / np.sqrt(safe * energy.sum())[:, None]).sum(axis=1)
     most = np.abs(shared).argmax(axis=1)
     return Carriers(np.minimum(weight, 1.0), shared[np.arange(len(safe)), most] / safe, most)

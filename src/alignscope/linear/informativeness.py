@@ -181,7 +181,7 @@ def held_out_path(
             store[fold] = Predictor.of(train, (x,), y, reach @ w)
     shares = 1 - residuals / np.where(energies > 0, energies, 1.0)
     sigmas = 1 - residuals.sum(axis=1) / energies.sum()
-    return HeldOutPath(sigmas[:-2], shares[:-2], *limits, sigmas[-2], sigmas[-1], shares[-2], shares[-1])
+    return HeldOutPath(sigmas[:-2], shares[:-2], *limits, float(sigmas[-2]), float(sigmas[-1]), shares[-2], shares[-1])
 
 
 def _score(train: Moments, within: Moments, x: str, y: str, reach: Matrix, weights: list[Matrix]) -> Matrix:

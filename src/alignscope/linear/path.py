@@ -24,6 +24,7 @@ __all__ = ["Path", "Solution", "Solver", "lambda_grid", "trace"]
 
 _TIE = 1e-10  # eigenvalues closer than this, relative to the largest, are one: rounding decides their order
 _INVARIANT = 1e-7  # how far B may turn the prediction-first code before every lambda > 0 costs something
+_MOST_LAMBDAS = 10_000
 _LARGE = 256  # above this order the top K eigenvectors alone are cheaper than the whole SVD
 
 
@@ -64,15 +65,15 @@ def lambda_grid(start: float = 1e-3, stop: float = 1e3, count: int = 100) -> Vec
 
     Raises
     ------
-    AlignscopeError : E302 unless 0 < start < stop are finite and count is at least 2 (or start = stop, count = 1).
+    AlignscopeError : E302 unless 0 < start < stop are finite and count is 2 to 10,000 (or start = stop, count = 1).
     """
     fine = np.isfinite([start, stop]).all() and 0 < start and (start < stop if count > 1 else start == stop)
-    if not fine or count < 1:
+    if not fine or not 1 <= count <= _MOST_LAMBDAS:
         raise AlignscopeError(
             "E302",
             "lambdas",
             f"{start:g}:{stop:g}:{count}",
-            "Give START:STOP:COUNT with 0 < START < STOP and COUNT of at least 2, for example 0.001:1000:100.",
+            "Give START:STOP:COUNT with 0 < START < STOP and COUNT from 2 to 10000, for example 0.001:1000:100.",
         )
     return np.concatenate([[0.0], np.geomspace(start, stop, count)])
 
@@ -153,7 +154,11 @@ class Solver:
 
     def _break_tie(self, lam: float, k: int) -> Matrix:
         stacked = np.hstack([self.r_y, np.sqrt(lam) * self.r_t])
-        return lexicographic(stacked, 0.0, self.r_y, self.problem.floor_y, k)
+        # Prediction decides among equals, and alignment where prediction is equal too, as it is near lambda = 0.
+        size_y, size_t = np.linalg.norm(self.r_y), np.linalg.norm(self.r_t)
+        hint = np.sqrt(_TIE) * size_y / size_t if size_t > 0 else 0.0
+        then = np.hstack([self.r_y, hint * self.r_t])
+        return lexicographic(stacked, 0.0, then, self.problem.floor_y, k)
 
     def measure(self, code: Matrix) -> Solution:
         """Return what an orthonormal code predicts and aligns."""

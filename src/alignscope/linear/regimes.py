@@ -10,22 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from alignscope._types import Matrix
 from alignscope.errors import AlignscopeError
-from alignscope.linear._chance import chance_root, population_root
+from alignscope.linear._chance import visible
 from alignscope.linear._label_space import LabelSpaces, Link, Whitened, label_roots, top_overlap, unique_share
 from alignscope.linear._regime_types import Answer, Bounds, Regime, RegimeInput, Verdict
 
-__all__ = ["Answer", "Bounds", "Regime", "RegimeInput", "Replicates", "Verdict", "regime"]
+__all__ = ["Answer", "Bounds", "Regime", "RegimeInput", "Verdict", "regime"]
 
-Replicates: TypeAlias = Literal["jackknife", "bootstrap"]
 
-_VISIBLE = 0.1  # "no shared label" is said only where a share this large would have been seen
+_VISIBLE = 0.2  # "not shared" is said only where a squared correlation this large would have been seen
 _MATERIAL = 0.05  # share of unique information from which the sentence warns of it
 _LEAST_NULL = 19  # permutations from which a 95 % point exists
 
@@ -35,7 +33,7 @@ def regime(
     replicates: Sequence[RegimeInput] = (),
     null: Sequence[RegimeInput] = (),
     *,
-    kind: Replicates = "jackknife",
+    kind: str = "jackknife",
     confidence: float = 0.95,
     names: tuple[str, str] = ("modality 1", "modality 2"),
 ) -> Regime:
@@ -69,7 +67,7 @@ def regime(
         rows drawn with replacement), a normal interval from their standard deviation. Without replicates: a
         large-sample interval for Gaussian rows.
     null : moments with the target permuted against both modalities; from 19 on their 95 % points are used.
-    kind : what the replicates are.
+    kind : what the replicates are, "jackknife" or "bootstrap".
     confidence : of the intervals, in 0..1.
     names : what the text calls the modalities.
 
@@ -115,7 +113,7 @@ def regime(
 class _Interval:
     """How replicates become standard errors, and how many of those an interval is wide."""
 
-    kind: Replicates
+    kind: str
     confidence: float
     count: int
 
@@ -132,12 +130,6 @@ class _Interval:
         g = len(values)
         return float(np.sqrt(square * ((g - 1) if self.kind == "jackknife" else g / (g - 1))))
 
-    def bias(self, value: float, values: Sequence[float]) -> float:
-        """Return the jackknife estimate of bias; 0 for other replicates."""
-        if not values or self.kind != "jackknife":
-            return 0.0
-        return (len(values) - 1) * (float(np.mean(values)) - value)
-
     def __str__(self) -> str:
         level = f"{self.confidence:.0%}"
         if not self.count:
@@ -148,7 +140,7 @@ class _Interval:
 
 
 def _check(replicates: Sequence[RegimeInput], kind: str, confidence: float) -> None:
-    if kind not in get_args(Replicates):
+    if kind not in ("jackknife", "bootstrap"):
         raise AlignscopeError("E305", "kind", f"{kind!r}", "Use jackknife or bootstrap.")
     if not 0 < confidence < 1:
         raise AlignscopeError("E304", "confidence", f"{confidence}", "Give a number between 0 and 1.")
@@ -170,12 +162,12 @@ def _ratio(link: Link, others: list[Link], error: float, interval: _Interval) ->
         # The detection limit stands in for a nuisance that is not seen, so that the logarithm exists.
         error = interval.error([_log(o.signal, o.hidden) for o in others])
     reach = interval.width * error
-    centre = _log(link.signal, link.hidden)
-    low = float(np.exp(centre - reach))
+    low = float(np.exp(_log(link.signal, link.hidden) - reach))
     if link.nuisance == 0:
         return Bounds(np.inf, low, np.inf)
-    bias = interval.bias(centre, [_log(o.signal, o.hidden) for o in others])
-    high = float(np.exp(min(_log(link.corrected, link.nuisance) + reach + max(0.0, -bias), 700.0)))
+    high = np.inf
+    if link.nuisance_low > 0:
+        high = float(np.exp(min(_log(link.signal_high, link.nuisance_low) + reach, 700.0)))
     return Bounds(link.signal / link.nuisance, low, high)
 
 
@@ -200,7 +192,7 @@ def _unique(
     if spaces.found[modality - 1] == 0:
         return Bounds(None)
     value = unique_share(total, spaces, modality)
-    sure = _unseen(total, spaces) < _VISIBLE
+    sure = _sighted(total, spaces)
     if not again:
         return Bounds(value, None if sure else 0.0)
     reach = interval.width * interval.error([unique_share(m, s, modality) for m, s in again])
@@ -255,15 +247,14 @@ def _point95(values: Sequence[float]) -> float:
 
 def _absent(total: RegimeInput, spaces: LabelSpaces) -> Answer:
     """Return "no" where a shared label would have been seen, had there been one; else "undecided"."""
-    known = any(spaces.found[:2])
-    return "no" if known and _unseen(total, spaces) < _VISIBLE else "undecided"
+    return "no" if any(spaces.found[:2]) and _sighted(total, spaces) else "undecided"
 
 
-def _unseen(total: RegimeInput, spaces: LabelSpaces) -> float:
-    """Return the largest squared correlation that a label direction could have without being found."""
+def _sighted(total: RegimeInput, spaces: LabelSpaces) -> bool:
+    """Whether a label direction of squared correlation `_VISIBLE` would have been found wherever it is sought."""
     a, b = spaces.base1.shape[1], spaces.base2.shape[1]
     sizes = [(max(a, 1), max(b, 1)), (spaces.u1.rank, spaces.uy.rank), (spaces.u2.rank, spaces.uy.rank)]
-    return max(population_root(chance_root(p, q, total.n), p, q, total.n) for p, q in sizes)
+    return all(visible(_VISIBLE, p, q, total.n) for p, q in sizes)
 
 
 def _either(a: Answer, b: Answer) -> Answer:
@@ -298,17 +289,14 @@ def _sentence(
         return "Undecided: neither modality predicts the target beyond chance."
     if not spaces.found[4]:
         if verdict == "undecided":
-            first = (
-                "Undecided: there are too few rows to see whether the modalities share anything of the target"
-            )
+            first = "Undecided: there are too few rows to see whether the modalities share anything of the target"
         else:
             first = "Neither: the modalities share nothing of the target that could be aligned or predicted"
     else:
         first = {
             "both": "Both alignment and prediction recover what the modalities share of the target",
             "align": "Align: alignment recovers what the modalities share of the target, prediction does not",
-            "predict": "Predict: prediction recovers what the modalities share of the target, "
-            "alignment does not",
+            "predict": "Predict: prediction recovers what the modalities share of the target, alignment does not",
             "neither": "Neither alignment nor prediction recovers what the modalities share of the target",
             "undecided": "Undecided: of what the modalities share of the target, whether alignment "
             f"{known[answers[0]]} and whether prediction {known[answers[1]]}",

@@ -70,7 +70,7 @@ class Bootstrap:
         replicates = figure(self._replicates)
         replicates = replicates[np.isfinite(replicates)]
         if len(replicates) == 0:
-            return Interval(value, value, value)
+            return Interval(float(value), float(value), float(value))
         tail = (1 - LEVEL) / 2
         low, high = np.quantile(replicates, [tail, 1 - tail])
         return Interval(float(value), float(min(low, value)), float(max(high, value)))

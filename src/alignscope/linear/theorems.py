@@ -136,8 +136,11 @@ def two_projector_loss(angles: Vector, x: float, y: float) -> float:
 
     Source: ours (THEORY 4, item 5).
     """
-    root = np.sqrt((x + y) ** 2 - 4 * x * y * np.sin(angles) ** 2)
-    return float(x * np.sum(0.5 * (1 - (x + y * np.cos(2 * angles)) / root)))
+    root = np.sqrt(np.maximum((x + y) ** 2 - 4 * x * y * np.sin(angles) ** 2, 0.0))
+    # At a right angle x = y is a tie, which goes to prediction.
+    tied = root <= 1e-12 * (x + y)
+    cosine = np.where(tied, 1.0, (x + y * np.cos(2 * angles)) / np.where(tied, 1.0, root))
+    return float(x * np.sum(0.5 * (1 - cosine)))
 
 
 @dataclass(frozen=True)

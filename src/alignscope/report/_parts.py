@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from alignscope.report._look import CONFIG
-from alignscope.report._words import finite
+from alignscope.report._words import finite, named
 
 __all__ = ["BAR", "FLOOR", "HUE", "by", "chart", "low_end", "row_axis", "rules", "share_axis", "tips"]
 
 Spec = dict[str, Any]
 Audit = Mapping[str, Any]
+HAIR = 0.01  # so little below 0 does not widen an axis
 FLOOR = -0.5  # a held-out R² can be very negative; the axis ends here and the table has the figure
 HUE = {"1": "var(--one)", "2": "var(--two)", "b": "var(--both)"}
 _KEYS: dict[str, Spec] = {
@@ -44,7 +45,7 @@ def row_axis(labels: Iterable[str], heads: Iterable[int] = ()) -> tuple[Spec, li
     Names are values of a parameter, so no name, however odd, becomes part of an expression, and two rows may
     have the same name.
     """
-    names = list(labels)
+    names = [named(label) for label in labels]
     weight = {"condition": {"test": "indexof(heads, datum.value) >= 0", "value": "bold"}, "value": "normal"}
     axis = {
         "title": None,
@@ -56,7 +57,7 @@ def row_axis(labels: Iterable[str], heads: Iterable[int] = ()) -> tuple[Spec, li
         "labelFontWeight": weight,
     }
     scale = {"domain": list(range(len(names))), "paddingOuter": 0.1}
-    params = [
+    params: list[Spec] = [
         {"name": "labels", "value": names},
         {"name": "heads", "value": list(heads)},
         {"name": "label_room", "value": 200},
@@ -66,7 +67,8 @@ def row_axis(labels: Iterable[str], heads: Iterable[int] = ()) -> tuple[Spec, li
 
 def share_axis(field: str, title: str, low: float, high: float) -> Spec:
     """Return an axis of shares of variance from `low` to `high`; its ticks end at 1."""
-    axis = {"title": title, "values": [v / 5 for v in range(-2, 6) if v / 5 >= low], "format": ".1f"}
+    ticks = [v / 5 for v in range(-2, 6) if v / 5 >= low]
+    axis = {"title": title, "values": ticks, "format": ".1f", "labelFlush": False}
     scale = {"domain": [low, high], "nice": False, "clamp": True}
     return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
 
@@ -83,7 +85,7 @@ def by(field: str, domain: Sequence[str], values: Sequence[Any], legend: str | N
 def low_end(values: Iterable[Any]) -> float:
     """Return where an axis of shares starts: 0, or a tenth at or below what lies under it, never under `FLOOR`."""
     least = min((v for v in values if finite(v)), default=0.0)
-    return 0.0 if least >= 0 else max(FLOOR, math.floor(least * 10) / 10)
+    return 0.0 if least >= -HAIR else max(FLOOR, math.floor(least * 10) / 10)
 
 
 def tips(**fields: str) -> list[Spec]:

@@ -8,7 +8,7 @@ from alignscope.report._words import REMEDIES, direction_name, finite, lam, shar
 __all__ = ["capacity", "letters", "remedies"]
 
 ENDS = ("prediction first (λ → 0)", "align first (λ → ∞)")
-NEAR = 0.025  # marks closer than this in both directions share one label
+NEAR = 0.05  # marks closer than this part of both axes share one label
 
 
 def capacity(audit: Audit, side: str, _live: bool) -> Spec | None:
@@ -65,20 +65,16 @@ def capacity(audit: Audit, side: str, _live: bool) -> Spec | None:
 
 
 def _sizes(audited: int, free: int, middle: float) -> list[Spec]:
-    named = {audited: "audited", free: "free from"}
-    if audited == free:
-        named = {audited: "audited, and free from"}
+    named = {audited: "audited", free: "free"} if audited != free else {free: "audited, free"}
     return [
-        {"k": k, "label": f"{text} K = {k}", "line": line, "left": k < middle}
+        {"k": k, "label": f"{text}: {k}", "line": line, "left": k < middle}
         for line, (k, text) in enumerate(named.items())
     ]
 
 
 def letters(d: Audit) -> dict[str, str]:
     """Return the letter of each remedy at hand, as the chart and the table beside it show it: A, B, ..."""
-    return {
-        name: "ABCDEFGH"[place] for place, name in enumerate(name for name in REMEDIES if name in d["remedies"])
-    }
+    return {name: "ABCDEFGH"[place] for place, name in enumerate(name for name in REMEDIES if name in d["remedies"])}
 
 
 def remedies(audit: Audit, side: str, _live: bool) -> Spec:
@@ -92,7 +88,7 @@ def remedies(audit: Audit, side: str, _live: bool) -> Spec:
     last = d["limits"]["align_first"]
     figures = {"kept": share(last["sigma_z"], 4), "reached": share(last["alignment_r2"], 4)}
     front.append({"i": len(front), "x": last["alignment_r2"], "y": last["sigma_z"], "λ": "∞", **figures})
-    marks = _remedy_marks(d)
+    marks = _remedy_marks(d, front)
     x = _near([p["x"] for p in front + marks], "x", "alignment reached (R², in sample)")
     y = _near([p["y"] for p in front + marks], "y", f"share of target {side} kept (R², in sample)")
     kinds = ["any strength, λ from 0 to ∞", "remedy"]
@@ -149,16 +145,23 @@ def _near(values: list[float], field: str, title: str) -> Spec:
     }
 
 
-def _remedy_marks(d: Audit) -> list[Spec]:
+def _remedy_marks(d: Audit, front: list[Spec]) -> list[Spec]:
     """Return a mark for each remedy; those that fall together carry one label, on the first of them."""
     marks: list[Spec] = []
+    spots = [*front, *({"x": r["alignment_r2"], "y": r["sigma_z"]} for r in d["remedies"].values())]
+    wide, tall = (NEAR * max(0.1, _spread([spot[axis] for spot in spots])) for axis in "xy")
     for name, letter in letters(d).items():
         y, x = d["remedies"][name]["sigma_z"], d["remedies"][name]["alignment_r2"]
         if not (finite(x) and finite(y)):
             continue
-        near = next((m for m in marks if m["label"] and abs(m["x"] - x) < NEAR and abs(m["y"] - y) < NEAR), None)
+        near = next((m for m in marks if m["label"] and abs(m["x"] - x) < wide and abs(m["y"] - y) < tall), None)
         if near is not None:
             near["label"] += f", {letter}"
         mark = {"kind": "remedy", "Remedy": f"{letter}: {REMEDIES[name]}", "kept": share(y, 4), "reached": share(x, 4)}
         marks.append({"x": x, "y": y, "label": "" if near is not None else letter, **mark})
     return marks
+
+
+def _spread(values: list[float]) -> float:
+    known = [value for value in values if finite(value)]
+    return max(known) - min(known) if known else 0.0

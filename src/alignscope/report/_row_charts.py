@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alignscope.report._parts import BAR, HUE, Audit, Spec, by, chart, low_end, row_axis, share_axis, tips
 from alignscope.report._strength_chart import start
-from alignscope.report._words import SIDES, direction_name, knower, lam, share, signed
+from alignscope.report._words import SIDES, direction_name, estimate, knower, lam, share, signed
 
 __all__ = ["TOP", "carriers", "sigma", "targets"]
 
@@ -26,32 +26,42 @@ def sigma(audit: Audit) -> Spec:
             labels.append(knower(audit, who))
     low = low_end([s["low"] for s in spans] + [p["x"] for p in points])
     y, params = row_axis(labels, heads)
-    x = share_axis("x", "share of the target's variance explained (R²: 1 = all, 0 = nothing)", low, 1.0)
+    x = share_axis("x", "explained variance (R²; 1 = all of it)", low, 1.0)
     colour = by("who", list(HUE), list(HUE.values()))
-    fills = by("kind", kinds, ["var(--both)", "transparent", "transparent"], "point")
+    shapes = ["circle", "diamond", BAR]
     tip = tips(Row="Row", Held_out="Held", Interval="Interval", Chance="Chance", In_sample="In")
-    layers = [
+    layers: list[Spec] = [
         {
             "data": {"values": spans},
             "mark": {"type": "rule", "strokeWidth": 4, "opacity": 0.45, "strokeCap": "round"},
             "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}, "y": y, "color": colour},
         },
-        {
+        {  # draws nothing: it is there for the legend, whose keys are in no modality's colour
+            "transform": [{"filter": "false"}],
             "mark": {"type": "point", "size": 90, "strokeWidth": 2, "opacity": 1},
             "encoding": {
                 "x": x,
                 "y": y,
-                "stroke": colour,
-                "fill": fills,
-                "shape": by("kind", kinds, ["circle", "diamond", BAR], "point"),
-                "tooltip": tip,
+                "stroke": by("kind", kinds, ["var(--both)"] * 3, "point"),
+                "fill": by("kind", kinds, ["var(--both)", "transparent", "transparent"], "point"),
+                "shape": by("kind", kinds, shapes, "point"),
             },
         },
-        {
-            "transform": [{"filter": f"datum.kind === '{kinds[0]}'"}],
-            "mark": {"type": "point", "filled": True, "size": 110, "opacity": 1},
-            "encoding": {"x": x, "y": y, "color": colour, "tooltip": tip},
-        },
+        *(
+            {
+                "transform": [{"filter": f"datum.kind === '{kind}'"}],
+                "mark": {
+                    "type": "point",
+                    "size": 90,
+                    "strokeWidth": 2.2,
+                    "opacity": 1,
+                    "shape": shape,
+                    "filled": shape == "circle",
+                },
+                "encoding": {"x": x, "y": y, "color": colour, "tooltip": tip},
+            }
+            for kind, shape in zip(kinds, shapes, strict=True)
+        ),
     ]
     text = "Held-out share of each target's variance that each modality, and both together, explain."
     return chart(text, points, layers, 30 * len(labels), params)
@@ -86,22 +96,20 @@ def targets(audit: Audit, side: str, live: bool) -> Spec | None:
             "First": share(ends[0], 4),
             "Last": share(ends[1], 4),
             "Lost": share(target["at_risk"], 4),
-            "Held": share(target.get("held_out_at_risk"), 4),
+            "Held": estimate(target.get("held_out_at_risk"), 4),
         }
         points += [{"row": row, "i": -1, "kind": k, "x": x, **tip} for k, x in zip(kinds, ends, strict=False)]
         loss = signed(-target["at_risk"], 2)
         spans.append({"row": row, "x": ends[0], "x2": ends[1], "right": max(ends), "text": loss})
         curve = d["per_target"].get(target["target"], []) if live else []
         points += [
-            {"row": row, "i": i, "kind": kinds[2], "x": v, "λ": lam(d["lambda"][i]), "now": share(v, 4), **tip}
+            {"row": row, "i": i, "kind": kinds[2], "x": v, "At": f"λ = {lam(d['lambda'][i])}", "Now": share(v, 4)}
             for i, v in enumerate(curve)
         ]
     y, params = row_axis([target["target"] for target in rows])
     if live:
         params.append({"name": "lambda_i", "value": start(d["lambda"])})
-    x = share_axis(
-        "x", "share of the target's variance kept (R², in sample)", low_end(p["x"] for p in points), 1.12
-    )
+    x = share_axis("x", "explained variance kept (R², in sample)", low_end(p["x"] for p in points), 1.12)
     hues = [HUE[side], "var(--loss)", "var(--ink)"][: len(kinds)]
     fills = [HUE[side], "transparent", "transparent"][: len(kinds)]
     tip_fields = tips(Target="Target", Prediction_first="First", Align_first="Last", Lost_in_sample="Lost")
@@ -138,6 +146,7 @@ def carriers(audit: Audit, side: str, _live: bool) -> Spec | None:
     rows = audit["directions"][side]["carriers"][:TOP]
     if not rows:
         return None
+    digits = 2 if rows[0]["weight"] >= 0.1 else 3
     bars = [
         {
             "row": row,
@@ -145,7 +154,7 @@ def carriers(audit: Audit, side: str, _live: bool) -> Spec | None:
             "Feature": c["feature"],
             "Weight": share(c["weight"], 4),
             "Most": c.get("most_affected", ""),
-            "text": share(c["weight"], 2),
+            "text": share(c["weight"], digits),
         }
         for row, c in enumerate(rows)
     ]
@@ -155,7 +164,7 @@ def carriers(audit: Audit, side: str, _live: bool) -> Spec | None:
         "field": "x",
         "type": "quantitative",
         "scale": {"domain": [0, high], "nice": False, "clamp": True},
-        "axis": {"title": "share of the lost signal that the feature alone explains (in sample)", "tickCount": 5},
+        "axis": {"title": "share of the lost signal (in sample)", "tickCount": 5},
     }
     tip = tips(Feature="Feature", Share="Weight", Matters_most_for="Most")
     layers: list[Spec] = [

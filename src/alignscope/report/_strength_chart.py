@@ -51,7 +51,7 @@ def _axis(lambdas: list[float]) -> tuple[float, Spec]:
     zero = least * (least / most) ** 0.08 if most > least else least / 3
     decades = range(math.ceil(math.log10(least) - 1e-9), math.floor(math.log10(most) + 1e-9) + 1)
     axis = {
-        "title": "alignment strength λ (no unit, log scale; 0 = prediction first)",
+        "title": "alignment strength λ (no unit, log scale)",
         "values": [zero, *([10.0**k for k in decades] or [least, most])],
         "labelExpr": f"datum.value < {least * 0.999!r} ? '0' : format(datum.value, '~g')",
         "grid": False,
@@ -131,7 +131,7 @@ def _slider(hover: list[Spec], x: Spec, y: Spec, side: str) -> list[Spec]:
             "data": {"values": hover},
             "transform": here,
             "mark": {"type": "rule", "color": "var(--ink)", "strokeWidth": 1.5},
-            "encoding": {"x": x},
+            "encoding": {"x": x, "y": {"datum": 1.04}, "y2": {"datum": y["scale"]["domain"][0]}},
         },
         *_dots(side, "datum.i === lambda_i", x, y, size=75, stroke="var(--paper)", strokeWidth=1.5),
         {

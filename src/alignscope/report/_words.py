@@ -12,9 +12,11 @@ __all__ = [
     "SIDES",
     "count",
     "direction_name",
+    "estimate",
     "finite",
     "knower",
     "lam",
+    "named",
     "number",
     "other",
     "percent",
@@ -53,6 +55,13 @@ def signed(value: Any, digits: int = 3) -> str:
         return MISSING
     rounded = round(float(value), digits) + 0.0
     return number(rounded, f"+.{digits}f" if rounded else f".{digits}f")
+
+
+def estimate(value: Any, digits: int = 3) -> str:
+    """Write a share with its interval where it has one: "0.178 (0.153 to 0.202)"."""
+    if not isinstance(value, Mapping):
+        return share(value, digits)
+    return f"{share(value['value'], digits)} ({share(value['low'], digits)} to {share(value['high'], digits)})"
 
 
 def number(value: float, form: str = ".4g") -> str:
@@ -96,6 +105,11 @@ def knower(audit: Mapping[str, Any], who: str) -> str:
     if who == "b":
         return "both together"
     return short(audit["modalities"][who].get("name") or f"modality {who}")
+
+
+def named(name: Any) -> str:
+    """Write a name so that an empty one can be seen."""
+    return str(name) or "(no name)"
 
 
 def short(name: Any, most: int = 44) -> str:

@@ -235,9 +235,7 @@ def _about_data(audit: Audit, facts: Facts) -> Iterator[Finding]:
         size = "without bound (redundant columns)" if np.isinf(condition) else f"{condition:.0e}"
         yield _finding("AS105", f"Condition number {size}: second moments were kept in the square-root form.")
     if facts.scale_ratio > 1e6:
-        yield _finding(
-            "AS106", f"Standard deviations of columns differ by a factor of {facts.scale_ratio:.0e}."
-        )
+        yield _finding("AS106", f"Standard deviations of columns differ by a factor of {facts.scale_ratio:.0e}.")
     if facts.far_mean[1] > 1e4:
         yield _finding(
             "AS107",
@@ -260,9 +258,7 @@ def _about_sampling(audit: Audit, facts: Facts) -> Iterator[Finding]:
     if facts.folds < facts.folds_asked:
         yield _finding("AS110", f"{facts.folds} folds instead of {facts.folds_asked}.")
     if facts.lonely_classes:
-        yield _finding(
-            "AS111", f"{_some(facts.lonely_classes)}: in one fold only, so held-out figures do not apply."
-        )
+        yield _finding("AS111", f"{_some(facts.lonely_classes)}: in one fold only, so held-out figures do not apply.")
     if facts.rare_classes:
         yield _finding("AS112", f"{_some(facts.rare_classes)}: fewer than ten rows.")
     if facts.groups is None and facts.autocorrelation > 0.2:
@@ -280,7 +276,8 @@ def _about_knowledge(audit: Audit) -> Iterator[Finding]:
     code = {"yes": "AS201", "no": "AS202", "undecided": "AS203"}[verdict]
     yield _finding(code, audit.non_redundant.text)
     for j, gain in audit.non_redundant.complementary.items():
-        if gain.answer == "yes" and gain.gain.value > MATERIAL:
+        both = audit.sigma.held_out[f"b{j}"]
+        if gain.answer == "yes" and gain.gain.value > MATERIAL and both.low > max(both.null95, 0.0):
             g = gain.gain
             yield _finding(
                 "AS204",
@@ -289,7 +286,7 @@ def _about_knowledge(audit: Audit) -> Iterator[Finding]:
             )
     for i, record in audit.modalities.items():
         own = audit.sigma.held_out[i + i]
-        if own.low <= max(own.null95, 0.0):
+        if _blind(audit, i):
             yield _finding(
                 "AS205",
                 f"{record.name} on its own target: {own.value:.3f} ({own.low:.3f} to {own.high:.3f}), not "
@@ -297,9 +294,7 @@ def _about_knowledge(audit: Audit) -> Iterator[Finding]:
             )
         excess = audit.sigma.in_sample[i + i] - own.value
         if excess > 0.1:
-            yield _finding(
-                "AS206", f"{record.name}: the in-sample figure is {excess:.2f} above the held-out one."
-            )
+            yield _finding("AS206", f"{record.name}: the in-sample figure is {excess:.2f} above the held-out one.")
 
 
 def _about_directions(audit: Audit, facts: Facts) -> Iterator[Finding]:
@@ -307,15 +302,21 @@ def _about_directions(audit: Audit, facts: Facts) -> Iterator[Finding]:
         name = audit.modalities[i].name
         yield from _about_size(audit, i, d, name)
         yield from _about_cost(audit, i, d, name)
+        if _blind(audit, i):
+            continue
         claims, loses = d.theorem2.claims_loss, d.theorem2.loses_by_alignment
         if claims and not loses:
             yield _finding("AS501", f"{name}: theorem 2 claims a loss; exactly, alignment costs nothing.")
         if loses and not claims:
-            yield _finding(
-                "AS502", f"{name}: theorem 2 is silent; alignment costs up to {d.at_risk:.3f} in sample."
-            )
+            yield _finding("AS502", f"{name}: theorem 2 is silent; alignment costs up to {d.at_risk:.3f} in sample.")
     if audit.regime.get("text"):
         yield _finding("AS601", str(audit.regime["text"]))
+
+
+def _blind(audit: Audit, i: str) -> bool:
+    """Return whether a modality does not predict its own target above chance, so that it has nothing to lose."""
+    own = audit.sigma.held_out[i + i]
+    return own.low <= max(own.null95, 0.0)
 
 
 def _about_size(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Finding]:
@@ -334,9 +335,7 @@ def _about_size(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Findi
 def _about_cost(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Finding]:
     kept = d.limits["prediction_first"].sigma_z
     if d.at_risk <= 1e-9:
-        yield _finding(
-            "AS302", f"{name}: nothing is lost at any strength of alignment (K = {d.capacity.components})."
-        )
+        yield _finding("AS302", f"{name}: nothing is lost at any strength of alignment (K = {d.capacity.components}).")
         return
     if d.at_risk < MATERIAL * kept:
         yield _finding(
@@ -344,8 +343,11 @@ def _about_cost(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Findi
             f"{name}: at most {d.at_risk:.4f} of {kept:.3f} is lost, at unlimited strength (in sample).",
         )
         return
+    if _blind(audit, i):
+        return
     risk = d.held_out_at_risk
-    text = f"{risk.value:.3f} ({risk.low:.3f} to {risk.high:.3f}) of {d.held_out_limits['prediction_first']:.3f} (held out)"
+    base = d.held_out_limits["prediction_first"]
+    text = f"{risk.value:.3f} ({risk.low:.3f} to {risk.high:.3f}) of {base:.3f} (held out)"
     if risk.low > 0:
         yield _finding("AS301", f"{name}: unlimited alignment loses {text}.")
     elif risk.high < 0:
@@ -370,13 +372,18 @@ def _about_cost(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Findi
     if np.isfinite(d.lambda_budget):
         yield _finding(
             "AS402",
-            f"{name}: up to lambda = {d.lambda_budget:.3g} at most {d.budget:.0%} is lost (in sample).",
+            f"{name}: up to lambda = {d.lambda_budget:.3g} at most {_percent(d.budget)} is lost (in sample).",
         )
 
 
 def verdict_sentence(audit: Audit, facts: Facts) -> str:
     """Return the audit's answer in one plain sentence."""
     parts = [_direction_words(audit, i) for i in ("1", "2")]
+    if parts[0][0] == parts[1][0] == "blind":
+        return (
+            f"Neither {audit.modalities['1'].name} nor {audit.modalities['2'].name} predicts its own target above "
+            "chance, so there is nothing that aligning them could lose."
+        )
     if parts[0][0] == parts[1][0] and parts[0][0] in ("free", "little"):
         much = "nothing" if parts[0][0] == "free" else "next to nothing"
         return (
@@ -409,13 +416,16 @@ def _direction_words(audit: Audit, i: str) -> tuple[str, str]:
     if risk.high < 0:
         return "helps", f"{pulled} improves what it predicts on unseen rows"
     if risk.low <= 0 or base <= 0:
-        return (
-            "unsure",
-            f"{pulled} may cost up to {d.at_risk / kept:.0%} in sample, which unseen rows do not confirm",
-        )
+        share = _percent(d.at_risk / kept)
+        return "unsure", f"{pulled} costs up to {share} in sample, which unseen rows do not confirm"
     worst = d.targets_at_risk[0].target
     most = f", most of all of '{worst}'" if len(d.targets_at_risk) > 1 else ""
+    shares = [_percent(min(max(x / base, 0.0), 1.0)) for x in (risk.value, risk.low, risk.high)]
     return "costs", (
-        f"{pulled} can cost up to {min(risk.value / base, 1):.0%} of what it predicts of its own target "
-        f"({max(risk.low, 0) / base:.0%} to {min(risk.high / base, 1):.0%}, unseen rows){most}"
+        f"{pulled} can cost up to {shares[0]} of what it predicts of its own target "
+        f"({shares[1]} to {shares[2]}, unseen rows){most}"
     )
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.095 else f"{share:.1%}"

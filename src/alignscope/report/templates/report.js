@@ -67,7 +67,7 @@
   const show = (i) => {
     slider.value = i;
     slider.setAttribute("aria-valuetext", "lambda " + page.lambdas[i]);
-    set("lambda", "λ = " + page.lambdas[i]);
+    set("lambda", "λ\u00a0=\u00a0" + page.lambdas[i]);
     for (const entry of views) if (entry.slides) entry.view.signal("lambda_i", i).run();
     for (const [side, d] of Object.entries(page.directions)) {
       const j = Math.min(i, d.sigma_z.length - 1);

@@ -1,0 +1,54 @@
+"""The page's fixed words: its headings, the names of verdicts, and the glossary."""
+
+from __future__ import annotations
+
+__all__ = ["CONTENTS", "GLOSSARY", "REGIMES", "SEVERITIES"]
+
+CONTENTS = {
+    "knows": "Who knows what",
+    "cost": "What alignment costs",
+    "classes": "",  # named after what the targets are
+    "features": "Which input features carried it",
+    "free": "At which latent size and strength it is free",
+    "todo": "What to do",
+    "theorem": "What the paper’s theorem would have claimed",
+    "regime": "Align or predict?",
+    "findings": "Findings",
+    "provenance": "Provenance",
+    "glossary": "Glossary",
+}
+REGIMES = {
+    "both": "Align or predict: both work",
+    "align": "Align",
+    "predict": "Predict",
+    "neither": "Neither",
+    "undecided": "Undecided",
+}
+SEVERITIES = {  # title and look of each group, the gravest first
+    "issue": ("Issues", "bad"),
+    "tip": ("Tips", "good"),
+    "info": ("For information", ""),
+    "not_applicable": ("Did not apply", "soft"),
+}
+GLOSSARY = {
+    "Aligned, alignment": "One encoder’s code is trained to predict the other modality’s representation as well as "
+    "its own target. Alignment R² is the share of that representation that the code explains.",
+    "At risk": "What a target loses between “prediction first” (alignment gets only the room that is left) and "
+    "“align first” (prediction gets only the room that is left).",
+    "Capacity, latent size K": "How many numbers the code has per sample. A code that is too small loses some of "
+    "the target even without alignment: that part is called lost to capacity.",
+    "Chance": "What the same procedure reaches on rows whose targets were shuffled. 95\u00a0% of shuffles stay below "
+    "the mark.",
+    "Complementary": "Both modalities together explain more of a target than the better one alone.",
+    "Gauge": "The scale of the representation that is aligned to, without which λ would mean nothing. “fitted”: the "
+    "other modality’s fitted targets. “whitened”: a code with equal variance in every direction.",
+    "Held out": "Measured on rows, or whole groups of rows, that the fit never saw. Can be negative: worse than "
+    "predicting the mean.",
+    "In sample": "Measured on the rows that were fitted. Too good when there are many features for few rows.",
+    "Lambda, λ": "The strength of alignment: its weight in the sum of errors, with targets scaled to unit variance.",
+    "Non-redundant": "Each modality explains its own target better than the other modality does.",
+    "Per unit": "How much of the lost signal one unit of a feature stands for, in the feature’s own unit.",
+    "R², explained variance, σ": "The share of a target’s variance that a straight-line (linear) map explains: 1 is "
+    "all of it, 0 is no better than predicting the mean.",
+    "Rank, independent": "How many of the features are not weighted sums of others.",
+}

@@ -1,0 +1,33 @@
+"""Shapes and types are checked while tests run, and property tests repeat themselves exactly."""
+
+from __future__ import annotations
+
+import sys
+
+import jaxtyping
+from hypothesis import HealthCheck, settings
+
+# The numerical modules. Those that define command-line options and records resolve their own annotations at
+# import, and check what they are given themselves.
+CHECKED = (
+    "alignscope.moments",
+    "alignscope.onepass",
+    "alignscope.residuals",
+    "alignscope.linear",
+    "alignscope.data",
+    "alignscope._direction",
+)
+
+if already := sorted(name for name in sys.modules if name.startswith(CHECKED)):
+    raise RuntimeError(f"imported before their shapes could be checked: {', '.join(already)}")
+jaxtyping.install_import_hook(CHECKED, "shape_checks.check")
+
+settings.register_profile(
+    "alignscope",
+    deadline=None,
+    derandomize=True,
+    max_examples=50,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("alignscope")
