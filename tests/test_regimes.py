@@ -153,6 +153,18 @@ def test_samples_find_their_regime(name: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("name", SPIKED)
+def test_intervals_cover_the_ratio_among_many_equal_nuisances(name: str) -> None:
+    held = 0
+    for seed in range(20):
+        data = spiked(400, name, seed, nuisances=28)
+        r = regime(moments(*data), left_out(*data, groups=5))
+        assert r.verdict in {name, "undecided"}
+        low, high = r.delta_ca.low, r.delta_ca.high
+        held += low is not None and high is not None and low <= deltas(*SPIKED[name])[0] <= high
+    assert held >= 17
+
+
+@pytest.mark.parametrize("name", SPIKED)
 def test_few_rows_never_give_a_wrong_regime(name: str) -> None:
     for seed in range(8):
         data = spiked(60, name, seed)

@@ -31,7 +31,7 @@ from alignscope.results import (
 __all__ = ["Solved", "record_direction", "solve_direction"]
 
 MOST_CARRIERS = 50
-MOST_SIZES = 33  # latent sizes on the capacity curve
+MOST_SIZES = 33  # latent sizes on the capacity curve; a quarter of them where many targets make each one slow
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,11 +119,11 @@ def _gap(problem: Problem) -> float:
 
 
 def _capacity_curve(problem: Problem) -> CapacityCurve:
-    """Return the two limits for latent sizes from 1 to where nothing is lost, thinned to `MOST_SIZES`."""
-    widest = min(problem.rank_y + problem.rt_full.shape[1], problem.ry.shape[0])
-    largest = max(problem.with_components(max(widest, 1)).capacity, problem.components, 1)
-    sizes = np.unique(np.round(np.linspace(1, largest, min(largest, MOST_SIZES))).astype(int))
-    sizes = np.unique([*sizes, min(problem.components, largest), min(problem.capacity or 1, largest)])
+    """Return the two limits, the target unchanged, for latent sizes from 1 to where nothing is lost."""
+    largest = max(problem.capacity, problem.components)
+    most = MOST_SIZES if problem.ry.shape[1] <= 64 else MOST_SIZES // 4
+    sizes = np.unique(np.round(np.linspace(1, largest, min(largest, most))).astype(int))
+    sizes = np.unique([*sizes, problem.components, max(problem.capacity, 1)])
     solvers = [Solver(problem.with_components(int(k))) for k in sizes]
     return CapacityCurve(
         components=[int(k) for k in sizes],
@@ -252,7 +252,8 @@ def _call_of(me: str, k: int, gauge: str) -> Callable[..., str]:
             f"{extra}"
             "m = Moments.of({'x1': x1, 'x2': x2, 'y1': y1, 'y2': y2})  # (N, columns) float arrays\n"
             f"problem = Problem.from_moments(m, {components}, encoder='x{me}', predict='y{me}',\n"
-            f"                               towards='x{other}', through='y{other}', gauge='{gauge}')\n"
+            f"                               towards='x{other}', through='y{other}',\n"
+            f"                               target_components={k}, gauge='{gauge}')\n"
             "solver = Solver(problem)\n"
             f"solution = {what}\n"
             "encoder = problem.basis.coefficients(solver.frame @ solution.code)  # z = (x - mean) @ encoder\n"

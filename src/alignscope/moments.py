@@ -103,9 +103,9 @@ class Moments:
     def square(self, names: Sequence[str], weights: Matrix) -> Vector:
         """Return the sums of squares of [blocks] @ weights, one a column of `weights`, centred."""
         if self.form == "chan":
-            # In the whole layout, since taking blocks apart would copy the matrix.
+            # In the whole layout, since taking blocks out would copy the matrix. Two names may share columns.
             everywhere = np.zeros((len(self.matrix), weights.shape[1]))
-            everywhere[self.columns(*names)] = weights
+            np.add.at(everywhere, self.columns(*names), weights)
             return np.einsum("ij,ij->j", everywhere, self.matrix @ everywhere)
         image = self.matrix[:, self.columns(*names)] @ weights
         return np.einsum("ij,ij->j", image, image)

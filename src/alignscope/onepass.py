@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import array_api_compat
@@ -175,10 +176,12 @@ def _collect(
     hashes = {name: hashlib.sha256() for name in rows}
     present = np.ones((pair.n, 2), dtype=bool)
     cells: dict[_Cell, _ChanCell | _RootCell] = {}
-    for start, stop, raw, here in read_chunks(pair, chunk_rows(rows)):
+
+    def note(name: str, values: Array) -> None:
+        hashes[name].update(np.ascontiguousarray(to_numpy(values)).data)
+
+    for start, stop, raw, here in read_chunks(pair, chunk_rows(rows), note):
         present[start:stop] = here
-        for name, values in raw.items():
-            hashes[name].update(np.ascontiguousarray(to_numpy(values)).data)
         mine = slice(*np.searchsorted(keep, [start, stop]))
         for name, values in raw.items():
             kept[name][mine] = to_numpy(values)[keep[mine] - start]
@@ -239,28 +242,33 @@ def sources(pair: Pair) -> tuple[dict[str, Rows], dict[str, str]]:
     return rows, aliases
 
 
-def read_chunks(pair: Pair, chunk: int) -> Iterator[tuple[int, int, dict[str, Array], np.ndarray]]:
+def read_chunks(
+    pair: Pair, chunk: int, note: Callable[[str, Array], None] | None = None
+) -> Iterator[tuple[int, int, dict[str, Array], np.ndarray]]:
     """Yield (start, stop, values by block, (rows x 2) modalities present), checked for NaN and infinity.
 
-    In rows that lack a modality the values of its block are zero.
+    In rows that lack a modality the values of its block are zero. The blocks of a chunk are read and checked side
+    by side, each in a thread, in which `note` is then called with its name and values.
     """
     rows, _ = sources(pair)
-    for start in range(0, pair.n, chunk):
-        stop = min(start + chunk, pair.n)
-        here = np.ones((stop - start, 2), dtype=bool)
-        for j, mask in enumerate((pair.present1, pair.present2)):
-            if mask is not None:
-                here[:, j] = mask[start:stop]
-        raw: dict[str, Array] = {}
-        for name, table in rows.items():
-            values = table.read(start, stop)
-            modality = {"x1": 0, "x2": 1}.get(name)
-            if modality is None:
-                _check_finite(values, table, start, None)
-            else:
-                values = _check_finite(values, table, start, here[:, modality])
-            raw[name] = values
-        yield start, stop, raw, here
+
+    def read(name: str, start: int, stop: int, here: np.ndarray) -> Array:
+        values = rows[name].read(start, stop)
+        modality = {"x1": 0, "x2": 1}.get(name)
+        values = _check_finite(values, rows[name], start, None if modality is None else here[:, modality])
+        if note is not None:
+            note(name, values)
+        return values
+
+    with ThreadPoolExecutor(len(rows)) as pool:
+        for start in range(0, pair.n, chunk):
+            stop = min(start + chunk, pair.n)
+            here = np.ones((stop - start, 2), dtype=bool)
+            for j, mask in enumerate((pair.present1, pair.present2)):
+                if mask is not None:
+                    here[:, j] = mask[start:stop]
+            tasks = {name: pool.submit(read, name, start, stop, here) for name in rows}
+            yield start, stop, {name: task.result() for name, task in tasks.items()}, here
 
 
 def _check_finite(values: Array, table: Rows, start: int, here: np.ndarray | None) -> Array:

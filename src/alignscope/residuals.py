@@ -15,6 +15,7 @@ import numpy as np
 from alignscope._types import Array, Codes, Matrix, Vector
 from alignscope.data.paired import Pair
 from alignscope.linear.informativeness import Predictor
+from alignscope.moments import block_slices
 from alignscope.onepass import FoldedMoments, chunk_rows, read_chunks, sources, to_numpy
 
 __all__ = ["UnitSums", "Units", "sampling_units", "unit_sums"]
@@ -78,16 +79,20 @@ def unit_sums(pair: Pair, moments: FoldedMoments, predictors: Predictors, units:
         folds, here = moments.folds[start:stop], moments.present[start:stop]
         unit = units.of_row[start:stop]
         weights = np.ones(stop - start) if pair.weights is None else pair.weights[start:stop]
-        residuals = plan.residuals(raw, folds)
         targets = plan.centred_targets(raw)
-        for label, r in residuals.items():
+        squares = {k: _row_squares(v) for k, v in targets.items()}
+        for label, r in plan.residuals(raw, targets, folds).items():
             inputs, output = plan.blocks[label]
             usable = weights * here[:, [int(k[1]) - 1 for k in inputs]].all(axis=1)
-            residual[label] += np.bincount(unit, usable * np.square(r).sum(axis=1), units.count)
-            energy[label] += np.bincount(unit, usable * np.square(targets[output]).sum(axis=1), units.count)
+            residual[label] += np.bincount(unit, usable * _row_squares(r), units.count)
+            energy[label] += np.bincount(unit, usable * squares[output], units.count)
             if label in lag:
                 lag[label].add(r * (usable > 0)[:, None])
     return UnitSums(residual, energy, {f"y{k[1]}": v.value for k, v in lag.items()})
+
+
+def _row_squares(values: Matrix) -> Vector:
+    return np.einsum("ij,ij->i", values, values)
 
 
 class _Lag:
@@ -109,33 +114,39 @@ class _Lag:
 
 
 class _Plan:
-    """All predictors of a fold side by side, so that each modality is multiplied once."""
+    """All predictors of a fold side by side, so that each modality is multiplied once.
+
+    Labels are in order of what they read: modality 1, both, modality 2. The columns that a modality has a
+    part in are then consecutive.
+    """
 
     def __init__(
         self, moments: FoldedMoments, predictors: Predictors, dtype: type, aliases: Mapping[str, str]
     ) -> None:
         self.dtype = dtype
         self.aliases = aliases
-        self.blocks = {k: (p.inputs, p.output) for k, by_fold in predictors.items() for p in by_fold.values()}
+        blocks = {k: (p.inputs, p.output) for k, by_fold in predictors.items() for p in by_fold.values()}
+        self.blocks = dict(sorted(blocks.items(), key=lambda item: item[1][0]))
         self.mean = {
             name: moments.total(name).mean[moments.total(name).blocks[name]]
             for name in ("x1", "x2", "y1", "y2")
         }
-        self.columns: dict[str, slice] = {}
-        edge = 0
-        for label, by_fold in predictors.items():
-            width = next(iter(by_fold.values())).coefficients.shape[1]
-            self.columns[label] = slice(edge, edge + width)
-            edge += width
-        self.width = edge
+        self.columns = block_slices({k: len(self.mean[output]) for k, (_, output) in self.blocks.items()})
+        self.width = sum(len(self.mean[output]) for _, output in self.blocks.values())
+        self.reach = {name: self._reach(name) for name in ("x1", "x2")}
         self.maps = {fold: self._side_by_side(predictors, fold) for fold in moments.fold_numbers}
+
+    def _reach(self, name: str) -> slice:
+        """Return the columns of the labels that read a modality."""
+        mine = [self.columns[k] for k, (inputs, _) in self.blocks.items() if name in inputs]
+        return slice(mine[0].start, mine[-1].stop)
 
     def _side_by_side(self, predictors: Predictors, fold: int) -> tuple[dict[str, Matrix], Vector]:
         """Return per modality the coefficients of all predictors of a fold, and their values at the mean."""
-        maps: dict[str, Matrix] = {k: np.zeros((len(self.mean[k]), self.width), dtype=self.dtype) for k in ("x1", "x2")}
-        at_mean = np.zeros(self.width)
-        for label, by_fold in predictors.items():
-            p, s = by_fold[fold], self.columns[label]
+        maps = {k: np.zeros((len(self.mean[k]), self.width), dtype=self.dtype) for k in ("x1", "x2")}
+        at_mean = np.zeros(self.width, dtype=self.dtype)
+        for label, s in self.columns.items():
+            p = predictors[label][fold]
             x_mean = np.concatenate([self.mean[k] for k in p.inputs])
             at_mean[s] = p.y_mean - self.mean[p.output] + (x_mean - p.x_mean) @ p.coefficients
             edge = 0
@@ -143,21 +154,22 @@ class _Plan:
                 width = len(self.mean[name])
                 maps[name][:, s] = p.coefficients[edge : edge + width]
                 edge += width
-        return maps, at_mean
+        return {k: np.ascontiguousarray(v[:, self.reach[k]]) for k, v in maps.items()}, at_mean
 
-    def residuals(self, raw: Mapping[str, Array], folds: Codes) -> dict[str, Matrix]:
+    def residuals(
+        self, raw: Mapping[str, Array], targets: Mapping[str, Matrix], folds: Codes
+    ) -> dict[str, Matrix]:
         """Return label -> (rows x C) residuals of the predictor of every row's own fold."""
-        predicted: Matrix = np.empty((len(folds), self.width), dtype=self.dtype)
+        predicted = np.empty((len(folds), self.width), dtype=self.dtype)
         values = {k: to_numpy(raw[k]) for k in ("x1", "x2")}
         order = np.argsort(folds, kind="stable")
         numbers, starts = np.unique(folds[order], return_index=True)
         for fold, chosen in zip(numbers, np.split(order, starts[1:]), strict=True):
             maps, at_mean = self.maps[int(fold)]
-            part: Matrix = np.broadcast_to(at_mean, (len(chosen), self.width)).astype(self.dtype)
-            for name in ("x1", "x2"):
-                part += self._centred(values[name][chosen], name) @ maps[name]
+            part = np.tile(at_mean, (len(chosen), 1))
+            for name, reach in self.reach.items():
+                part[:, reach] += self._centred(values[name][chosen], name) @ maps[name]
             predicted[chosen] = part
-        targets = self.centred_targets(raw)
         return {label: targets[self.blocks[label][1]] - predicted[:, s] for label, s in self.columns.items()}
 
     def centred_targets(self, raw: Mapping[str, Array]) -> dict[str, Matrix]:

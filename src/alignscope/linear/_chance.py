@@ -11,7 +11,7 @@ rectangular random matrices", J. Multivariate Analysis 111 (2012).
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 __all__ = ["chance_cross", "chance_root", "critical_root", "population_cross", "population_root", "visible"]
 
@@ -30,7 +30,7 @@ def chance_root(p: int, q: int, n: float) -> float:
     if p + q >= n - 1:
         return 1.0
     if low == 1:
-        return float(beta.ppf(0.95, high / 2, (n - 1 - high) / 2))
+        return float(betaincinv(high / 2, (n - 1 - high) / 2, 0.95))
     gamma = 2 * np.arcsin(np.sqrt((low - 0.5) / (n - 2)))
     phi = 2 * np.arcsin(np.sqrt((high - 0.5) / (n - 2)))
     mu = 2 * np.log(np.tan((phi + gamma) / 2))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.linalg as sla
 from scipy.sparse.linalg import LinearOperator, eigsh
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from alignscope._types import Matrix, Vector
 from alignscope.linear._chance import chance_cross, chance_root, population_cross, population_root
@@ -70,12 +70,14 @@ class Link:
     `nuisance` is corrected for chance as a single strong one would need, and 0 where chance explains it;
     `hidden` is the same, or else what could be there unseen; where it reaches `limit` nothing can be told.
     `signal_high` and `nuisance_low` are on the far side of what sampling does to the smallest of several equal
-    signals, to the largest of several equal nuisances, and to the label subspaces (Weyl's inequality).
+    signals, to the largest of several equal nuisances, and to the label subspaces (Weyl's inequality);
+    `signal_low` is without the nuisance that errors of the label subspaces let in.
     """
 
     signal: float
     nuisance: float
     hidden: float
+    signal_low: float
     signal_high: float
     nuisance_low: float
     limit: float = float("inf")
@@ -165,13 +167,22 @@ class LabelSpaces:
         rho = float(self.rho.min(initial=1.0))
         high = rho / np.sqrt(self.overlap1 * self.overlap2) + (1 - rho**2) * _spread(k, k, n)
         p, q = self.u1.rank - self.base1.shape[1], self.u2.rank - self.base2.shape[1]
+        bounds = max(rho - self._common_error, 0.0), min(high, 1.0)
         if p == 0 or q == 0:
-            return Link(rho, 0.0, 0.0, min(high, 1.0), 0.0, 1.0)
+            return Link(rho, 0.0, 0.0, *bounds, 0.0, 1.0)
         root = min(_top_square(_outside(self.base1, _outside(self.base2, self.c.T).T)), 1.0)
         seen = root > chance_root(p, q, n)
         hidden = float(np.sqrt(population_root(root if seen else 0.0, p, q, n)))
         low = np.sqrt(root) - (1 - hidden**2) * _spread(p, q, n) if seen else 0.0
-        return Link(rho, hidden if seen else 0.0, hidden, min(high, 1.0), float(np.clip(low, 0, hidden)), 1.0)
+        return Link(rho, hidden if seen else 0.0, hidden, *bounds, float(np.clip(low, 0, hidden)), 1.0)
+
+    @property
+    def _common_error(self) -> float:
+        """Return what the noise of the target, common to L1 and L2, adds to rho: (1 - r) ||C||^2 / (n r)."""
+        if self.found[0] == 0 or self.found[1] == 0:
+            return 0.0
+        root1, root2 = self.roots1[self.found[0] - 1], self.roots2[self.found[1] - 1]
+        return float((1 - max(root1, root2)) * np.sum(self.c**2) / (self.n * np.sqrt(root1 * root2)))
 
     def prediction(self, source: int) -> Link:
         """Min tau against max xi when modality `source` predicts the other: A = Sigma_ts Sigma_ss^(-1/2).
@@ -188,10 +199,11 @@ class LabelSpaces:
         tau = float(np.sqrt(max(np.linalg.eigvalsh(image @ image.T)[0], 0.0))) if len(image) else 0.0
         p, free = len(c) - base.shape[1], n - 1 - len(c)
         if p == 0:
-            return Link(tau, 0.0, 0.0, tau, 0.0)
+            return Link(tau, 0.0, 0.0, tau, tau, 0.0)
         if free <= 0:
-            return Link(tau, 0.0, np.inf, np.inf, 0.0)
-        square = _top_square(_outside(base, a))
+            return Link(tau, 0.0, np.inf, 0.0, np.inf, 0.0)
+        outside = _outside(base, a)
+        square = _top_square(outside)
         grow = n / free  # the residual covariance has lost the degrees of freedom of the source
         noise = grow * _top(lambda v: target.gram @ v / n - a.T @ (a @ v), a.shape[1])
         trace = grow * max(float(np.trace(target.gram)) / n - float(np.sum(a**2)), 0.0)
@@ -200,7 +212,9 @@ class LabelSpaces:
         hidden = float(np.sqrt(population_cross(square if seen else 0.0, noise, p, q, n)))
         high = tau / np.sqrt(overlap) + np.sqrt(noise) * _spread(len(image), 1, n)
         low = np.sqrt(square) - np.sqrt(noise) * _spread(p, q, n) if seen else 0.0
-        return Link(tau, hidden if seen else 0.0, hidden, float(high), float(np.clip(low, 0, hidden)))
+        least = np.sqrt(max(tau**2 - (1 - overlap) * float(np.sum(outside**2)) / p, 0.0))
+        ends = float(least), float(high), float(np.clip(low, 0, hidden))
+        return Link(tau, hidden if seen else 0.0, hidden, *ends)
 
 
 def _spread(p: float, q: float, n: float) -> float:
@@ -248,7 +262,7 @@ def _widen(own: Matrix, seen: Matrix, roots: Vector, rank: int, n: float, count:
     if count is None:
         root = float(roots.min())
         level = chance_root(len(own) - own.shape[1], seen.shape[1], n)
-        level += float(chi2.ppf(0.99, rank)) * (1 - root) / (n * root)
+        level += float(chdtri(rank, 0.01)) * (1 - root) / (n * root)
         count = int(np.sum(s**2 > level))
     return np.hstack([own, left[:, :count]])
 

@@ -52,6 +52,7 @@ def carriers(
     if energy.sum() <= problem.floor_y**2 * scale**2:
         none = np.zeros(len(variance))
         return Carriers(none, none, none.astype(np.int64))
-    weight = np.square(shared / np.sqrt(safe * energy.sum())[:, None]).sum(axis=1)
+    correlation = shared / np.sqrt(safe)[:, None] / np.sqrt(energy.sum())
+    weight = np.square(correlation).sum(axis=1)
     most = np.abs(shared).argmax(axis=1)
     return Carriers(np.minimum(weight, 1.0), shared[np.arange(len(safe)), most] / safe, most)

@@ -91,14 +91,16 @@ def truncated_sigma(moments: Moments, block: str, components: int) -> float:
 
 def fit_predictors(moments: FoldedMoments) -> dict[str, dict[int, Predictor]]:
     """Return, for every key and fold, the least-squares predictor of the rows outside the fold."""
-    out: dict[str, dict[int, Predictor]] = {}
-    for key in KEYS:
-        inputs, output = blocks_of(key)
-        out[key] = {}
-        for fold in moments.fold_numbers:
+    out: dict[str, dict[int, Predictor]] = {key: {} for key in KEYS}
+    for fold in moments.fold_numbers:
+        for i in ("1", "2", "b"):
+            inputs, _ = blocks_of(i + "1")
+            train = moments.train(fold, *inputs)
             basis = moments.basis(fold, *inputs)
-            coefficients = basis.coefficients(basis.coordinates(output))
-            out[key][fold] = Predictor.of(moments.train(fold, *inputs), inputs, output, coefficients)
+            both = basis.coefficients(basis.coordinates(("y1", "y2")))
+            edge = train.blocks["y1"].stop - train.blocks["y1"].start
+            for key, coefficients in ((i + "1", both[:, :edge]), (i + "2", both[:, edge:])):
+                out[key][fold] = Predictor.of(train, inputs, f"y{key[1]}", coefficients)
     return out
 
 
@@ -174,10 +176,15 @@ def held_out_path(
         assert problem.basis is not None
         reach = problem.basis.coefficients(solver.frame)  # X1 @ reach = U1 @ frame
         unscale = np.sqrt(train.energy(y).sum() / problem.y_energy) if problem.y_energy > 0 else 0.0
-        weights = [g @ (g.T @ solver.r_y) * unscale for g in solver.codes(grid)]
+        codes = solver.codes(grid)
+        distinct = list({id(g): g for g in codes}.values())  # one, where alignment is free
+        which = {id(g): k for k, g in enumerate(distinct)}
+        weights = [g @ (g.T @ solver.r_y) * unscale for g in distinct]
         if within is not None:
-            residuals += _score(train, within, x, y, reach, weights)
-        for store, w in zip(limits, weights[-2:], strict=True):
+            scores = _score(train, within, x, y, reach, weights)
+            residuals += scores[[which[id(g)] for g in codes]]
+        weights = [weights[which[id(g)]] for g in codes[-2:]]
+        for store, w in zip(limits, weights, strict=True):
             store[fold] = Predictor.of(train, (x,), y, reach @ w)
     shares = 1 - residuals / np.where(energies > 0, energies, 1.0)
     sigmas = 1 - residuals.sum(axis=1) / energies.sum()

@@ -96,7 +96,7 @@ class Solver:
         self.r_y = small[:, : problem.ry.shape[1]]
         self.r_t = small[:, problem.ry.shape[1] :]
         self.components = min(problem.components, small.shape[0])
-        self._free = problem.components >= problem.capacity
+        self._free = self.components >= min(small.shape) or self.components >= problem.capacity
         shrink = None if problem.basis is None else problem.basis.shrinkage
         self._shrink = None if shrink is None else self.frame.T @ shrink @ self.frame
 
@@ -233,7 +233,8 @@ class Solver:
 def trace(solver: Solver, lambdas: Vector) -> Path:
     """Return the exact solutions along a grid of lambdas."""
     codes = solver.codes(lambdas)
-    solutions = [solver.measure(g) for g in codes]
+    measured = {id(g): solver.measure(g) for g in {id(g): g for g in codes}.values()}
+    solutions = [measured[id(g)] for g in codes]
     return Path(
         lambdas=np.asarray(lambdas, dtype=np.float64),
         sigma_z=np.array([s.sigma_z for s in solutions]),

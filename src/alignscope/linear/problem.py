@@ -46,11 +46,6 @@ class Target:
     energies: Vector
     gauge: Gauge
 
-    @property
-    def whole(self) -> bool:
-        """Whether T is the same at every latent size."""
-        return self.gauge == "cca"
-
 
 @dataclass(frozen=True, eq=False)
 class Problem:
@@ -64,7 +59,7 @@ class Problem:
     y_energies : (C1,) ||Y1_c||^2, summing to N C1.
     components : K, the latent size.
     gauge : the gauge of T.
-    whole_target : whether T is the same at every latent size, not cut to its first K columns.
+    target_components : how many columns of T are aligned to; None for all of them.
     basis : the whitened coordinates of X1.
     """
 
@@ -74,7 +69,7 @@ class Problem:
     y_energies: Vector
     components: int
     gauge: Gauge
-    whole_target: bool = False
+    target_components: int | None = None
     basis: Basis | None = None
 
     @classmethod
@@ -88,6 +83,7 @@ class Problem:
         towards: str = "x2",
         through: str = "y2",
         gauge: Gauge = "fitted",
+        target_components: int | None = None,
         ridge: float = 0.0,
         encoder_basis: Basis | None = None,
         towards_basis: Basis | None = None,
@@ -102,6 +98,7 @@ class Problem:
         towards, through : the blocks of the frozen modality, and of the target that shaped its representation.
         gauge : ``fitted`` T = U2 [U2^T Y2]_K; ``whitened`` an orthonormal basis of it, T^T T = N I; ``source`` the
             paper's own V2; ``cca`` T = U2, which models contrastive alignment (THEORY 6).
+        target_components : rank of T; by default K, as in the paper.
         ridge : alpha >= 0, the penalty N alpha (||V1 W1||^2 + lambda ||V1 Q1||^2).
         encoder_basis, towards_basis : bases, where they are at hand.
 
@@ -119,23 +116,19 @@ class Problem:
             y_energies=scale**2 * moments.energy(predict),
             components=check_components(components),
             gauge=gauge,
-            whole_target=target.whole,
+            target_components=None if gauge == "cca" else check_components(target_components or components),
             basis=basis,
         )
 
     @cached_property
     def rt(self) -> Matrix:
         """RT = U1^T T at this latent size (r1 x min(K, M))."""
-        return self.rt_full[:, : self._target_width]
-
-    @property
-    def _target_width(self) -> int:
-        return len(self.target_energies) if self.whole_target else self.components
+        return self.rt_full[:, : self.target_components]
 
     @property
     def target_energy(self) -> float:
         """||T||^2 at this latent size."""
-        return float(self.target_energies[: self._target_width].sum())
+        return float(self.target_energies[: self.target_components].sum())
 
     @property
     def y_energy(self) -> float:
@@ -180,8 +173,12 @@ class Problem:
         return min(self.components, self.ry.shape[0], self.ry.shape[1] + self.rt.shape[1])
 
     def with_components(self, components: int) -> Problem:
-        """Return the same problem at another latent size; the target follows it."""
-        return replace(self, components=check_components(components))
+        """Return the same problem, aligned to the same target, at another latent size."""
+        same = replace(self, components=check_components(components))
+        # Neither ranks nor capacity depend on K once the target is fixed, and each costs a decomposition.
+        kept = ("rt", "rank_y", "rank_t", "capacity")
+        same.__dict__.update({k: v for k, v in self.__dict__.items() if k in kept})
+        return same
 
 
 def alignment_target(
@@ -246,9 +243,9 @@ def stack_targets(problems: Sequence[Problem], weights: Sequence[float]) -> Prob
         first,
         rt_full=np.hstack([np.sqrt(w) * p.rt for p, w in zip(problems, weights, strict=True)]),
         target_energies=np.concatenate(
-            [w * p.target_energies[: p._target_width] for p, w in zip(problems, weights, strict=True)]
+            [w * p.target_energies[: p.target_components] for p, w in zip(problems, weights, strict=True)]
         ),
-        whole_target=True,
+        target_components=None,
     )
 
 

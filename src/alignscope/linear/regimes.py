@@ -53,8 +53,8 @@ def regime(
     target i that modality i has in excess of the other, direction by direction: sum_k (e_ik - e_jk)_+ /
     sum_k e_ik. Largest singular values grow with D / n by chance: nu and xi are corrected for it, and what
     could hide below detection lowers the lower bound. Errors of the label subspaces and ties among rho or
-    nu make a ratio too small; the upper bound makes up for it. Small n therefore widens the interval, and
-    ends in "undecided".
+    nu move a ratio either way; both bounds allow for it. Small n therefore widens the interval, and ends in
+    "undecided".
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def _ratio(link: Link, others: list[Link], error: float, interval: _Interval) ->
         # The detection limit stands in for a nuisance that is not seen, so that the logarithm exists.
         error = interval.error([_log(o.signal, o.hidden) for o in others])
     reach = interval.width * error
-    low = float(np.exp(_log(link.signal, link.hidden) - reach))
+    low = float(np.exp(_log(link.signal_low, link.hidden) - reach))
     if link.nuisance == 0:
         return Bounds(np.inf, low, np.inf)
     high = np.inf
@@ -284,7 +284,7 @@ def _sentence(
     unique: dict[str, Bounds],
     names: tuple[str, str],
 ) -> str:
-    known = {"yes": "recovers it", "no": "does not recover it", "undecided": "cannot be told"}
+    known = {"yes": "recovers", "no": "does not recover", "undecided": "may or may not recover"}
     if not any(spaces.found[:2]):
         return "Undecided: neither modality predicts the target beyond chance."
     if not spaces.found[4]:
@@ -298,8 +298,8 @@ def _sentence(
             "align": "Align: alignment recovers what the modalities share of the target, prediction does not",
             "predict": "Predict: prediction recovers what the modalities share of the target, alignment does not",
             "neither": "Neither alignment nor prediction recovers what the modalities share of the target",
-            "undecided": "Undecided: of what the modalities share of the target, whether alignment "
-            f"{known[answers[0]]} and whether prediction {known[answers[1]]}",
+            "undecided": f"Undecided: alignment {known[answers[0]]} what the modalities share of the target, "
+            f"and prediction {known[answers[1]]} it",
         }[verdict]
     return f"{first}{_warning(unique, names)}."
 

@@ -9,7 +9,7 @@ import numpy as np
 from alignscope.linear.path import Solution, Solver
 from alignscope.linear.problem import Problem, column_space
 
-__all__ = ["Remedies", "free_components", "remedies", "split_latent", "target_remedy"]
+__all__ = ["Remedies", "remedies", "split_latent", "target_remedy"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,8 +23,7 @@ class Remedies:
     budget : the strongest alignment that stays within the budget, at `budget_lambda`.
     budget_lambda : that strength.
     capacity : the solution at the latent size `capacity_components`, where alignment is free at any strength.
-    capacity_components : the smallest latent size that is free with the target of that size; c = rank [RY RT] when
-        K >= rank Y2 already.
+    capacity_components : c = rank [RY RT].
     split : a split latent, only its first `split_shared` components aligned, at `split_lambda`.
     unsplit : the unsplit latent at the same lambda and size, which is never worse.
     """
@@ -45,7 +44,7 @@ def remedies(solver: Solver, budget: float = 0.05) -> Remedies:
     """Return every remedy for one solved direction; `budget` is the share of sigma_z(0+) that may be lost."""
     problem = solver.problem
     lam = solver.budget_lambda(budget)
-    roomy = Solver(problem.with_components(free_components(problem)))
+    roomy = Solver(problem.with_components(max(problem.capacity, 1)))
     shared = max(1, problem.components // 2)
     split_lambda = 1.0
     return Remedies(
@@ -62,14 +61,6 @@ def remedies(solver: Solver, budget: float = 0.05) -> Remedies:
     )
 
 
-def free_components(problem: Problem) -> int:
-    """Return the smallest latent size >= K at which alignment is free, the target growing with the latent."""
-    k = problem.components
-    while (needed := problem.with_components(k).capacity) > k:
-        k = needed
-    return max(k if k > problem.components else problem.capacity, 1)
-
-
 def target_remedy(solver: Solver, lam: float = np.inf) -> Solution:
     """Return the solution when T is replaced by T' = U1 Pi_Y RT, the part of it that the task can use.
 
@@ -84,7 +75,7 @@ def target_remedy(solver: Solver, lam: float = np.inf) -> Solution:
 
 def _with_target(problem: Problem, rt: np.ndarray) -> Problem:
     energies = problem.target_energies[: rt.shape[1]]
-    return replace(problem, rt_full=rt, target_energies=energies, whole_target=True)
+    return replace(problem, rt_full=rt, target_energies=energies, target_components=None)
 
 
 def split_latent(solver: Solver, shared: int, lam: float, sweeps: int = 100) -> Solution:

@@ -16,13 +16,15 @@ import numpy as np
 
 from alignscope._types import Codes, Matrix, Vector
 from alignscope.linear.informativeness import KEYS, blocks_of
-from alignscope.moments import Form, Moments, merge
+from alignscope.moments import Form, Moments, block_slices, merge
 from alignscope.residuals import UnitSums
 
 __all__ = ["LEVEL", "REPLICATES", "Bootstrap", "Interval", "Null", "null_rows", "permutation_null"]
 
 REPLICATES = 1_000
 LEVEL = 0.95
+
+_INPUTS = tuple(dict.fromkeys(blocks_of(key)[0] for key in KEYS))
 
 
 @dataclass(frozen=True)
@@ -124,19 +126,16 @@ def permutation_null(
     m = len(folds)
     shuffles = np.stack([_shuffle(m, groups, rng) for _ in range(count)])
     sample = _Sample(rows, folds, form)
+    same = rows["y2"] is rows["y1"]
+    targets = {"y1": rows["y1"]} if same else {"y1": rows["y1"], "y2": rows["y2"]}
+    sigmas = sample.held_out(targets, shuffles)
     null95 = {}
-    for target in ("y1", "y2"):
-        y = rows[target] - rows[target].mean(axis=0)
-        permuted = np.concatenate([y[s] for s in shuffles], axis=1)
-        for key in KEYS:
-            inputs, output = blocks_of(key)
-            if output != target:
-                continue
-            sigma = sample.held_out(inputs, permuted, y.shape[1], float(np.square(y).sum()))
-            width = sum(rows[k].shape[1] for k in inputs)
-            null95[key] = float(np.quantile(sigma, 0.95, method="higher")) * _carry_over(
-                m, n, width, sample.folds, groups
-            )
+    for key in KEYS:
+        inputs, output = blocks_of(key)
+        sigma = sigmas[inputs, "y1" if same else output]
+        width = sum(rows[k].shape[1] for k in inputs)
+        carried = _carry_over(m, n, width, sample.folds, groups)
+        null95[key] = float(np.quantile(sigma, 0.95, method="higher")) * carried
     return Null(null95, "row" if groups is None else "group", m, count)
 
 
@@ -167,31 +166,39 @@ def _shuffle(m: int, groups: Codes | None, rng: np.random.Generator) -> Codes:
 
 
 class _Sample:
-    """The sampled rows, centred, with the bases outside every fold."""
+    """The sampled rows, centred, and their moments by fold."""
 
     def __init__(self, rows: Mapping[str, Matrix], folds: Codes, form: Form) -> None:
-        self.x = {k: rows[k] - rows[k].mean(axis=0) for k in ("x1", "x2")}
         self.parts = [np.flatnonzero(folds == f) for f in np.unique(folds)]
         self.folds = len(self.parts)
-        moments = [Moments.of({k: v[i] for k, v in self.x.items()}, form=form) for i in self.parts]
-        self.within = moments
-        self.train = [merge(moments[:f] + moments[f + 1 :]) for f in range(len(moments))]
+        x = {k: rows[k] - rows[k].mean(axis=0) for k in ("x1", "x2")}
+        self.x = [np.hstack([x[k][i] for k in x]) for i in self.parts]
+        blocks = block_slices({k: v.shape[1] for k, v in x.items()})
+        self.within = [Moments.of_rows(x, blocks, form=form) for x in self.x]
 
-    def held_out(self, inputs: tuple[str, ...], y: Matrix, columns: int, energy: float) -> Vector:
-        """Return held-out sigma of every permuted copy (each of `columns` columns) of a target."""
-        x = np.hstack([self.x[k] for k in inputs])
-        products = [x[i].T @ y[i] for i in self.parts]
-        sums = [y[i].sum(axis=0) for i in self.parts]
-        rss = np.zeros(y.shape[1])
-        for f, i in enumerate(self.parts):
-            train, within = self.train[f], self.within[f]
-            chosen = train.columns(*inputs)
+    def held_out(
+        self, targets: Mapping[str, Matrix], shuffles: Codes
+    ) -> dict[tuple[tuple[str, ...], str], Vector]:
+        """Return (inputs, target) -> (permutations,) held-out sigma of permuted copies of targets (rows x C)."""
+        y = np.hstack([v - v.mean(axis=0) for v in targets.values()])
+        copies = [np.concatenate([y[s[i]] for s in shuffles], axis=1) for i in self.parts]
+        products = [x.T @ copy for x, copy in zip(self.x, copies, strict=True)]
+        sums = [copy.sum(axis=0) for copy in copies]
+        rss = {inputs: np.zeros(len(sums[0])) for inputs in _INPUTS}
+        for f, (x, copy) in enumerate(zip(self.x, copies, strict=True)):
+            train = merge(self.within[:f] + self.within[f + 1 :])
             mean_y = (sum(sums) - sums[f]) / train.weight
-            cross = sum(products) - products[f] - np.outer(train.mean[chosen], mean_y * train.weight)
-            b = train.basis(inputs).solve(cross)
-            y_here = sums[f] / within.weight
-            cross_here = products[f] - np.outer(within.mean[chosen], sums[f])
-            rss += np.square(y[i]).sum(axis=0) - within.weight * y_here**2
-            rss += within.square(inputs, b) - 2 * np.einsum("ij,ij->j", b, cross_here)
-            rss += within.weight * ((y_here - mean_y) - (within.mean[chosen] - train.mean[chosen]) @ b) ** 2
-        return 1 - rss.reshape(-1, columns).sum(axis=1) / energy
+            cross = sum(products) - products[f] - np.outer(train.mean, mean_y * train.weight)
+            for inputs in _INPUTS:
+                chosen = slice(train.blocks[inputs[0]].start, train.blocks[inputs[-1]].stop)
+                b = train.basis(inputs).solve(cross[chosen])
+                error = copy - x[:, chosen] @ b
+                error -= mean_y - train.mean[chosen] @ b
+                rss[inputs] += np.einsum("ij,ij->j", error, error)
+        energy = np.square(y).sum(axis=0)
+        columns = block_slices({k: v.shape[1] for k, v in targets.items()})
+        return {
+            (inputs, k): 1 - v.reshape(len(shuffles), -1)[:, s].sum(axis=1) / energy[s].sum()
+            for inputs, v in rss.items()
+            for k, s in columns.items()
+        }

@@ -46,6 +46,7 @@ def context(audit: Audit) -> dict[str, Any]:
         "target_label": lambda side: _target_label(audit, side),
         "cost_words": lambda side: _cost_words(audit, side),
         "at_risk": lambda side: audit["directions"][side]["at_risk"] > NOTHING,
+        "exact_words": _exact_words,
         "theorem_words": _theorem_words,
         "level": percent(audit["sigma"]["interval"]["level"]),
         "cards": _cards(audit),
@@ -169,10 +170,20 @@ def _at(value: Any) -> str:
     return f"λ\u00a0=\u00a0{lam(value)}"
 
 
+def _exact_words(t: Audit) -> str:
+    if _aligned_away(t):
+        return "alignment costs something"
+    return "a loss, but to capacity: alignment costs nothing" if t["loses"] else "there is no loss"
+
+
 def _theorem_words(t: Audit) -> str:
     if t["claims_loss"]:
-        return "right this time" if t["loses"] else "false alarm"
-    return "silent, and missed it" if t["loses"] else "silent, and rightly so"
+        return "right this time" if _aligned_away(t) else "false alarm"
+    return "silent, and missed it" if _aligned_away(t) else "silent, and rightly so"
+
+
+def _aligned_away(t: Audit) -> bool:
+    return bool(t.get("loses_by_alignment", t["loses"]))
 
 
 def _remedy_rows(d: Audit) -> list[dict[str, Any]]:

@@ -47,7 +47,8 @@ GLOSSARY = {
     "In sample": "Measured on the rows that were fitted. Too good when there are many features for few rows.",
     "Lambda, λ": "The strength of alignment: its weight in the sum of errors, with targets scaled to unit variance.",
     "Non-redundant": "Each modality explains its own target better than the other modality does.",
-    "Per unit": "How much of the lost signal one unit of a feature stands for, in the feature’s own unit.",
+    "Per unit": "By how much the lost part of the target named beside it changes for each unit of the feature, in the "
+    "target’s unit.",
     "R², explained variance, σ": "The share of a target’s variance that a straight-line (linear) map explains: 1 is "
     "all of it, 0 is no better than predicting the mean.",
     "Rank, independent": "How many of the features are not weighted sums of others.",

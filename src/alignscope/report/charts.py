@@ -6,15 +6,18 @@ Names that users give are only ever data or literal values of a specification, n
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from alignscope.report import _plane_charts, _row_charts, _strength_chart
 from alignscope.report._look import LIGHT, paint
 from alignscope.report._parts import Audit, Spec
+from alignscope.report._pdf import canonical
 from alignscope.report._words import SIDES, direction_name
 
-__all__ = ["chart_specs", "render_charts"]
+__all__ = ["chart_specs", "dumps", "render_charts"]
 
 _PER_DIRECTION: dict[str, Callable[[Audit, str, bool], Spec | None]] = {
     "path": _strength_chart.path,
@@ -48,10 +51,25 @@ def render_charts(audit: Audit) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for name, spec in chart_specs(audit, live=False).items():
         painted = paint({**spec, "background": "white", "padding": 10}, LIGHT)
-        svg = _renumber(vl_convert.vegalite_to_svg(json.dumps(painted)))
+        svg = _renumber(vl_convert.vegalite_to_svg(dumps(painted)))
         files[f"charts/{name}.svg"] = svg.encode()
-        files[f"charts/{name}.pdf"] = vl_convert.svg_to_pdf(svg)
+        files[f"charts/{name}.pdf"] = canonical(vl_convert.svg_to_pdf(svg))
     return files
+
+
+def dumps(data: Any) -> str:
+    """Return `data` as JSON: floats to seven significant digits, more than a tooltip shows; NaN as null."""
+    return json.dumps(_plain(data), allow_nan=False, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return float(f"{value:.7g}") if math.isfinite(value) else None
+    return value
 
 
 def _renumber(svg: str) -> str:

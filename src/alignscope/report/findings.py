@@ -223,7 +223,7 @@ def _about_data(audit: Audit, facts: Facts) -> Iterator[Finding]:
         yield _finding("AS102", f"{audit.n} rows for {width} features: read the held-out figures.")
     for record in audit.modalities.values():
         if record.constant:
-            yield _finding("AS103", f"{record.name}: {_some(record.constant)} never vary and are left out.")
+            yield _finding("AS103", f"{record.name}: columns that never vary, left out: {_some(record.constant)}.")
         spare = record.features - len(record.constant) - record.rank
         if spare > 0 and audit.n > record.features:
             yield _finding(
@@ -244,8 +244,8 @@ def _about_data(audit: Audit, facts: Facts) -> Iterator[Finding]:
     if any(facts.missing):
         yield _finding(
             "AS108",
-            f"{facts.missing[0]} rows lack {audit.modalities['1'].name}, {facts.missing[1]} lack "
-            f"{audit.modalities['2'].name}.",
+            f"Rows without {audit.modalities['1'].name}: {facts.missing[0]}; without "
+            f"{audit.modalities['2'].name}: {facts.missing[1]}.",
         )
     yield from _about_sampling(audit, facts)
     for note in facts.notes:

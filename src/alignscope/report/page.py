@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from alignscope.report import _context
 from alignscope.report._look import DARK, FONT, LIGHT, variables
 from alignscope.report._words import count, estimate, finite, lam, named, number, percent, share, signed, strength
-from alignscope.report.charts import chart_specs, render_charts
+from alignscope.report.charts import chart_specs, dumps, render_charts
 
 if TYPE_CHECKING:
     import jinja2
@@ -26,7 +24,7 @@ def render_page(audit: Mapping[str, Any]) -> str:
 
     charts = chart_specs(audit, live=True)
     data = _context.live_data(audit)
-    data["charts"] = {name: vl_convert.vegalite_to_vega(json.dumps(spec)) for name, spec in charts.items()}
+    data["charts"] = {name: vl_convert.vegalite_to_vega(dumps(spec)) for name, spec in charts.items()}
     template = _environment().get_template("report.html.j2")
     markup = _environment().filters["markup"]
     return template.render(
@@ -103,17 +101,6 @@ def _vega() -> str:
 
 
 def _json(data: Any) -> str:
-    """Return JSON that is safe inside a <script> element; NaN and infinity become null."""
-    text = json.dumps(_plain(data), allow_nan=False, separators=(",", ":"))
+    """Return JSON that is safe inside a <script> element."""
+    text = dumps(data)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-def _plain(value: Any) -> Any:
-    """Round floats to seven significant digits: more than a tooltip shows, at half the size."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return float(f"{value:.7g}") if math.isfinite(value) else None
-    return value

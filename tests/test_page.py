@@ -1,0 +1,423 @@
+"""The page without a browser: complete, safe, the same every time, and saying what it shows."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from alignscope.report import page as page_module
+from alignscope.report._look import DARK, LIGHT, paint
+from alignscope.report._words import count, estimate, lam, percent, share, short, signed, strength
+from alignscope.report.charts import chart_specs, render_charts
+from alignscope.report.page import notebook_html, render_page
+from report_example import CLASSES, HOSTILE, VARIANTS, Audit, example, hostile_names, hundred_targets
+
+SECTIONS = [
+    "knows",
+    "cost",
+    "classes",
+    "features",
+    "free",
+    "todo",
+    "theorem",
+    "regime",
+    "findings",
+    "provenance",
+    "glossary",
+]
+CHARTS = ["sigma"] + [f"{c}_{j}" for c in ["path", "targets", "carriers", "capacity", "remedies"] for j in "12"]
+
+
+class Page(HTMLParser):
+    """Collects tags, attributes, the text of scripts and the visible text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.text = ""
+        self._inside = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag in ("script", "style"):
+            self._inside = tag
+            self.scripts += [""] if tag == "script" else []
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._inside:
+            self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "script":
+            self.scripts[-1] += data
+        elif not self._inside:
+            self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.scripts[0])
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, str]:
+    return {name: render_page(make()) for name, make in VARIANTS.items()}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_page_is_complete_and_in_order(pages: dict[str, str], name: str) -> None:
+    page = Page(pages[name])
+    ids = [attrs["id"] for attrs in page.all("section") if "id" in attrs]
+    assert ids == SECTIONS
+    assert {a["href"] for a in page.all("a")} == {f"#{i}" for i in SECTIONS}
+    assert len({attrs["id"] for _, attrs in page.tags if "id" in attrs}) == sum("id" in a for _, a in page.tags)
+    for word in ("undefined", "None", "NaN", "inf "):
+        assert not re.search(rf"\b{word}\b", page.text), word
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_page_asks_for_nothing_from_outside(pages: dict[str, str], name: str) -> None:
+    page = Page(pages[name])
+    for _, attrs in page.tags:
+        for key in ("src", "href", "action", "srcset", "data", "poster"):
+            assert (attrs.get(key) or "#").startswith(("#", "data:,")), attrs
+    style = re.findall(r"<style>(.*?)</style>", pages[name], re.DOTALL)
+    assert not re.search(r"@import|url\(", "".join(style))
+    assert "default-src 'none'" in str(page.all("meta"))
+
+
+def test_vega_is_inlined_once(pages: dict[str, str]) -> None:
+    for html in pages.values():
+        scripts = Page(html).scripts
+        assert len(scripts) == 3
+        assert sum("window.vega=" in s.replace(" ", "") for s in scripts) == 1
+        assert html.count(page_module._vega()[:400]) == 1
+
+
+def test_the_bundle_of_all_three_serves_where_vega_alone_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    import vl_convert
+
+    def bundle(snippet: str) -> str:
+        if "import" in snippet:
+            raise RuntimeError("no such module")
+        return f"/* all */ {snippet} '</script> <!--'"
+
+    monkeypatch.setattr(vl_convert, "javascript_bundle", bundle)
+    script = page_module._vega.__wrapped__()
+    assert "window.vega = vegaEmbed.vega" in script
+    assert "</script" not in script and "<!--" not in script
+
+
+def test_an_interrupted_bundle_is_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    import vl_convert
+
+    def bundle(snippet: str) -> str:
+        raise KeyboardInterrupt("stop")
+
+    monkeypatch.setattr(vl_convert, "javascript_bundle", bundle)
+    with pytest.raises(KeyboardInterrupt, match="stop"):
+        page_module._vega.__wrapped__()
+
+
+@pytest.mark.parametrize("name", ["example", "hostile names"])
+def test_the_same_audit_gives_the_same_bytes(pages: dict[str, str], name: str) -> None:
+    audit = VARIANTS[name]()
+    before = copy.deepcopy(audit)
+    assert render_page(audit) == pages[name]
+    first = render_charts(audit)
+    render_charts(VARIANTS["redundant"]())
+    assert render_charts(audit) == first
+    assert audit == before
+    assert render_page(json.loads(json.dumps(audit))) == pages[name]
+
+
+def _spec_strings(value: Any, key: str = "") -> list[tuple[str, str]]:
+    if isinstance(value, dict):
+        return [pair for k, v in value.items() for pair in _spec_strings(v, k)]
+    if isinstance(value, list):
+        return [pair for v in value for pair in _spec_strings(v, key)]
+    return [(key, value)] if isinstance(value, str) else []
+
+
+def test_hostile_names_stay_text(pages: dict[str, str]) -> None:
+    page = Page(pages["hostile names"])
+    assert len(page.scripts) == 3 and not page.all("img")
+    assert not [attrs for _, attrs in page.tags if any(key.startswith("on") for key in attrs)]
+    for name in HOSTILE[:-1]:
+        assert name in page.text
+    assert "(no name)" in page.text
+    labels = {s["name"]: s["value"] for s in page.data["charts"]["targets_1"]["signals"] if "value" in s}["labels"]
+    assert labels == [*HOSTILE[:-1], "(no name)"]
+    summary = Page(notebook_html(hostile_names()))
+    assert not summary.scripts and HOSTILE[0] in summary.text
+
+
+def test_names_never_enter_an_expression() -> None:
+    for spec in chart_specs(hostile_names(), live=True).values():
+        for key, text in _spec_strings({k: v for k, v in spec.items() if k not in ("description", "data", "params")}):
+            if key in ("filter", "expr", "test", "labelExpr", "signal"):
+                assert not any(name and name in text for name in HOSTILE if name != "0"), text
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_specs_are_vega_lite(name: str) -> None:
+    import altair
+
+    for spec in chart_specs(VARIANTS[name](), live=True).values():
+        config = copy.deepcopy(spec["config"])
+        del config["legend"]["layout"]  # Vega's own, passed on by Vega-Lite, whose schema does not know it
+        altair.LayerChart.from_dict({**spec, "config": config})
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_axis_has_a_title_and_every_chart_a_caption(pages: dict[str, str], name: str) -> None:
+    specs = chart_specs(VARIANTS[name](), live=True)
+    for chart, spec in specs.items():
+        axes = [e[c] for layer in spec["layer"] for e in [layer["encoding"]] for c in "xy" if "type" in e.get(c, {})]
+        assert axes
+        for axis in axes:
+            assert axis["axis"]["title"] or axis["field"] == "row", chart
+        assert spec["description"]
+    page = Page(pages[name])
+    drawn = [attrs["data-chart"] for _, attrs in page.tags if "data-chart" in attrs]
+    assert sorted(drawn) == sorted(specs) == sorted(page.data["charts"])
+    assert len(page.all("figcaption")) == len(drawn) == page.text.count("How to read it:")
+
+
+def test_charts_without_content_are_left_out() -> None:
+    assert list(chart_specs(example(), live=True)) == CHARTS
+    assert "carriers_1" not in chart_specs(VARIANTS["nothing at risk"](), live=True)
+
+
+def test_of_many_targets_the_chart_has_the_first_and_the_table_all(pages: dict[str, str]) -> None:
+    page = Page(pages["hundred targets"])
+    rows = [attrs["id"] for attrs in page.all("tr") if (attrs.get("id") or "").startswith("t-1-")]
+    assert len(rows) == 100
+    spec = chart_specs(hundred_targets(), live=True)["targets_1"]
+    assert len(spec["params"][0]["value"]) == 12
+    assert "the 12 that lose most of 100" in page.text
+
+
+def test_the_slider_reads_the_audit(pages: dict[str, str]) -> None:
+    audit, data = example(), Page(pages["example"]).data
+    for side, d in audit["directions"].items():
+        assert data["directions"][side]["sigma_z"] == pytest.approx(d["sigma_z"], abs=1e-6)
+        assert data["directions"][side]["held"] == pytest.approx(d["held_out_sigma_z"], abs=1e-6)
+        assert data["directions"][side]["aligned"] == pytest.approx(d["alignment_r2"], abs=1e-6)
+    ranked = sorted(CLASSES, key=lambda name: -CLASSES[name][1])
+    curve = audit["directions"]["1"]["per_target"][ranked[0]]
+    assert data["directions"]["1"]["targets"][0]["kept"] == pytest.approx(curve, abs=1e-6)
+    assert data["lambdas"][0] == "0" and len(data["lambdas"]) == 101
+    slider = next(a for a in Page(pages["example"]).all("input") if a["type"] == "range")
+    assert data["lambdas"][int(slider["value"] or 0)] == "1.07"
+
+
+def test_headline_says_what_matters(pages: dict[str, str]) -> None:
+    text = " ".join(Page(pages["example"]).text.split())
+    assert text.index(example()["verdict"]) < text.index("Does each know something of its own?")
+    assert "0.18 of 0.65" in text and "up to 0.305" in text and "K ≥ 9" in text
+    free = " ".join(Page(pages["nothing at risk"]).text.split())
+    assert "Even unlimited strength costs neither target anything" in free and "any strength" in free
+
+
+EXACT = [
+    ({"claims_loss": True, "loses": True}, "alignment costs something", "right this time"),
+    ({"claims_loss": True, "loses": False}, "there is no loss", "false alarm"),
+    ({"claims_loss": False, "loses": True}, "alignment costs something", "silent, and missed it"),
+    ({"claims_loss": False, "loses": False}, "there is no loss", "silent, and rightly so"),
+    ({"claims_loss": True, "loses": True, "loses_by_alignment": False}, "a loss, but to capacity", "false alarm"),
+]
+
+
+@pytest.mark.parametrize(("theorem", "exact", "together"), EXACT)
+def test_theorem_beside_the_exact_answer(theorem: dict[str, bool], exact: str, together: str) -> None:
+    audit = example()
+    audit["directions"]["1"]["theorem2"].update(theorem)
+    del audit["directions"]["2"]["theorem2"]["sigma_22"], audit["directions"]["2"]["theorem2"]["sigma_21"]
+    text = Page(render_page(audit)).text
+    assert exact in text and together in text
+
+
+@pytest.mark.parametrize("severity", ["issue", "tip", "info", "not_applicable"])
+def test_findings_stand_under_their_severity_with_their_code(severity: str) -> None:
+    audit = example()
+    audit["findings"] = [{"code": "AS999", "severity": severity, "text": "Something <b>found</b>."}]
+    html = render_page(audit)
+    section = html[html.index('<section id="findings">') : html.index('<section id="provenance">')]
+    assert section.count("<h3") == 1 and "AS999" in section and "&lt;b&gt;found" in section
+
+
+def test_no_findings_is_said() -> None:
+    assert "<p>None.</p>" in render_page({**example(), "findings": []})
+
+
+def test_missing_and_infinite_figures_are_dashes() -> None:
+    audit = example()
+    d = audit["directions"]["2"]
+    del d["held_out_per_target"], d["held_out_at_risk"], d["held_out_lambda_budget"]
+    d["held_out_sigma_z"] = [None, float("nan"), *d["held_out_sigma_z"][2:]]
+    audit["sigma"]["held_out"]["21"]["null95"] = None
+    audit["provenance"]["moments"]["condition"] = "inf"
+    page = Page(render_page(audit))
+    assert page.data["directions"]["2"]["held"][:2] == [None, None]
+    assert "∞" in page.text and not re.search(r"\b(None|nan|NaN)\b", page.text)
+
+
+@pytest.mark.parametrize("kinds", [("modality", "modality"), ("regression", "regression"), ("class", "class")])
+def test_targets_are_named_for_what_they_are(kinds: tuple[str, str]) -> None:
+    audit = example()
+    for side, kind in zip("12", kinds, strict=True):
+        audit["targets"][side]["kind"] = kind
+    text = Page(render_page(audit)).text
+    expected = {"modality": "the modality itself", "regression": "7 quantities", "class": "7 classes"}[kinds[0]]
+    assert expected in text
+    assert ("Which classes pay" in text) is (kinds[0] == "class")
+
+
+def _grid(lambdas: list[float]) -> Audit:
+    audit = example()
+    for d in audit["directions"].values():
+        for key in ("sigma_z", "alignment_r2", "held_out_sigma_z"):
+            d[key] = d[key][: len(lambdas)]
+        for curves in (d["per_target"], d["held_out_per_target"]):
+            curves.update({name: curve[: len(lambdas)] for name, curve in curves.items()})
+        d.update({"lambda": lambdas, "lambda_budget": 0.2})
+    return audit
+
+
+@pytest.mark.parametrize("lambdas", [[0.0, 0.5], [0.0, 0.2, 0.3], [0.0, 1e-9, 1e9]])
+def test_any_grid_of_lambdas_is_drawn(lambdas: list[float]) -> None:
+    audit = _grid(lambdas)
+    spec = chart_specs(audit, live=True)["path_1"]
+    axis = spec["layer"][0]["encoding"]["x"]
+    assert 0 < axis["scale"]["domain"][0] < lambdas[1] <= lambdas[-1] == axis["scale"]["domain"][1]
+    assert len(axis["axis"]["values"]) >= 2
+    assert "λ" in Page(render_page(audit)).text
+    assert b"<svg" in render_charts(audit)["charts/path_1.svg"]
+
+
+def test_chart_files() -> None:
+    files = render_charts(example())
+    assert list(files) == [f"charts/{name}.{kind}" for name in CHARTS for kind in ("svg", "pdf")]
+    for name, content in files.items():
+        if name.endswith(".pdf"):
+            assert content.startswith(b"%PDF")
+            continue
+        root = ElementTree.fromstring(content)
+        assert root.tag.endswith("svg") and b"var(--" not in content and b"undefined" not in content
+        assert b'fill="white"' in content
+        clips = re.findall(rb'id="(clip\d+)"', content)
+        assert clips == [b"clip%d" % k for k in range(len(clips))]
+        assert set(re.findall(rb"url\(#([^)]+)\)", content)) <= set(clips)
+    assert "optical → radar".encode() in files["charts/path_1.svg"]
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _contrast(one: str, two: str) -> float:
+    low, high = sorted((_luminance(one), _luminance(two)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
+def test_contrast(colours: dict[str, str]) -> None:
+    for ground in ("paper", "card"):
+        for text in ("ink", "soft", "link", "good", "bad"):
+            assert _contrast(colours[text], colours[ground]) >= 4.5, text
+    for mark in ("one", "two", "both", "align", "loss", "cap"):
+        assert _contrast(colours[mark], colours["paper"]) >= 3, mark
+
+
+def test_every_colour_used_is_defined() -> None:
+    used = set(re.findall(r"var\(--(\w+)\)", page_module._css() + json.dumps(chart_specs(example(), live=True))))
+    assert used - {"font", "hue"} <= set(LIGHT)
+    assert set(LIGHT) == set(DARK)
+
+
+def test_paint_leaves_data_alone() -> None:
+    spec = {"mark": {"color": "var(--one)"}, "data": {"values": [{"name": "var(--one)"}]}, "n": [1, "var(--ink)"]}
+    assert paint(spec, LIGHT) == {
+        "mark": {"color": LIGHT["one"]},
+        "data": {"values": [{"name": "var(--one)"}]},
+        "n": [1, LIGHT["ink"]],
+    }
+
+
+@pytest.mark.parametrize(
+    ("write", "value", "text"),
+    [
+        (share, 0.62149, "0.621"),
+        (share, -0.0001, "0.000"),
+        (share, -0.12, "−0.120"),
+        (share, None, "–"),
+        (share, float("nan"), "–"),
+        (share, True, "–"),
+        (signed, 0.0311, "+0.031"),
+        (signed, -0.12, "−0.120"),
+        (signed, 0.0001, "0.000"),
+        (estimate, {"value": 0.2, "low": -0.1, "high": 0.5}, "0.200 (−0.100 to 0.500)"),
+        (estimate, 0.2, "0.200"),
+        (lam, 0.0, "0"),
+        (lam, 0.30538, "0.305"),
+        (lam, 1.0, "1"),
+        (lam, 1000.0, "1000"),
+        (lam, 12345.6, "12346"),
+        (lam, 1e-7, "1.00e−07"),
+        (lam, "inf", "∞"),
+        (lam, float("inf"), "∞"),
+        (lam, None, "–"),
+        (strength, "inf", "any strength"),
+        (strength, 0.0, "none"),
+        (strength, 0.5, "up to 0.5"),
+        (strength, None, "–"),
+        (count, 4812, "4\u202f812"),
+        (count, None, "–"),
+        (percent, 0.05, "5\u00a0%"),
+        (percent, None, "–"),
+        (short, "a" * 60, "a" * 43 + "…"),
+        (short, "radar", "radar"),
+    ],
+)
+def test_words(write: Any, value: Any, text: str) -> None:
+    assert write(value) == text
+
+
+def test_notebook_summary_is_small_and_says_the_same() -> None:
+    html = notebook_html(example())
+    page = Page(html)
+    assert len(html) < 4000 and not page.scripts
+    assert example()["verdict"] in page.text and "0.594 (0.573 to 0.615)" in page.text
+
+
+def test_importing_the_page_imports_nothing_heavy() -> None:
+    heavy = ("altair", "vl_convert", "jinja2", "numpy", "scipy")
+    code = f"import sys; import alignscope.report.page; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout.replace("'", '"')) == []
+
+
+def test_shuffled_keys_of_the_curves_do_not_reorder_the_table(pages: dict[str, str]) -> None:
+    audit = example()
+    d = audit["directions"]["1"]
+    names = list(d["per_target"])
+    random.Random(0).shuffle(names)
+    d["per_target"] = {name: d["per_target"][name] for name in names}
+    assert render_page(audit) == pages["example"]
