@@ -29,8 +29,9 @@ run: $(VENV)/.stamp-base
 	@echo "Now open $(OUT)/report.html in a browser."
 	@echo "Your own files: $(BIN)/alignscope audit x1.npy x2.npy --y1 y1.npy --y2 y2.npy --out run/"
 
+# One thread a worker: two workers whose small matrices each start two threads are many times slower.
 test: $(VENV)/.stamp-test
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 lint: $(VENV)/.stamp-dev
 	$(BIN)/ruff check .

@@ -442,23 +442,49 @@ def test_carriers(name: str, direction: str, records: dict[str, Record]) -> None
 
 
 SHAPE = {
-    "version": str, "n": int, "d1": int, "d2": int, "components": int, "gauge": str, "verdict": str,
-    "sigma": {"in_sample": {"11": float}, "held_out": {"11": {"value": float, "low": float, "high": float, "null95": float}},
-              "folds": {"kind": str, "count": int}, "interval": {"kind": str, "units": int, "replicates": int, "level": float},
-              "null": {"kind": str, "rows": int, "permutations": int}},
-    "non_redundant": {"verdict": str, "text": str, "comparisons": [{"knower": str, "difference": {"value": float}, "answer": str}],
-                      "complementary": {"1": {"gain": {"value": float}, "answer": str}}},
-    "directions": {"1": {
-        "lambda": [float], "sigma_z": [float], "alignment_r2": [float], "held_out_sigma_z": [float],
-        "per_target": {"y1 0": [float]}, "capacity": {"components": int, "lossless_at": int},
-        "loss_capacity": float, "at_risk": float, "lambda_critical": "strength", "lambda_budget": "strength",
-        "theorem2": {"assumption_i": bool, "assumption_ii": bool, "claims_loss": bool, "loses": bool},
-        "remedies": {"prediction_first": {"sigma_z": float, "alignment_r2": float, "text": str, "call": str},
-                     "target": {"sigma_z": float, "alignment_r2": float}},
-        "carriers": [{"feature": str, "weight": float}]}},
+    "version": str,
+    "n": int,
+    "d1": int,
+    "d2": int,
+    "components": int,
+    "gauge": str,
+    "verdict": str,
+    "sigma": {
+        "in_sample": {"11": float},
+        "held_out": {"11": {"value": float, "low": float, "high": float, "null95": float}},
+        "folds": {"kind": str, "count": int},
+        "interval": {"kind": str, "units": int, "replicates": int, "level": float},
+        "null": {"kind": str, "rows": int, "permutations": int},
+    },
+    "non_redundant": {
+        "verdict": str,
+        "text": str,
+        "comparisons": [{"knower": str, "difference": {"value": float}, "answer": str}],
+        "complementary": {"1": {"gain": {"value": float}, "answer": str}},
+    },
+    "directions": {
+        "1": {
+            "lambda": [float],
+            "sigma_z": [float],
+            "alignment_r2": [float],
+            "held_out_sigma_z": [float],
+            "per_target": {"y1 0": [float]},
+            "capacity": {"components": int, "lossless_at": int},
+            "loss_capacity": float,
+            "at_risk": float,
+            "lambda_critical": "strength",
+            "lambda_budget": "strength",
+            "theorem2": {"assumption_i": bool, "assumption_ii": bool, "claims_loss": bool, "loses": bool},
+            "remedies": {
+                "prediction_first": {"sigma_z": float, "alignment_r2": float, "text": str, "call": str},
+                "target": {"sigma_z": float, "alignment_r2": float},
+            },
+            "carriers": [{"feature": str, "weight": float}],
+        }
+    },
     "regime": {"verdict": str, "text": str},
     "findings": [{"code": str, "severity": str, "text": str}],
-}  # fmt: skip
+}
 
 
 def misfits(shape: Any, value: Any, path: str = "record") -> list[str]:
@@ -466,7 +492,11 @@ def misfits(shape: Any, value: Any, path: str = "record") -> list[str]:
     if isinstance(shape, dict):
         if not isinstance(value, dict):
             return [path]
-        return [m for k, s in shape.items() for m in (misfits(s, value[k], f"{path}.{k}") if k in value else [f"{path}.{k}"])]
+        return [
+            m
+            for k, s in shape.items()
+            for m in (misfits(s, value[k], f"{path}.{k}") if k in value else [f"{path}.{k}"])
+        ]
     if isinstance(shape, list):
         if not isinstance(value, list) or not value:
             return [path]

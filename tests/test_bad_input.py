@@ -16,15 +16,20 @@ import pyarrow as pa
 import pytest
 import torch
 import zarr
+from pyarrow import parquet
+
+from alignscope import cli
+from alignscope.errors import CODES
+from alignscope.report.findings import CODES as FINDINGS
 from audit_helpers import (
     LABELS,
-    N,
     QUICK,
     X1,
     X2,
     Y1,
     Y2,
     Maker,
+    N,
     changed,
     given,
     odd_figures,
@@ -33,11 +38,6 @@ from audit_helpers import (
     tree,
     written,
 )
-from pyarrow import parquet
-
-from alignscope import cli
-from alignscope.errors import CODES
-from alignscope.report.findings import CODES as FINDINGS
 
 RNG = np.random.default_rng(1)
 IDS = np.arange(100, 100 + N)
@@ -191,14 +191,30 @@ REFUSED = [
     Refused("budget nan", given("--budget", "nan"), "E304", r"budget: nan"),
     *(
         Refused(f"lambdas {text}", given("--lambdas", text), "E302", rf"lambdas: '?{re.escape(text)}")
-        for text in ("a:b:c", "1:2", "1:2:3:4", "", "10:1:5", "-1:1:5", "0:1:5", "1:10:0", "1:10:1", "1:inf:5", "nan:1:5")
+        for text in (
+            "a:b:c",
+            "1:2",
+            "1:2:3:4",
+            "",
+            "10:1:5",
+            "-1:1:5",
+            "0:1:5",
+            "1:10:0",
+            "1:10:1",
+            "1:inf:5",
+            "nan:1:5",
+        )
     ),
     Refused("a trillion lambdas", given("--lambdas", "1:10:1000000000000"), "E302", r"COUNT from 2 to 10000"),
     Refused("too few names", given("--features1", "a,b"), "E210", r"x1: names: 2, columns: 4"),
     Refused("a name twice", given("--features1", "a,b,b,c"), "E210", r"x1: the name 'b' is given twice"),
-    Refused("too many names", given("--features1", ",".join(f"band {j}" for j in range(400))), "E210", r"400, columns: 4"),
+    Refused(
+        "too many names", given("--features1", ",".join(f"band {j}" for j in range(400))), "E210", r"400, columns: 4"
+    ),
     Refused("names of targets", given("--targets1", "a"), "E210", r"y1: names: 1, columns: 2"),
-    Refused("names not text", given("--features1", "n.txt", y2=written("n.txt", b"\xff\xfe\x00")), "E103", r"n\.txt.*UTF-8"),
+    Refused(
+        "names not text", given("--features1", "n.txt", y2=written("n.txt", b"\xff\xfe\x00")), "E103", r"n\.txt.*UTF-8"
+    ),
     # files
     Refused("no such file", given(x1="x9.npy"), "E101", r"x9\.npy: there is no such file\. Did you mean .*x2\.npy"),
     Refused("no such folder", given(x1="nowhere/x1.npy"), "E101", r"nowhere/x1\.npy"),
@@ -208,9 +224,18 @@ REFUSED = [
     Refused("no suffix", given(x1=written("x1", "1 2\n")), "E102", r"x1: a name without a suffix"),
     *(
         Refused(f"empty {suffix}", given(x1=written(f"x1{suffix}", b"")), code, rf"x1\{suffix}")
-        for suffix, code in {".npy": "E103", ".npz": "E103", ".csv": "E201", ".parquet": "E103", ".h5": "E103", ".pt": "E103"}.items()
+        for suffix, code in {
+            ".npy": "E103",
+            ".npz": "E103",
+            ".csv": "E201",
+            ".parquet": "E103",
+            ".h5": "E103",
+            ".pt": "E103",
+        }.items()
     ),
-    Refused("truncated npy", given(x1=cut("x1.npy", 500)), "E103", r"x1\.npy: it is truncated.* 1,920 bytes.* 372 bytes"),
+    Refused(
+        "truncated npy", given(x1=cut("x1.npy", 500)), "E103", r"x1\.npy: it is truncated.* 1,920 bytes.* 372 bytes"
+    ),
     Refused("truncated header", given(x1=cut("x1.npy", 40)), "E103", r"x1\.npy"),
     Refused("truncated npz", given(x1=cut("x1.npz", 900)), "E103", r"x1\.npz"),
     Refused("truncated h5", given(x1=cut("x1.h5", 900)), "E103", r"x1\.h5"),
@@ -219,20 +244,30 @@ REFUSED = [
     Refused("not npy inside", given(x1=written("x1.npy", "1,2\n3,4\n" * 40)), "E103", r"x1\.npy"),
     Refused("object array", given(x1=np.array([[Bomb(), 1]] * N, object)), "E104", r"x1\.npy.* would unpickle"),
     Refused("object labels", given(y1=np.array([Bomb()] * N, object)), "E104", r"y1\.npy.* would unpickle"),
-    Refused("objects in npz", given(x1=stored("x1.npz", ":first", np.array([Bomb()] * N, object))), "E104", r"x1\.npz:first"),
+    Refused(
+        "objects in npz", given(x1=stored("x1.npz", ":first", np.array([Bomb()] * N, object))), "E104", r"x1\.npz:first"
+    ),
     Refused("objects in pt", given(x1=stored("x1.pt", values=[Bomb()])), "E104", r"x1\.pt.* unpickle"),
     Refused("npz without key", given(x1=stored("x1.npz")), "E105", r"x1\.npz: it holds 2 arrays \(first, second\)"),
-    Refused("missing npz key", given(x1=stored("x1.npz", ":third")), "E105", r"x1\.npz:third.* \(it has first, second\)"),
+    Refused(
+        "missing npz key", given(x1=stored("x1.npz", ":third")), "E105", r"x1\.npz:third.* \(it has first, second\)"
+    ),
     Refused("h5 without key", given(x1=stored("x1.h5")), "E105", r"x1\.h5: it holds 2 arrays \(a/first, second\)"),
     Refused("missing h5 key", given(x1=stored("x1.h5", ":a/b")), "E105", r"x1\.h5:a/b: it has no array 'a/b'"),
     Refused("missing zarr key", given(x1=stored("x1.zarr", ":third")), "E105", r"x1\.zarr:third"),
     Refused("missing column", given(x1=stored("x1.parquet", ":c0,c9")), "E105", r"it has no column 'c9'"),
     Refused("a key for npy", given(x1=stored("x1.npy", ":a")), "E105", r"x1\.npy:a"),
-    Refused("ragged csv", given(x1=table("a,b,c,d", *NUMBERS[:5], "1,2")), "E103", r"x1\.csv.*Expected 4 columns, got 2"),
-    Refused("text in csv", given(x1=table("a,b,c,d", *NUMBERS[:5], "1,2,oak,4")), "E106", r"x1\.csv.*'c' .*'oak' in line 7"),
+    Refused(
+        "ragged csv", given(x1=table("a,b,c,d", *NUMBERS[:5], "1,2")), "E103", r"x1\.csv.*Expected 4 columns, got 2"
+    ),
+    Refused(
+        "text in csv", given(x1=table("a,b,c,d", *NUMBERS[:5], "1,2,oak,4")), "E106", r"x1\.csv.*'c' .*'oak' in line 7"
+    ),
     Refused("an id column", given(x1=table("id,b,c,d", *NUMBERS)), "E106", r"x1\.csv: column 'id' looks like row ids"),
-    Refused("a missing cell", given(x1=table("a,b,c,d", ",1,2,3", *NUMBERS[1:])), "E203", r"x1\.csv.*row 0, column 0 \(a\)"),
-]  # fmt: skip
+    Refused(
+        "a missing cell", given(x1=table("a,b,c,d", ",1,2,3", *NUMBERS[1:])), "E203", r"x1\.csv.*row 0, column 0 \(a\)"
+    ),
+]
 
 SITES = np.repeat(np.arange(12), 5)
 ONE_HOT = np.eye(4)[np.arange(N) % 3]
@@ -250,31 +285,53 @@ TOLD = [
     Told("duplicated columns", given(x1=np.hstack([X1, X1])), "AS104", "x1: 4 of 8 columns are combinations"),
     Told("a rank below the columns", given(x1=X1 @ RNG.normal(size=(4, 6))), "AS104", "x1: 2 of 6 columns"),
     Told("one-hot features", given(x2=ONE_HOT[:, :3]), "AS104", "x2: 1 of 3 columns"),
-    Told("nearly the same columns", given(x1=np.hstack([X1, X1 + 1e-7 * RNG.normal(size=X1.shape)])), "AS105", "square-root"),
+    Told(
+        "nearly the same columns",
+        given(x1=np.hstack([X1, X1 + 1e-7 * RNG.normal(size=X1.shape)])),
+        "AS105",
+        "square-root",
+    ),
     Told("columns 1e12 apart", given(x1=X1 * [1, 1e12, 1, 1]), "AS106", "factor of [0-9.]+e\\+12"),
     Told("columns 1e24 apart", given(x1=X1 * [1, 1e12, 1e-12, 1]), "AS106", "factor of [0-9.]+e\\+24"),
     Told("means 1e6 deviations off", given(x1=X1 + 1e6), "AS107", r"x1\.npy, x1 \d: the mean lies 1e\+06"),
     Told("the same in float32", given(x1=(X1 + 1e6).astype("f4")), "AS107", r"x1\.npy"),
     Told("far below zero", given(x2=X2 - 1e7), "AS107", r"x2\.npy"),
     Told("a row of NaN", given(x1=changed(X1, 3, NAN)), "AS108", "without x1: 1; without x2: 0"),
-    Told("a row of NaN in both", given(x1=changed(X1, 3, NAN), x2=changed(X2, 3, NAN)), "AS108", "without x1: 1; without x2: 1"),
+    Told(
+        "a row of NaN in both",
+        given(x1=changed(X1, 3, NAN), x2=changed(X2, 3, NAN)),
+        "AS108",
+        "without x1: 1; without x2: 1",
+    ),
     Told(
         "presence masks",
         given(present1=(np.arange(N) % 3 > 0).astype(int), present2=np.arange(N) % 4 > 0),
         "AS108",
         "without x1: 20; without x2: 15",
     ),
-    Told("NaN where absent", given(x1=changed(X1, (0, 0), NAN), present1=changed(np.ones(N, int), 0, 0)), "AS108", "x1: 1;"),
+    Told(
+        "NaN where absent",
+        given(x1=changed(X1, (0, 0), NAN), present1=changed(np.ones(N, int), 0, 0)),
+        "AS108",
+        "x1: 1;",
+    ),
     Told("few groups", given(groups=SITES[:N] % 6), "AS109", "6 groups only"),
     Told("fewer groups than folds", given(groups=np.arange(N) % 3), "AS110", "3 folds instead of 5"),
-    Told("groups by name", given(groups=np.array(["north", "south"])[np.arange(N) % 2]), "AS110", "2 folds instead of 5"),
+    Told(
+        "groups by name", given(groups=np.array(["north", "south"])[np.arange(N) % 2]), "AS110", "2 folds instead of 5"
+    ),
     Told("a class in one fold", given(y1=ODD_ONE), "AS111", "'1': in one fold only"),
     Told("a class in one group", given(y1=(SITES == 3).astype(int), groups=SITES), "AS111", "'1': in one fold only"),
     Told("an empty class", given(y1=ONE_HOT), "AS112", "'y1 3': "),
     Told("a rare class", given(y1=(np.arange(N) % 10 == 0).astype(int)), "AS112", "'1': fewer than ten rows"),
     Told("K too large", given("--components", "100"), "AS113", "x1: of 100 components 4 can be used"),
     Told("more targets than features", given(x1=X1[:, :1], y1=RNG.normal(size=(N, 6))), "AS113", "x1: of 6"),
-    Told("3-d", given(x1=X1.reshape(N, 2, 2)), "AS116", r"x1 \(x1\.npy\): each sample of 2 x 2 was flattened to 4 columns"),
+    Told(
+        "3-d",
+        given(x1=X1.reshape(N, 2, 2)),
+        "AS116",
+        r"x1 \(x1\.npy\): each sample of 2 x 2 was flattened to 4 columns",
+    ),
     Told("3-d target", given(y1=np.dstack([Y1, Y1])), "AS116", r"y1 \(y1\.npy\): each sample of 2 x 2 was flattened"),
     Told("whole numbers as floats", given(y1=(X1[:, 1] > 0).astype(float)), "AS116", "save them as integers"),
     Told("y2 alone", given(y1=None, y2=Y2), "AS116", "y2 is the target of both"),
@@ -296,7 +353,7 @@ TOLD = [
     Told("lambdas to the ends of float64", given("--lambdas", "1e-300:1e300:5"), "AS502", "silent"),
     Told("budget 0", given("--budget", "0"), "AS502", "silent"),
     Told("a large seed", given("--seed", str(2**70)), "AS502", "silent"),
-]  # fmt: skip
+]
 
 
 @pytest.fixture(autouse=True)

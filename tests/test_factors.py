@@ -256,13 +256,13 @@ def test_angles_that_cannot_be_made(arguments: tuple[Any, ...], message: str) ->
 
 def test_the_example_is_near_its_truth() -> None:
     s = example_pair()
-    assert s.x1.shape == (2000, 8) and s.x2.shape == (2000, 6) and s.y1.shape == (2000, 3)
+    assert s.x1.shape == (2000, 8) and s.x2.shape == (2000, 6) and s.y1.shape == s.y2.shape == (2000, 2)
     assert len(s.features1) == 8 and len(s.features2) == 6
     assert s.groups is not None and np.array_equal(np.bincount(s.groups), np.full(40, 50))
     assert sigmas(s) == pytest.approx(s.truth.sigma, abs=0.05)
 
 
-@pytest.mark.parametrize(("direction", "critical", "lost"), [(1, 3.05, 1), (2, 11.7, 2)])
+@pytest.mark.parametrize(("direction", "critical", "lost"), [(1, 4.43, 1), (2, 13.28, 2)])
 def test_alignment_costs_the_example_at_two_components(direction: int, critical: float, lost: int) -> None:
     truth = example_pair(100).truth
     ry, rt = truth.ry(direction), truth.rt(direction, 2)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import twins
 
+import twins
 from alignscope.linear.joint import solve_joint
 from alignscope.linear.path import Solver, trace
 from alignscope.linear.problem import Problem
@@ -141,10 +141,12 @@ def test_one_target_column_and_one_feature() -> None:
 
 
 def test_a_target_column_without_variation_explains_zero_of_nothing() -> None:
-    y1 = np.hstack([Y1, CONSTANT[:, :1]])
-    path = trace(solver_of(y1=y1), GRID)
+    """It only counts in ||Y||^2 = N C: with three columns for two, the same code is reached at 3/2 lambda."""
+    path = trace(solver_of(y1=np.hstack([Y1, CONSTANT[:, :1]])), 1.5 * GRID)
+    expected = trace(solver_of(), GRID)
     np.testing.assert_allclose(path.per_target[:, 2], 0, atol=1e-9)
-    np.testing.assert_allclose(path.sigma_z, trace(solver_of(), GRID).sigma_z, atol=1e-10)
+    np.testing.assert_allclose(path.per_target[:, :2], expected.per_target, atol=1e-10)
+    np.testing.assert_allclose(path.sigma_z, expected.sigma_z, atol=1e-10)
 
 
 def test_numbers_of_any_size() -> None:

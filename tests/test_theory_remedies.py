@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import twins
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from strategies import Case, cases, lambdas, structured_cases
 
+import twins
 from alignscope.data.factors import FactorModel
 from alignscope.linear.carriers import Carriers, carriers
 from alignscope.linear.path import Solver, trace
 from alignscope.linear.remedies import remedies, split_latent, target_remedy
 from alignscope.linear.theorems import COUNTER_EXAMPLES
+from strategies import Case, cases, lambdas, structured_cases
 
 ANY = st.one_of(cases(), structured_cases())
 
@@ -50,19 +50,27 @@ def test_the_target_remedy_is_lossless_at_every_strength(case: Case, lam: float)
 
 @given(cases(), lambdas)
 def test_the_target_remedy_is_the_problem_towards_the_useful_part(case: Case, lam: float) -> None:
-    """T' = P1 Pi_Y T, on the rows."""
+    """T' = P1 Pi_Y T, on the rows; components that it cannot use stay empty."""
     rows = twins.Rows.of(case.x1, case.x2, case.y1, case.y2, case.components)
     fit = rows.u @ (rows.u.T @ rows.y)
     useful, s, _ = np.linalg.svd(fit, full_matrices=False)
     useful = useful[:, s > 1e-8 * np.linalg.norm(rows.y)]
     remedied = rows.towards(useful @ (useful.T @ rows.t))
     found = target_remedy(case.solver(), lam)
-    z = remedied.code(lam)
+    z = remedied.code(lam)[:, : useful.shape[1]]
+    assert found.code.shape[1] == min(case.components, useful.shape[1])
     assert found.sigma_z == pytest.approx(np.square(z.T @ rows.y).sum() / np.square(rows.y).sum(), abs=1e-9)
-    values = np.linalg.eigvalsh(remedied.a + lam * remedied.b)[::-1]
-    k = case.components
-    if k >= len(values) or values[k - 1] - values[k] > 1e-6 * values[0]:
+    values = np.append(np.linalg.eigvalsh(remedied.a + lam * remedied.b)[::-1], 0)
+    k = z.shape[1]
+    if values[k - 1] - values[k] > 1e-6 * values[0]:
         assert found.aligned == pytest.approx(np.square(z.T @ rows.t).sum(), abs=1e-7 * np.square(rows.t).sum())
+
+
+@given(cases(), lambdas)
+def test_the_target_remedy_does_not_depend_on_the_order_of_features(case: Case, lam: float) -> None:
+    case = roomy(case)
+    a, b = (target_remedy(c.solver(), lam) for c in (case, case.having(x1=case.x1[:, ::-1])))
+    assert b.alignment_r2 == pytest.approx(a.alignment_r2, abs=1e-9)
 
 
 @given(ANY, lambdas, st.integers(1, 5))

@@ -165,8 +165,6 @@ def _audit(command: AuditCommand) -> None:
     options.check()
     check_writable(command.out)
     pair = _open(command)
-    if command.example and command.components is None:
-        options = msgspec.structs.replace(options, components=2)
     with _Bar() as say:
         result = audit_pair(pair, options, say)
         say("drawing the page", 0.5)

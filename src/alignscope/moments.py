@@ -177,9 +177,7 @@ class Basis:
         self._used = np.flatnonzero(~self.constant)
         self._scale = np.sqrt(variance[self._used])
         # How many digits the means took from the centred values; a rank cannot be told below that.
-        self._offset = float(
-            np.max(np.abs(mean[self._used]) * np.sqrt(moments.weight) / self._scale, initial=1.0)
-        )
+        self._offset = float(np.max(np.abs(mean[self._used]) * np.sqrt(moments.weight) / self._scale, initial=1.0))
         self.condition = 1.0
         if self._used.size == 0:
             self.rank = 0
@@ -252,7 +250,7 @@ class Basis:
             v = (
                 self._right @ (self._right.T @ rhs)
                 if self._moments.form == "root"
-                else sla.cho_solve((self._left, True), rhs, check_finite=False)
+                else sla.cho_solve((self._left, True), rhs, overwrite_b=True, check_finite=False)
             )
             out[self._used] = v / self._scale[:, None]
         return out

@@ -55,7 +55,7 @@ class FoldedMoments:
     kept: Mapping[str, Matrix]
     digests: Mapping[str, str]
     _merged: dict[tuple[int | None, bool, bool, bool], Moments] = field(default_factory=dict, repr=False)
-    _bases: dict[tuple[int | None, tuple[str, ...]], Basis] = field(default_factory=dict, repr=False)
+    _bases: dict[tuple[int | None, tuple[str, ...], bool, bool], Basis] = field(default_factory=dict, repr=False)
 
     @property
     def fold_numbers(self) -> list[int]:
@@ -86,11 +86,15 @@ class FoldedMoments:
             return None
         return self._merge(fold, inside=True, names=names)
 
-    def basis(self, held_out: int | None, *names: str) -> Basis:
-        """Return the basis of blocks on all rows, or on those outside a fold. Each is worked out once."""
-        key = (held_out, names)
+    def basis(self, held_out: int | None, *names: str, beside: tuple[str, ...] = ()) -> Basis:
+        """Return the basis of blocks on all rows, or on those outside a fold. Each is worked out once.
+
+        With `beside`, on rows that have those blocks too.
+        """
+        wanted = (*names, *beside)
+        key = (held_out, names, *self._needs(wanted))
         if key not in self._bases:
-            m = self.total(*names) if held_out is None else self.train(held_out, *names)
+            m = self.total(*wanted) if held_out is None else self.train(held_out, *wanted)
             self._bases[key] = m.basis(names)
         return self._bases[key]
 
@@ -166,9 +170,7 @@ def _chan_loss(moments: FoldedMoments) -> float:
     return max(losses)
 
 
-def _collect(
-    pair: Pair, folds: Codes, form: Form, keep: Codes | None, progress: Progress | None
-) -> FoldedMoments:
+def _collect(pair: Pair, folds: Codes, form: Form, keep: Codes | None, progress: Progress | None) -> FoldedMoments:
     rows, aliases = sources(pair)
     slices = block_slices({name: r.shape[1] for name, r in rows.items()})
     keep = np.zeros(0, dtype=np.int64) if keep is None else keep
@@ -367,9 +369,7 @@ def _restrict(m: Moments, names: set[str]) -> Moments:
     columns = np.concatenate([np.arange(*r) for r in ranges])
     position = {a: int(np.searchsorted(columns, a)) for a, _ in ranges}
     blocks = {
-        k: slice(position[s.start], position[s.start] + s.stop - s.start)
-        for k, s in m.blocks.items()
-        if k in names
+        k: slice(position[s.start], position[s.start] + s.stop - s.start) for k, s in m.blocks.items() if k in names
     }
     matrix = m.matrix[np.ix_(columns, columns)] if m.form == "chan" else m.matrix[:, columns]
     return Moments(blocks, m.rows, m.weight, m.mean[columns], m.form, matrix)

@@ -83,7 +83,8 @@ def unit_sums(pair: Pair, moments: FoldedMoments, predictors: Predictors, units:
         squares = {k: _row_squares(v) for k, v in targets.items()}
         for label, r in plan.residuals(raw, targets, folds).items():
             inputs, output = plan.blocks[label]
-            usable = weights * here[:, [int(k[1]) - 1 for k in inputs]].all(axis=1)
+            needed = {k for k in (*inputs, aliases.get(output)) if k in ("x1", "x2")}
+            usable = weights * here[:, [int(k[1]) - 1 for k in sorted(needed)]].all(axis=1)
             residual[label] += np.bincount(unit, usable * _row_squares(r), units.count)
             energy[label] += np.bincount(unit, usable * squares[output], units.count)
             if label in lag:
@@ -121,15 +122,14 @@ class _Plan:
     """
 
     def __init__(
-        self, moments: FoldedMoments, predictors: Predictors, dtype: type, aliases: Mapping[str, str]
+        self, moments: FoldedMoments, predictors: Predictors, dtype: type[np.floating], aliases: Mapping[str, str]
     ) -> None:
         self.dtype = dtype
         self.aliases = aliases
         blocks = {k: (p.inputs, p.output) for k, by_fold in predictors.items() for p in by_fold.values()}
         self.blocks = dict(sorted(blocks.items(), key=lambda item: item[1][0]))
         self.mean = {
-            name: moments.total(name).mean[moments.total(name).blocks[name]]
-            for name in ("x1", "x2", "y1", "y2")
+            name: moments.total(name).mean[moments.total(name).blocks[name]] for name in ("x1", "x2", "y1", "y2")
         }
         self.columns = block_slices({k: len(self.mean[output]) for k, (_, output) in self.blocks.items()})
         self.width = sum(len(self.mean[output]) for _, output in self.blocks.values())
@@ -156,9 +156,7 @@ class _Plan:
                 edge += width
         return {k: np.ascontiguousarray(v[:, self.reach[k]]) for k, v in maps.items()}, at_mean
 
-    def residuals(
-        self, raw: Mapping[str, Array], targets: Mapping[str, Matrix], folds: Codes
-    ) -> dict[str, Matrix]:
+    def residuals(self, raw: Mapping[str, Array], targets: Mapping[str, Matrix], folds: Codes) -> dict[str, Matrix]:
         """Return label -> (rows x C) residuals of the predictor of every row's own fold."""
         predicted = np.empty((len(folds), self.width), dtype=self.dtype)
         values = {k: to_numpy(raw[k]) for k in ("x1", "x2")}
@@ -181,6 +179,6 @@ class _Plan:
         return np.subtract(values, self.mean[name], out=out, casting="same_kind")
 
 
-def _precision(pair: Pair) -> type:
+def _precision(pair: Pair) -> type[np.floating]:
     small = {"float16", "float32", "uint8", "int8", "int16", "uint16", "bool"}
     return np.float32 if {pair.x1.dtype, pair.x2.dtype} <= small else np.float64

@@ -320,25 +320,28 @@ _POLARISATIONS = {
 
 
 def example_pair(n: int = 2000, seed: int = 0, sites: int = 40) -> FactorSample:
-    """Draw an optical and a radar sensor over the same plots, with three quantities measured on the ground.
+    """Draw an optical and a radar sensor over the same plots, with what is measured there on the ground.
 
-    Both see canopy cover; leaf chlorophyll is nearly the optical sensor's alone, surface roughness nearly
-    the radar's. The faint trace of the other's quantity is what alignment at K = 2 trades for the own one:
-    in direction 1 chlorophyll is lost beyond lambda = 3.05, in direction 2 roughness beyond 11.7.
-    At K = 3 alignment is free. Plots stand in `sites` groups whose factors are alike (intra-class
-    correlation 0.2).
+    Both see canopy cover, and each should know it: the shared factor. The optical sensor should also know leaf
+    chlorophyll, and the radar surface roughness: the unique ones. Each has a faint trace of the other's, which is
+    what alignment at K = 2 trades its own for: in the population, chlorophyll is lost beyond lambda = 4.43 in
+    direction 1, and roughness beyond 13.3 in direction 2. At K = 3 alignment is free there. Plots stand in
+    `sites` groups whose factors are alike (intra-class correlation 0.2).
     """
     if not 2 <= sites <= n:
         raise AlignscopeError("E304", "sites", f"{sites} for {n} rows", "Take 2 to n sites.")
-    names = ("shared: canopy cover", "optical only: leaf chlorophyll", "radar only: surface roughness")
+    names = ("canopy cover", "leaf chlorophyll", "surface roughness")
+    cover, chlorophyll, roughness = names
     model = FactorModel(
         names=names,
         l1=np.sqrt([9.0, 4.0, 1 / 3]),  # shares 0.9, 0.8 and 0.25
         l2=np.sqrt([3.0, 1 / 9, 17 / 3]),  # shares 0.75, 0.1 and 0.85
-        targets1={name: name for name in names},
+        targets1={cover: cover, chlorophyll: chlorophyll},
+        targets2={cover: cover, roughness: roughness},
         tau1=1.0,
         tau2=1.0,
         eta1=0.5,
+        eta2=0.5,
         d1=len(_BANDS),
         d2=len(_POLARISATIONS),
         mixing1=0.05 * _physical(_BANDS),

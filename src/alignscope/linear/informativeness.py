@@ -79,7 +79,7 @@ def in_sample_sigma(moments: FoldedMoments, key: str) -> float:
     inputs, output = blocks_of(key)
     total = moments.total(*inputs, output)
     energy = total.energy(output).sum()
-    explained = np.square(moments.basis(None, *inputs).coordinates(output)).sum()
+    explained = np.square(moments.basis(None, *inputs, beside=(output,)).coordinates(output)).sum()
     return float(min(explained / energy, 1.0)) if energy > 0 else 0.0
 
 
@@ -92,15 +92,18 @@ def truncated_sigma(moments: Moments, block: str, components: int) -> float:
 def fit_predictors(moments: FoldedMoments) -> dict[str, dict[int, Predictor]]:
     """Return, for every key and fold, the least-squares predictor of the rows outside the fold."""
     out: dict[str, dict[int, Predictor]] = {key: {} for key in KEYS}
+    # Both targets are solved for together, unless a missing modality may be the target itself.
+    groups = [("y1", "y2")] if moments.complete else [("y1",), ("y2",)]
     for fold in moments.fold_numbers:
         for i in ("1", "2", "b"):
             inputs, _ = blocks_of(i + "1")
-            train = moments.train(fold, *inputs)
-            basis = moments.basis(fold, *inputs)
-            both = basis.coefficients(basis.coordinates(("y1", "y2")))
-            edge = train.blocks["y1"].stop - train.blocks["y1"].start
-            for key, coefficients in ((i + "1", both[:, :edge]), (i + "2", both[:, edge:])):
-                out[key][fold] = Predictor.of(train, inputs, f"y{key[1]}", coefficients)
+            for outputs in groups:
+                train = moments.train(fold, *inputs, *outputs)
+                basis = moments.basis(fold, *inputs, beside=outputs)
+                solved = basis.coefficients(basis.coordinates(outputs))
+                edges = np.cumsum([train.blocks[y].stop - train.blocks[y].start for y in outputs])[:-1]
+                for y, coefficients in zip(outputs, np.split(solved, edges, axis=1), strict=True):
+                    out[i + y[1]][fold] = Predictor.of(train, inputs, y, coefficients)
     return out
 
 
@@ -212,8 +215,6 @@ def _score(train: Moments, within: Moments, x: str, y: str, reach: Matrix, weigh
     for k, w in enumerate(weights):
         contrast = np.vstack([-w, np.eye(c)])
         image = small @ contrast
-        spread = (
-            np.einsum("ij,ij->j", contrast, image) if within.form == "chan" else np.square(image).sum(axis=0)
-        )
+        spread = np.einsum("ij,ij->j", contrast, image) if within.form == "chan" else np.square(image).sum(axis=0)
         out[k] = np.maximum(spread, 0.0) + within.weight * (shift_y - shift_z @ w) ** 2
     return out

@@ -69,7 +69,8 @@ def target_remedy(solver: Solver, lam: float = np.inf) -> Solution:
     p = solver.problem
     useful = column_space(p.ry, p.floor_y)
     remedied = Solver(_with_target(p, useful @ (useful.T @ p.rt)))
-    code = remedied.at(lam).code
+    # Components beyond the rank of [RY RT'] are left unused: what they would align to is arbitrary.
+    code = remedied.at(lam).code[:, : remedied.problem.capacity]
     return solver.measure(solver.frame.T @ (remedied.frame @ code))
 
 

@@ -55,10 +55,7 @@ class Bootstrap:
         labels = list(sums.residual)
         stacked = np.column_stack([*(sums.residual[k] for k in labels), *(sums.energy[k] for k in labels)])
         totals = np.stack(
-            [
-                np.bincount(rng.integers(units, size=units), minlength=units) @ stacked
-                for _ in range(REPLICATES)
-            ]
+            [np.bincount(rng.integers(units, size=units), minlength=units) @ stacked for _ in range(REPLICATES)]
         )
         residual, energy = totals[:, : len(labels)], totals[:, len(labels) :]
         shares = 1 - residual / np.where(energy > 0, energy, np.nan)
@@ -177,7 +174,7 @@ class _Sample:
         self.within = [Moments.of_rows(x, blocks, form=form) for x in self.x]
 
     def held_out(
-        self, targets: Mapping[str, Matrix], shuffles: Codes
+        self, targets: Mapping[str, Matrix], shuffles: np.ndarray
     ) -> dict[tuple[tuple[str, ...], str], Vector]:
         """Return (inputs, target) -> (permutations,) held-out sigma of permuted copies of targets (rows x C)."""
         y = np.hstack([v - v.mean(axis=0) for v in targets.values()])
@@ -188,12 +185,13 @@ class _Sample:
         for f, (x, copy) in enumerate(zip(self.x, copies, strict=True)):
             train = merge(self.within[:f] + self.within[f + 1 :])
             mean_y = (sum(sums) - sums[f]) / train.weight
-            cross = sum(products) - products[f] - np.outer(train.mean, mean_y * train.weight)
+            cross = sum(products) - products[f]
+            cross -= np.outer(train.mean, mean_y * train.weight)
             for inputs in _INPUTS:
                 chosen = slice(train.blocks[inputs[0]].start, train.blocks[inputs[-1]].stop)
                 b = train.basis(inputs).solve(cross[chosen])
                 error = copy - x[:, chosen] @ b
-                error -= mean_y - train.mean[chosen] @ b
+                error -= mean_y - train.mean[chosen] @ b  # the intercept
                 rss[inputs] += np.einsum("ij,ij->j", error, error)
         energy = np.square(y).sum(axis=0)
         columns = block_slices({k: v.shape[1] for k, v in targets.items()})

@@ -140,12 +140,12 @@ def _risk(audit: Audit, worst: str) -> dict[str, str]:
     d, e = audit["directions"][worst], audit["directions"][other(worst)]
     held = estimate(d.get("held_out_at_risk"), 2)
     if d["at_risk"] <= NOTHING:
-        text = f"Even unlimited strength costs neither target anything (in sample; {held} held out)."
+        text = f"Even unlimited strength costs neither target anything (in sample; held out: {held})."
         return {"big": "Nothing", "text": text, "more": ""}
     return {
         "big": f"{share(d['at_risk'], 2)} of {share(d['sigma_z'][0], 2)}",
         "text": f"{direction_name(audit, worst)}: this much of the explained variance (R²) of target {worst} would be "
-        f"lost (in sample; {held} held out).",
+        f"lost (in sample; held out: {held}).",
         "more": f"{direction_name(audit, other(worst))}: {share(e['at_risk'], 2)} of {share(e['sigma_z'][0], 2)} of "
         f"target {other(worst)}.",
     }

@@ -1,0 +1,297 @@
+"""Findings: one input for every code, a plain pair without most of them, and the verdict's own words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pytest
+
+import alignscope
+from alignscope.auditing import Audit
+from alignscope.data.factors import FactorModel, FactorSample, example_pair
+from alignscope.linear.theorems import COUNTER_EXAMPLES
+from alignscope.report.findings import CODES
+
+RNG = np.random.default_rng(5)
+START = RNG.bit_generator.state
+QUICK = {"lambdas": "0.01:100:5"}
+FACTORS = ("shared", "own 1", "own 2")
+
+
+def model(leak: float = 0.3, eta: float = 0.5, **options: object) -> FactorModel:
+    """A shared factor, and one of each modality of which the other sees a trace."""
+    return FactorModel(
+        FACTORS,
+        l1=(2.0, 2.0, leak),
+        l2=(2.0, leak, 2.0),
+        targets1={"shared": "shared", "own": "own 1"},
+        targets2={"shared": "shared", "own": "own 2"},
+        tau1=0.5,
+        tau2=0.5,
+        eta1=eta,
+        eta2=eta,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def drawn(sample: FactorSample, **options: object) -> Audit:
+    return alignscope.audit(sample.x1, sample.x2, sample.y1, sample.y2, **{**QUICK, **options})  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def _same_noise() -> None:
+    """Every test draws the same numbers, in whatever order tests run."""
+    RNG.bit_generator.state = START
+
+
+@cache
+def plain() -> Audit:
+    return drawn(model().sample(600, seed=1), components=2)
+
+
+def of_example(code: str) -> Audit:
+    example = next(c for c in COUNTER_EXAMPLES if c.code == code)
+    return alignscope.audit(*example.build(400, 0), components=example.components, **QUICK)
+
+
+def noise(n: int, d: int) -> np.ndarray:
+    return RNG.normal(size=(n, d))
+
+
+def changed_features(change: Callable[[np.ndarray], np.ndarray], **options: object) -> Audit:
+    sample = model().sample(300, seed=2)
+    inputs = {"components": 2, **QUICK, **options}
+    return alignscope.audit(change(sample.x1), sample.x2, sample.y1, sample.y2, **inputs)  # type: ignore[arg-type]
+
+
+def constant(x: np.ndarray) -> np.ndarray:
+    return np.hstack([x, np.full((len(x), 1), 0.1)])
+
+
+def missing(x: np.ndarray) -> np.ndarray:
+    x = x.copy()
+    x[5:25] = np.nan
+    return x
+
+
+def regularised() -> Audit:
+    """A hundred features for four hundred rows, and noisy targets of which the other modality knows the signal."""
+    n = 400
+    signal = noise(n, 1)
+    x1 = np.hstack([signal + 0.3 * noise(n, 1), noise(n, 99)])
+    return alignscope.audit(x1, signal, signal + noise(n, 2), components=1, **QUICK)
+
+
+def drifting() -> Audit:
+    sample = model().sample(400, seed=3)
+    drift = 3 * np.sin(np.arange(400) / 30)[:, None]
+    return alignscope.audit(sample.x1, sample.x2, sample.y1 + drift, sample.y2 + drift, components=2, **QUICK)
+
+
+def lonely() -> Audit:
+    sites = np.arange(300) // 10
+    x = noise(300, 3)
+    labels = np.where(sites == 4, 2, (x[:, 0] > 0).astype(int))
+    return alignscope.audit(x, noise(300, 2), labels, groups=sites, **QUICK)
+
+
+def unconfirmed() -> Audit:
+    """Too few rows to tell a small cost from none."""
+    return drawn(model(leak=0.5, eta=2.0).sample(150, seed=6), components=2)
+
+
+def one_column() -> Audit:
+    """Two looks at one quantity: aligning them hardly turns what is predicted."""
+    y = noise(500, 1)
+    one, two = (np.hstack([y + 0.5 * noise(500, 1), noise(500, 1)]) for _ in "12")
+    return alignscope.audit(one, two, y, **QUICK)
+
+
+def one_column_at_risk() -> Audit:
+    """One target column each, which compete for the one component."""
+    sample = model(leak=0.6).sample(800, seed=4)
+    return alignscope.audit(sample.x1, sample.x2, sample.y1[:, 1:], sample.y2[:, 1:], components=1, **QUICK)
+
+
+def one_pays() -> Audit:
+    """Four targets, of which only the last is not shared."""
+    n = 1000
+    shared, own = noise(n, 3), noise(n, 2)
+    x1 = np.hstack([shared, own[:, :1] + 0.5 * own[:, 1:], own[:, 1:] * 0.3 + 0.1 * noise(n, 1)])
+    y1 = np.hstack([shared, own[:, :1]]) + 0.3 * noise(n, 4)
+    y2 = np.hstack([shared, own[:, 1:]]) + 0.3 * noise(n, 4)
+    return alignscope.audit(x1, np.hstack([shared, own[:, 1:]]), y1, y2, components=4, **QUICK)
+
+
+def complementary() -> Audit:
+    """Each modality sees one term of a sum."""
+    a, b = noise(500, 1), noise(500, 1)
+    return alignscope.audit(a, b, a + b + 0.1 * noise(500, 1), **QUICK)
+
+
+@dataclass(frozen=True)
+class Case:
+    """An input and what its finding says."""
+
+    make: Callable[[], Audit]
+    match: str
+
+
+CASES: dict[str, Case] = {
+    "AS101": Case(
+        lambda: alignscope.audit(noise(20, 40), noise(20, 3), noise(20, 2), **QUICK), "20 rows for 40 features"
+    ),
+    "AS102": Case(
+        lambda: alignscope.audit(noise(90, 10), noise(90, 3), noise(90, 2), **QUICK), "90 rows for 10 features"
+    ),
+    "AS103": Case(lambda: changed_features(constant), "modality 1: .*'x1 3'"),
+    "AS104": Case(lambda: changed_features(lambda x: np.hstack([x, x[:, :2]])), "modality 1: 2 of 5 columns are comb"),
+    "AS105": Case(
+        lambda: changed_features(lambda x: np.hstack([x, x[:, :1] + 1e-8 * noise(300, 1)])), "number [1-9]e.*square"
+    ),
+    "AS106": Case(lambda: changed_features(lambda x: x * [1, 1, 1e9]), "by a factor of [0-9]e"),
+    "AS107": Case(lambda: changed_features(lambda x: x + np.array([0, 1e7, 0])), "x1, x1 1: the mean lies [0-9]e"),
+    "AS108": Case(lambda: changed_features(missing), "modality 1: 20; .*modality 2: 0"),
+    "AS109": Case(lambda: changed_features(np.array, groups=np.arange(300) // 40), "8 groups only"),
+    "AS110": Case(lambda: changed_features(np.array, groups=np.arange(300) // 100), "3 folds instead of 5"),
+    "AS111": Case(lonely, "'2': in one fold only"),
+    "AS112": Case(
+        lambda: alignscope.audit(noise(90, 3), noise(90, 2), (np.arange(90) > 84) * 1, **QUICK), "'1': fewer than ten"
+    ),
+    "AS113": Case(lambda: changed_features(np.array, components=7), "modality 1: of 7 components 3 can be used"),
+    "AS114": Case(lambda: of_example("CE6"), "modality 1: directions 2 and 3 .* equally strong"),
+    "AS115": Case(drifting, r"correlated \(0\.[3-9]"),
+    "AS116": Case(lambda: changed_features(lambda x: x.reshape(300, 3, 1)), "3 x 1 was flattened to 3 columns"),
+    "AS201": Case(plain, "Each modality knows its own target better"),
+    "AS202": Case(
+        lambda: alignscope.audit(noise(300, 2), (x := noise(300, 3)), x[:, :2] + noise(300, 2), **QUICK),
+        "modality 2 knows the target of modality 1",
+    ),
+    "AS203": Case(lambda: alignscope.audit(noise(60, 2), noise(60, 2), noise(60, 2), **QUICK), "do not tell"),
+    "AS204": Case(complementary, r"Target 1: both .* explain 0\.[45]\d\d more of it"),
+    "AS205": Case(
+        lambda: alignscope.audit(noise(300, 2), noise(300, 2), noise(300, 2), **QUICK),
+        "modality 2 on its own target: .* above chance",
+    ),
+    "AS206": Case(
+        lambda: alignscope.audit(noise(90, 30), noise(90, 3), noise(90, 2), **QUICK),
+        r"modality 1: the in-sample figure is \d\.\d+ above",
+    ),
+    "AS301": Case(
+        plain, r"modality [12]: unlimited alignment loses 0\.\d+ \(0\.\d+ to 0\.\d+\) of 0\.\d+ \(held out\)"
+    ),
+    "AS302": Case(lambda: of_example("CE1"), r"modality 1: nothing is lost at any strength of alignment \(K = 2\)"),
+    "AS303": Case(one_column, "modality [12]: at most 0.00"),
+    "AS304": Case(one_pays, "modality 1: 'y1 3' loses most, from 0.[789]"),
+    "AS305": Case(unconfirmed, "is lost in sample, but on unseen rows"),
+    "AS306": Case(
+        lambda: drawn(model().sample(300, seed=2), components=1), r"modality 1: 1 components? loses? 0\.\d+ of"
+    ),
+    "AS307": Case(regularised, r"modality 1: unlimited alignment gains 0\.\d+ \(0\.\d+ to"),
+    "AS401": Case(plain, "modality 1: with [34] components alignment is free"),
+    "AS402": Case(plain, r"modality 1: up to lambda = \S+ at most 5\.0% is lost"),
+    "AS501": Case(lambda: of_example("CE1"), "modality 1: theorem 2 claims a loss; exactly, .* nothing"),
+    "AS502": Case(plain, r"modality 1: theorem 2 is silent; alignment costs up to 0\.\d+ in sample"),
+    "AS601": Case(plain, "."),
+    "AS901": Case(lambda: alignscope.audit(noise(200, 3), noise(200, 2), **QUICK), "each modality is its own target"),
+    "AS902": Case(one_column_at_risk, "one column"),
+}
+
+
+def texts(audit: Audit, code: str) -> list[str]:
+    return [f.text for f in audit.findings if f.code == code]
+
+
+def test_every_code_has_its_case() -> None:
+    assert CASES.keys() == CODES.keys()
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_each_code_is_reached(code: str) -> None:
+    case = CASES[code]
+    found = case.make()
+    assert any(re.search(case.match, text) for text in texts(found, code)), found.findings
+    assert {f.severity for f in found.findings if f.code == code} == {CODES[code].severity}
+    codes = [f.code for f in found.findings]
+    assert codes == sorted(codes)
+
+
+def test_a_plain_pair_raises_few() -> None:
+    """Ample rows, both modalities informative, nothing odd: only what is to be said of any pair that pays."""
+    codes = {f.code for f in plain().findings}
+    assert codes == {"AS201", "AS204", "AS301", "AS401", "AS402", "AS502", "AS601"}
+
+
+QUIET: dict[str, Callable[[], Audit]] = {
+    "AS101": lambda: alignscope.audit(noise(43, 40), noise(43, 3), noise(43, 2), **QUICK),
+    "AS109": lambda: changed_features(np.array, groups=np.arange(300) // 30),
+    "AS110": lambda: changed_features(np.array, groups=np.arange(300) // 60),
+    "AS112": lambda: alignscope.audit(noise(90, 3), noise(90, 2), (np.arange(90) > 79) * 1, **QUICK),
+    "AS113": lambda: changed_features(np.array, components=3),
+    "AS106": lambda: changed_features(lambda x: x * [1, 1, 1e5]),
+    "AS107": lambda: changed_features(lambda x: x + np.array([0, 1e3, 0])),
+    "AS105": lambda: changed_features(lambda x: np.hstack([x, x[:, :1] + 0.01 * noise(300, 1)])),
+    "AS115": lambda: alignscope.audit(
+        noise(400, 2), noise(400, 2), np.cumsum(noise(400, 2), axis=0), groups=np.arange(400) // 20, **QUICK
+    ),
+}
+
+
+@pytest.mark.parametrize("code", QUIET)
+def test_just_short_of_a_finding(code: str) -> None:
+    assert texts(QUIET[code](), code) == []
+
+
+def test_many_names_are_cut_short() -> None:
+    x = np.hstack([noise(100, 2), np.ones((100, 8))])
+    found = alignscope.audit(x, noise(100, 2), noise(100, 1), name1="camera", **QUICK)
+    (text,) = texts(found, "AS103")
+    assert text.startswith("camera: ")
+    assert "'x1 2', 'x1 3', 'x1 4', 'x1 5', 'x1 6' and 3 more" in text
+
+
+VERDICTS: dict[str, tuple[Callable[[], Audit], str]] = {
+    "free both ways": (
+        lambda: of_example("CE1"),
+        "With 2 components, aligning modality 1 and modality 2 costs nothing, ",
+    ),
+    "costs": (
+        plain,
+        r"Pulling modality 1 towards modality 2 can cost up to \d+% of what .* most of all of 'y1 1'; pulling",
+    ),
+    "nothing to lose": (CASES["AS205"].make, "Neither modality 1 nor modality 2 predicts its own target above chance"),
+    "helps": (regularised, "Pulling modality 1 towards modality 2 improves what it predicts on unseen rows; "),
+    "unsure": (
+        unconfirmed,
+        r"pulling modality \d towards modality \d costs up to \d+% in sample, which unseen rows do not",
+    ),
+    "little": (one_column, "costs next to nothing|costs nothing"),
+}
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_verdicts(name: str) -> None:
+    make, match = VERDICTS[name]
+    verdict = make().verdict
+    assert re.search(match, verdict), verdict
+    assert verdict.endswith(".")
+    assert verdict[0].isupper()
+    assert "\n" not in verdict
+
+
+def test_the_example_tells_its_story() -> None:
+    """What `make run` shows: chlorophyll is what the optical sensor pays, roughness what the radar pays."""
+    made = example_pair()
+    found = alignscope.audit(
+        made.x1, made.x2, made.y1, made.y2, groups=made.groups, components=2, name1="optical", name2="radar",
+        features1=made.features1, features2=made.features2, targets1=made.targets1, targets2=made.targets2, **QUICK,
+    )  # fmt: skip
+    payers = [found.directions[i].targets_at_risk[0].target for i in "12"]
+    assert payers == ["leaf chlorophyll", "surface roughness"]
+    assert len(texts(found, "AS301")) == 2
+    assert texts(found, "AS201") != []
+    assert "red edge" in found.directions["1"].carriers[0].feature

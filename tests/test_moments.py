@@ -1,0 +1,212 @@
+"""Moments merge exactly, in any order and split, in both forms; a basis is that of the rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import twins
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import Case, cases, seeds
+
+from alignscope.errors import AlignscopeError
+from alignscope.moments import Form, Moments, merge
+
+FORMS: list[Form] = ["chan", "root"]
+
+
+def exact(rows: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and the centred co-moments, in extended precision."""
+    x = rows.astype(np.longdouble)
+    w = np.ones(len(x), dtype=np.longdouble) if weights is None else weights.astype(np.longdouble)
+    mean = (w[:, None] * x).sum(axis=0) / w.sum()
+    centred = x - mean
+    return mean.astype(float), ((w[:, None] * centred).T @ centred).astype(float)
+
+
+def comoments(m: Moments) -> np.ndarray:
+    return m.matrix if m.form == "chan" else m.matrix.T @ m.matrix
+
+
+def assert_moments(m: Moments, rows: np.ndarray, weights: np.ndarray | None = None) -> None:
+    mean, c = exact(rows, weights)
+    scale = np.sqrt(np.outer(np.diag(c), np.diag(c))) + 1e-300
+    np.testing.assert_allclose(m.mean, mean, rtol=1e-13, atol=1e-13)
+    assert np.abs((comoments(m) - c) / scale).max() < 1e-11
+    assert m.weight == pytest.approx(len(rows) if weights is None else weights.sum())
+
+
+def pieces(n: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """A random split of n rows into parts, some of a single row, in random order."""
+    cuts = np.sort(rng.choice(np.arange(1, n), size=rng.integers(1, 7), replace=False))
+    parts = np.split(rng.permutation(n), cuts)
+    return [parts[k] for k in rng.permutation(len(parts))]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(case=cases(), seed=seeds)
+def test_merging_in_any_order_and_split_is_the_whole(form: Form, case: Case, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = np.hstack(list(case.blocks.values()))
+    parts = [
+        Moments.of({k: v[i] for k, v in case.blocks.items()}, form=form) for i in pieces(len(rows), rng)
+    ]
+    assert_moments(merge(parts), rows)
+    one_by_one = parts[0]
+    for p in parts[1:]:
+        one_by_one = one_by_one + p
+    assert_moments(one_by_one, rows)
+    middle = len(parts) // 2
+    if middle:
+        assert_moments(merge([merge(parts[middle:]), merge(parts[:middle])]), rows)
+    assert one_by_one.rows == len(rows)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(seed=seeds, far=st.floats(0, 6))
+def test_means_that_drift_far_are_merged_exactly(form: Form, seed: int, far: float) -> None:
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(90, 3)) + 10**far * np.repeat(rng.normal(size=(3, 3)), 30, axis=0)
+    parts = [Moments.of({"x": p}, form=form) for p in np.split(rows, 3)]
+    _, c = exact(rows)
+    scale = np.sqrt(np.outer(np.diag(c), np.diag(c)))
+    assert np.abs((comoments(merge(parts)) - c) / scale).max() < 1e-13
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(case=cases(), seed=seeds)
+def test_whole_weights_are_repeated_rows(form: Form, case: Case, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    weights = rng.integers(0, 4, size=len(case.x1)).astype(float)
+    weights[0] = 1
+    weighted = Moments.of(case.blocks, weights, form)
+    repeated = Moments.of({k: np.repeat(v, weights.astype(int), axis=0) for k, v in case.blocks.items()})
+    np.testing.assert_allclose(comoments(weighted), comoments(repeated), atol=1e-9)
+    np.testing.assert_allclose(weighted.mean, repeated.mean, atol=1e-12)
+    assert weighted.weight == repeated.weight
+    assert_moments(weighted, np.hstack(list(case.blocks.values())), weights)
+
+
+@given(cases())
+def test_chan_and_root_agree(case: Case) -> None:
+    chan, root = (Moments.of(case.blocks, form=form) for form in FORMS)
+    np.testing.assert_allclose(chan.matrix, root.matrix.T @ root.matrix, atol=1e-9)
+    for ask in (
+        lambda m: m.cross("x1", ("y1", "x2")),
+        lambda m: m.energy("y2"),
+        lambda m: m.basis(("x1", "x2")).rank,
+        lambda m: m.square(("x1", "y1"), np.ones((case.x1.shape[1] + case.y1.shape[1], 2))),
+        lambda m: np.abs(np.linalg.svd(m.basis("x1").coordinates("y1"), compute_uv=False)),
+    ):
+        np.testing.assert_allclose(ask(chan), ask(root), rtol=1e-9, atol=1e-8)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(case=cases())
+def test_what_moments_answer_is_true_of_the_rows(form: Form, case: Case) -> None:
+    m = Moments.of(case.blocks, form=form)
+    x1, x2, y1 = (twins.centred(v) for v in (case.x1, case.x2, case.y1))
+    np.testing.assert_allclose(m.cross("x1", "x2"), x1.T @ x2, atol=1e-9)
+    np.testing.assert_allclose(m.cross(("x2", "x1"), "y1"), np.hstack([x2, x1]).T @ y1, atol=1e-9)
+    np.testing.assert_allclose(m.energy("y1"), np.square(y1).sum(axis=0), rtol=1e-12)
+    w = case.rng().normal(size=(x1.shape[1] + y1.shape[1], 3))
+    expected = np.square(np.hstack([x1, y1]) @ w).sum(axis=0)
+    np.testing.assert_allclose(m.square(("x1", "y1"), w), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("names", [("x1",), ("x2", "x1")])
+@given(case=cases())
+def test_a_basis_is_orthonormal_and_spans_its_block(form: Form, names: tuple[str, ...], case: Case) -> None:
+    m = Moments.of(case.blocks, form=form)
+    basis = m.basis(names)
+    x, y = twins.centred(np.hstack([case.blocks[k] for k in names])), twins.centred(case.y1)
+    u = x @ basis.coefficients(np.eye(basis.rank))
+    np.testing.assert_allclose(u.T @ u, np.eye(basis.rank), atol=1e-9)
+    np.testing.assert_allclose(basis.coordinates("y1"), u.T @ y, atol=1e-8)
+    beta = np.linalg.lstsq(x, y, rcond=None)[0]
+    np.testing.assert_allclose(basis.solve(x.T @ y), beta, atol=1e-8)
+    np.testing.assert_allclose(basis.coefficients(basis.coordinates("y1")), beta, atol=1e-8)
+    scaled = x / np.linalg.norm(x, axis=0)
+    s = np.linalg.svd(scaled, compute_uv=False)
+    if form == "root":
+        assert basis.condition == pytest.approx(s[0] / s[-1], rel=1e-8)
+    else:  # an estimate in another norm, good to within a small factor
+        assert 0.3 * s[0] / s[-1] <= basis.condition <= 1.001 * np.sqrt(x.shape[1]) * s[0] / s[-1] * 3
+
+
+def test_a_rank_deficient_block_in_root_form_has_its_rank_and_an_infinite_condition() -> None:
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    basis = Moments.of({"x": np.hstack([x, x @ np.ones((3, 1)), 1e-9 * x[:, :1]])}).basis("x")
+    assert basis.rank == 3
+    assert basis.condition == np.inf
+    assert basis.predicted_loss == 0
+
+
+def test_the_chan_form_says_how_much_it_is_expected_to_lose() -> None:
+    """Measured loss stays below what is predicted, from harmless to hopeless."""
+    rng = np.random.default_rng(0)
+    n, d = 400, 6
+    for log_condition in (1, 3, 5, 6):
+        mix = np.linalg.qr(rng.normal(size=(d, d)))[0] * np.geomspace(1, 10.0**-log_condition, d)
+        x = rng.normal(size=(n, d)) @ mix @ np.linalg.qr(rng.normal(size=(d, d)))[0]
+        y = rng.normal(size=(n, 1)) + x @ np.linalg.lstsq(x, rng.normal(size=(n, 1)), rcond=None)[0]
+        m = Moments.of({"x": x, "y": y}, form="chan")
+        sigma = np.square(m.basis("x").coordinates("y")).sum() / m.energy("y").sum()
+        assert abs(sigma - twins.sigma(x, y)) <= max(m.basis("x").predicted_loss, 1e-13)
+
+
+def test_a_duplicated_column_is_beyond_the_chan_form() -> None:
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    basis = Moments.of({"x": np.hstack([x, x])}, form="chan").basis("x")
+    assert basis.predicted_loss > 1e-9
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_two_names_for_the_same_columns(form: Form) -> None:
+    """A modality that is its own target is held once."""
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    here = Moments.of_rows(x, {"x1": slice(0, 3), "y1": slice(0, 3)}, form=form)
+    np.testing.assert_allclose(here.square(("x1", "y1"), np.vstack([-np.eye(3), np.eye(3)])), 0, atol=1e-12)
+    np.testing.assert_allclose(here.cross("x1", "y1"), here.cross("x1", "x1"))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("rows", "weights", "match"),
+    [
+        (np.zeros((0, 2)), None, r"^moments: 0 rows of total weight 0\. Give rows\. \[E205\]$"),
+        (np.ones((3, 2)), np.zeros(3), r"^moments: 3 rows of total weight 0\. Give rows\. \[E205\]$"),
+    ],
+)
+def test_no_rows_are_refused(form: Form, rows: np.ndarray, weights: np.ndarray | None, match: str) -> None:
+    with pytest.raises(AlignscopeError, match=match):
+        Moments.of({"x": rows}, weights, form)
+
+
+def test_moments_of_other_columns_are_not_merged() -> None:
+    a, b = Moments.of({"x": np.eye(3)}), Moments.of({"y": np.eye(3)})
+    c = Moments.of({"x": np.eye(3)}, form="chan")
+    for other in (b, c):
+        with pytest.raises(AlignscopeError, match=r"^moments: parts of other blocks or another form.* \[E201\]$"):
+            merge([a, other])
+
+
+def test_one_part_is_itself() -> None:
+    m = Moments.of({"x": np.eye(3)})
+    assert merge([m]) is m
+    assert merge(iter([m])) is m
+
+
+def test_inputs_are_left_as_they_were() -> None:
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    weights = np.linspace(0, 1, 20)
+    before = x.copy(), weights.copy()
+    for form in FORMS:
+        a, b = Moments.of({"x": x}, weights, form), Moments.of({"x": x}, form=form)
+        kept = a.matrix.copy()
+        merge([a, b])
+        a.basis("x", ridge=0.1).coordinates("x")
+        np.testing.assert_array_equal(a.matrix, kept)
+    np.testing.assert_array_equal(x, before[0])
+    np.testing.assert_array_equal(weights, before[1])
