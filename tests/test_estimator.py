@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -139,8 +140,8 @@ def test_codes_are_white_and_signs_do_not_depend_on_row_order(rows):
 def test_strength_trades_prediction_for_alignment(rows):
     x, y, other = rows
     fits = [AlignedReducedRank(1, strength=s).fit(x, y, other) for s in (0, 0.3, 3, 30, np.inf)]
-    assert all(a.sigma_z_ >= b.sigma_z_ - 1e-12 for a, b in zip(fits, fits[1:], strict=False))
-    assert all(a.alignment_r2_ <= b.alignment_r2_ + 1e-12 for a, b in zip(fits, fits[1:], strict=False))
+    assert all(a.sigma_z_ >= b.sigma_z_ - 1e-12 for a, b in pairwise(fits))
+    assert all(a.alignment_r2_ <= b.alignment_r2_ + 1e-12 for a, b in pairwise(fits))
     assert fits[0].alignment_r2_ + 0.01 < fits[-1].alignment_r2_
 
 
@@ -236,7 +237,8 @@ def test_an_estimator_that_is_not_fitted_says_so():
 X, Y = np.arange(12.0).reshape(6, 2) ** 2, np.arange(6.0)
 BAD = [
     ({"n_components": 0}, (X, Y), r"components: 0.*E301"),
-    ({"n_components": 1.5}, (X, Y), r"components: 1.5.*E301"),
+    ({"n_components": 1.5}, (X, Y), r"n_components: 1.5.*E301"),
+    ({"n_components": "all"}, (X, Y), r"n_components: 'all'.*E301"),
     ({"strength": -1}, (X, Y), r"strength: -1.*at least 0 or infinity.*E304"),
     ({"strength": float("nan")}, (X, Y), r"strength: nan.*E304"),
     ({"alpha": -1e-9}, (X, Y), r"alpha: -1e-09.*E304"),

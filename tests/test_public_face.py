@@ -138,7 +138,7 @@ def test_every_option_has_help() -> None:
         assert inspect.getdoc(command), name
         for option, hint in get_type_hints(command, include_extras=True).items():
             helps = [getattr(note, "help", None) for note in getattr(hint, "__metadata__", ())]
-            assert any(text and text[0].isupper() and text.endswith(".") for text in helps), f"{name} --{option}"
+            assert any(text and re.fullmatch(r"[A-Z0-9].*\.", text) for text in helps), f"{name} --{option}"
 
 
 def modules_after(code: str) -> tuple[set[str], str]:

@@ -250,7 +250,7 @@ def audit_pair(pair: Pair, options: AuditOptions | None = None, progress: Progre
     )
     say("done", 1.0)
     return msgspec.structs.replace(
-        record, verdict=verdict_sentence(record, facts), findings=find(record, facts)
+        record, verdict=verdict_sentence(record), findings=find(record, facts)
     )
 
 

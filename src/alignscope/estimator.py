@@ -132,7 +132,9 @@ class AlignedReducedRank:
         return self
 
     def _check_parameters(self) -> None:
-        check_components(self.n_components)
+        if not isinstance(self.n_components, (int, np.integer)):
+            raise AlignscopeError("E301", "n_components", f"{self.n_components!r}", "Give a whole number.")
+        check_components(int(self.n_components))
         _not_negative(self.strength, "strength")
         _not_negative(self.alpha, "alpha", finite=True)
         if self.gauge not in get_args(Gauge):

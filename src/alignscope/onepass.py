@@ -197,8 +197,8 @@ def _collect(pair: Pair, folds: Codes, form: Form, keep: Codes | None, progress:
         if progress is not None:
             progress(stop, pair.n)
     _check_presence(pair, present)
-    done = {cell: accumulator.finish() for cell, accumulator in sorted(cells.items())}
-    done = {cell: _name_aliases(m, aliases) for cell, m in done.items() if m is not None}
+    finished = {cell: accumulator.finish() for cell, accumulator in sorted(cells.items())}
+    done = {cell: _name_aliases(m, aliases) for cell, m in finished.items() if m is not None}
     if not done:
         raise AlignscopeError(
             "E205", "rows", "none has a positive weight and a modality", "Give rows that can be used."

@@ -104,6 +104,9 @@ CODES: dict[str, Code] = {
     "AS307": Code("info", "Alignment helps held out",
         "Pulled towards the other modality, the encoder predicts better on rows that it has not seen: alignment "
         "acts as a regulariser here."),
+    "AS308": Code("info", "Alignment costs at extreme strength only",
+        "Nothing worth noting is lost at any lambda of the grid; the loss comes beyond it. In practice alignment is "
+        "free here, unless it is made a hard constraint."),
     "AS401": Code("tip", "Room for more components", "A larger latent makes the same alignment free."),
     "AS402": Code("tip", "A strength within the budget", "Up to this lambda the loss stays within the budget."),
     "AS501": Code("info", "The paper's theorem claims a loss that is not there",
@@ -319,6 +322,11 @@ def _blind(audit: Audit, i: str) -> bool:
     return own.low <= max(own.null95, 0.0)
 
 
+def _extreme_only(d: Direction) -> bool:
+    """Return whether all that is lost is lost beyond the grid of lambdas."""
+    return d.sigma_z[0] - d.sigma_z[-1] < MATERIAL * d.sigma_z[0]
+
+
 def _about_size(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Finding]:
     k, rank = d.capacity.components, audit.modalities[i].rank
     if k > min(rank, max(d.capacity.lossless_at, 1)):
@@ -348,6 +356,9 @@ def _about_cost(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Findi
     risk = d.held_out_at_risk
     base = d.held_out_limits["prediction_first"]
     text = f"{risk.value:.3f} ({risk.low:.3f} to {risk.high:.3f}) of {base:.3f} (held out)"
+    if risk.low > 0 and _extreme_only(d):
+        yield _finding("AS308", f"{name}: up to lambda = {d.lambdas[-1]:g} next to nothing is lost; beyond, {text}.")
+        return
     if risk.low > 0:
         yield _finding("AS301", f"{name}: unlimited alignment loses {text}.")
     elif risk.high < 0:
@@ -372,59 +383,56 @@ def _about_cost(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Findi
     if np.isfinite(d.lambda_budget):
         yield _finding(
             "AS402",
-            f"{name}: up to lambda = {d.lambda_budget:.3g} at most {_percent(d.budget)} is lost (in sample).",
+            f"{name}: up to lambda = {_strength(d)} at most {_percent(d.budget)} is lost (in sample).",
         )
 
 
-def verdict_sentence(audit: Audit, facts: Facts) -> str:
+def verdict_sentence(audit: Audit) -> str:
     """Return the audit's answer in one plain sentence."""
-    parts = [_direction_words(audit, i) for i in ("1", "2")]
-    if parts[0][0] == parts[1][0] == "blind":
+    one, two = audit.modalities["1"].name, audit.modalities["2"].name
+    first, forth = _direction_words(audit, "1", f"pulling {one} towards {two}")
+    second, back = _direction_words(audit, "2", "the other way round it")
+    if first == second == "blind":
         return (
-            f"Neither {audit.modalities['1'].name} nor {audit.modalities['2'].name} predicts its own target above "
-            "chance, so there is nothing that aligning them could lose."
+            f"Neither {one} nor {two} predicts its own target above chance, so there is nothing that aligning them "
+            "could lose."
         )
-    if parts[0][0] == parts[1][0] and parts[0][0] in ("free", "little"):
-        much = "nothing" if parts[0][0] == "free" else "next to nothing"
+    if first == second and first in ("free", "little"):
+        much = "nothing" if first == "free" else "next to nothing"
         return (
-            f"With {audit.components} components, aligning {audit.modalities['1'].name} and "
-            f"{audit.modalities['2'].name} costs {much}, in either direction and at any strength."
+            f"With {audit.components} components, aligning {one} and {two} costs {much}, in either direction and at "
+            "any strength."
         )
-    return f"{_capital(parts[0][1])}; {parts[1][1]}."
+    return f"{forth[:1].upper()}{forth[1:]}; {back}."
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _direction_words(audit: Audit, i: str) -> tuple[str, str]:
-    d = audit.directions[i]
-    name, other = audit.modalities[i].name, audit.modalities["2" if i == "1" else "1"].name
-    pulled = f"pulling {name} towards {other}"
-    kept = d.limits["prediction_first"].sigma_z
-    own = audit.sigma.held_out[i + i]
-    if own.low <= max(own.null95, 0.0):
-        return (
-            "blind",
-            f"{pulled} has nothing to lose, since {name} does not predict its own target above chance",
-        )
-    if d.at_risk <= 1e-9:
-        return "free", f"{pulled} costs nothing at any strength"
-    if d.at_risk < MATERIAL * kept:
-        return "little", f"{pulled} costs next to nothing"
+def _direction_words(audit: Audit, i: str, subject: str) -> tuple[str, str]:
+    """Return what kind of answer a direction has, and the clause that says it of `subject`."""
+    d, name = audit.directions[i], audit.modalities[i].name
     risk, base = d.held_out_at_risk, d.held_out_limits["prediction_first"]
+    if _blind(audit, i):
+        return "blind", f"{subject} has nothing to lose, since {name} does not predict its own target above chance"
+    if d.at_risk <= 1e-9:
+        return "free", f"{subject} costs nothing at any strength"
+    if d.at_risk < MATERIAL * d.limits["prediction_first"].sigma_z:
+        return "little", f"{subject} costs next to nothing"
     if risk.high < 0:
-        return "helps", f"{pulled} improves what it predicts on unseen rows"
+        return "helps", f"{subject} improves what {name} predicts on unseen rows"
     if risk.low <= 0 or base <= 0:
-        share = _percent(d.at_risk / kept)
-        return "unsure", f"{pulled} costs up to {share} in sample, which unseen rows do not confirm"
-    worst = d.targets_at_risk[0].target
-    most = f", most of all of '{worst}'" if len(d.targets_at_risk) > 1 else ""
-    shares = [_percent(min(max(x / base, 0.0), 1.0)) for x in (risk.value, risk.low, risk.high)]
-    return "costs", (
-        f"{pulled} can cost up to {shares[0]} of what it predicts of its own target "
-        f"({shares[1]} to {shares[2]}, unseen rows){most}"
-    )
+        share = _percent(d.at_risk / d.limits["prediction_first"].sigma_z)
+        return "unsure", f"{subject} costs up to {share} in sample, which unseen rows do not confirm"
+    most, low, high = (_percent(min(max(x / base, 0.0), 1.0)) for x in (risk.value, risk.low, risk.high))
+    of = f"of what is predicted ({low} to {high}, unseen rows)"
+    if _extreme_only(d):
+        return "extreme", f"{subject} costs next to nothing up to lambda = {d.lambdas[-1]:g}, and {most} {of} beyond"
+    worst = f", most of all of '{d.targets_at_risk[0].target}'" if len(d.targets_at_risk) > 1 else ""
+    until = f", but stays within {d.budget:.0%} up to lambda = {_strength(d)}" if np.isfinite(d.lambda_budget) else ""
+    return "costs", f"{subject} can cost up to {most} {of}{worst}{until}"
+
+
+def _strength(d: Direction) -> str:
+    """Return the budget's lambda to three digits, without an exponent."""
+    return f"{float(f'{d.lambda_budget:.3g}'):,.10g}"
 
 
 def _percent(share: float) -> str:

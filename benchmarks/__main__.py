@@ -1,0 +1,35 @@
+"""`python -m benchmarks [--quick] [--out FOLDER] [NAME ...]`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks._result import machine, markdown, write
+
+NAMES = ("one_pass", "naive", "path", "accuracy", "start")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure what alignscope promises.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(NAMES)} (all by default)")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that everything works")
+    parser.add_argument("--out", type=Path, help="where results go (benchmarks/results; quick runs: nowhere)")
+    given = parser.parse_args(arguments)
+    unknown = set(given.names) - set(NAMES)
+    if unknown:
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    # A quick run must not replace results that mean something.
+    folder = given.out or (None if given.quick else Path(__file__).parent / "results")
+    for name in given.names or NAMES:
+        result = import_module(f"benchmarks.{name}").measure(quick=given.quick)
+        print(markdown(result, machine(), given.quick), flush=True)
+        if folder is not None:
+            write(result, folder, given.quick)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
