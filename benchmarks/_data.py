@@ -37,10 +37,7 @@ def chunks(sizes: Sizes, rows: int = 10_000) -> Iterator[dict[str, np.ndarray]]:
     for start in range(0, sizes.n, rows):
         count = min(rows, sizes.n - start)
         factors = rng.standard_normal((count, 60), dtype=np.float32)
-        yield {
-            k: factors @ m + 3 * rng.standard_normal((count, width[k]), dtype=np.float32)
-            for k, m in mixing.items()
-        }
+        yield {k: factors @ m + 3 * rng.standard_normal((count, width[k]), dtype=np.float32) for k, m in mixing.items()}
 
 
 def in_memory(sizes: Sizes) -> dict[str, np.ndarray]:
@@ -53,9 +50,7 @@ def write_npy(sizes: Sizes, folder: Path) -> dict[str, Path]:
     """Write x1.npy, x2.npy, y1.npy, y2.npy (float32) without holding them in memory."""
     width = {"x1": sizes.d, "x2": sizes.d, "y1": sizes.c, "y2": sizes.c}
     paths = {k: folder / f"{k}.npy" for k in width}
-    maps = {
-        k: np.lib.format.open_memmap(paths[k], "w+", np.dtype("<f4"), (sizes.n, w)) for k, w in width.items()
-    }
+    maps = {k: np.lib.format.open_memmap(paths[k], "w+", np.dtype("<f4"), (sizes.n, w)) for k, w in width.items()}
     start = 0
     for chunk in chunks(sizes):
         for k, values in chunk.items():

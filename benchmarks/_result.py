@@ -102,9 +102,7 @@ def markdown(result: Result, about: dict[str, str | int], quick: bool) -> str:
     lines += _table(result.columns, result.rows)
     if result.claims:
         kept = {True: "yes", False: "**no**", None: "not told at this size"}
-        lines += _table(
-            ["promise", "measured", "kept"], [[c.promise, c.measured, kept[c.kept]] for c in result.claims]
-        )
+        lines += _table(["promise", "measured", "kept"], [[c.promise, c.measured, kept[c.kept]] for c in result.claims])
     lines += [f"- {note}" for note in result.notes]
     lines += ["", f"{about['cores']} cores ({about['processor']}), {about['system']}, Python {about['python']}, "]
     lines[-1] += f"numpy {about['numpy']}, scipy {about['scipy']}, {about['blas']}; {about['busy']}."

@@ -22,7 +22,6 @@ STAGES = {
     "conditions and factors of all folds": ("onepass.py", "_chan_loss"),
     "paths, in sample and held out": ("_direction.py", "solve_direction"),
     "the second pass: residuals by unit": ("residuals.py", "unit_sums"),
-    "bootstrap": ("resample.py", "__init__"),
     "permutation null": ("resample.py", "permutation_null"),
     "regime": ("auditing.py", "_regime"),
     "records, remedies, carriers": ("_direction.py", "record_direction"),

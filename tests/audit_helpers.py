@@ -130,8 +130,6 @@ def odd_figures(record: dict[str, Any]) -> list[str]:
             continue
         if value == "inf" and path.endswith(INFINITE):
             continue
-        if value is None or value in ("inf", "-inf", "nan"):
-            odd.append(path)
-        elif isinstance(value, float) and not math.isfinite(value):
+        if value is None or value in ("inf", "-inf", "nan") or (isinstance(value, float) and not math.isfinite(value)):
             odd.append(path)
     return odd

@@ -63,9 +63,7 @@ class Case:
 
 
 @st.composite
-def cases(
-    draw: st.DrawFn, max_width: int = 7, max_targets: int = 4, min_components: int = 1, rows: int = 60
-) -> Case:
+def cases(draw: st.DrawFn, max_width: int = 7, max_targets: int = 4, min_components: int = 1, rows: int = 60) -> Case:
     """Generic problems: targets mix factors that both, one or none of the modalities sees, plus noise."""
     d1, d2 = draw(st.integers(2, max_width)), draw(st.integers(2, max_width))
     c1, c2 = draw(st.integers(1, max_targets)), draw(st.integers(1, max_targets))

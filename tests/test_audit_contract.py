@@ -50,6 +50,7 @@ def named(role: str, count: int) -> tuple[str, ...]:
     return tuple(f"{role} {j}" for j in range(count))
 
 
+BLOCKS = {"1": X1, "2": X2, "b": np.hstack([X1, X2])}
 CLASSES = ("bare", "broad-leaf", "conifer", "water")
 GIVEN = {
     "two targets": Given((Y1, Y2), Y1, Y2, (named("y1", 3), named("y2", 2)), {}),
@@ -218,30 +219,52 @@ def test_sizes_and_version(name: str, records: dict[str, Record]) -> None:
 @pytest.mark.parametrize("name", GIVEN)
 def test_sigma_in_sample(name: str, records: dict[str, Record]) -> None:
     given, found = GIVEN[name], records[name]["sigma"]["in_sample"]
-    blocks = {"1": X1, "2": X2, "b": np.hstack([X1, X2])}
     targets = {"1": given.y1, "2": given.y2}
     assert list(found) == ["11", "12", "21", "22", "b1", "b2"]
     for key, value in found.items():
-        np.testing.assert_allclose(value, sigma(blocks[key[0]], targets[key[1]]), **close)
+        np.testing.assert_allclose(value, sigma(BLOCKS[key[0]], targets[key[1]]), **close)
 
 
 @pytest.mark.parametrize("name", GIVEN)
 def test_sigma_held_out(name: str, records: dict[str, Record]) -> None:
     given, found = GIVEN[name], records[name]["sigma"]["held_out"]
-    blocks = {"1": X1, "2": X2, "b": np.hstack([X1, X2])}
     targets = {"1": given.y1, "2": given.y2}
-    folds = assign_folds(N, FOLDS, SEED)
     assert list(found) == ["11", "12", "21", "22", "b1", "b2"]
     for key, estimate in found.items():
         assert list(estimate) == ["value", "low", "high", "null95"]
-        x, y = np.hstack([np.ones((N, 1)), blocks[key[0]]]), targets[key[1]]
-        left = np.zeros_like(y)
-        for fold in range(FOLDS):
-            test = folds == fold
-            left[test] = y[test] - x[test] @ np.linalg.lstsq(x[~test], y[~test], rcond=None)[0]
+        y = targets[key[1]]
+        left = held_out_residuals(BLOCKS[key[0]], y)
         np.testing.assert_allclose(estimate["value"], 1 - energy(left) / energy(centred(y)), **close)
         assert estimate["low"] <= estimate["value"] <= estimate["high"] <= 1 + 1e-12
         assert estimate["null95"] < 1
+
+
+def held_out_residuals(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    folds = assign_folds(N, FOLDS, SEED)
+    x = np.hstack([np.ones((N, 1)), x])
+    left = np.zeros_like(y)
+    for fold in range(FOLDS):
+        test = folds == fold
+        left[test] = y[test] - x[test] @ np.linalg.lstsq(x[~test], y[~test], rcond=None)[0]
+    return left
+
+
+@pytest.mark.parametrize("key", ["11", "12", "21", "22", "b1", "b2"])
+def test_intervals_and_nulls(key: str, records: dict[str, Record]) -> None:
+    """Rows resampled, and targets shuffled, with other random numbers: the same to within their own noise."""
+    found = records["two targets"]["sigma"]
+    x, y = BLOCKS[key[0]], centred({"1": Y1, "2": Y2}[key[1]])
+    rng = np.random.default_rng(99)
+    residual, whole = np.sum(held_out_residuals(x, y) ** 2, axis=1), np.sum(y**2, axis=1)
+    rows = rng.integers(N, size=(2000, N))
+    low, high = np.quantile(1 - residual[rows].sum(axis=1) / whole[rows].sum(axis=1), [0.025, 0.975])
+    estimate = found["held_out"][key]
+    np.testing.assert_allclose([estimate["low"], estimate["high"]], [low, high], atol=0.03, rtol=0)
+    shuffled = [1 - energy(held_out_residuals(x, rng.permutation(y))) / energy(y) for _ in range(400)]
+    np.testing.assert_allclose(estimate["null95"], np.quantile(shuffled, 0.95), atol=0.03, rtol=0)
+    assert found["interval"] == {"kind": "row", "units": N, "replicates": 1000, "level": 0.95}
+    assert (found["null"]["kind"], found["null"]["rows"]) == ("row", N)
+    assert found["null"]["permutations"] >= 19
 
 
 @pytest.mark.parametrize("name", GIVEN)

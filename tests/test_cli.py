@@ -145,7 +145,7 @@ def test_a_folder_in_place_of_files(folder: Path, capsys: pytest.CaptureFixture[
 
 
 def test_the_embedded_example(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    done = run_audit(["--example", *QUICKER], capsys)
+    done = run_audit(["--example", "--lambdas", "0.01:100:5"], capsys)
     assert done.record is not None
     assert done.record["components"] == 2
     assert [done.record["modalities"][i]["name"] for i in "12"] == ["optical", "radar"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import twins
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import Case, cases, seeds
 
+import twins
 from alignscope.errors import AlignscopeError
 from alignscope.moments import Form, Moments, merge
+from strategies import Case, cases, seeds
 
 FORMS: list[Form] = ["chan", "root"]
 
@@ -48,9 +48,7 @@ def pieces(n: int, rng: np.random.Generator) -> list[np.ndarray]:
 def test_merging_in_any_order_and_split_is_the_whole(form: Form, case: Case, seed: int) -> None:
     rng = np.random.default_rng(seed)
     rows = np.hstack(list(case.blocks.values()))
-    parts = [
-        Moments.of({k: v[i] for k, v in case.blocks.items()}, form=form) for i in pieces(len(rows), rng)
-    ]
+    parts = [Moments.of({k: v[i] for k, v in case.blocks.items()}, form=form) for i in pieces(len(rows), rng)]
     assert_moments(merge(parts), rows)
     one_by_one = parts[0]
     for p in parts[1:]:

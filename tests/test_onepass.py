@@ -9,12 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import twins
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import seeds
-from test_moments import assert_moments, comoments
 
+import twins
 from alignscope import onepass
 from alignscope.data.folds import assign_folds
 from alignscope.data.paired import Pair
@@ -30,6 +28,8 @@ from alignscope.linear.informativeness import (
 from alignscope.linear.path import Solver
 from alignscope.moments import Form, Moments
 from alignscope.onepass import FoldedMoments, collect
+from strategies import seeds
+from test_moments import assert_moments, comoments
 
 FORMS: list[Form] = ["chan", "root"]
 NAMES = ("x1", "x2", "y1", "y2")
@@ -130,9 +130,7 @@ def test_whole_weights_are_repeated_rows(form: Form) -> None:
         assert a.weight == b.weight
     for key in KEYS:
         assert in_sample_sigma(weighted, key) == pytest.approx(in_sample_sigma(repeated, key), abs=1e-11)
-    a, b = (
-        held_out_residuals(m, fit_predictors(m)["b1"]) for m in (weighted, repeated)
-    )
+    a, b = (held_out_residuals(m, fit_predictors(m)["b1"]) for m in (weighted, repeated))
     np.testing.assert_allclose(a, b, rtol=1e-10)
 
 
@@ -163,9 +161,7 @@ def test_rows_without_a_modality_still_count_for_what_they_have(form: Form, how:
         y = rows[output][chosen]
         assert in_sample_sigma(m, key) == pytest.approx(twins.sigma(x, y), abs=1e-11)
         residuals = twins.held_out_residuals(x, y, folds[chosen])
-        np.testing.assert_allclose(
-            held_out_residuals(m, predictors[key]), np.square(residuals).sum(axis=0), rtol=1e-10
-        )
+        np.testing.assert_allclose(held_out_residuals(m, predictors[key]), np.square(residuals).sum(axis=0), rtol=1e-10)
         assert m.total(*inputs, output).rows == chosen.sum()
     np.testing.assert_allclose(m.total("y1").mean[m.total("y1").blocks["y1"]], rows["y1"][one | two].mean(axis=0))
 
@@ -191,9 +187,7 @@ def test_a_missing_modality_that_is_its_own_target_is_missing_as_a_target_too(fo
     for key, x, y in (("21", "x2", "x1"), ("12", "x1", "x2")):
         assert in_sample_sigma(m, key) == pytest.approx(twins.sigma(rows[x][both], rows[y][both]), abs=1e-11)
         residuals = twins.held_out_residuals(rows[x][both], rows[y][both], folds[both])
-        np.testing.assert_allclose(
-            held_out_residuals(m, predictors[key]), np.square(residuals).sum(axis=0), rtol=1e-9
-        )
+        np.testing.assert_allclose(held_out_residuals(m, predictors[key]), np.square(residuals).sum(axis=0), rtol=1e-9)
     for key in ("11", "22", "b1", "b2"):
         assert in_sample_sigma(m, key) == pytest.approx(1)
 
@@ -281,9 +275,7 @@ def test_what_is_kept_what_is_counted_and_what_is_said() -> None:
     keep = np.array([0, 1, 255, 256, 700, N - 1])
     said: list[tuple[int, int]] = []
     folds = assign_folds(N, 4, 0)
-    m = collect(
-        Pair.of(*(rows[k] for k in NAMES)), folds, keep=keep, progress=lambda done, n: said.append((done, n))
-    )
+    m = collect(Pair.of(*(rows[k] for k in NAMES)), folds, keep=keep, progress=lambda done, n: said.append((done, n)))
     for k in NAMES:
         np.testing.assert_array_equal(m.kept[k], rows[k][keep])
         assert m.digests[k] == hashlib.sha256(np.ascontiguousarray(rows[k]).data).hexdigest()
@@ -322,7 +314,9 @@ def test_a_modality_absent_outside_a_fold_is_refused() -> None:
     one = folds == 2
     m = collect(Pair.of(*(rows[k] for k in NAMES), present1=one), folds, form="chan")
     assert m.within(0, "x1") is None
-    with pytest.raises(AlignscopeError, match=r"^x1: no row that can be used is left outside one of the folds.* \[E205\]$"):
+    with pytest.raises(
+        AlignscopeError, match=r"^x1: no row that can be used is left outside one of the folds.* \[E205\]$"
+    ):
         m.train(2, "x1")
 
 
@@ -331,5 +325,6 @@ def test_rows_without_any_modality_are_left_out() -> None:
     absent = np.zeros(N, dtype=bool)
     absent[:300] = True
     m = collected(rows, "root", present1=~absent, present2=~absent)
-    np.testing.assert_allclose(comoments(m.total(*NAMES)), comoments(
-        Moments.of({k: v[300:] for k, v in rows.items()})), rtol=1e-9, atol=1e-8)
+    np.testing.assert_allclose(
+        comoments(m.total(*NAMES)), comoments(Moments.of({k: v[300:] for k, v in rows.items()})), rtol=1e-9, atol=1e-8
+    )

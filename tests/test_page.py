@@ -194,7 +194,7 @@ def test_the_slider_reads_the_audit(pages: dict[str, str]) -> None:
 
 def test_headline_says_what_matters(pages: dict[str, str]) -> None:
     text = " ".join(Page(pages["example"]).text.split())
-    assert text.index(example()["verdict"]) < text.index("Does each know something of its own?")
+    assert text.index(example()["verdict"]) < text.index("Does each know its own target best?")
     assert "0.18 of 0.65" in text and "up to 0.305" in text and "K ≥ 9" in text
     free = " ".join(Page(pages["nothing at risk"]).text.split())
     assert "Even unlimited strength costs neither target anything" in free and "any strength" in free

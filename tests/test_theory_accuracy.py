@@ -191,9 +191,7 @@ def test_the_path_held_out(hard: Hard, moments: FoldedMoments, direction: str) -
 
 
 @pytest.mark.parametrize("condition", [1.0, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7])
-def test_what_is_returned_is_accurate_at_every_condition(
-    condition: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_returned_is_accurate_at_every_condition(condition: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunked, and in whichever form is chosen: there is no gap between the two."""
     monkeypatch.setattr(onepass, "CHUNK_BYTES", 1)
     hard = Hard.of(condition, 100.0, seed=3)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.linalg as sla
-import twins
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from strategies import Case, cases, lambdas, seeds, structured_cases
 
+import twins
 from alignscope.data.factors import FactorModel
 from alignscope.linear.path import Solver, trace
 from alignscope.linear.problem import Problem
+from strategies import Case, cases, lambdas, seeds, structured_cases
 
 GRID = np.concatenate([[0.0], np.geomspace(1e-6, 1e6, 49), [np.inf]])
 
@@ -62,9 +62,7 @@ def test_below_its_capacity_a_generic_problem_loses_at_once(case: Case) -> None:
     assert first - solver.align_first().sigma_z > 1e-10
 
 
-@given(
-    st.floats(0.3, 3), st.floats(0.3, 3), st.floats(0.05, 1), st.floats(0.3, 3), st.floats(0.2, 2), seeds
-)
+@given(st.floats(0.3, 3), st.floats(0.3, 3), st.floats(0.05, 1), st.floats(0.3, 3), st.floats(0.2, 2), seeds)
 def test_critical_lambda_of_a_leaking_generator(
     shared: float, own: float, leak: float, noise: float, weight: float, seed: int
 ) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.linalg as sla
-import twins
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import Case, cases, lambdas, seeds
 
+import twins
 from alignscope.errors import AlignscopeError
 from alignscope.linear.path import Solver
 from alignscope.linear.problem import Problem, alignment_target, stack_targets
 from alignscope.moments import Moments
+from strategies import Case, cases, lambdas, seeds
 
 
 def energy_of_y2_in(t: np.ndarray, y2: np.ndarray) -> float:
@@ -107,8 +107,7 @@ def test_the_papers_v2_is_right_in_col_x2_and_from_rank_y2_on(case: Case) -> Non
         fitted, source = right.target(), right.target("source")
         assert energy_of_y2_in(source, right.y2) == pytest.approx(energy_of_y2_in(fitted, right.y2), abs=1e-9)
         at_risk = [
-            (s := right.solver(g)).prediction_first().sigma_z - s.align_first().sigma_z
-            for g in ("fitted", "source")
+            (s := right.solver(g)).prediction_first().sigma_z - s.align_first().sigma_z for g in ("fitted", "source")
         ]
         assert at_risk[0] == pytest.approx(at_risk[1], abs=1e-7)
     assert k >= 2
@@ -137,6 +136,20 @@ def test_the_contrastive_target_is_whole_at_every_latent_size(case: Case, lam: f
     rows = twins.Rows.of(case.x1, case.x2, case.y1, case.y2, case.components)
     t = twins.orthonormal(case.x2) * np.sqrt(len(case.x2))
     assert case.solver("cca").optimum(lam) == pytest.approx(rows.towards(t).optimum(lam), rel=1e-10)
+
+
+@given(cases(), st.integers(1, 5), lambdas)
+def test_the_rank_of_the_target_need_not_be_the_latent_size(case: Case, width: int, lam: float) -> None:
+    k = case.components
+    problem = Problem.from_moments(case.moments, k, target_components=width)
+    rows = twins.Rows.of(case.x1, case.x2, case.y1, case.y2, k)
+    rows = rows.towards(twins.fitted_target(case.x2, case.y2, width))
+    assert Solver(problem).optimum(lam) == pytest.approx(rows.optimum(lam), rel=1e-10)
+    larger = problem.with_components(k + 1)
+    np.testing.assert_array_equal(larger.rt, problem.rt)
+    assert larger.target_energy == problem.target_energy
+    if width == k:
+        assert Solver(problem).optimum(lam) == pytest.approx(case.solver().optimum(lam), rel=1e-12)
 
 
 @given(

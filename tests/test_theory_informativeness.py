@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import twins
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import Case, cases, seeds
 
+import twins
 from alignscope.data.factors import FactorModel
 from alignscope.data.folds import assign_folds
 from alignscope.data.paired import Pair
@@ -23,6 +22,7 @@ from alignscope.linear.informativeness import (
 )
 from alignscope.moments import Form
 from alignscope.onepass import FoldedMoments, collect
+from strategies import Case, cases, seeds
 
 FORMS: list[Form] = ["chan", "root"]
 GRID = np.array([0.0, 1e-2, 0.3, 1.0, 5.0, 1e2])
@@ -54,9 +54,7 @@ def test_the_six_figures_held_out_are_those_of_a_refit_by_fold(form: Form, case:
     for key in KEYS:
         x, y = inputs_of(case, key)
         residuals = twins.held_out_residuals(x, y, m.folds)
-        np.testing.assert_allclose(
-            held_out_residuals(m, predictors[key]), np.square(residuals).sum(axis=0), rtol=1e-9
-        )
+        np.testing.assert_allclose(held_out_residuals(m, predictors[key]), np.square(residuals).sum(axis=0), rtol=1e-9)
         # and row by row, from the coefficients
         for fold, p in predictors[key].items():
             test = m.folds == fold
@@ -103,9 +101,7 @@ class Refit:
         me, other = ("1", "2") if direction == "1" else ("2", "1")
         self.x, self.y = case.blocks[f"x{me}"], case.blocks[f"y{me}"]
         x2, y2 = case.blocks[f"x{other}"][self.train], case.blocks[f"y{other}"][self.train]
-        self.rows = twins.Rows.of(
-            self.x[self.train], x2, self.y[self.train], y2, case.components, gauge
-        )
+        self.rows = twins.Rows.of(self.x[self.train], x2, self.y[self.train], y2, case.components, gauge)
 
     def residuals(self, z: np.ndarray) -> np.ndarray:
         """Squared residuals (C,) of the test rows from the code z (train rows) by least squares twice."""
@@ -172,8 +168,9 @@ def test_in_sample_grows_towards_one_as_features_do_and_held_out_does_not() -> N
             values.append(twins.sigma(x, y))
             if m is not None:
                 assert in_sample_sigma(m, "11") == pytest.approx(values[-1], abs=1e-10)
-                assert 1 - held_out_residuals(m, fit_predictors(m)["11"]).sum() / np.square(
-                    y - y.mean()
-                ).sum() < values[-1]
+                assert (
+                    1 - held_out_residuals(m, fit_predictors(m)["11"]).sum() / np.square(y - y.mean()).sum()
+                    < values[-1]
+                )
         found[d] = np.mean(values)
         assert found[d] == pytest.approx(d / (n - 1), abs=0.04)

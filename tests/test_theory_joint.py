@@ -110,9 +110,7 @@ def test_local_optima_exist_and_the_best_start_is_taken() -> None:
     n = 60
     own1, own2, shared = np.linalg.qr(twins.centred(np.random.default_rng(0).normal(size=(n, 3))))[0].T * np.sqrt(n)
     r = np.sqrt(0.9)
-    case = Case(
-        np.c_[own1, shared], np.c_[own2, shared], np.c_[own1, r * shared], np.c_[own2, r * shared], 1, 0
-    )
+    case = Case(np.c_[own1, shared], np.c_[own2, shared], np.c_[own1, r * shared], np.c_[own2, r * shared], 1, 0)
     lam = float(n)
     twin = Twin(case, lam)
     scale = 2 * n / 1.9  # ||Y||^2 = N C

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import twins
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import Case, cases, lambdas, seeds, structured_cases
 
+import twins
+from alignscope.data.factors import FactorModel
 from alignscope.linear.path import Solver
 from alignscope.linear.problem import Problem
 from alignscope.linear.theorems import theorem1_eigenproblem
+from strategies import Case, cases, lambdas, seeds, structured_cases
 
 GAUGES = st.sampled_from(["fitted", "whitened"])
 
@@ -28,9 +29,7 @@ def code_of(case: Case, solver: Solver, lam: float) -> np.ndarray:
 
 
 @given(cases(), lambdas, GAUGES)
-def test_the_optimum_is_what_is_left_after_the_largest_singular_values(
-    case: Case, lam: float, gauge: str
-) -> None:
+def test_the_optimum_is_what_is_left_after_the_largest_singular_values(case: Case, lam: float, gauge: str) -> None:
     solver, rows = case.solver(gauge), rows_of(case, gauge)
     m = np.hstack([rows.y, np.sqrt(lam) * rows.t])
     s = np.linalg.svd(rows.u.T @ m, compute_uv=False)[: case.components]
@@ -111,6 +110,39 @@ def test_at_lambda_zero_it_is_reduced_rank_regression(case: Case, lam: float) ->
     expected = np.square(s[: case.components]).sum() / y.size
     assert case.solver().at(0.0).sigma_z == pytest.approx(expected, rel=1e-12)
     assert case.solver().at(lam).sigma_z <= expected + 1e-12
+
+
+@given(seeds, lambdas, st.sampled_from([1, 2]), st.integers(1, 4))
+def test_the_whole_problem_is_the_generators_when_sampling_is_exact(
+    seed: int, lam: float, direction: int, k: int
+) -> None:
+    """[RY, sqrt(lambda) RT] of the sample and in factor coordinates have the same singular values."""
+    rng = np.random.default_rng(seed)
+    model = FactorModel(
+        names=("a", "b", "c"),
+        l1=rng.uniform(0.3, 2, size=3) * [1, 1, 0],
+        l2=rng.uniform(0.3, 2, size=3),
+        targets1=rng.normal(size=(3, 2)),
+        targets2=rng.normal(size=(3, 3)),
+        tau1=0.8,
+        tau2=0.5,
+        eta1=0.4,
+        d1=4,
+        d2=6,
+        mixing2=50.0,
+        mean2=-9.0,
+    )
+    n = 70
+    s = model.sample(n, seed=seed, exact=True)
+    case = Case(s.x1, s.x2, s.y1, s.y2, k, seed)
+    if direction == 2:
+        case = case.having(x1=s.x2, x2=s.x1, y1=s.y2, y2=s.y1)
+    problem, truth = case.problem(), model.truth()
+    found = np.hstack([problem.ry, np.sqrt(lam) * problem.rt]) / np.sqrt(n)
+    expected = np.hstack([truth.ry(direction), np.sqrt(lam) * truth.rt(direction, k)])
+    values = [np.linalg.svd(m, compute_uv=False) for m in (found, expected)]
+    width = min(len(v) for v in values)
+    np.testing.assert_allclose(values[0][:width], values[1][:width], atol=1e-9 * values[1][0])
 
 
 @given(cases())

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import twins
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from strategies import Case, cases, lambdas, structured_cases
 
+import twins
 from alignscope.data.factors import prescribed_angles
 from alignscope.errors import AlignscopeError
 from alignscope.linear import path as path_module
-from alignscope.linear.path import Solver, lambda_grid, trace
+from alignscope.linear.path import lambda_grid, trace
 from alignscope.linear.theorems import two_projector_loss
+from strategies import Case, cases, lambdas, structured_cases
 
 GRID = np.concatenate([[0.0], np.geomspace(1e-6, 1e6, 61), [np.inf]])
 ANY = st.one_of(cases(), structured_cases())
@@ -195,5 +195,3 @@ def test_a_grid_starts_at_zero_and_is_logarithmic() -> None:
     grid = lambda_grid(0.1, 10.0, 3)
     np.testing.assert_allclose(grid, [0, 0.1, 1, 10])
     np.testing.assert_allclose(lambda_grid(2.0, 2.0, 1), [0, 2])
-
-

@@ -88,9 +88,7 @@ def test_a_split_latent_is_never_better_than_the_unsplit_one(case: Case, lam: fl
     naive = np.trace(g.T @ a @ g) + lam * np.trace(gs.T @ b @ gs)
     assert split.predicted + lam * split.aligned >= naive - 1e-9 * abs(naive)
     if shared >= solver.components:
-        assert split.predicted + lam * split.aligned == pytest.approx(
-            whole.predicted + lam * whole.aligned, rel=1e-9
-        )
+        assert split.predicted + lam * split.aligned == pytest.approx(whole.predicted + lam * whole.aligned, rel=1e-9)
 
 
 @given(ANY)

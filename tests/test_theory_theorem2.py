@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import twins
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import Case, seeds
 
+import twins
 from alignscope.linear.path import Solver, trace
 from alignscope.linear.theorems import COUNTER_EXAMPLES, CounterExample, Theorem2, theorem2
+from strategies import Case, seeds
 
 GRID = np.concatenate([[0.0], np.geomspace(1e-4, 1e4, 41), [np.inf]])
 EXAMPLES = {example.code: example for example in COUNTER_EXAMPLES}
@@ -23,9 +23,7 @@ def built(code: str, n: int = N, seed: int = 3) -> Case:
 
 
 def examined(case: Case) -> Theorem2:
-    return theorem2(
-        case.moments, case.solver(), predict="y1", other="x2", other_target="y2", encoder="x1"
-    )
+    return theorem2(case.moments, case.solver(), predict="y1", other="x2", other_target="y2", encoder="x1")
 
 
 def path_of(case: Case) -> np.ndarray:
@@ -47,9 +45,7 @@ def test_there_are_seven_with_distinct_names_and_lessons() -> None:
 @pytest.mark.parametrize("example", COUNTER_EXAMPLES, ids=lambda e: e.code)
 def test_factors_are_orthogonal_in_every_sample(example: CounterExample) -> None:
     """What is claimed holds for any number of rows and any seed: nothing is left to chance."""
-    few, many = (
-        examined(Case(*example.build(n, seed), example.components, seed)) for n, seed in ((20, 1), (300, 7))
-    )
+    few, many = (examined(Case(*example.build(n, seed), example.components, seed)) for n, seed in ((20, 1), (300, 7)))
     assert (few.claims_loss, few.loses, few.loses_by_alignment) == (
         many.claims_loss,
         many.loses,
@@ -186,9 +182,7 @@ def test_its_figures_are_those_of_the_rows(seed: int) -> None:
         ((0.8, 0.9, 0.8, 0.8), (True, False), "neither holds.*the latent size costs"),
     ],
 )
-def test_its_text_says_what_is_so(
-    sigmas: tuple[float, ...], losses: tuple[bool, bool], words: str
-) -> None:
+def test_its_text_says_what_is_so(sigmas: tuple[float, ...], losses: tuple[bool, bool], words: str) -> None:
     import re
 
     assert re.search(words, Theorem2(*sigmas, *losses).text)

@@ -6,11 +6,12 @@ The module is not called audit, since the function `alignscope.audit` is.
 from __future__ import annotations
 
 import hashlib
+import operator
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, SupportsFloat, SupportsIndex
 
 import msgspec
 import numpy as np
@@ -18,7 +19,7 @@ import scipy
 
 from alignscope import __version__
 from alignscope._direction import Solved, record_direction, solve_direction
-from alignscope._types import Vector
+from alignscope._types import Codes, Matrix, Vector
 from alignscope.data.folds import assign_folds
 from alignscope.data.paired import Pair
 from alignscope.errors import AlignscopeError
@@ -32,8 +33,8 @@ from alignscope.linear.informativeness import (
 from alignscope.linear.path import lambda_grid
 from alignscope.linear.problem import check_components
 from alignscope.linear.regimes import RegimeInput, regime
-from alignscope.linear.resample import LEVEL, REPLICATES, Bootstrap, Null, null_rows, permutation_null
-from alignscope.moments import Moments
+from alignscope.linear.resample import LEVEL, REPLICATES, Bootstrap, Null, null_rows, permutation_null, shuffled_rows
+from alignscope.moments import Form, Moments
 from alignscope.onepass import FoldedMoments, collect
 from alignscope.report.findings import Facts, find, verdict_sentence
 from alignscope.residuals import Units, sampling_units, unit_sums
@@ -58,6 +59,8 @@ from alignscope.results import (
 )
 
 __all__ = ["Audit", "AuditOptions", "audit", "audit_pair"]
+
+REGIME_PERMUTATIONS = 39
 
 Progress = Callable[[str, float], None]
 
@@ -84,7 +87,7 @@ class AuditOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def grid(self) -> Vector:
         """Return the lambdas. Raises E302 where they cannot be read."""
-        parts = self.lambdas.split(":")
+        parts = str(self.lambdas).split(":")
         try:
             start, stop, count = float(parts[0]), float(parts[1]), int(parts[2])
             if len(parts) != 3:
@@ -95,17 +98,26 @@ class AuditOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ) from None
         return lambda_grid(start, stop, count)
 
-    def check(self) -> None:
-        """Raise the error of the first option that is out of range."""
+    def check(self) -> AuditOptions:
+        """Return the options as plain numbers. Raises the error of the first that is out of range."""
         self.grid()
-        if self.components is not None:
-            check_components(self.components)
-        if not 0 <= self.budget < 1:
-            raise AlignscopeError("E304", "budget", f"{self.budget:g}", "Give a share from 0 to below 1.")
+        components = self.components
+        if components is not None:
+            components = check_components(_whole("components", components, "E301"))
+        folds, seed = _whole("folds", self.folds, "E303"), _whole("seed", self.seed, "E304")
+        if not isinstance(self.budget, SupportsFloat) or not 0 <= float(self.budget) < 1:
+            raise AlignscopeError("E304", "budget", f"{self.budget}", "Give a share from 0 to below 1.")
         if self.gauge not in ("fitted", "whitened"):
             raise AlignscopeError("E305", "gauge", f"'{self.gauge}'", "Use fitted or whitened.")
-        if self.seed < 0:
-            raise AlignscopeError("E304", "seed", f"{self.seed}", "Give a whole number of at least 0.")
+        if seed < 0:
+            raise AlignscopeError("E304", "seed", f"{seed}", "Give a whole number of at least 0.")
+        return AuditOptions(components, self.gauge, str(self.lambdas), float(self.budget), folds, seed)
+
+
+def _whole(name: str, value: object, code: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise AlignscopeError(code, name, f"{value}", "Give a whole number.")
+    return operator.index(value)
 
 
 class Audit(msgspec.Struct, frozen=True):
@@ -195,15 +207,13 @@ def audit(
     >>> result.directions["1"].loss_capacity > 0.4
     True
     """
-    options = AuditOptions(components, gauge, lambdas, budget, folds, seed)
-    options.check()
+    options = AuditOptions(components, gauge, lambdas, budget, folds, seed).check()
     return audit_pair(Pair.of(x1, x2, y1, y2, **inputs), options, progress)
 
 
 def audit_pair(pair: Pair, options: AuditOptions | None = None, progress: Progress | None = None) -> Audit:
     """Return the audit of a validated pair."""
-    options = options or AuditOptions()
-    options.check()
+    options = (options or AuditOptions()).check()
     say = progress or (lambda what, share: None)
     folds = assign_folds(pair.n, options.folds, options.seed, pair.groups)
     keep = null_rows(pair.n, pair.d1 + pair.d2, pair.groups, options.seed)
@@ -218,7 +228,7 @@ def audit_pair(pair: Pair, options: AuditOptions | None = None, progress: Progre
         solved.append(solve_direction(moments, direction, components, options.gauge, options.grid()))
     held = _Intervals.of(pair, moments, solved, options.seed, say)
     say("permuting", 0.0)
-    null = _null(pair, moments, keep, options.seed)
+    sample = _NullSample.of(pair, moments, keep, options.seed)
     directions = {
         s.direction: record_direction(
             s,
@@ -229,7 +239,7 @@ def audit_pair(pair: Pair, options: AuditOptions | None = None, progress: Progre
         )
         for s in solved
     }
-    sigma = _sigma(pair, moments, held, null)
+    sigma = _sigma(pair, moments, held, sample.null())
     facts = Facts.of(pair, moments, held.autocorrelation, options, components)
     record = Audit(
         version=__version__,
@@ -244,7 +254,7 @@ def audit_pair(pair: Pair, options: AuditOptions | None = None, progress: Progre
         sigma=sigma,
         non_redundant=_non_redundancy(pair, held),
         directions=directions,
-        regime=_regime(pair, moments),
+        regime=_regime(pair, moments, sample),
         findings=[],
         provenance=_provenance(pair, moments, options),
     )
@@ -322,19 +332,37 @@ def _target_rank(moments: Moments, name: str) -> int:
     return int(np.count_nonzero(values > 1e-12 * values[-1]))
 
 
-def _null(pair: Pair, moments: FoldedMoments, keep: np.ndarray, seed: int) -> Null:
-    complete = moments.present[keep].all(axis=1)
-    if pair.weights is not None:
-        complete &= pair.weights[keep] > 0
-    chosen = keep[complete]
-    return permutation_null(
-        {k: moments.kept[k][complete] for k in ("x1", "x2", "y1", "y2")},
-        moments.folds[chosen],
-        None if pair.groups is None else pair.groups[chosen],
-        int(moments.total("x1", "x2").rows),
-        moments.form,
-        seed,
-    )
+@dataclass(frozen=True, eq=False)
+class _NullSample:
+    """The complete rows that permutation nulls are worked out on."""
+
+    rows: Mapping[str, Matrix]
+    folds: Codes
+    groups: Codes | None
+    n: int
+    form: Form
+    seed: int
+
+    @classmethod
+    def of(cls, pair: Pair, moments: FoldedMoments, keep: Codes, seed: int) -> _NullSample:
+        complete = moments.present[keep].all(axis=1)
+        if pair.weights is not None:
+            complete &= pair.weights[keep] > 0
+        chosen = keep[complete]
+        rows = {k: moments.kept[k][complete] for k in ("x1", "x2", "y1")}
+        rows["y2"] = rows["y1"] if pair.y2.rows is pair.y1.rows else moments.kept["y2"][complete]
+        groups = None if pair.groups is None else pair.groups[chosen]
+        return cls(rows, moments.folds[chosen], groups, int(moments.total("x1", "x2").rows), moments.form, seed)
+
+    def null(self) -> Null:
+        """Return the null of held-out sigma."""
+        return permutation_null(self.rows, self.folds, self.groups, self.n, self.form, self.seed)
+
+    def shuffles(self, count: int) -> Iterator[Codes]:
+        """Yield row orders that lay targets against other rows."""
+        rng = np.random.default_rng([self.seed, 4])
+        for _ in range(count):
+            yield shuffled_rows(len(self.folds), self.groups, rng)
 
 
 def _sigma(pair: Pair, moments: FoldedMoments, held: _Intervals, null: Null) -> Sigma:
@@ -388,20 +416,19 @@ def _redundancy_text(pair: Pair, verdict: str, comparisons: list[Comparison]) ->
     return "The intervals do not tell whether each modality knows its own target better than the other does."
 
 
-def _regime(pair: Pair, moments: FoldedMoments) -> dict[str, Any]:
+def _regime(pair: Pair, moments: FoldedMoments, sample: _NullSample) -> dict[str, Any]:
     """Return where the pair lies in the phase diagram of aligning and predicting, from the moments of the folds."""
     if pair.y1.kind == "modality":
         return {
             "verdict": "undecided",
             "text": "Without labels there is no saying which of the shared directions matter.",
         }
-    outside = [moments.train(fold, "x1", "x2") for fold in moments.fold_numbers]
     try:
-        found = regime(
-            RegimeInput.of(moments.total("x1", "x2")),
-            [RegimeInput.of(m) for m in outside],
-            names=(pair.name1, pair.name2),
-        )
+        total = RegimeInput.of(moments.total("x1", "x2"))
+        # Rows that depend on each other within groups look like knowledge; without groups the closed form does.
+        null = [] if pair.groups is None else total.permuted(sample.rows, sample.shuffles(REGIME_PERMUTATIONS))
+        left_out = [RegimeInput.of(moments.train(fold, "x1", "x2")) for fold in moments.fold_numbers]
+        found = regime(total, left_out, null, names=(pair.name1, pair.name2))
     except AlignscopeError as error:
         # too few rows, or a target that does not vary outside some fold: the rest of the audit stands
         why = f"on the rows outside some fold it cannot be worked out ({error.where}: {error.found})"

@@ -27,8 +27,8 @@ __all__ = ["FoldedMoments", "chunk_rows", "collect", "read_chunks", "sources", "
 CHUNK_BYTES = 96 << 20
 """How much float64 a chunk of rows may take: enough that each fold's share still makes an efficient product."""
 
-LARGEST = 1e150
-"""Values beyond this have squares that float64 cannot sum."""
+LARGEST = 1e75
+"""Values beyond this have fourth powers, which some figures pass through, that float64 cannot hold."""
 
 Progress = Callable[[int, int], None]
 _Cell = tuple[int, bool, bool]
@@ -302,29 +302,29 @@ def _check_finite(values: Array, table: Rows, start: int, here: np.ndarray | Non
 
 
 def _check_size(x: Matrix, bad: np.ndarray, table: Rows) -> None:
-    """Raise E203 for finite values whose squares overflow."""
+    """Raise E203 for finite values beyond `LARGEST`."""
     largest = float(np.abs(np.where(bad, 0.0, x)).max(initial=0.0))
     if largest > LARGEST:
         raise AlignscopeError(
             "E203",
             table.name,
-            f"values up to {largest:.0e}, whose squares overflow to infinity",
+            f"values up to {largest:.0e}, whose powers overflow to infinity",
             "Divide the columns by their scale: no figure depends on it.",
         )
 
 
 def _surely_finite(values: Array) -> bool:
-    """Return True only if all values are finite. A sum that overflows says False, and the slow check decides."""
+    """Return True only if all values are finite and at most `LARGEST`. Where it says False, the slow check decides."""
     if isinstance(values, np.ndarray):
         if values.dtype.kind not in "f":
             return True
         flat = values.reshape(-1) if values.flags.c_contiguous else None
         if flat is not None and values.dtype in (np.float32, np.float64):
             with np.errstate(over="ignore", invalid="ignore"):
-                return bool(np.isfinite(np.dot(flat, flat)))
-        return bool(np.isfinite(values).all())
+                return float(np.dot(flat, flat)) <= LARGEST**2
+        return bool((np.abs(values) <= np.float64(LARGEST)).all())
     xp = array_api_compat.array_namespace(values)
-    return bool(xp.all(xp.isfinite(xp.astype(values, xp.float64))))
+    return bool(xp.all(xp.abs(xp.astype(values, xp.float64)) <= LARGEST))
 
 
 def _split(folds: Codes, here: np.ndarray) -> Iterator[tuple[_Cell, Codes]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 
-from alignscope._types import Matrix
+from alignscope._types import Codes, Matrix
 from alignscope.errors import AlignscopeError
 from alignscope.linear._label_space import Link
 from alignscope.moments import Moments
@@ -85,6 +86,21 @@ class RegimeInput:
             moments.rows,
             None if common else width,
         )
+
+    def permuted(self, rows: Mapping[str, Matrix], shuffles: Iterable[Codes]) -> list[RegimeInput]:
+        """Return the moments with targets laid against other rows, one for each shuffle.
+
+        rows : x1, x2, y1, y2 of all rows or of a sample of m, whose co-moments are carried over to n. The
+        modalities' own moments stay those of all rows.
+        """
+        x1, x2 = (rows[k] - rows[k].mean(axis=0) for k in ("x1", "x2"))
+        y = rows["y1"] if self.targets1 is None else np.hstack([rows["y1"], rows["y2"]])
+        y = (y - y.mean(axis=0)) * (self.n / len(y))
+        out = []
+        for s in shuffles:
+            laid = y[s]
+            out.append(replace(self, cy11=x1.T @ laid, cy22=x2.T @ laid))
+        return out
 
     def columns(self, modality: int) -> slice:
         """Target columns of one modality."""

@@ -19,7 +19,7 @@ from alignscope.linear.informativeness import KEYS, blocks_of
 from alignscope.moments import Form, Moments, block_slices, merge
 from alignscope.residuals import UnitSums
 
-__all__ = ["LEVEL", "REPLICATES", "Bootstrap", "Interval", "Null", "null_rows", "permutation_null"]
+__all__ = ["LEVEL", "REPLICATES", "Bootstrap", "Interval", "Null", "null_rows", "permutation_null", "shuffled_rows"]
 
 REPLICATES = 1_000
 LEVEL = 0.95
@@ -121,7 +121,7 @@ def permutation_null(
     rng = np.random.default_rng([seed, 3])
     count = _permutations(rows, n)
     m = len(folds)
-    shuffles = np.stack([_shuffle(m, groups, rng) for _ in range(count)])
+    shuffles = np.stack([shuffled_rows(m, groups, rng) for _ in range(count)])
     sample = _Sample(rows, folds, form)
     same = rows["y2"] is rows["y1"]
     targets = {"y1": rows["y1"]} if same else {"y1": rows["y1"], "y2": rows["y2"]}
@@ -150,7 +150,7 @@ def _permutations(rows: Mapping[str, Matrix], n: int) -> int:
     return int(np.clip(max(4e9, 0.05 * n * width**2) / each, 19, 199))
 
 
-def _shuffle(m: int, groups: Codes | None, rng: np.random.Generator) -> Codes:
+def shuffled_rows(m: int, groups: Codes | None, rng: np.random.Generator) -> Codes:
     """Return a permutation of rows; with groups, one that lays whole runs of groups against other groups."""
     if groups is None:
         return rng.permutation(m)

@@ -21,6 +21,7 @@ from alignscope.report._words import (
     other,
     percent,
     share,
+    signed,
     strength,
 )
 
@@ -102,6 +103,15 @@ def _target_label(audit: Audit, side: str) -> str:
     return f"{many} {noun}"
 
 
+def _together(audit: Audit) -> str:
+    """Say what both modalities together add to the better one, which alignment could erase."""
+    gains = audit["non_redundant"]["complementary"]
+    more = [f"{signed(g['gain']['value'])} of target {j}" for j, g in gains.items() if g["answer"] == "yes"]
+    if not more:
+        return "Both together are not seen to know more than the better one alone."
+    return f"Both together know more than the better one alone: {' and '.join(more)}."
+
+
 def _cards(audit: Audit) -> list[dict[str, str]]:
     """Return the headline figures, of the direction that risks more; the other one stands beneath."""
     worst = max(SIDES, key=lambda side: audit["directions"][side]["at_risk"])
@@ -114,10 +124,10 @@ def _cards(audit: Audit) -> list[dict[str, str]]:
     verdict = str(audit["non_redundant"]["verdict"])
     return [
         {
-            "title": "Does each know something of its own?",
+            "title": "Does each know its own target best?",
             "big": verdict.capitalize(),
             "text": audit["non_redundant"]["text"],
-            "more": "Held out.",
+            "more": f"Held out. {_together(audit)}",
         },
         {"title": "At risk under strong alignment", **_risk(audit, worst)},
         {
