@@ -86,6 +86,15 @@ def test_the_penalised_energies_are_monotone_too(case: Case, alpha: float) -> No
     assert np.diff([s.aligned for s in solutions]).min() >= -1e-8
 
 
+@given(cases(), ALPHAS, lambdas)
+def test_its_strength_goes_by_the_weight_of_the_rows(case: Case, alpha: float, lam: float) -> None:
+    weights = case.rng().integers(1, 4, size=len(case.x1))
+    repeated = Moments.of({k: np.repeat(v, weights, axis=0) for k, v in case.blocks.items()})
+    weighted = Moments.of(case.blocks, weights.astype(float))
+    a, b = (Solver(Problem.from_moments(m, case.components, ridge=alpha)).optimum(lam) for m in (weighted, repeated))
+    assert a == pytest.approx(b, rel=1e-10)
+
+
 def test_it_takes_duplicated_columns() -> None:
     """The Chan form cannot factor a singular Gram matrix; with a ridge it is not singular any more."""
     rng = np.random.default_rng(0)

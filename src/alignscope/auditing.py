@@ -19,6 +19,7 @@ import scipy
 
 from alignscope import __version__
 from alignscope._direction import Solved, record_direction, solve_direction
+from alignscope._threads import one_blas_thread
 from alignscope._types import Codes, Matrix, Vector
 from alignscope.data.folds import assign_folds
 from alignscope.data.paired import Pair
@@ -217,9 +218,12 @@ def audit_pair(pair: Pair, options: AuditOptions | None = None, progress: Progre
     say = progress or (lambda what, share: None)
     folds = assign_folds(pair.n, options.folds, options.seed, pair.groups)
     keep = null_rows(pair.n, pair.d1 + pair.d2, pair.groups, options.seed)
-    moments = collect(
-        pair, folds, keep=keep, progress=lambda done, rows: say("reading the rows", done / rows)
-    )
+    moments = collect(pair, folds, keep=keep, progress=lambda done, rows: say("reading the rows", done / rows))
+    with one_blas_thread():
+        return _audit_moments(pair, moments, keep, options, say)
+
+
+def _audit_moments(pair: Pair, moments: FoldedMoments, keep: Codes, options: AuditOptions, say: Progress) -> Audit:
     ranks = _check_variation(pair, moments)
     components = options.components or max(ranks["y1"], ranks["y2"])
     solved = []
@@ -259,9 +263,7 @@ def audit_pair(pair: Pair, options: AuditOptions | None = None, progress: Progre
         provenance=_provenance(pair, moments, options),
     )
     say("done", 1.0)
-    return msgspec.structs.replace(
-        record, verdict=verdict_sentence(record), findings=find(record, facts)
-    )
+    return msgspec.structs.replace(record, verdict=verdict_sentence(record), findings=find(record, facts))
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,9 +276,7 @@ class _Intervals:
     autocorrelation: Mapping[str, float]
 
     @classmethod
-    def of(
-        cls, pair: Pair, moments: FoldedMoments, solved: list[Solved], seed: int, say: Progress
-    ) -> _Intervals:
+    def of(cls, pair: Pair, moments: FoldedMoments, solved: list[Solved], seed: int, say: Progress) -> _Intervals:
         predictors = fit_predictors(moments)
         values = {}
         for key in KEYS:
@@ -450,9 +450,7 @@ def _target(pair: Pair, ranks: Mapping[str, int], i: str) -> TargetRecord:
 
 def _provenance(pair: Pair, moments: FoldedMoments, options: AuditOptions) -> Provenance:
     tables = {"x1": pair.x1, "x2": pair.x2, "y1": pair.y1.rows, "y2": pair.y2.rows}
-    data = {
-        k: DataRecord(t.name, moments.digests[k], t.shape[0], t.shape[1], t.dtype) for k, t in tables.items()
-    }
+    data = {k: DataRecord(t.name, moments.digests[k], t.shape[0], t.shape[1], t.dtype) for k, t in tables.items()}
     if pair.groups is not None:
         codes = np.ascontiguousarray(pair.groups, dtype="<i8")
         data["groups"] = DataRecord(

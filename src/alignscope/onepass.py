@@ -17,6 +17,7 @@ import array_api_compat
 import numpy as np
 import scipy.linalg as sla
 
+from alignscope._threads import one_blas_thread, side_by_side
 from alignscope._types import Array, Codes, Matrix, Vector
 from alignscope.data.paired import Pair, Rows
 from alignscope.errors import AlignscopeError
@@ -161,13 +162,15 @@ def collect(
 
 def _chan_loss(moments: FoldedMoments) -> float:
     """Return the most that any figure is expected to lose to the Chan form."""
-    losses = [0.0]
-    for held_out in (None, *moments.fold_numbers):
-        for names in (("x1",), ("x2",), ("x1", "x2")):
-            losses.append(moments.basis(held_out, *names).predicted_loss)
-            if losses[-1] > CHAN_TOLERANCE:
-                return losses[-1]
-    return max(losses)
+
+    def loss(held_out: int | None) -> float:
+        # On all rows first: if that is too much, the folds need not be looked at.
+        kinds = (("x1",), ("x2",), ("x1", "x2"))
+        return max(moments.basis(held_out, *names).predicted_loss for names in kinds)
+
+    with one_blas_thread():
+        whole = loss(None)
+        return whole if whole > CHAN_TOLERANCE else max(side_by_side(loss, moments.fold_numbers))
 
 
 def _collect(pair: Pair, folds: Codes, form: Form, keep: Codes | None, progress: Progress | None) -> FoldedMoments:

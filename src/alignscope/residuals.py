@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from alignscope._threads import side_by_side
 from alignscope._types import Array, Codes, Matrix, Vector
 from alignscope.data.paired import Pair
 from alignscope.linear.informativeness import Predictor
@@ -162,12 +163,16 @@ class _Plan:
         values = {k: to_numpy(raw[k]) for k in ("x1", "x2")}
         order = np.argsort(folds, kind="stable")
         numbers, starts = np.unique(folds[order], return_index=True)
-        for fold, chosen in zip(numbers, np.split(order, starts[1:]), strict=True):
-            maps, at_mean = self.maps[int(fold)]
+
+        def predict(fold: int, chosen: Codes) -> None:
+            maps, at_mean = self.maps[fold]
             part = np.tile(at_mean, (len(chosen), 1))
             for name, reach in self.reach.items():
                 part[:, reach] += self._centred(values[name][chosen], name) @ maps[name]
             predicted[chosen] = part
+
+        parts = zip(numbers.tolist(), np.split(order, starts[1:]), strict=True)
+        side_by_side(lambda part: predict(*part), parts)
         return {label: targets[self.blocks[label][1]] - predicted[:, s] for label, s in self.columns.items()}
 
     def centred_targets(self, raw: Mapping[str, Array]) -> dict[str, Matrix]:

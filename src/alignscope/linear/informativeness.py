@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from alignscope._threads import side_by_side
 from alignscope._types import Matrix, Vector
 from alignscope.linear.path import Solver
 from alignscope.linear.problem import Gauge, Problem
@@ -91,10 +92,11 @@ def truncated_sigma(moments: Moments, block: str, components: int) -> float:
 
 def fit_predictors(moments: FoldedMoments) -> dict[str, dict[int, Predictor]]:
     """Return, for every key and fold, the least-squares predictor of the rows outside the fold."""
-    out: dict[str, dict[int, Predictor]] = {key: {} for key in KEYS}
     # Both targets are solved for together, unless a missing modality may be the target itself.
     groups = [("y1", "y2")] if moments.complete else [("y1",), ("y2",)]
-    for fold in moments.fold_numbers:
+
+    def fit(fold: int) -> dict[str, Predictor]:
+        found = {}
         for i in ("1", "2", "b"):
             inputs, _ = blocks_of(i + "1")
             for outputs in groups:
@@ -103,8 +105,11 @@ def fit_predictors(moments: FoldedMoments) -> dict[str, dict[int, Predictor]]:
                 solved = basis.coefficients(basis.coordinates(outputs))
                 edges = np.cumsum([train.blocks[y].stop - train.blocks[y].start for y in outputs])[:-1]
                 for y, coefficients in zip(outputs, np.split(solved, edges, axis=1), strict=True):
-                    out[i + y[1]][fold] = Predictor.of(train, inputs, y, coefficients)
-    return out
+                    found[i + y[1]] = Predictor.of(train, inputs, y, coefficients)
+        return found
+
+    by_fold = dict(zip(moments.fold_numbers, side_by_side(fit, moments.fold_numbers), strict=True))
+    return {key: {fold: found[key] for fold, found in by_fold.items()} for key in KEYS}
 
 
 def held_out_residuals(moments: FoldedMoments, predictors: Mapping[int, Predictor]) -> Vector:
@@ -170,9 +175,9 @@ def held_out_path(
     x, y = f"x{direction}", f"y{direction}"
     energies = moments.total("x1", "x2").energy(y)
     grid = np.concatenate([lambdas, [0.0, np.inf]])
-    residuals = np.zeros((len(grid), len(energies)))
-    limits: tuple[dict[int, Predictor], dict[int, Predictor]] = ({}, {})
-    for fold in moments.fold_numbers:
+
+    def solve(fold: int) -> tuple[Matrix, list[Predictor]]:
+        """Return the residual squares (L x C) of a fold, and the predictors of the two limits."""
         problem = direction_problem(moments, direction, components, gauge, fold)
         solver = Solver(problem)
         train, within = moments.train(fold, "x1", "x2"), moments.within(fold, "x1", "x2")
@@ -181,14 +186,20 @@ def held_out_path(
         unscale = np.sqrt(train.energy(y).sum() / problem.y_energy) if problem.y_energy > 0 else 0.0
         codes = solver.codes(grid)
         distinct = list({id(g): g for g in codes}.values())  # one, where alignment is free
-        which = {id(g): k for k, g in enumerate(distinct)}
+        place = {id(g): k for k, g in enumerate(distinct)}
+        which = [place[id(g)] for g in codes]
         weights = [g @ (g.T @ solver.r_y) * unscale for g in distinct]
+        residuals = np.zeros((len(grid), len(energies)))
         if within is not None:
-            scores = _score(train, within, x, y, reach, weights)
-            residuals += scores[[which[id(g)] for g in codes]]
-        weights = [weights[which[id(g)]] for g in codes[-2:]]
-        for store, w in zip(limits, weights, strict=True):
-            store[fold] = Predictor.of(train, (x,), y, reach @ w)
+            residuals = _score(train, within, x, y, reach, weights)[which]
+        return residuals, [Predictor.of(train, (x,), y, reach @ weights[k]) for k in which[-2:]]
+
+    solved = side_by_side(solve, moments.fold_numbers)
+    residuals = np.sum([found for found, _ in solved], axis=0)
+    limits = (
+        {fold: limit for fold, (_, (limit, _)) in zip(moments.fold_numbers, solved, strict=True)},
+        {fold: limit for fold, (_, (_, limit)) in zip(moments.fold_numbers, solved, strict=True)},
+    )
     shares = 1 - residuals / np.where(energies > 0, energies, 1.0)
     sigmas = 1 - residuals.sum(axis=1) / energies.sum()
     return HeldOutPath(sigmas[:-2], shares[:-2], *limits, float(sigmas[-2]), float(sigmas[-1]), shares[-2], shares[-1])

@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from alignscope._threads import side_by_side
 from alignscope._types import Codes, Matrix, Vector
 from alignscope.linear.informativeness import KEYS, blocks_of
 from alignscope.moments import Form, Moments, block_slices, merge
@@ -171,7 +172,7 @@ class _Sample:
         x = {k: rows[k] - rows[k].mean(axis=0) for k in ("x1", "x2")}
         self.x = [np.hstack([x[k][i] for k in x]) for i in self.parts]
         blocks = block_slices({k: v.shape[1] for k, v in x.items()})
-        self.within = [Moments.of_rows(x, blocks, form=form) for x in self.x]
+        self.within = side_by_side(lambda x: Moments.of_rows(x, blocks, form=form), self.x)
 
     def held_out(
         self, targets: Mapping[str, Matrix], shuffles: np.ndarray
@@ -179,20 +180,26 @@ class _Sample:
         """Return (inputs, target) -> (permutations,) held-out sigma of permuted copies of targets (rows x C)."""
         y = np.hstack([v - v.mean(axis=0) for v in targets.values()])
         copies = [np.concatenate([y[s[i]] for s in shuffles], axis=1) for i in self.parts]
-        products = [x.T @ copy for x, copy in zip(self.x, copies, strict=True)]
+        products = side_by_side(lambda pair: pair[0].T @ pair[1], zip(self.x, copies, strict=True))
         sums = [copy.sum(axis=0) for copy in copies]
-        rss = {inputs: np.zeros(len(sums[0])) for inputs in _INPUTS}
-        for f, (x, copy) in enumerate(zip(self.x, copies, strict=True)):
+        all_products, all_sums = sum(products), sum(sums)
+
+        def residual_squares(f: int) -> Matrix:
+            """Return those of every permuted column (one row for each of `_INPUTS`) in a fold."""
             train = merge(self.within[:f] + self.within[f + 1 :])
-            mean_y = (sum(sums) - sums[f]) / train.weight
-            cross = sum(products) - products[f]
+            mean_y = (all_sums - sums[f]) / train.weight
+            cross = all_products - products[f]
             cross -= np.outer(train.mean, mean_y * train.weight)
-            for inputs in _INPUTS:
+            out = np.empty((len(_INPUTS), len(mean_y)))
+            for row, inputs in zip(out, _INPUTS, strict=True):
                 chosen = slice(train.blocks[inputs[0]].start, train.blocks[inputs[-1]].stop)
                 b = train.basis(inputs).solve(cross[chosen])
-                error = copy - x[:, chosen] @ b
+                error = copies[f] - self.x[f][:, chosen] @ b
                 error -= mean_y - train.mean[chosen] @ b  # the intercept
-                rss[inputs] += np.einsum("ij,ij->j", error, error)
+                row[:] = np.einsum("ij,ij->j", error, error)
+            return out
+
+        rss = dict(zip(_INPUTS, sum(side_by_side(residual_squares, range(self.folds))), strict=True))
         energy = np.square(y).sum(axis=0)
         columns = block_slices({k: v.shape[1] for k, v in targets.items()})
         return {

@@ -1,0 +1,53 @@
+"""Who uses the cores: one large product all of them, or many small decompositions one each.
+
+A BLAS splits even a small decomposition over all cores and waits for them at every step. That gains nothing, and
+where other processes keep a core busy it loses a hundredfold. So only the products over all rows are left to the
+threads of the BLAS; all else runs on one thread a matrix, several matrices side by side.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+__all__ = ["one_blas_thread", "side_by_side"]
+
+Item = TypeVar("Item")
+Done = TypeVar("Done")
+
+_lock = threading.Lock()
+_holders = 0
+_limit: Any = None
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Keep every BLAS of the process to one thread; the first holder sets the limit, the last one lifts it."""
+    global _holders, _limit
+    from threadpoolctl import threadpool_limits
+
+    with _lock:
+        if _holders == 0:
+            _limit = threadpool_limits(1, user_api="blas")
+        _holders += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _holders -= 1
+            if _holders == 0:
+                _limit.restore_original_limits()
+
+
+def side_by_side(work: Callable[[Item], Done], items: Iterable[Item]) -> list[Done]:
+    """Return what `work` makes of every item, in order, worked out in as many threads as there are cores."""
+    items = list(items)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if min(cores, len(items)) < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(min(cores, len(items))) as pool:
+        return list(pool.map(work, items))
