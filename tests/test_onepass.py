@@ -29,7 +29,7 @@ from alignscope.linear.path import Solver
 from alignscope.moments import Form, Moments
 from alignscope.onepass import FoldedMoments, collect
 from strategies import seeds
-from test_moments import assert_moments, comoments
+from test_moments import assert_moments, comoments, exact
 
 FORMS: list[Form] = ["chan", "root"]
 NAMES = ("x1", "x2", "y1", "y2")
@@ -93,6 +93,18 @@ def test_sorted_rows_are_exact(form: Form) -> None:
     m = collected(rows, form, folds)
     assert_moments(m.total(*NAMES), side_by_side(rows))
     assert_moments(m.train(0, *NAMES), side_by_side(rows, folds != 0))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_first_chunk_far_from_the_rest_that_hardly_counts(form: Form) -> None:
+    """Sums of squares about the first chunk's mean would keep no digit of the variance of all others."""
+    rows, weights = rows_of(seed=2), np.ones(N)
+    weights[:256] = 1e-12
+    rows = {k: v + 1e8 * (np.arange(N) < 256)[:, None] for k, v in rows.items()}
+    _, expected = exact(side_by_side(rows), weights)
+    found = comoments(collected(rows, form, weights=weights).total(*NAMES))
+    scale = np.sqrt(np.diag(expected))
+    assert np.abs((found - expected) / scale / scale[:, None]).max() < 1e-11
 
 
 @settings(max_examples=15)

@@ -344,7 +344,8 @@ def test_the_dictionary_is_json() -> None:
     data = arrays(example_pair(600))
     r = regime(moments(*data), left_out(*data, groups=5), permuted(*data))
     found = json.loads(json.dumps(r.to_dict(), allow_nan=False))
-    assert found["verdict"] == r.verdict and found["delta_ca"]["value"] == "inf"
+    assert found["verdict"] == r.verdict and found["delta_ca"] == r.delta_ca.to_dict()
+    assert Bounds(np.inf, 1.5, np.inf).to_dict() == {"value": "inf", "low": 1.5, "high": "inf"}
     assert set(found["delta_cp"]) == {"1_to_2", "2_to_1"} and set(found["unique"]) == {"1", "2"}
     assert found["interval"] == "95%, jackknife over 5 groups, t with 4 degrees of freedom"
     assert found["text"].endswith(".") and "\n" not in found["text"]

@@ -115,7 +115,7 @@ def test_ce6_ties_leave_the_choice_to_alignment() -> None:
     case = built("CE6")
     solver = case.solver()
     np.testing.assert_allclose(path_of(case), 2 / 3, atol=1e-12)
-    for lam in (0.0, 1e-6, 1.0, 1e6, np.inf):
+    for lam in (0.0, 1e-13, 1e-6, 1.0, 1e6, 1e13, np.inf):
         np.testing.assert_allclose(solver.at(lam).alignment_r2, 0.5, atol=1e-9)
         assert solver.at(lam).per_target[0] == pytest.approx(1, abs=1e-9)
     assert not examined(case).loses_by_alignment

@@ -145,6 +145,7 @@ def _explain(code: str) -> str:
     from alignscope.errors import CODES as ERRORS
     from alignscope.report.findings import CODES as FINDINGS
 
+    code = code.upper()
     if code in ERRORS:
         return f"{code}: {ERRORS[code]}"
     if code in FINDINGS:

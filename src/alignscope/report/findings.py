@@ -219,11 +219,12 @@ def _finding(code: str, text: str) -> Finding:
 
 
 def _about_data(audit: Audit, facts: Facts) -> Iterator[Finding]:
-    width = max(audit.d1, audit.d2)
-    if audit.n <= width + 1:
-        yield _finding("AS101", f"{audit.n} rows for {width} features: in-sample figures mean nothing here.")
-    elif audit.n < 10 * width:
-        yield _finding("AS102", f"{audit.n} rows for {width} features: read the held-out figures.")
+    for record, missing in zip(audit.modalities.values(), facts.missing, strict=True):
+        rows, width = audit.n - missing, record.features
+        if rows <= width + 1:
+            yield _finding("AS101", f"{record.name}: {rows} rows for {width} features; in-sample figures mean nothing.")
+        elif rows < 10 * width:
+            yield _finding("AS102", f"{record.name}: {rows} rows for {width} features; read the held-out figures.")
     for record in audit.modalities.values():
         if record.constant:
             yield _finding("AS103", f"{record.name}: columns that never vary, left out: {_some(record.constant)}.")
@@ -336,7 +337,7 @@ def _about_size(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Findi
     if d.loss_capacity > MATERIAL * d.sigma:
         yield _finding(
             "AS306",
-            f"{name}: {k} components lose {d.loss_capacity:.3f} of {d.sigma:.3f} before any alignment.",
+            f"{name}: at K = {k}, {d.loss_capacity:.3f} of {d.sigma:.3f} is lost before any alignment.",
         )
 
 
@@ -383,7 +384,7 @@ def _about_cost(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Findi
     if np.isfinite(d.lambda_budget):
         yield _finding(
             "AS402",
-            f"{name}: up to lambda = {_strength(d)} at most {_percent(d.budget)} is lost (in sample).",
+            f"{name}: up to lambda = {_strength(d)} at most {d.budget * 100:.3g}% is lost (in sample).",
         )
 
 
@@ -426,7 +427,7 @@ def _direction_words(audit: Audit, i: str, subject: str) -> tuple[str, str]:
     if _extreme_only(d):
         return "extreme", f"{subject} costs next to nothing up to lambda = {d.lambdas[-1]:g}, and {most} {of} beyond"
     worst = f", most of all of '{d.targets_at_risk[0].target}'" if len(d.targets_at_risk) > 1 else ""
-    until = f", but stays within {d.budget:.0%} up to lambda = {_strength(d)}" if np.isfinite(d.lambda_budget) else ""
+    until = f", but stays within {d.budget * 100:.3g}% up to lambda = {_strength(d)}" if np.isfinite(d.lambda_budget) else ""
     return "costs", f"{subject} can cost up to {most} {of}{worst}{until}"
 
 
