@@ -18,7 +18,7 @@ import tyro
 from _tables import table
 from alignscope import cli
 
-PLAIN = {"COLUMNS": "96", "NO_COLOR": "1", "TERM": "dumb"}
+PLAIN = {"COLUMNS": "84", "NO_COLOR": "1", "TERM": "dumb"}
 KINDS = {Path: "path", str: "text", int: "whole number", float: "number", bool: "flag"}
 
 
@@ -31,7 +31,7 @@ def _command(name: str, struct: type[msgspec.Struct]) -> str:
     hints = typing.get_type_hints(struct, include_extras=True)
     rows = [_row(field, hints[field.name]) for field in msgspec.structs.fields(struct)]
     options = table(["option", "type", "default", "meaning"], rows)
-    about = (inspect.getdoc(struct) or "").strip().replace(" --", " &#45;&#45;")
+    about = (inspect.getdoc(struct) or "").strip()
     return f"## alignscope {name}\n\n{about}\n\n{options}\n```text\n{_help(name)}\n```\n"
 
 
@@ -42,7 +42,7 @@ def _row(field: msgspec.structs.FieldInfo, hint: object) -> list[str]:
         raise ValueError(f"the option {field.name} has no help")
     flag = f"--{field.name.replace('_', '-')}"
     shown = (config.metavar or field.name.upper()) if tyro.conf.Positional in marks else flag
-    return [f"`{shown}`", _type_name(kind), _default(field), config.help.replace("--", "&#45;&#45;")]
+    return [f"`{shown}`", _type_name(kind), _default(field), config.help]
 
 
 def _type_name(kind: object) -> str:
@@ -64,4 +64,4 @@ def _help(name: str) -> str:
     with mock.patch.dict(os.environ, PLAIN), contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
         cli.main([name, "--help"])
     lines = printed.getvalue().strip().splitlines()
-    return "\n".join(textwrap.fill(line, 96) if len(line) > 96 else line.rstrip() for line in lines)
+    return "\n".join(textwrap.fill(line, 84) if len(line) > 84 else line.rstrip() for line in lines)

@@ -77,7 +77,7 @@ def error_example() -> str:
     try:
         Pair.of([[1.0], [2.0], [3.0]], [[1.0], [2.0], [4.0]], ids1=["a", "b", "c"], ids2=["a", "c", "b"])
     except AlignscopeError as error:
-        return f"```text\n{textwrap.fill(str(error), 96)}\n```\n"
+        return f"```text\n{textwrap.fill(str(error), 84)}\n```\n"
     raise AssertionError("ids that differ were accepted")
 
 

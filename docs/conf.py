@@ -17,7 +17,7 @@ author = "The alignscope developers"
 project_copyright = "2026, The alignscope developers"
 version = release = alignscope.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx_gallery.gen_gallery"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "_math", "sphinx_gallery.gen_gallery"]
 exclude_patterns = ["_build", "generated"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 
@@ -27,6 +27,7 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
+smartquotes = False  # options start with two dashes
 default_role = "code"
 
 sphinx_gallery_conf = {
@@ -45,6 +46,7 @@ sphinx_gallery_conf = {
 # Sphinx cannot pickle the gallery's settings, and says so on every build.
 suppress_warnings = ["config.cache"]
 
+html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = f"alignscope {release}"
 html_static_path = ["_static"]

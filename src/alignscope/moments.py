@@ -243,16 +243,21 @@ class Basis:
         return out
 
     def solve(self, cross: Matrix) -> Matrix:
-        """Return the least-squares coefficients (D x k) of targets known by their co-moments X^T B (D x k)."""
+        """Return the least-squares coefficients (D x k) of targets known by their co-moments X^T B (D x k).
+
+        The work is done in the precision of `cross`, float64 or float32.
+        """
         out = np.zeros_like(cross)
         if self.rank:
-            rhs = cross[self._used] / self._scale[:, None]
-            v = (
-                self._right @ (self._right.T @ rhs)
-                if self._moments.form == "root"
-                else sla.cho_solve((self._left, True), rhs, overwrite_b=True, check_finite=False)
-            )
-            out[self._used] = v / self._scale[:, None]
+            scale = self._scale[:, None].astype(cross.dtype)
+            rhs = cross[self._used] / scale
+            if self._moments.form == "root":
+                right = self._right.astype(cross.dtype, copy=False)
+                v = right @ (right.T @ rhs)
+            else:
+                left = self._left.astype(cross.dtype, copy=False)
+                v = sla.cho_solve((left, True), rhs, overwrite_b=True, check_finite=False)
+            out[self._used] = v / scale
         return out
 
     @cached_property
