@@ -46,9 +46,10 @@ def measure(quick: bool = False) -> Result:
     return Result(
         name="accuracy",
         title="Accuracy on hard data",
-        setting=f"N = {n}, D = {widths[0]} + {widths[1]}, C = 3 + 3, K = {K}; features of condition number "
-        "1e6 (columns of equal scale) with means 100 standard deviations from zero. Reference: centred and equilibrated singular value "
-        f"decompositions in extended precision (eps = {np.finfo(np.longdouble).eps:.0e}). Largest absolute error.",
+        setting=f"N = {n}, D = {widths[0]} + {widths[1]}, C = 3 + 3, K = {K}; features of condition number 1e6 "
+        "(columns of equal scale) with means 100 standard deviations from zero. Reference: centred and equilibrated "
+        f"singular value decompositions in extended precision (eps = {np.finfo(np.longdouble).eps:.0e}). "
+        "Largest absolute error.",
         columns=["figure", *FORMS],
         rows=[[k, *(f"{errors[label][k]:.1e}" for label in FORMS)] for k in exact],
         claims=[

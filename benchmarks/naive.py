@@ -37,9 +37,9 @@ def measure(quick: bool = False) -> Result:
         name="naive",
         title="Against what one would otherwise write",
         setting=f"{sizes}, float64 in memory. The plain way is LinearRegression for each of six sigmas in sample and "
-        "for each fold, and scipy.linalg.eigh(A, B) for each lambda, direction and fold (and in sample), A and B being worked "
-        "out once for a fold, with a LinearRegression on the codes to score them. alignscope.audit does the whole "
-        "audit, with intervals, permutation null, remedies and regime, which the plain way leaves out. "
+        "for each fold, and scipy.linalg.eigh(A, B) for each lambda, direction and fold (and in sample), A and B being "
+        "worked out once for a fold, with a LinearRegression on the codes to score them. alignscope.audit does the "
+        "whole audit, with intervals, permutation null, remedies and regime, which the plain way leaves out. "
         f"In turn, {len(ratios)} times in one process; medians.",
         columns=["what", "ratio of times"],
         rows=[["alignscope.audit", 1.0], ["scikit-learn + scipy", median(ratios)]],
@@ -129,7 +129,8 @@ def _target(x: np.ndarray, y: np.ndarray, k: int) -> np.ndarray:
     y = (y - y.mean(axis=0)) * np.sqrt(y.size / _squares(y - y.mean(axis=0)))
     fitted = LinearRegression().fit(x, y).predict(x)
     u, s, _ = np.linalg.svd(fitted, full_matrices=False)
-    return u[:, :k] * s[:k]
+    target: np.ndarray = u[:, :k] * s[:k]
+    return target
 
 
 def _codes(

@@ -30,8 +30,8 @@ def measure(quick: bool = False) -> Result:
         name="path",
         title="The lambda path against generalised eigenproblems",
         setting=f"D = {sizes.d}, C = {sizes.c}, K = {sizes.k}, {sizes.lambdas} lambdas, one direction, from the same "
-        "second moments. One way is Problem, Solver and trace, set-up included; the other scipy.linalg.eigh(A + lambda B, "
-        "X^T X) for the K largest eigenvalues at every lambda, A and B given. "
+        "second moments. One way is Problem, Solver and trace, set-up included; the other "
+        "scipy.linalg.eigh(A + lambda B, X^T X) for the K largest eigenvalues at every lambda, A and B given. "
         f"In turn, {len(ratios)} times in one process; medians.",
         columns=["what", "ratio of times"],
         rows=[["Solver", 1.0], ["generalised eigenproblems", median(ratios)]],

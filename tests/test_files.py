@@ -68,9 +68,7 @@ def test_a_full_disk_leaves_nothing(
         (folder / "a.json").write_bytes(b"old")
     before = tree(tmp_path)
     monkeypatch.setattr(_files, "_write", full(number))
-    with pytest.raises(
-        AlignscopeError, match=r"writing failed \(.*Free some space.*nothing was left"
-    ) as caught:
+    with pytest.raises(AlignscopeError, match=r"writing failed \(.*Free some space.*nothing was left") as caught:
         write_all(folder, FILES)
     assert caught.value.code == "E402"
     assert tree(tmp_path) == before
@@ -143,15 +141,11 @@ def name_too_long(folder: Path) -> Path:
     return folder / ("n" * 300)
 
 
-@pytest.mark.parametrize(
-    "make", [in_the_way, below_a_file, folder_named_as_file, file_named_as_folder, name_too_long]
-)
+@pytest.mark.parametrize("make", [in_the_way, below_a_file, folder_named_as_file, file_named_as_folder, name_too_long])
 def test_a_folder_that_cannot_be_written(make: Callable[[Path], Path], tmp_path: Path) -> None:
     folder = make(tmp_path)
     before = tree(tmp_path)
-    with pytest.raises(
-        AlignscopeError, match=r"cannot be created or written.*Choose another folder"
-    ) as caught:
+    with pytest.raises(AlignscopeError, match=r"cannot be created or written.*Choose another folder") as caught:
         write_all(folder, FILES)
     assert caught.value.code == "E401"
     assert tree(tmp_path) == before

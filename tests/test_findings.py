@@ -174,7 +174,7 @@ CASES: dict[str, Case] = {
     "AS201": Case(plain, "Each modality knows its own target better"),
     "AS202": Case(
         lambda: alignscope.audit(noise(300, 2), (x := noise(300, 3)), x[:, :2] + noise(300, 2), **QUICK),
-        "modality 2 knows the target of modality 1",
+        "one target, which modality 2 knows",
     ),
     "AS203": Case(lambda: alignscope.audit(noise(60, 2), noise(60, 2), noise(60, 2), **QUICK), "do not tell"),
     "AS204": Case(complementary, r"Target 1: both .* explain 0\.[45]\d\d more of it"),
@@ -194,7 +194,8 @@ CASES: dict[str, Case] = {
     "AS304": Case(one_pays, "modality 1: 'y1 3' loses most, from 0.[789]"),
     "AS305": Case(unconfirmed, "is lost in sample, but on unseen rows"),
     "AS306": Case(
-        lambda: drawn(model().sample(300, seed=2), components=1), r"modality 1: at K = 1, 0\.\d+ of 0\.\d+ is lost before"
+        lambda: drawn(model().sample(300, seed=2), components=1),
+        r"modality 1: at K = 1, 0\.\d+ of 0\.\d+ is lost before",
     ),
     "AS307": Case(regularised, r"modality 1: unlimited alignment gains 0\.\d+ \(0\.\d+ to"),
     "AS308": Case(extreme, r"modality 1: up to lambda = 3 next to nothing is lost; beyond, 0\.\d+ \("),

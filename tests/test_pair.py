@@ -135,9 +135,7 @@ def test_a_large_one_hot_matrix_is_looked_at_to_its_end(monkeypatch: pytest.Monk
 
 
 def test_names_given() -> None:
-    pair = Pair.of(
-        X1, X2, KINDS, X1, features2="uvw", targets1=["A", "F", "O"], targets2="abcd", name1="optical"
-    )
+    pair = Pair.of(X1, X2, KINDS, X1, features2="uvw", targets1=["A", "F", "O"], targets2="abcd", name1="optical")
     assert pair.x2.columns == ("u", "v", "w")
     assert pair.y1.names == pair.y1.rows.columns == ("A", "F", "O")
     assert pair.y2.names == ("a", "b", "c", "d")

@@ -205,9 +205,7 @@ def test_tables_keep_their_names(way: str, tmp_path: Path) -> None:
     assert open_rows(str(tmp_path / WAYS[way](tmp_path)), "x1").columns == tuple(NAMES)
 
 
-@pytest.mark.parametrize(
-    "way", ["npy", "npz", "h5", "zarr 3", "pt", "csv without header", "parquet of lists"]
-)
+@pytest.mark.parametrize("way", ["npy", "npz", "h5", "zarr 3", "pt", "csv without header", "parquet of lists"])
 def test_other_formats_name_columns_by_role(way: str, tmp_path: Path) -> None:
     rows = open_rows(str(tmp_path / WAYS[way](tmp_path)), "x2")
     assert rows.columns == tuple(f"x2 {j}" for j in range(D))
@@ -268,9 +266,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
     for source in (f"{str(path)!r}", f"np.load({str(path)!r}, mmap_mode='r')"):
         code = script.replace("{source}", source)
-        grown = subprocess.run(
-            [sys.executable, "-c", code], check=True, capture_output=True, text=True
-        ).stdout
+        grown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
         assert int(grown) < 8 << 10, f"{source}: {grown} KiB more for a file of 32 MiB"
 
 
@@ -387,9 +383,7 @@ def test_vectors_of_csv(text: str, key: str, values: list[object], tmp_path: Pat
 def test_vectors_of_text(tmp_path: Path) -> None:
     words = ["oak", "fir", "übel"]
     np.save(tmp_path / "a.npy", np.array(words))
-    parquet.write_table(
-        pa.table({"k": pa.array(words).dictionary_encode(), "n": [1, 2, 3]}), tmp_path / "a.parquet"
-    )
+    parquet.write_table(pa.table({"k": pa.array(words).dictionary_encode(), "n": [1, 2, 3]}), tmp_path / "a.parquet")
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["k"] = words
     for spec in ("a.npy", "a.parquet:k", "a.h5"):

@@ -65,9 +65,7 @@ def cut(make: Callable[[Path], str], keep: float) -> Callable[[Path], str]:
 def npy_header(shape: tuple[int, ...], descr: str = "<f8") -> Callable[[Path], str]:
     def make(path: Path) -> str:
         with (path / "a.npy").open("wb") as file:
-            np.lib.format.write_array_header_1_0(
-                file, {"descr": descr, "fortran_order": False, "shape": shape}
-            )
+            np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
         return "a.npy"
 
     return make
@@ -389,9 +387,7 @@ def test_vectors_have_one_column() -> None:
 def test_pt_without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.save(torch.ones(3), tmp_path / "a.pt")
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(
-        AlignscopeError, match=r"needs torch, which is not installed.*alignscope\[train\]"
-    ) as caught:
+    with pytest.raises(AlignscopeError, match=r"needs torch, which is not installed.*alignscope\[train\]") as caught:
         open_rows(tmp_path / "a.pt", "x1")
     assert caught.value.code == "E107"
 

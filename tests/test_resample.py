@@ -10,7 +10,7 @@ from alignscope import onepass, residuals
 from alignscope.data.folds import assign_folds
 from alignscope.data.paired import Pair
 from alignscope.linear.informativeness import KEYS, blocks_of, fit_predictors, held_out_residuals
-from alignscope.linear.resample import Bootstrap, Interval, _shuffle, null_rows, permutation_null
+from alignscope.linear.resample import Bootstrap, Interval, null_rows, permutation_null, shuffled_rows
 from alignscope.onepass import FoldedMoments, collect
 from alignscope.residuals import UnitSums, sampling_units, unit_sums
 
@@ -289,7 +289,7 @@ def test_a_permutation_of_groups_keeps_neighbours_together() -> None:
     """Runs of one group are laid against runs of others: rows that follow each other still do, save at the seams."""
     groups = np.random.default_rng(0).integers(0, 12, size=300)
     by_group = np.argsort(groups, kind="stable")
-    shuffle = _shuffle(300, groups, np.random.default_rng(1))
+    shuffle = shuffled_rows(300, groups, np.random.default_rng(1))
     np.testing.assert_array_equal(np.sort(shuffle), np.arange(300))
     place = np.empty(300, dtype=int)
     place[by_group] = np.arange(300)
@@ -298,13 +298,14 @@ def test_a_permutation_of_groups_keeps_neighbours_together() -> None:
     assert np.sum(groups[shuffle] == groups) < 150
 
 
-def test_the_null_over_groups_is_wider_where_groups_are_alike() -> None:
+@pytest.mark.parametrize("seed", range(4))
+def test_the_null_over_groups_is_wider_where_groups_are_alike(seed: int) -> None:
     groups = np.repeat(np.arange(24), 15)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     rows = {k: rng.normal(size=(24, 1))[groups] + 0.1 * rng.normal(size=(360, 1)) for k in NAMES}
     folds = assign_folds(360, 4, 0, groups)
     by_row, by_group = (permutation_null(rows, folds, g, 360, "chan", 0).null95 for g in (None, groups))
-    assert by_group["11"] > by_row["11"] + 0.03
+    assert by_group["11"] > 2 * by_row["11"] > 0
 
 
 def test_the_null_depends_on_its_seed_only() -> None:

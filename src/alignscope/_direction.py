@@ -51,9 +51,7 @@ class Solved:
         return self.solver.problem
 
 
-def solve_direction(
-    moments: FoldedMoments, direction: str, components: int, gauge: Gauge, lambdas: Vector
-) -> Solved:
+def solve_direction(moments: FoldedMoments, direction: str, components: int, gauge: Gauge, lambdas: Vector) -> Solved:
     """Return the path of one direction, in sample and held out."""
     solver = Solver(direction_problem(moments, direction, components, gauge))
     return Solved(
@@ -78,9 +76,7 @@ def record_direction(
     first, last = solver.prediction_first(), solver.align_first()
     cures = remedies(solver, budget)
     key = f"z{solved.direction}"
-    risk = bootstrap.interval(
-        held.first_sigma - held.last_sigma, lambda s: s[f"{key}_first"] - s[f"{key}_last"]
-    )
+    risk = bootstrap.interval(held.first_sigma - held.last_sigma, lambda s: s[f"{key}_first"] - s[f"{key}_last"])
     return Direction(
         lambdas=path.lambdas.tolist(),
         sigma=problem.sigma,
@@ -137,16 +133,12 @@ def _held_out_budget(held: HeldOutPath, lambdas: Vector, budget: float) -> float
     fine = held.first_sigma - held.sigma_z <= budget * abs(held.first_sigma)
     if fine.all():
         return (
-            float("inf")
-            if held.first_sigma - held.last_sigma <= budget * abs(held.first_sigma)
-            else float(lambdas[-1])
+            float("inf") if held.first_sigma - held.last_sigma <= budget * abs(held.first_sigma) else float(lambdas[-1])
         )
     return float(lambdas[max(int(np.argmin(fine)) - 1, 0)])
 
 
-def _targets_at_risk(
-    targets: Sequence[str], first: Solution, last: Solution, held: HeldOutPath
-) -> list[TargetAtRisk]:
+def _targets_at_risk(targets: Sequence[str], first: Solution, last: Solution, held: HeldOutPath) -> list[TargetAtRisk]:
     lost = first.per_target - last.per_target
     return [
         TargetAtRisk(
@@ -267,9 +259,7 @@ def _carrier_records(
     solved: Solved, first: Solution, last: Solution, features: Sequence[str], targets: Sequence[str]
 ) -> list[Carrier]:
     me = solved.direction
-    found = carriers(
-        solved.moments.total("x1", "x2"), solved.solver, first, last, encoder=f"x{me}", predict=f"y{me}"
-    )
+    found = carriers(solved.moments.total("x1", "x2"), solved.solver, first, last, encoder=f"x{me}", predict=f"y{me}")
     order = np.argsort(-found.weight, kind="stable")[:MOST_CARRIERS]
     return [
         Carrier(

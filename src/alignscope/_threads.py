@@ -19,28 +19,27 @@ __all__ = ["one_blas_thread", "side_by_side"]
 Item = TypeVar("Item")
 Done = TypeVar("Done")
 
-_lock = threading.Lock()
-_holders = 0
-_limit: Any = None
+_here = threading.local()  # .controller: what limits the BLAS in this thread, while it does
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Keep every BLAS of the process to one thread; the first holder sets the limit, the last one lifts it."""
-    global _holders, _limit
-    from threadpoolctl import threadpool_limits
+    """Keep every BLAS to one thread in this Python thread, and in those that `side_by_side` starts from it."""
+    from threadpoolctl import ThreadpoolController
 
-    with _lock:
-        if _holders == 0:
-            _limit = threadpool_limits(1, user_api="blas")
-        _holders += 1
-    try:
+    with _limited(ThreadpoolController()):
         yield
+
+
+@contextmanager
+def _limited(controller: Any) -> Iterator[None]:
+    before = getattr(_here, "controller", None)
+    _here.controller = controller
+    try:
+        with controller.limit(limits=1, user_api="blas"):
+            yield
     finally:
-        with _lock:
-            _holders -= 1
-            if _holders == 0:
-                _limit.restore_original_limits()
+        _here.controller = before
 
 
 def side_by_side(work: Callable[[Item], Done], items: Iterable[Item]) -> list[Done]:
@@ -49,5 +48,12 @@ def side_by_side(work: Callable[[Item], Done], items: Iterable[Item]) -> list[Do
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if min(cores, len(items)) < 2:
         return [work(item) for item in items]
+    controller = getattr(_here, "controller", None)
+
+    def limited(item: Item) -> Done:
+        # The limit of some BLAS libraries is one of the calling thread alone.
+        with _limited(controller):
+            return work(item)
+
     with ThreadPoolExecutor(min(cores, len(items))) as pool:
-        return list(pool.map(work, items))
+        return list(pool.map(work if controller is None else limited, items))

@@ -19,7 +19,7 @@ import scipy
 
 from alignscope import __version__
 from alignscope._direction import Solved, record_direction, solve_direction
-from alignscope._threads import one_blas_thread
+from alignscope._threads import one_blas_thread, side_by_side
 from alignscope._types import Codes, Matrix, Vector
 from alignscope.data.folds import assign_folds
 from alignscope.data.paired import Pair
@@ -230,9 +230,15 @@ def _audit_moments(pair: Pair, moments: FoldedMoments, keep: Codes, options: Aud
     for i, direction in enumerate(("1", "2")):
         say("solving for every strength", i / 2)
         solved.append(solve_direction(moments, direction, components, options.gauge, options.grid()))
-    held = _Intervals.of(pair, moments, solved, options.seed, say)
-    say("permuting", 0.0)
     sample = _NullSample.of(pair, moments, keep, options.seed)
+    tasks: list[Callable[[], Any]] = [
+        lambda: _Intervals.of(pair, moments, solved, options.seed, say),
+        lambda: _regime(pair, moments, sample),
+    ]
+    held, where = side_by_side(lambda task: task(), tasks)
+    moments.forget_folds()
+    say("permuting", 0.0)
+    null = sample.null()
     directions = {
         s.direction: record_direction(
             s,
@@ -243,7 +249,7 @@ def _audit_moments(pair: Pair, moments: FoldedMoments, keep: Codes, options: Aud
         )
         for s in solved
     }
-    sigma = _sigma(pair, moments, held, sample.null())
+    sigma = _sigma(pair, moments, held, null)
     facts = Facts.of(pair, moments, held.autocorrelation, options, components)
     record = Audit(
         version=__version__,
@@ -258,7 +264,7 @@ def _audit_moments(pair: Pair, moments: FoldedMoments, keep: Codes, options: Aud
         sigma=sigma,
         non_redundant=_non_redundancy(pair, held),
         directions=directions,
-        regime=_regime(pair, moments, sample),
+        regime=where,
         findings=[],
         provenance=_provenance(pair, moments, options),
     )
@@ -349,8 +355,9 @@ class _NullSample:
         if pair.weights is not None:
             complete &= pair.weights[keep] > 0
         chosen = keep[complete]
-        rows = {k: moments.kept[k][complete] for k in ("x1", "x2", "y1")}
-        rows["y2"] = rows["y1"] if pair.y2.rows is pair.y1.rows else moments.kept["y2"][complete]
+        taken = slice(None) if complete.all() else complete  # a slice copies nothing
+        rows = {k: moments.kept[k][taken] for k in ("x1", "x2", "y1")}
+        rows["y2"] = rows["y1"] if pair.y2.rows is pair.y1.rows else moments.kept["y2"][taken]
         groups = None if pair.groups is None else pair.groups[chosen]
         return cls(rows, moments.folds[chosen], groups, int(moments.total("x1", "x2").rows), moments.form, seed)
 
@@ -409,6 +416,11 @@ def _redundancy_text(pair: Pair, verdict: str, comparisons: list[Comparison]) ->
         return "Each modality knows its own target better than the other does."
     if verdict == "no":
         worse = next(c for c in comparisons if c.answer == "no")
+        if pair.y1.rows is pair.y2.rows:
+            return (
+                f"They share one target, which {names[worse.other]} knows at least as well as {names[worse.knower]}; "
+                "of a common target only one can know more."
+            )
         return (
             f"{names[worse.other]} knows the target of {names[worse.knower]} at least as well as "
             f"{names[worse.knower]} itself."

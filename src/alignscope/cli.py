@@ -30,26 +30,16 @@ class AuditCommand(msgspec.Struct, frozen=True, kw_only=True):
     audit.json, report.html and the charts to the folder --out, or nothing at all.
     """
 
-    x1: Annotated[Path | None, tyro.conf.Positional, _arg(metavar="X1", help="Features of modality 1.")] = (
-        None
-    )
-    x2: Annotated[Path | None, tyro.conf.Positional, _arg(metavar="X2", help="Features of modality 2.")] = (
-        None
-    )
+    x1: Annotated[Path | None, tyro.conf.Positional, _arg(metavar="X1", help="Features of modality 1.")] = None
+    x2: Annotated[Path | None, tyro.conf.Positional, _arg(metavar="X2", help="Features of modality 2.")] = None
     out: Annotated[Path, _arg(metavar="FOLDER", help="Folder for the results; made where missing.")]
-    y1: Annotated[
-        Path | None, _arg(metavar="FILE", help="Target of modality 1: labels, or columns of numbers.")
-    ] = None
-    y2: Annotated[
-        Path | None, _arg(metavar="FILE", help="Target of modality 2. By default that of modality 1.")
-    ] = None
+    y1: Annotated[Path | None, _arg(metavar="FILE", help="Target of modality 1: labels, or columns of numbers.")] = None
+    y2: Annotated[Path | None, _arg(metavar="FILE", help="Target of modality 2. By default that of modality 1.")] = None
     groups: Annotated[
         Path | None,
         _arg(metavar="FILE", help="Rows of one group (a tile, a site, a patient) are held out together."),
     ] = None
-    ids1: Annotated[
-        Path | None, _arg(metavar="FILE", help="Sample ids of modality 1, compared with --ids2.")
-    ] = None
+    ids1: Annotated[Path | None, _arg(metavar="FILE", help="Sample ids of modality 1, compared with --ids2.")] = None
     ids2: Annotated[Path | None, _arg(metavar="FILE", help="Sample ids of modality 2.")] = None
     weights: Annotated[Path | None, _arg(metavar="FILE", help="A weight of at least 0 for every row.")] = None
     present1: Annotated[
@@ -63,9 +53,7 @@ class AuditCommand(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     gauge: Annotated[
         Literal["fitted", "whitened"],
-        _arg(
-            help="Scale of what is aligned to: the fitted values of modality 2, or an orthonormal basis of them."
-        ),
+        _arg(help="Scale of what is aligned to: the fitted values of modality 2, or an orthonormal basis of them."),
     ] = "fitted"
     lambdas: Annotated[
         str,
@@ -74,9 +62,7 @@ class AuditCommand(msgspec.Struct, frozen=True, kw_only=True):
             help="Strengths of alignment, START:STOP:COUNT on a logarithmic grid; 0 is added.",
         ),
     ] = "0.001:1000:100"
-    budget: Annotated[
-        float, _arg(metavar="SHARE", help="Share of what is predicted that alignment may cost.")
-    ] = 0.05
+    budget: Annotated[float, _arg(metavar="SHARE", help="Share of what is predicted that alignment may cost.")] = 0.05
     folds: Annotated[int, _arg(metavar="N", help="Number of parts that rows are held out in.")] = 5
     seed: Annotated[int, _arg(metavar="N", help="Seed of folds, bootstrap and permutations.")] = 0
     name1: Annotated[str | None, _arg(metavar="TEXT", help="What the page calls modality 1.")] = None
@@ -151,9 +137,7 @@ def _explain(code: str) -> str:
     if code in FINDINGS:
         found = FINDINGS[code]
         return f"{code} ({found.severity}): {found.title}. {found.explanation}"
-    raise AlignscopeError(
-        "E304", "code", f"'{code}' is not known", f"Codes run from {min(ERRORS)} to {max(FINDINGS)}."
-    )
+    raise AlignscopeError("E304", "code", f"'{code}' is not known", f"Codes run from {min(ERRORS)} to {max(FINDINGS)}.")
 
 
 def _audit(command: AuditCommand) -> None:

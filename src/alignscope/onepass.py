@@ -99,6 +99,15 @@ class FoldedMoments:
             self._bases[key] = m.basis(names)
         return self._bases[key]
 
+    def forget_folds(self) -> None:
+        """Let go of what was worked out for the rows outside folds, much memory; all of it comes back if asked for."""
+        kept = {key: m for key, m in self._merged.items() if key[0] is None}
+        bases = {key: b for key, b in self._bases.items() if key[0] is None}
+        self._merged.clear()
+        self._bases.clear()
+        self._merged.update(kept)
+        self._bases.update(bases)
+
     def _needs(self, names: tuple[str, ...]) -> tuple[bool, bool]:
         if self.complete:
             return True, True
@@ -301,7 +310,7 @@ def _check_finite(values: Array, table: Rows, start: int, here: np.ndarray | Non
     if here is None or here.all():
         return values
     xp = array_api_compat.array_namespace(values)
-    return x if xp is array_api_compat.array_namespace(x) else xp.asarray(x)
+    return _asarray(x, xp, values)
 
 
 def _check_size(x: Matrix, bad: np.ndarray, table: Rows) -> None:
@@ -321,11 +330,8 @@ def _surely_finite(values: Array) -> bool:
     if isinstance(values, np.ndarray):
         if values.dtype.kind not in "f":
             return True
-        flat = values.reshape(-1) if values.flags.c_contiguous else None
-        if flat is not None and values.dtype in (np.float32, np.float64):
-            with np.errstate(over="ignore", invalid="ignore"):
-                return float(np.dot(flat, flat)) <= LARGEST**2
-        return bool((np.abs(values) <= np.float64(LARGEST)).all())
+        # False where either is NaN. In float64, since LARGEST may be beyond the type of the values.
+        return max(float(values.max()), -float(values.min())) <= LARGEST
     xp = array_api_compat.array_namespace(values)
     return bool(xp.all(xp.abs(xp.astype(values, xp.float64)) <= LARGEST))
 
@@ -414,7 +420,7 @@ class _ChanCell:
             self.shift = _asarray(w, xp, first) @ first / total
         x = _float64(parts, xp, self.shift)
         root = None if weights is None else _asarray(np.sqrt(w), xp, x)
-        sums = _asarray(w, xp, x) @ x
+        sums = _column_sums(_asarray(w, xp, x), x)
         if self.rows and self._has_moved(to_numpy(sums) / total):
             self._flush()
             self.add(parts, weights)
@@ -505,6 +511,11 @@ def _asarray(values: Array, xp: Array, like: Array) -> Array:
     if xp is np or not isinstance(values, np.ndarray):
         return values
     return xp.asarray(np.ascontiguousarray(values), device=array_api_compat.device(like))
+
+
+def _column_sums(weights: Array, x: Array) -> Array:
+    # By the BLAS that the product is left to: the idle threads of another, numpy's, would be in its way.
+    return sla.blas.dgemv(1.0, x.T, weights) if isinstance(x, np.ndarray) else weights @ x
 
 
 def _add_product(square: Array, x: Array) -> Array:

@@ -92,23 +92,15 @@ def pick_key(where: Where, names: Sequence[str]) -> str:
     if key is None and len(names) == 1:
         return names[0]
     listed = ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
-    found = (
-        f"it holds {len(names)} arrays ({listed})"
-        if key is None
-        else f"it has no array {key!r} (it has {listed})"
-    )
-    raise AlignscopeError(
-        "E105", where.text, found, f"Name one after a colon, as in {where.path.name}:{names[0]}."
-    )
+    found = f"it holds {len(names)} arrays ({listed})" if key is None else f"it has no array {key!r} (it has {listed})"
+    raise AlignscopeError("E105", where.text, found, f"Name one after a colon, as in {where.path.name}:{names[0]}.")
 
 
 def _corrupt(where: str, error: Exception) -> AlignscopeError:
     reason = str(error).split("\n")[0].split(". ")[0].rstrip(". ")
     if isinstance(error, KeyError) or not reason:
         reason = type(error).__name__
-    return AlignscopeError(
-        "E103", where, f"it is damaged or not complete ({reason})", "Write or copy it again."
-    )
+    return AlignscopeError("E103", where, f"it is damaged or not complete ({reason})", "Write or copy it again.")
 
 
 @dataclass(frozen=True, eq=False)

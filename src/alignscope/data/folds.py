@@ -26,9 +26,7 @@ def fold_count(n: int, folds: int, groups: Codes | None = None) -> int:
     if groups is not None:
         folds = min(folds, _group_count(n, groups))
     if n < folds:
-        raise AlignscopeError(
-            "E205", "folds", f"{n} rows for {folds} folds", "Ask for fewer folds, or give more rows."
-        )
+        raise AlignscopeError("E205", "folds", f"{n} rows for {folds} folds", "Ask for fewer folds, or give more rows.")
     return folds
 
 
@@ -65,9 +63,7 @@ def _deal_groups(groups: Codes, folds: int, rng: np.random.Generator) -> np.ndar
 
 def _group_count(n: int, groups: Codes) -> int:
     if len(groups) != n:
-        raise AlignscopeError(
-            "E202", "groups", f"{len(groups)} groups for {n} rows", "Give one group per row."
-        )
+        raise AlignscopeError("E202", "groups", f"{len(groups)} groups for {n} rows", "Give one group per row.")
     count = np.unique(groups).size
     if count < 2:
         raise AlignscopeError(
@@ -82,7 +78,5 @@ def _group_count(n: int, groups: Codes) -> int:
 def _whole(folds: object) -> int:
     count = operator.index(folds) if isinstance(folds, SupportsIndex) else 0
     if isinstance(folds, bool) or not 2 <= count <= MOST_FOLDS:
-        raise AlignscopeError(
-            "E303", "folds", f"{folds!r}", f"Give a whole number from 2 to {MOST_FOLDS}, such as 5."
-        )
+        raise AlignscopeError("E303", "folds", f"{folds!r}", f"Give a whole number from 2 to {MOST_FOLDS}, such as 5.")
     return count

@@ -105,9 +105,7 @@ def fitting_names(names: Sequence[str], count: int, where: str) -> tuple[str, ..
     """The names as a tuple. Raises E210 unless there is exactly one per column, all different."""
     names = tuple(str(name) for name in names)
     if len(names) != count:
-        raise AlignscopeError(
-            "E210", where, f"names: {len(names)}, columns: {count}", "Give one name for each column."
-        )
+        raise AlignscopeError("E210", where, f"names: {len(names)}, columns: {count}", "Give one name for each column.")
     if len(set(names)) != count:
         twice = next(name for name in names if names.count(name) > 1)
         raise AlignscopeError("E210", where, f"the name {twice!r} is given twice", "Give different names.")

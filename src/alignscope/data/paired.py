@@ -163,9 +163,7 @@ def _block(value: Input, role: str, features: Sequence[str] | None) -> Rows:
         return rows
     names = fitting_names(features, rows.shape[1], role)
     if not isinstance(rows, StoredRows):
-        raise AlignscopeError(
-            "E210", role, "names for rows that already have theirs", "Set the names on the rows."
-        )
+        raise AlignscopeError("E210", role, "names for rows that already have theirs", "Set the names on the rows.")
     return rows.renamed(names)
 
 

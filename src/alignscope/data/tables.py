@@ -53,9 +53,7 @@ def open_csv(where: Where) -> ArrayRows:
         notes += _doubtful_header(first, where)
         names = [f"{where.role} {j}" for j in range(len(names))] if len(names) > 1 else [where.role]
     picked = _pick(where, names)
-    return _rows_of(
-        where, [names[j] for j in picked], [columns[j] for j in picked], notes, 2 if header else 1
-    )
+    return _rows_of(where, [names[j] for j in picked], [columns[j] for j in picked], notes, 2 if header else 1)
 
 
 def open_parquet(where: Where) -> ArrayRows:
@@ -88,9 +86,7 @@ def _first_line(where: Where) -> tuple[list[str], str]:
         if len(cells) > 1:
             return cells, delimiter
     if not cells:
-        raise AlignscopeError(
-            "E201", where.text, "the file is empty", "Give a file with one line per sample."
-        )
+        raise AlignscopeError("E201", where.text, "the file is empty", "Give a file with one line per sample.")
     return cells, DELIMITERS[0]
 
 
@@ -180,9 +176,7 @@ def _numbers(name: str, column: Column, where: Where, line: int) -> np.ndarray:
 
     kind = column.type
     if pa.types.is_boolean(kind):
-        return np.asarray(column.cast(pa.uint8()).to_numpy()).astype(
-            np.float64 if column.null_count else bool
-        )
+        return np.asarray(column.cast(pa.uint8()).to_numpy()).astype(np.float64 if column.null_count else bool)
     if pa.types.is_null(kind) or pa.types.is_decimal(kind):
         return np.asarray(column.cast(pa.float64()).to_numpy())
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
@@ -229,9 +223,7 @@ def _side_by_side(columns: Sequence[np.ndarray]) -> np.ndarray:
     rows = len(columns[0])
     out = np.empty((rows, len(columns)), np.result_type(*columns))
     for start in range(0, rows, BLOCK):
-        np.stack(
-            [column[start : start + BLOCK] for column in columns], axis=1, out=out[start : start + BLOCK]
-        )
+        np.stack([column[start : start + BLOCK] for column in columns], axis=1, out=out[start : start + BLOCK])
     return out
 
 

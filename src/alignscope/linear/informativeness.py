@@ -216,10 +216,8 @@ def _score(train: Moments, within: Moments, x: str, y: str, reach: Matrix, weigh
     lift = np.zeros((len(i), d + c))
     lift[: reach.shape[0], :d] = reach
     lift[reach.shape[0] :, d:] = np.eye(c)
-    if within.form == "chan":
-        small = lift.T @ within.matrix[np.ix_(i, i)] @ lift
-    else:
-        small = within.matrix[:, i] @ lift
+    chan = within.form == "chan"
+    small = lift.T @ within.matrix[np.ix_(i, i)] @ lift if chan else within.matrix[:, i] @ lift
     shift_z = (within.mean[within.blocks[x]] - train.mean[train.blocks[x]]) @ reach
     shift_y = within.mean[within.blocks[y]] - train.mean[train.blocks[y]]
     out = np.empty((len(weights), c))

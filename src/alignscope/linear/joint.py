@@ -62,8 +62,7 @@ def solve_joint(moments: Moments, components: int, lam: float, sweeps: int = 500
         g1, g2, value = _ascend(a1, a2, c, lam, k1, g2, sweeps)
         if best is None or value > best.objective * (1 + 1e-12):
             sigmas = tuple(
-                float(np.square(g.T @ r).sum() / (moments.weight * r.shape[1]))
-                for g, r in ((g1, ry[0]), (g2, ry[1]))
+                float(np.square(g.T @ r).sum() / (moments.weight * r.shape[1])) for g, r in ((g1, ry[0]), (g2, ry[1]))
             )
             alignment = float(np.square(g1.T @ c @ g2).sum() / max(min(k1, k2), 1))
             best = JointSolution((g1, g2), (sigmas[0], sigmas[1]), alignment, value, name)
@@ -81,9 +80,7 @@ def _ascend(
         cg = c.T @ g1
         g2 = _top(a2 + 2 * lam * cg @ cg.T, g2.shape[1])
         before = value
-        value = float(
-            np.trace(g1.T @ a1 @ g1) + np.trace(g2.T @ a2 @ g2) + 2 * lam * np.square(g1.T @ c @ g2).sum()
-        )
+        value = float(np.trace(g1.T @ a1 @ g1) + np.trace(g2.T @ a2 @ g2) + 2 * lam * np.square(g1.T @ c @ g2).sum())
         if value - before <= 1e-13 * abs(value):
             break
     return g1, g2, value

@@ -67,7 +67,7 @@ def lambda_grid(start: float = 1e-3, stop: float = 1e3, count: int = 100) -> Vec
     ------
     AlignscopeError : E302 unless 0 < start < stop are finite and count is 2 to 10,000 (or start = stop, count = 1).
     """
-    fine = np.isfinite([start, stop]).all() and 0 < start and (start < stop if count > 1 else start == stop)
+    fine = np.isfinite([start, stop]).all() and start > 0 and (start < stop if count > 1 else start == stop)
     if not fine or not 1 <= count <= _MOST_LAMBDAS:
         raise AlignscopeError(
             "E302",
@@ -133,9 +133,7 @@ class Solver:
         if self.r_y.shape[0] > _LARGE:
             return [self._large_code(lam) for lam in lambdas]
         roots = np.sqrt(lambdas)[:, None, None]
-        stacked = np.concatenate(
-            [np.broadcast_to(self.r_y, (len(lambdas), *self.r_y.shape)), roots * self.r_t], axis=2
-        )
+        stacked = np.concatenate([np.broadcast_to(self.r_y, (len(lambdas), *self.r_y.shape)), roots * self.r_t], axis=2)
         left, s, _ = np.linalg.svd(stacked, full_matrices=stacked.shape[1] > stacked.shape[2])
         codes = []
         for lam, u, values in zip(lambdas, left, s, strict=True):
@@ -216,6 +214,8 @@ class Solver:
 
     def budget_lambda(self, budget: float) -> float:
         """Return the largest lambda with sigma_z(0+) - sigma_z(lambda) <= budget * sigma_z(0+), by bisection.
+
+        With a ridge, sigma_z is here the penalised share, p / ||Y1||^2, which alone is monotone.
 
         The loss never decreases with lambda, so the answer is unique; infinite if even the far limit is within it.
         """

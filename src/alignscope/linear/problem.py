@@ -195,9 +195,7 @@ def alignment_target(
     AlignscopeError : E305 for an unknown gauge.
     """
     if gauge not in get_args(Gauge):
-        raise AlignscopeError(
-            "E305", "gauge", f"'{gauge}' is not known", f"Use one of {', '.join(get_args(Gauge))}."
-        )
+        raise AlignscopeError("E305", "gauge", f"'{gauge}' is not known", f"Use one of {', '.join(get_args(Gauge))}.")
     basis = basis or moments.basis(towards)
     if gauge == "cca":
         code = np.eye(basis.rank) * np.sqrt(moments.weight)
@@ -234,9 +232,7 @@ def stack_targets(problems: Sequence[Problem], weights: Sequence[float]) -> Prob
     """
     first = problems[0]
     if any(p.ry.shape != first.ry.shape or not np.allclose(p.ry, first.ry) for p in problems):
-        raise AlignscopeError(
-            "E201", "problems", "they differ in encoder or target", "Stack problems of one encoder."
-        )
+        raise AlignscopeError("E201", "problems", "they differ in encoder or target", "Stack problems of one encoder.")
     if len(weights) != len(problems) or min(weights) <= 0:
         raise AlignscopeError("E304", "weights", f"{list(weights)}", "Give one positive weight a modality.")
     return replace(

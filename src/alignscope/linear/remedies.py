@@ -103,9 +103,7 @@ def split_latent(solver: Solver, shared: int, lam: float, sweeps: int = 100) -> 
         if value - before <= 1e-12 * abs(value):
             break
     aligned = solver.measure(gs)
-    return replace(
-        solver.measure(np.hstack([gs, gp])), aligned=aligned.aligned, alignment_r2=aligned.alignment_r2
-    )
+    return replace(solver.measure(np.hstack([gs, gp])), aligned=aligned.aligned, alignment_r2=aligned.alignment_r2)
 
 
 def _top_outside(matrix: np.ndarray, taken: np.ndarray, count: int) -> np.ndarray:

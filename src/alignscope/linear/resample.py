@@ -173,12 +173,18 @@ class _Sample:
     def __init__(self, rows: Mapping[str, Matrix], folds: Codes, form: Form) -> None:
         self.parts = [np.flatnonzero(folds == f) for f in np.unique(folds)]
         self.folds = len(self.parts)
-        x = {k: _equilibrated(rows[k]) for k in ("x1", "x2")}
-        self.x = [np.hstack([x[k][i] for k in x]) for i in self.parts]
-        blocks = block_slices({k: v.shape[1] for k, v in x.items()})
-        self.within = side_by_side(lambda x: Moments.of_rows(x, blocks, form=form), self.x)
-        if form == "chan":
-            self.x = [x.astype(np.float32) for x in self.x]
+        blocks = block_slices({k: rows[k].shape[1] for k in ("x1", "x2")})
+        means = {k: rows[k].mean(axis=0) for k in blocks}
+        deviations = {k: rows[k].std(axis=0) for k in blocks}
+        scales = {k: np.where(v > 0, v, 1.0) for k, v in deviations.items()}
+
+        def part(i: Codes) -> tuple[Matrix, Moments]:
+            x = np.hstack([(rows[k][i] - means[k]) / scales[k] for k in blocks])
+            moments = Moments.of_rows(x, blocks, form=form)
+            return x.astype(np.float32) if form == "chan" else x, moments
+
+        made = side_by_side(part, self.parts)
+        self.x, self.within = [x for x, _ in made], [m for _, m in made]
 
     def held_out(
         self, targets: Mapping[str, Matrix], shuffles: np.ndarray
@@ -214,10 +220,3 @@ class _Sample:
             for inputs, v in rss.items()
             for k, s in columns.items()
         }
-
-
-def _equilibrated(x: Matrix) -> Matrix:
-    """Return the columns about their means at unit variance; constant ones about zero."""
-    x = x - x.mean(axis=0)
-    deviation = x.std(axis=0)
-    return x / np.where(deviation > 0, deviation, 1.0)

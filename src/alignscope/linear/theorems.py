@@ -101,9 +101,7 @@ class Theorem2:
         if self.claims_loss:
             verdict = "and that is so" if self.loses_by_alignment else "but that is not so"
             return f"Both assumptions hold, so the theorem claims a loss, {verdict}: {truth}."
-        held = (
-            "only the first" if self.assumption_i else "only the second" if self.assumption_ii else "neither"
-        )
+        held = "only the first" if self.assumption_i else "only the second" if self.assumption_ii else "neither"
         return f"Of its two assumptions {held} holds, so the theorem says nothing. Exactly: {truth}."
 
 

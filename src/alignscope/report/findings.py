@@ -427,8 +427,10 @@ def _direction_words(audit: Audit, i: str, subject: str) -> tuple[str, str]:
     if _extreme_only(d):
         return "extreme", f"{subject} costs next to nothing up to lambda = {d.lambdas[-1]:g}, and {most} {of} beyond"
     worst = f", most of all of '{d.targets_at_risk[0].target}'" if len(d.targets_at_risk) > 1 else ""
-    until = f", but stays within {d.budget * 100:.3g}% up to lambda = {_strength(d)}" if np.isfinite(d.lambda_budget) else ""
-    return "costs", f"{subject} can cost up to {most} {of}{worst}{until}"
+    costs = f"{subject} can cost up to {most} {of}{worst}"
+    if np.isfinite(d.lambda_budget):
+        costs += f", but stays within {d.budget * 100:.3g}% up to lambda = {_strength(d)}"
+    return "costs", costs
 
 
 def _strength(d: Direction) -> str:
