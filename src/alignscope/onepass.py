@@ -10,22 +10,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import array_api_compat
 import numpy as np
-import scipy.linalg as sla
 
+from alignscope._cells import ChanCell, RootCell, as_array_like, to_numpy
 from alignscope._threads import one_blas_thread, side_by_side
-from alignscope._types import Array, Codes, Matrix, Vector
+from alignscope._types import Array, Codes, Matrix
 from alignscope.data.paired import Pair, Rows
 from alignscope.errors import AlignscopeError
 from alignscope.moments import CHAN_TOLERANCE, Basis, Form, Moments, block_slices, merge
 
 __all__ = ["FoldedMoments", "chunk_rows", "collect", "read_chunks", "sources", "to_numpy"]
 
-CHUNK_BYTES = 96 << 20
+CHUNK_BYTES = 64 << 20
 """How much float64 a chunk of rows may take: enough that each fold's share still makes an efficient product."""
 
 LARGEST = 1e75
@@ -189,7 +189,7 @@ def _collect(pair: Pair, folds: Codes, form: Form, keep: Codes | None, progress:
     kept = {name: np.empty((len(keep), r.shape[1])) for name, r in rows.items()}
     hashes = {name: hashlib.sha256() for name in rows}
     present = np.ones((pair.n, 2), dtype=bool)
-    cells: dict[_Cell, _ChanCell | _RootCell] = {}
+    cells: dict[_Cell, ChanCell | RootCell] = {}
 
     def note(name: str, values: Array) -> None:
         hashes[name].update(np.ascontiguousarray(to_numpy(values)).data)
@@ -203,7 +203,7 @@ def _collect(pair: Pair, folds: Codes, form: Form, keep: Codes | None, progress:
         for cell, chosen in _split(folds[start:stop], here):
             blocks = {k: s for k, s in slices.items() if (k != "x1" or cell[1]) and (k != "x2" or cell[2])}
             if cell not in cells:
-                cells[cell] = (_ChanCell if form == "chan" else _RootCell)(_widths(blocks))
+                cells[cell] = (ChanCell if form == "chan" else RootCell)(_widths(blocks))
             parts = [_take(raw[name], chosen) for name in blocks]
             cells[cell].add(parts, None if weights is None else weights[chosen])
         if progress is not None:
@@ -257,32 +257,42 @@ def sources(pair: Pair) -> tuple[dict[str, Rows], dict[str, str]]:
 
 
 def read_chunks(
-    pair: Pair, chunk: int, note: Callable[[str, Array], None] | None = None
+    pair: Pair, chunk: int, note: Callable[[str, Array], None] | None = None, *, check: bool = True
 ) -> Iterator[tuple[int, int, dict[str, Array], np.ndarray]]:
     """Yield (start, stop, values by block, (rows x 2) modalities present), checked for NaN and infinity.
 
     In rows that lack a modality the values of its block are zero. The blocks of a chunk are read and checked side
-    by side, each in a thread, in which `note` is then called with its name and values.
+    by side, each in a thread in which `note` is then called with its name and values, while the chunk before is
+    worked on. Without `check` the rows are taken to be finite and complete, as an earlier pass has found them.
     """
     rows, _ = sources(pair)
 
     def read(name: str, start: int, stop: int, here: np.ndarray) -> Array:
         values = rows[name].read(start, stop)
-        modality = {"x1": 0, "x2": 1}.get(name)
-        values = _check_finite(values, rows[name], start, None if modality is None else here[:, modality])
+        if check:
+            modality = {"x1": 0, "x2": 1}.get(name)
+            values = _check_finite(values, rows[name], start, None if modality is None else here[:, modality])
         if note is not None:
             note(name, values)
         return values
 
     with ThreadPoolExecutor(len(rows)) as pool:
-        for start in range(0, pair.n, chunk):
+
+        def begin(start: int) -> tuple[int, np.ndarray, dict[str, Future[Array]]]:
             stop = min(start + chunk, pair.n)
             here = np.ones((stop - start, 2), dtype=bool)
             for j, mask in enumerate((pair.present1, pair.present2)):
                 if mask is not None:
                     here[:, j] = mask[start:stop]
-            tasks = {name: pool.submit(read, name, start, stop, here) for name in rows}
-            yield start, stop, {name: task.result() for name, task in tasks.items()}, here
+            return stop, here, {name: pool.submit(read, name, start, stop, here) for name in rows}
+
+        ahead = begin(0)
+        for start in range(0, pair.n, chunk):
+            stop, here, tasks = ahead
+            values = {name: task.result() for name, task in tasks.items()}
+            if stop < pair.n:  # only now, so that `note` sees the chunks of a block in order
+                ahead = begin(stop)
+            yield start, stop, values, here
 
 
 def _check_finite(values: Array, table: Rows, start: int, here: np.ndarray | None) -> Array:
@@ -310,7 +320,7 @@ def _check_finite(values: Array, table: Rows, start: int, here: np.ndarray | Non
     if here is None or here.all():
         return values
     xp = array_api_compat.array_namespace(values)
-    return _asarray(x, xp, values)
+    return as_array_like(x, xp, values)
 
 
 def _check_size(x: Matrix, bad: np.ndarray, table: Rows) -> None:
@@ -330,6 +340,9 @@ def _surely_finite(values: Array) -> bool:
     if isinstance(values, np.ndarray):
         if values.dtype.kind not in "f":
             return True
+        if values.dtype == np.float32:  # one look suffices: a sum that overflows says False
+            with np.errstate(over="ignore", invalid="ignore"):
+                return bool(np.isfinite(values.sum()))
         # False where either is NaN. In float64, since LARGEST may be beyond the type of the values.
         return max(float(values.max()), -float(values.min())) <= LARGEST
     xp = array_api_compat.array_namespace(values)
@@ -363,13 +376,6 @@ def _take(values: Array, chosen: Codes) -> Array:
     return xp.take(values, xp.asarray(chosen, device=array_api_compat.device(values)), axis=0)
 
 
-def to_numpy(values: Array) -> np.ndarray:
-    """Return the values as a numpy array on the CPU; numpy arrays as they are."""
-    if isinstance(values, np.ndarray):
-        return values
-    return np.asarray(array_api_compat.to_device(values, "cpu"))
-
-
 def _restrict(m: Moments, names: set[str]) -> Moments:
     """Return the moments of some of the blocks, in the order of the full layout."""
     if set(m.blocks) == names:
@@ -387,142 +393,3 @@ def _restrict(m: Moments, names: set[str]) -> Moments:
 def _name_aliases(m: Moments, aliases: Mapping[str, str]) -> Moments:
     blocks = {**m.blocks, **{k: m.blocks[name] for k, name in aliases.items() if name in m.blocks}}
     return Moments(blocks, m.rows, m.weight, m.mean, m.form, m.matrix)
-
-
-class _ChanCell:
-    """Accumulates sums of squares about a shift near the mean, and merges by Chan when the mean moves off.
-
-    About a shift within two standard deviations of the mean the correction costs no digits, and the product is
-    added in place; a merge at every chunk would read and write the whole matrix once more.
-    """
-
-    def __init__(self, widths: Mapping[str, int]) -> None:
-        self.blocks = block_slices(widths)
-        self.width = sum(widths.values())
-        self.done: Moments | None = None
-        self._clear()
-
-    def _clear(self) -> None:
-        self.rows = 0
-        self.weight = 0.0
-        self.shift: Array = None
-        self.sums: Array = None
-        self.square: Array = None
-
-    def add(self, parts: list[Array], weights: Vector | None) -> None:
-        xp = _namespace(parts)
-        w = np.ones(len(parts[0])) if weights is None else weights
-        total = float(w.sum())
-        if total <= 0:
-            return
-        if self.shift is None:
-            first = _float64(parts, xp)
-            self.shift = _asarray(w, xp, first) @ first / total
-        x = _float64(parts, xp, self.shift)
-        root = None if weights is None else _asarray(np.sqrt(w), xp, x)
-        sums = _column_sums(_asarray(w, xp, x), x)
-        if self.rows and self._has_moved(to_numpy(sums) / total):
-            self._flush()
-            self.add(parts, weights)
-            return
-        if root is not None:
-            x *= root[:, None]
-        self.sums = sums if self.sums is None else self.sums + sums
-        self.square = _add_product(self.square, x)
-        self.rows += len(w)
-        self.weight += total
-
-    def _has_moved(self, offset: Vector) -> bool:
-        centre = to_numpy(self.sums) / self.weight
-        variance = np.diagonal(to_numpy(self.square)) / self.weight - centre**2
-        return bool(np.any((offset - centre) ** 2 > 4 * variance + 1e-300))
-
-    def _flush(self) -> None:
-        if not self.rows:
-            return
-        square = np.tril(to_numpy(self.square))
-        square += np.tril(square, -1).T
-        sums = to_numpy(self.sums)
-        square -= np.outer(sums, sums / self.weight)
-        mean = to_numpy(self.shift) + sums / self.weight
-        here = Moments(self.blocks, self.rows, self.weight, mean, "chan", square)
-        self.done = here if self.done is None else merge([self.done, here])
-        self._clear()
-
-    def finish(self) -> Moments | None:
-        self._flush()
-        return self.done
-
-
-class _RootCell:
-    """Accumulates a triangular R with R^T R = C by QR of [R; centred rows; offset of the means]."""
-
-    def __init__(self, widths: Mapping[str, int]) -> None:
-        self.blocks = block_slices(widths)
-        self.width = sum(widths.values())
-        self.done: Moments | None = None
-        self.waiting: list[Matrix] = []
-        self.weights: list[Vector] = []
-
-    def add(self, parts: list[Array], weights: Vector | None) -> None:
-        self.waiting.append(np.hstack([np.asarray(to_numpy(p), dtype=np.float64) for p in parts]))
-        self.weights.append(np.ones(len(self.waiting[-1])) if weights is None else weights)
-        if sum(map(len, self.waiting)) >= 4 * self.width:
-            self._flush()
-
-    def _flush(self) -> None:
-        w = np.concatenate(self.weights)
-        if w.sum() > 0:
-            here = Moments.of_rows(np.vstack(self.waiting), self.blocks, w, "root")
-            self.done = here if self.done is None else merge([self.done, here])
-        self.waiting, self.weights = [], []
-
-    def finish(self) -> Moments | None:
-        if self.waiting:
-            self._flush()
-        return self.done
-
-
-def _namespace(parts: list[Array]) -> Array:
-    """Return the namespace that the work is done in: that of the first part that is not a numpy array."""
-    foreign = [p for p in parts if not isinstance(p, np.ndarray)]
-    return array_api_compat.array_namespace(foreign[0]) if foreign else np
-
-
-def _float64(parts: list[Array], xp: Array, shift: Array = None) -> Array:
-    """Return the parts side by side in float64, less the shift, in one go over memory."""
-    if xp is np:
-        out = np.empty((len(parts[0]), sum(p.shape[1] for p in parts)))
-        position = 0
-        for p in parts:
-            view = out[:, position : position + p.shape[1]]
-            if shift is None:
-                view[...] = p
-            else:
-                np.subtract(p, shift[position : position + p.shape[1]], out=view, dtype=np.float64)
-            position += p.shape[1]
-        return out
-    like = next(p for p in parts if not isinstance(p, np.ndarray))
-    x = xp.concat([xp.astype(_asarray(p, xp, like), xp.float64) for p in parts], axis=1)
-    return x if shift is None else x - shift
-
-
-def _asarray(values: Array, xp: Array, like: Array) -> Array:
-    if xp is np or not isinstance(values, np.ndarray):
-        return values
-    return xp.asarray(np.ascontiguousarray(values), device=array_api_compat.device(like))
-
-
-def _column_sums(weights: Array, x: Array) -> Array:
-    # By the BLAS that the product is left to: the idle threads of another, numpy's, would be in its way.
-    return sla.blas.dgemv(1.0, x.T, weights) if isinstance(x, np.ndarray) else weights @ x
-
-
-def _add_product(square: Array, x: Array) -> Array:
-    """Return square + x^T x; on numpy in place, and the lower triangle only."""
-    if not isinstance(x, np.ndarray):
-        product = x.T @ x
-        return product if square is None else square + product
-    if square is None:
-        square = np.zeros((x.shape[1], x.shape[1]), order="F")
-    return sla.blas.dsyrk(1.0, x.T, beta=1.0, c=square, lower=1, overwrite_c=1)
