@@ -57,12 +57,13 @@ def in_turn(works: Sequence[Callable[[], Any]], repeats: int) -> list[list[float
 
 def peak_memory() -> float:
     """Return the most memory that this process has held so far, in MB."""
-    status = Path("/proc/self/status")
-    if status.exists():  # what getrusage says of a new process begins with the peak of its parent
-        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return float(peak.split()[1]) * 1024 / 1e6
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    try:
+        status = Path("/proc/self/status").read_text(encoding="utf-8").split()
+        # getrusage would count what the process that started this one held at that moment.
+        return int(status[status.index("VmHWM:") + 1]) * 1024 / 1e6
+    except (OSError, ValueError):
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def machine() -> dict[str, str | int]:

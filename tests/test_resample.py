@@ -323,7 +323,7 @@ def test_null_rows_are_sorted_and_unique(n: int, width: int, grouped: bool) -> N
     assert np.all(np.diff(found) > 0)
     assert found[0] >= 0
     assert found[-1] < n
-    assert len(found) == min(n, max(4_000, (8 if grouped else 4) * width))
+    assert len(found) == min(n, max(4_000, (8 if grouped else 3) * width))
     np.testing.assert_array_equal(found, null_rows(n, width, groups, seed=3))
     if grouped and len(found) < n:  # evenly thinned
         assert np.diff(found).max() - np.diff(found).min() <= 1

@@ -94,11 +94,11 @@ class Null:
 
 
 def null_rows(n: int, width: int, groups: Codes | None, seed: int) -> Codes:
-    """Return the sorted row numbers that the null is worked out on: at least 4,000 and four times the columns.
+    """Return the sorted row numbers that the null is worked out on: at least 4,000 and three times the columns.
 
     With groups, eight times, evenly thinned, so that the order within groups is kept.
     """
-    count = min(n, max(4_000, (8 if groups is not None else 4) * width))
+    count = min(n, max(4_000, (8 if groups is not None else 3) * width))
     if groups is not None or count == n:
         return np.unique(np.linspace(0, n - 1, count).astype(np.int64))
     return np.sort(np.random.default_rng([seed, 2]).choice(n, count, replace=False))
