@@ -16,13 +16,13 @@ from unittest import mock
 import numpy as np
 
 import alignscope
-from alignscope import auditing, onepass
+from alignscope import _cells, auditing, onepass
 from benchmarks._data import Sizes, write_npy
 from benchmarks._result import Claim, Result, in_turn, median, peak_memory
 
 STAGES = {
     "the first pass, with conditions and factors of all folds": (auditing, "collect"),
-    "- of it the products": (onepass, "_add_product"),
+    "- of it the products": (_cells, "_add_product"),
     "- of it conditions and factors": (onepass, "_chan_loss"),
     "paths, in sample and held out": (auditing, "solve_direction"),
     "predictors of all folds": (auditing, "fit_predictors"),

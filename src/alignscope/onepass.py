@@ -25,7 +25,7 @@ from alignscope.moments import CHAN_TOLERANCE, Basis, Form, Moments, block_slice
 
 __all__ = ["FoldedMoments", "chunk_rows", "collect", "read_chunks", "sources", "to_numpy"]
 
-CHUNK_BYTES = 64 << 20
+CHUNK_BYTES = 192 << 20
 """How much float64 a chunk of rows may take: enough that each fold's share still makes an efficient product."""
 
 LARGEST = 1e75

@@ -76,7 +76,7 @@ def unit_sums(pair: Pair, moments: FoldedMoments, predictors: Predictors, units:
     residual = {label: np.zeros(units.count) for label in predictors}
     energy = {label: np.zeros(units.count) for label in predictors}
     lag = {"b1": _Lag(), "b2": _Lag()}
-    for start, stop, raw, _ in read_chunks(pair, chunk_rows(rows), check=not moments.complete):
+    for start, stop, raw, _ in read_chunks(pair, chunk_rows(rows) // 4 + 1, check=not moments.complete):
         folds, here = moments.folds[start:stop], moments.present[start:stop]
         unit = units.of_row[start:stop]
         weights = np.ones(stop - start) if pair.weights is None else pair.weights[start:stop]
