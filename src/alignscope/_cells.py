@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import array_api_compat
 import numpy as np
-import scipy.linalg as sla
 
 from alignscope._types import Array, Matrix, Vector
 from alignscope.moments import Moments, block_slices, merge
@@ -67,9 +66,8 @@ class ChanCell:
         if not self.rows:
             return
         whole = to_numpy(self.square)
-        square, sums = np.tril(whole[:-1, :-1]), whole[-1, :-1]
-        square += np.tril(square, -1).T
-        square -= np.outer(sums, sums / self.weight)
+        sums = whole[-1, :-1]
+        square = whole[:-1, :-1] - np.outer(sums, sums / self.weight)
         mean = to_numpy(self.shift) + sums / self.weight
         here = Moments(self.blocks, self.rows, self.weight, mean, "chan", square)
         self.done = here if self.done is None else merge([self.done, here])
@@ -152,10 +150,9 @@ def _float64(parts: list[Array], xp: Array, shift: Array = None) -> Array:
 
 
 def _add_product(square: Array, x: Array) -> Array:
-    """Return square + x^T x; on numpy in place, and the lower triangle only."""
-    if not isinstance(x, np.ndarray):
-        product = x.T @ x
-        return product if square is None else square + product
+    """Return square + x^T x."""
+    product = x.T @ x  # symmetric, and known to be by numpy, which works out half of it
     if square is None:
-        square = np.zeros((x.shape[1], x.shape[1]), order="F")
-    return sla.blas.dsyrk(1.0, x.T, beta=1.0, c=square, lower=1, overwrite_c=1)
+        return product
+    square += product
+    return square

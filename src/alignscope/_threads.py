@@ -1,8 +1,8 @@
 """Who uses the cores: one large product all of them, or many small decompositions one each.
 
 A BLAS splits even a small decomposition over all cores and waits for them at every step. That gains nothing, and
-where other processes keep a core busy it loses a hundredfold. So only the products over all rows are left to the
-threads of the BLAS; all else runs on one thread a matrix, several matrices side by side.
+where other processes keep a core busy it loses a hundredfold. So matrices run on one thread each, several side by
+side; only where there are more cores than folds are the products over all rows left to the threads of the BLAS.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-__all__ = ["one_blas_thread", "side_by_side"]
+__all__ = ["cores", "one_blas_thread", "side_by_side"]
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
@@ -42,11 +42,16 @@ def _limited(controller: Any) -> Iterator[None]:
         _here.controller = before
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def side_by_side(work: Callable[[Item], Done], items: Iterable[Item]) -> list[Done]:
     """Return what `work` makes of every item, in order, worked out in as many threads as there are cores."""
     items = list(items)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if min(cores, len(items)) < 2:
+    workers = min(cores(), len(items))
+    if workers < 2:
         return [work(item) for item in items]
     controller = getattr(_here, "controller", None)
 
@@ -55,5 +60,5 @@ def side_by_side(work: Callable[[Item], Done], items: Iterable[Item]) -> list[Do
         with _limited(controller):
             return work(item)
 
-    with ThreadPoolExecutor(min(cores, len(items))) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(work if controller is None else limited, items))

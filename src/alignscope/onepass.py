@@ -17,8 +17,8 @@ import array_api_compat
 import numpy as np
 
 from alignscope._cells import ChanCell, RootCell, as_array_like, to_numpy
-from alignscope._threads import one_blas_thread, side_by_side
-from alignscope._types import Array, Codes, Matrix
+from alignscope._threads import cores, one_blas_thread, side_by_side
+from alignscope._types import Array, Codes, Matrix, Vector
 from alignscope.data.paired import Pair, Rows
 from alignscope.errors import AlignscopeError
 from alignscope.moments import CHAN_TOLERANCE, Basis, Form, Moments, block_slices, merge
@@ -200,12 +200,15 @@ def _collect(pair: Pair, folds: Codes, form: Form, keep: Codes | None, progress:
         for name, values in raw.items():
             kept[name][mine] = to_numpy(values)[keep[mine] - start]
         weights = None if pair.weights is None else pair.weights[start:stop]
+        tasks = []
         for cell, chosen in _split(folds[start:stop], here):
-            blocks = {k: s for k, s in slices.items() if (k != "x1" or cell[1]) and (k != "x2" or cell[2])}
+            names = [k for k in slices if (k != "x1" or cell[1]) and (k != "x2" or cell[2])]
             if cell not in cells:
-                cells[cell] = (ChanCell if form == "chan" else RootCell)(_widths(blocks))
-            parts = [_take(raw[name], chosen) for name in blocks]
-            cells[cell].add(parts, None if weights is None else weights[chosen])
+                widths = {k: rows[k].shape[1] for k in names}
+                cells[cell] = ChanCell(widths) if form == "chan" else RootCell(widths)
+            values = [raw[k] for k in names]
+            tasks.append((cells[cell], values, chosen, None if weights is None else weights[chosen]))
+        _add_rows(tasks)
         if progress is not None:
             progress(stop, pair.n)
     _check_presence(pair, present)
@@ -221,6 +224,21 @@ def _collect(pair: Pair, folds: Codes, form: Form, keep: Codes | None, progress:
         hashes[alias] = hashes[name]
     digests = {name: h.hexdigest() for name, h in hashes.items()}
     return FoldedMoments(done, slices, folds, present, kept, digests)
+
+
+def _add_rows(tasks: list[tuple[ChanCell | RootCell, list[Array], Codes, Vector | None]]) -> None:
+    """Add every cell's rows of a chunk, each cell on a core of its own unless there are cores to spare."""
+
+    def add(task: tuple[ChanCell | RootCell, list[Array], Codes, Vector | None]) -> None:
+        cell, values, chosen, weights = task
+        cell.add([_take(v, chosen) for v in values], weights)
+
+    if cores() > len(tasks):
+        for task in tasks:
+            add(task)
+    else:
+        with one_blas_thread():
+            side_by_side(add, tasks)
 
 
 def _check_presence(pair: Pair, present: np.ndarray) -> None:
