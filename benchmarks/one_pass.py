@@ -17,6 +17,12 @@ import numpy as np
 
 import alignscope
 from alignscope import _cells, auditing, onepass
+from alignscope._direction import solve_direction
+from alignscope._threads import one_blas_thread
+from alignscope.data.folds import assign_folds
+from alignscope.data.paired import Pair
+from alignscope.linear.informativeness import KEYS, fit_predictors, held_out_residuals, in_sample_sigma
+from alignscope.linear.path import lambda_grid
 from benchmarks._data import Sizes, write_npy
 from benchmarks._result import Claim, Result, in_turn, median, peak_memory
 
@@ -43,27 +49,39 @@ def measure(quick: bool = False) -> Result:
         memory = [audit_memory(write_npy(small, _made(folder / "small")), small), audit_memory(paths, sizes)]
         a = np.concatenate([np.load(p).astype(np.float64) for p in paths.values()], axis=1)
         audit(paths, sizes)  # imports, and the files in the cache of the system for both
-        product, whole = in_turn([lambda: a.T @ a, lambda: audit(paths, sizes)], 1 if quick else 3)
+        work = [lambda: a.T @ a, lambda: figures(paths, sizes), lambda: audit(paths, sizes)]
+        product, named, whole = in_turn(work, 1 if quick else 3)
         del a
         stages = profile(paths, sizes)
-    ratios = [w / p for w, p in zip(whole, product, strict=True)]
+    ratios = [w / p for w, p in zip(named, product, strict=True)]
+    wholes = [w / p for w, p in zip(whole, product, strict=True)]
     ratio, one = median(ratios), median(product)
-    rows: list[list[str | float]] = [["the product A^T A", 1.0], ["the audit", ratio]]
+    rows: list[list[str | float]] = [
+        ["the product A^T A", 1.0],
+        ["sigma in sample and held out, and both paths", ratio],
+        ["the whole audit: intervals, null, regime, remedies and carriers as well", median(wholes)],
+    ]
     rows += [[stage, time / one] for stage, time in stages.items()]
     growth = memory[1] / memory[0]
     return Result(
         name="one_pass",
         title="One pass: the whole audit against one matrix product",
         setting=f"{sizes}, float32 .npy files. The product is A^T A of the joint ({sizes.n:,} x "
-        f"{2 * (sizes.d + sizes.c)}) float64 matrix, in one piece in memory, by numpy. Product and audit in turn, "
-        f"{len(ratios)} times in one process; medians. The stages are from one more audit.",
+        f"{2 * (sizes.d + sizes.c)}) float64 matrix, in one piece in memory, by numpy. In turn, "
+        f"{len(ratios)} times in one process; medians. The stages are from one more audit; those that run side by side "
+        "on two cores count twice.",
         columns=["what", "time, in products"],
         rows=rows,
         claims=[
             Claim(
-                "the audit takes at most 1.6 products",
+                "sigma in sample and held out over 5 folds and the path in both directions take at most 1.6 products",
                 f"{ratio:.2f} (each: {', '.join(f'{r:.2f}' for r in ratios)})",
                 None if quick else ratio <= 1.6,
+            ),
+            Claim(
+                "the whole audit takes at most 1.6 products",
+                f"{median(wholes):.2f} (each: {', '.join(f'{r:.2f}' for r in wholes)})",
+                None if quick else median(wholes) <= 1.6,
             ),
             Claim(
                 "peak memory below 1 GB",
@@ -77,6 +95,21 @@ def measure(quick: bool = False) -> Result:
             ),
         ],
     )
+
+
+def figures(paths: dict[str, Path], sizes: Sizes) -> dict[str, float]:
+    """Work out what the promise names: sigma in sample and held out, and the path in both directions."""
+    pair = Pair.of(*(str(paths[k]) for k in ("x1", "x2", "y1", "y2")))
+    moments = onepass.collect(pair, assign_folds(pair.n, sizes.folds, 0))
+    lambdas = lambda_grid(1e-3, 1e3, sizes.lambdas)
+    with one_blas_thread():
+        found = {key: in_sample_sigma(moments, key) for key in KEYS}
+        for key, predictors in fit_predictors(moments).items():
+            found[f"held out {key}"] = float(held_out_residuals(moments, predictors).sum())
+        for direction in ("1", "2"):
+            solved = solve_direction(moments, direction, sizes.k, "fitted", lambdas)
+            found[f"path {direction}"] = float(solved.held_out.sigma_z[-1])
+    return found
 
 
 def audit(paths: dict[str, Path], sizes: Sizes) -> alignscope.Audit:

@@ -194,7 +194,8 @@ CASES: dict[str, Case] = {
     "AS304": Case(one_pays, "modality 1: 'y1 3' loses most, from 0.[789]"),
     "AS305": Case(unconfirmed, "is lost in sample, but on unseen rows"),
     "AS306": Case(
-        lambda: drawn(model().sample(300, seed=2), components=1), r"modality 1: at K = 1, 0\.\d+ of 0\.\d+ is lost"
+        lambda: drawn(model().sample(300, seed=2), components=1),
+        r"modality 1: at K = 1, 0\.\d+ of 0\.\d+ is lost"
         r"modality 1: at K = 1, 0\.\d+ of 0\.\d+ is lost before",
     ),
     "AS307": Case(regularised, r"modality 1: unlimited alignment gains 0\.\d+ \(0\.\d+ to"),

@@ -219,3 +219,20 @@ def test_inputs_are_left_as_they_were() -> None:
         np.testing.assert_array_equal(a.matrix, kept)
     np.testing.assert_array_equal(x, before[0])
     np.testing.assert_array_equal(weights, before[1])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_singular_moments_in_the_chan_form_are_solved_within_what_they_span(dtype: type) -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(80, 4)), rng.normal(size=(80, 2))
+    x = np.hstack([x, x[:, :1], x[:, 1:2] - 2 * x[:, 2:3]])
+    m = Moments.of({"x": x, "y": y}, form="chan")
+    basis = m.basis("x")
+    xc, yc = x - x.mean(axis=0), y - y.mean(axis=0)
+    fitted = xc @ np.linalg.lstsq(xc, yc, rcond=None)[0]
+    assert (basis.rank, basis.condition) == (4, np.inf)
+    assert np.square(basis.coordinates("y")).sum() == pytest.approx(np.square(fitted).sum(), rel=1e-12)
+    solved = basis.solve(m.cross("x", "y").astype(dtype))
+    assert solved.dtype == dtype
+    assert xc @ solved == pytest.approx(fitted, abs=1e-10 if dtype is np.float64 else 1e-5)
+    assert xc @ basis.coefficients(basis.coordinates("y")) == pytest.approx(fitted, abs=1e-10)

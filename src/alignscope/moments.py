@@ -34,6 +34,7 @@ _EPS = float(np.finfo(np.float64).eps)
 # Measured: at equilibrated condition 1e6 (1e12 for C) the Chan form is wrong by 5e-7 in sigma, so by
 # 0.002 eps cond(C). The margin of five covers the estimate of the condition, which is a 1-norm.
 _CHAN_LOSS_PER_EPS_CONDITION = 0.01
+_SINGULAR = 1e-13  # eigenvalues of C below this share of the largest are rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,6 +180,7 @@ class Basis:
         # How many digits the means took from the centred values; a rank cannot be told below that.
         self._offset = float(np.max(np.abs(mean[self._used]) * np.sqrt(moments.weight) / self._scale, initial=1.0))
         self.condition = 1.0
+        self._triangular = False  # whether `_left` is a Cholesky factor, which stands for `_right` as well
         if self._used.size == 0:
             self.rank = 0
             self._left = self._right = np.zeros((0, 0))
@@ -188,18 +190,34 @@ class Basis:
             self._factor_root()
 
     def _factor_chan(self) -> None:
-        i = self._columns[self._used]
-        gram = _part(self._moments.matrix, i, i) / self._scale
-        gram /= self._scale[:, None]
+        gram = self._equilibrated()
         norm = float(sla.lapack.dlange(b"1", gram.T))
-        if self._ridge:
-            gram[np.diag_indices_from(gram)] += self._ridge / self._scale**2
         # The transpose of a symmetric matrix, in the order that LAPACK works in place on.
         factor, info = sla.lapack.dpotrf(gram.T, lower=1, clean=0, overwrite_a=1)
         reciprocal = sla.lapack.dpocon(factor, norm, uplo=b"L")[0] if info == 0 else 0.0
-        self.condition = float("inf") if reciprocal <= 0 else float(1 / np.sqrt(reciprocal))
-        self.rank = len(i)
+        self._triangular = reciprocal > _SINGULAR
+        if not self._triangular:
+            self._factor_singular()
+            return
+        self.condition = float(1 / np.sqrt(reciprocal))
+        self.rank = len(self._used)
         self._left = factor
+
+    def _equilibrated(self) -> Matrix:
+        """Return the co-moments of the columns at unit norm, with the ridge."""
+        i = self._columns[self._used]
+        gram: Matrix = _part(self._moments.matrix, i, i) / self._scale
+        gram /= self._scale[:, None]
+        if self._ridge:
+            gram[np.diag_indices_from(gram)] += self._ridge / self._scale**2
+        return gram
+
+    def _factor_singular(self) -> None:
+        """Take the eigenvectors of C that its digits can tell from nothing."""
+        values, vectors = np.linalg.eigh(self._equilibrated())
+        keep = values > _SINGULAR * values[-1]
+        self.rank, self.condition = int(keep.sum()), float("inf")
+        self._right = vectors[:, keep] / np.sqrt(values[keep])
 
     def _factor_root(self) -> None:
         root = self._moments.matrix[:, self._columns[self._used]] / self._scale
@@ -228,17 +246,13 @@ class Basis:
             return self._left.T @ self._moments.matrix[:, j]
         i = self._columns[self._used]
         rhs = _part(self._moments.matrix, i, j) / self._scale[:, None]
-        return _solve_triangular(self._left, rhs, transposed=False)
+        return _solve_triangular(self._left, rhs, transposed=False) if self._triangular else self._right.T @ rhs
 
     def coefficients(self, code: Matrix) -> Matrix:
         """Return V (D x k) with X V = U code, for a code (rank x k) in whitened coordinates."""
         out = np.zeros((len(self._columns), code.shape[1]))
         if self.rank:
-            v = (
-                self._right @ code
-                if self._moments.form == "root"
-                else _solve_triangular(self._left, code, transposed=True)
-            )
+            v = _solve_triangular(self._left, code, transposed=True) if self._triangular else self._right @ code
             out[self._used] = v / self._scale[:, None]
         return out
 
@@ -251,12 +265,12 @@ class Basis:
         if self.rank:
             scale = self._scale[:, None].astype(cross.dtype)
             rhs = cross[self._used] / scale
-            if self._moments.form == "root":
-                right = self._right.astype(cross.dtype, copy=False)
-                v = right @ (right.T @ rhs)
-            else:
+            if self._triangular:
                 left = self._left.astype(cross.dtype, copy=False)
                 v = sla.cho_solve((left, True), rhs, overwrite_b=True, check_finite=False)
+            else:
+                right = self._right.astype(cross.dtype, copy=False)
+                v = right @ (right.T @ rhs)
             out[self._used] = v / scale
         return out
 
