@@ -16,7 +16,7 @@ from unittest import mock
 import numpy as np
 
 import alignscope
-from alignscope import _cells, auditing, onepass
+from alignscope import _cells, _sampling, auditing, onepass
 from alignscope._direction import solve_direction
 from alignscope._threads import one_blas_thread
 from alignscope.data.folds import assign_folds
@@ -31,10 +31,10 @@ STAGES = {
     "- of it the products": (_cells, "_add_product"),
     "- of it conditions and factors": (onepass, "_chan_loss"),
     "paths, in sample and held out": (auditing, "solve_direction"),
-    "predictors of all folds": (auditing, "fit_predictors"),
-    "the second pass: residuals by unit": (auditing, "unit_sums"),
-    "regime (beside the second pass)": (auditing, "_regime"),
-    "permutation null": (auditing, "permutation_null"),
+    "predictors of all folds": (_sampling, "fit_predictors"),
+    "the second pass: residuals by unit": (_sampling, "unit_sums"),
+    "regime (beside the second pass)": (auditing, "locate_regime"),
+    "permutation null": (_sampling, "permutation_null"),
     "records, remedies, carriers": (auditing, "record_direction"),
 }
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import hashlib
 import operator
 import platform
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, SupportsFloat, SupportsIndex
 
@@ -18,27 +17,23 @@ import numpy as np
 import scipy
 
 from alignscope import __version__
-from alignscope._direction import Solved, record_direction, solve_direction
+from alignscope._direction import record_direction, solve_direction
+from alignscope._sampling import Intervals, NullSample, locate_regime
 from alignscope._threads import one_blas_thread, side_by_side
-from alignscope._types import Codes, Matrix, Vector
+from alignscope._types import Codes, Vector
 from alignscope.data.folds import assign_folds
 from alignscope.data.paired import Pair
 from alignscope.errors import AlignscopeError
 from alignscope.linear.informativeness import (
     KEYS,
-    blocks_of,
-    fit_predictors,
-    held_out_residuals,
     in_sample_sigma,
 )
 from alignscope.linear.path import lambda_grid
 from alignscope.linear.problem import check_components
-from alignscope.linear.regimes import RegimeInput, regime
-from alignscope.linear.resample import LEVEL, REPLICATES, Bootstrap, Null, null_rows, permutation_null, shuffled_rows
-from alignscope.moments import Form, Moments
+from alignscope.linear.resample import LEVEL, REPLICATES, Null, null_rows
+from alignscope.moments import Moments
 from alignscope.onepass import FoldedMoments, collect
 from alignscope.report.findings import Facts, find, verdict_sentence
-from alignscope.residuals import Units, sampling_units, unit_sums
 from alignscope.results import (
     Comparison,
     DataRecord,
@@ -60,8 +55,6 @@ from alignscope.results import (
 )
 
 __all__ = ["Audit", "AuditOptions", "audit", "audit_pair"]
-
-REGIME_PERMUTATIONS = 39
 
 Progress = Callable[[str, float], None]
 
@@ -230,10 +223,10 @@ def _audit_moments(pair: Pair, moments: FoldedMoments, keep: Codes, options: Aud
     for i, direction in enumerate(("1", "2")):
         say("solving for every strength", i / 2)
         solved.append(solve_direction(moments, direction, components, options.gauge, options.grid()))
-    sample = _NullSample.of(pair, moments, keep, options.seed)
+    sample = NullSample.of(pair, moments, keep, options.seed)
     tasks: list[Callable[[], Any]] = [
-        lambda: _Intervals.of(pair, moments, solved, options.seed, say),
-        lambda: _regime(pair, moments, sample),
+        lambda: Intervals.of(pair, moments, solved, options.seed, say),
+        lambda: locate_regime(pair, moments, sample),
     ]
     held, where = side_by_side(lambda task: task(), tasks)
     moments.forget_folds()
@@ -272,37 +265,6 @@ def _audit_moments(pair: Pair, moments: FoldedMoments, keep: Codes, options: Aud
     return msgspec.structs.replace(record, verdict=verdict_sentence(record), findings=find(record, facts))
 
 
-@dataclass(frozen=True, eq=False)
-class _Intervals:
-    """Held-out values of the six sigmas, and the bootstrap that their intervals come from."""
-
-    values: Mapping[str, float]
-    bootstrap: Bootstrap
-    units: Units
-    autocorrelation: Mapping[str, float]
-
-    @classmethod
-    def of(cls, pair: Pair, moments: FoldedMoments, solved: list[Solved], seed: int, say: Progress) -> _Intervals:
-        predictors = fit_predictors(moments)
-        values = {}
-        for key in KEYS:
-            inputs, output = blocks_of(key)
-            energy = moments.total(*inputs, output).energy(output).sum()
-            values[key] = 1 - float(held_out_residuals(moments, predictors[key]).sum() / energy)
-        for s in solved:
-            predictors[f"z{s.direction}_first"] = s.held_out.first
-            predictors[f"z{s.direction}_last"] = s.held_out.last
-        say("working out intervals", 0.0)
-        units = sampling_units(pair.n, pair.groups)
-        sums = unit_sums(pair, moments, predictors, units)
-        return cls(values, Bootstrap(sums, seed), units, sums.autocorrelation)
-
-    def difference(self, plus: str, minus: str) -> Estimate:
-        """Return the paired difference of two sigmas."""
-        found = self.bootstrap.interval(self.values[plus] - self.values[minus], lambda s: s[plus] - s[minus])
-        return Estimate(found.value, found.low, found.high)
-
-
 def _check_variation(pair: Pair, moments: FoldedMoments) -> dict[str, int]:
     """Return the ranks of the targets; raise where a modality or a target does not vary at all."""
     for name, table in (("x1", pair.x1), ("x2", pair.x2)):
@@ -338,41 +300,7 @@ def _target_rank(moments: Moments, name: str) -> int:
     return int(np.count_nonzero(values > 1e-12 * values[-1]))
 
 
-@dataclass(frozen=True, eq=False)
-class _NullSample:
-    """The complete rows that permutation nulls are worked out on."""
-
-    rows: Mapping[str, Matrix]
-    folds: Codes
-    groups: Codes | None
-    n: int
-    form: Form
-    seed: int
-
-    @classmethod
-    def of(cls, pair: Pair, moments: FoldedMoments, keep: Codes, seed: int) -> _NullSample:
-        complete = moments.present[keep].all(axis=1)
-        if pair.weights is not None:
-            complete &= pair.weights[keep] > 0
-        chosen = keep[complete]
-        taken = slice(None) if complete.all() else complete  # a slice copies nothing
-        rows = {k: moments.kept[k][taken] for k in ("x1", "x2", "y1")}
-        rows["y2"] = rows["y1"] if pair.y2.rows is pair.y1.rows else moments.kept["y2"][taken]
-        groups = None if pair.groups is None else pair.groups[chosen]
-        return cls(rows, moments.folds[chosen], groups, int(moments.total("x1", "x2").rows), moments.form, seed)
-
-    def null(self) -> Null:
-        """Return the null of held-out sigma."""
-        return permutation_null(self.rows, self.folds, self.groups, self.n, self.form, self.seed)
-
-    def shuffles(self, count: int) -> Iterator[Codes]:
-        """Yield row orders that lay targets against other rows."""
-        rng = np.random.default_rng([self.seed, 4])
-        for _ in range(count):
-            yield shuffled_rows(len(self.folds), self.groups, rng)
-
-
-def _sigma(pair: Pair, moments: FoldedMoments, held: _Intervals, null: Null) -> Sigma:
+def _sigma(pair: Pair, moments: FoldedMoments, held: Intervals, null: Null) -> Sigma:
     estimates = {}
     for key in KEYS:
         found = held.bootstrap.interval(held.values[key], lambda s, key=key: s[key])  # type: ignore[misc]
@@ -387,7 +315,7 @@ def _sigma(pair: Pair, moments: FoldedMoments, held: _Intervals, null: Null) -> 
     )
 
 
-def _non_redundancy(pair: Pair, held: _Intervals) -> NonRedundancy:
+def _non_redundancy(pair: Pair, held: Intervals) -> NonRedundancy:
     comparisons = []
     for me, other in (("1", "2"), ("2", "1")):
         difference = held.difference(me + me, other + me)
@@ -426,26 +354,6 @@ def _redundancy_text(pair: Pair, verdict: str, comparisons: list[Comparison]) ->
             f"{names[worse.knower]} itself."
         )
     return "The intervals do not tell whether each modality knows its own target better than the other does."
-
-
-def _regime(pair: Pair, moments: FoldedMoments, sample: _NullSample) -> dict[str, Any]:
-    """Return where the pair lies in the phase diagram of aligning and predicting, from the moments of the folds."""
-    if pair.y1.kind == "modality":
-        return {
-            "verdict": "undecided",
-            "text": "Without labels there is no saying which of the shared directions matter.",
-        }
-    try:
-        total = RegimeInput.of(moments.total("x1", "x2"))
-        # Rows that depend on each other within groups look like knowledge; without groups the closed form does.
-        null = [] if pair.groups is None else total.permuted(sample.rows, sample.shuffles(REGIME_PERMUTATIONS))
-        left_out = [RegimeInput.of(moments.train(fold, "x1", "x2")) for fold in moments.fold_numbers]
-        found = regime(total, left_out, null, names=(pair.name1, pair.name2))
-    except AlignscopeError as error:
-        # too few rows, or a target that does not vary outside some fold: the rest of the audit stands
-        why = f"on the rows outside some fold it cannot be worked out ({error.where}: {error.found})"
-        return {"verdict": "undecided", "text": f"Undecided: {why}."}
-    return found.to_dict()
 
 
 def _modality(pair: Pair, moments: FoldedMoments, i: str) -> ModalityRecord:
