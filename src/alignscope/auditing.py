@@ -18,6 +18,7 @@ import scipy
 
 from alignscope import __version__
 from alignscope._direction import record_direction, solve_direction
+from alignscope._facts import gather_facts
 from alignscope._sampling import Intervals, NullSample, locate_regime
 from alignscope._threads import one_blas_thread, side_by_side
 from alignscope._types import Codes, Vector
@@ -33,7 +34,7 @@ from alignscope.linear.problem import check_components
 from alignscope.linear.resample import LEVEL, REPLICATES, Null, null_rows
 from alignscope.moments import Moments
 from alignscope.onepass import FoldedMoments, collect
-from alignscope.report.findings import Facts, find, verdict_sentence
+from alignscope.report.findings import find, verdict_sentence
 from alignscope.results import (
     Comparison,
     DataRecord,
@@ -243,7 +244,7 @@ def _audit_moments(pair: Pair, moments: FoldedMoments, keep: Codes, options: Aud
         for s in solved
     }
     sigma = _sigma(pair, moments, held, null)
-    facts = Facts.of(pair, moments, held.autocorrelation, options, components)
+    facts = gather_facts(pair, moments, held.autocorrelation, options.folds)
     record = Audit(
         version=__version__,
         verdict="",

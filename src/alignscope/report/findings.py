@@ -5,19 +5,17 @@ A finding never stops an audit. `CODES` is the catalogue; `find` says which of t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alignscope.data.paired import Pair
-from alignscope.onepass import FoldedMoments
 from alignscope.report.codes import CODES, Code
 from alignscope.results import Direction, Finding
 
 if TYPE_CHECKING:
-    from alignscope.auditing import Audit, AuditOptions
+    from alignscope.auditing import Audit
 
 __all__ = ["CODES", "Code", "Facts", "find", "verdict_sentence"]
 
@@ -40,67 +38,6 @@ class Facts:
     rare_classes: tuple[str, ...]
     autocorrelation: float
     form: str
-    same_target: bool
-
-    @classmethod
-    def of(
-        cls,
-        pair: Pair,
-        moments: FoldedMoments,
-        autocorrelation: Mapping[str, float],
-        options: AuditOptions,
-        components: int,
-    ) -> Facts:
-        """Return the facts of a pair from its moments."""
-        ratios, far = [1.0], ("", 0.0)
-        for name, table in (("x1", pair.x1), ("x2", pair.x2)):
-            m = moments.total(name)
-            used = ~moments.basis(None, name).constant
-            deviation = np.sqrt(m.energy(name)[used] / m.weight)
-            distance = np.abs(m.mean[m.blocks[name]][used]) / deviation
-            ratios.append(float(deviation.max() / deviation.min()))
-            if distance.max() > far[1]:
-                column = np.flatnonzero(used)[int(distance.argmax())]
-                far = (f"{table.name}, {table.columns[column]}", float(distance.max()))
-        lonely, rare = _classes(pair, moments)
-        absent = (~moments.present).sum(axis=0)
-        return cls(
-            notes=pair.notes,
-            groups=None if pair.groups is None else int(pair.groups.max()) + 1,
-            folds_asked=options.folds,
-            folds=len(moments.fold_numbers),
-            missing=(int(absent[0]), int(absent[1])),
-            scale_ratio=max(ratios),
-            far_mean=far,
-            lonely_classes=lonely,
-            rare_classes=rare,
-            autocorrelation=max(autocorrelation.values()),
-            form=moments.form,
-            same_target=pair.y1.rows is pair.y2.rows,
-        )
-
-
-def _classes(pair: Pair, moments: FoldedMoments) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the classes whose rows all lie in one fold, and those with fewer than ten rows."""
-    lonely: dict[str, None] = {}
-    rare: dict[str, None] = {}
-    for name, target in (("y1", pair.y1), ("y2", pair.y2)):
-        if target.kind != "class":
-            continue
-        counts = np.stack(
-            [
-                m.mean[m.blocks[name]] * m.weight
-                for fold in moments.fold_numbers
-                if (m := moments.within(fold, name)) is not None
-            ]
-        )
-        occurs = counts > 0.5 * counts[counts > 0].min(initial=1.0)
-        for j, label in enumerate(target.names):
-            if counts[:, j].sum() < 9.5:
-                rare[label] = None
-            if occurs[:, j].sum() == 1:
-                lonely[label] = None
-    return tuple(lonely), tuple(rare)
 
 
 def find(audit: Audit, facts: Facts) -> list[Finding]:
