@@ -148,7 +148,7 @@ def _targets_at_risk(targets: Sequence[str], first: Solution, last: Solution, he
             float(lost[j]),
             float(held.first_per_target[j] - held.last_per_target[j]),
         )
-        for j in np.argsort(-lost, kind="stable")
+        for j in np.argsort(-np.round(lost, 12), kind="stable")  # rounding decides nothing
     ]
 
 
