@@ -140,6 +140,7 @@ def _held_out_budget(held: HeldOutPath, lambdas: Vector, budget: float) -> float
 
 def _targets_at_risk(targets: Sequence[str], first: Solution, last: Solution, held: HeldOutPath) -> list[TargetAtRisk]:
     lost = first.per_target - last.per_target
+    lost[np.abs(lost) < 1e-12] = 0.0  # rounding must not rank targets that lose nothing
     return [
         TargetAtRisk(
             targets[j],
@@ -148,7 +149,7 @@ def _targets_at_risk(targets: Sequence[str], first: Solution, last: Solution, he
             float(lost[j]),
             float(held.first_per_target[j] - held.last_per_target[j]),
         )
-        for j in np.argsort(-np.round(lost, 12), kind="stable")  # rounding decides nothing
+        for j in np.argsort(-lost, kind="stable")
     ]
 
 
