@@ -1,7 +1,7 @@
 """Who uses the cores: one large product all of them, or many small decompositions one each.
 
 A BLAS splits even a small decomposition over all cores and waits for them at every step. That gains nothing, and
-where other processes keep a core busy it loses a hundredfold. So matrices run on one thread each, several side by
+where other processes keep a core busy it loses many times over. So matrices run on one thread each, several side by
 side; only where there are more cores than folds are the products over all rows left to the threads of the BLAS.
 """
 
