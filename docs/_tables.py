@@ -33,7 +33,7 @@ def solve(x1, x2, y1, y2, components: int) -> tuple[Moments, Solver]:
 
 def claim(moments: Moments, solver: Solver):
     """Return theorem 2 on direction 1."""
-    return theorem2(moments, solver, predict="y1", other="x2", other_target="y2", encoder="x1")
+    return theorem2(moments, solver, predict="y1", other="x2", other_target="y2")
 
 
 def counterexamples() -> str:

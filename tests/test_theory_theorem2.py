@@ -23,7 +23,7 @@ def built(code: str, n: int = N, seed: int = 3) -> Case:
 
 
 def examined(case: Case) -> Theorem2:
-    return theorem2(case.moments, case.solver(), predict="y1", other="x2", other_target="y2", encoder="x1")
+    return theorem2(case.moments, case.solver(), predict="y1", other="x2", other_target="y2")
 
 
 def path_of(case: Case) -> np.ndarray:

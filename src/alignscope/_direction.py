@@ -91,7 +91,7 @@ def record_direction(
         lambda_critical=solver.critical_lambda(),
         lambda_budget=cures.budget_lambda,
         budget=budget,
-        held_out_at_risk=Estimate(risk.value, risk.low, risk.high),
+        held_out_at_risk=Estimate(**risk.to_dict()),
         held_out_lambda_budget=_held_out_budget(held, path.lambdas, budget),
         limits={
             "prediction_first": Limit(first.sigma_z, first.alignment_r2),
@@ -158,7 +158,6 @@ def _theorem2(solved: Solved) -> Theorem2Record:
     found = theorem2(
         solved.moments.total("x1", "x2"),
         solved.solver,
-        encoder=f"x{me}",
         predict=f"y{me}",
         other=f"x{other}",
         other_target=f"y{other}",

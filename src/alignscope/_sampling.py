@@ -14,11 +14,10 @@ from alignscope.data.paired import Pair
 from alignscope.errors import AlignscopeError
 from alignscope.linear.informativeness import KEYS, blocks_of, fit_predictors, held_out_residuals
 from alignscope.linear.regimes import RegimeInput, regime
-from alignscope.linear.resample import Bootstrap, Null, permutation_null, shuffled_rows
+from alignscope.linear.resample import Bootstrap, Interval, Null, permutation_null, shuffled_rows
 from alignscope.moments import Form
 from alignscope.onepass import FoldedMoments
 from alignscope.residuals import Units, sampling_units, unit_sums
-from alignscope.results import Estimate
 
 __all__ = ["Intervals", "NullSample", "locate_regime"]
 
@@ -53,10 +52,9 @@ class Intervals:
         sums = unit_sums(pair, moments, predictors, units)
         return cls(values, Bootstrap(sums, seed), units, sums.autocorrelation)
 
-    def difference(self, plus: str, minus: str) -> Estimate:
+    def difference(self, plus: str, minus: str) -> Interval:
         """Return the paired difference of two sigmas."""
-        found = self.bootstrap.interval(self.values[plus] - self.values[minus], lambda s: s[plus] - s[minus])
-        return Estimate(found.value, found.low, found.high)
+        return self.bootstrap.interval(self.values[plus] - self.values[minus], lambda s: s[plus] - s[minus])
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,7 +32,6 @@ from alignscope.linear.informativeness import (
 from alignscope.linear.path import lambda_grid
 from alignscope.linear.problem import check_components
 from alignscope.linear.resample import LEVEL, REPLICATES, Null, null_rows
-from alignscope.moments import Moments
 from alignscope.onepass import FoldedMoments, collect
 from alignscope.report.findings import find, verdict_sentence
 from alignscope.results import (
@@ -278,7 +277,7 @@ def _check_variation(pair: Pair, moments: FoldedMoments) -> dict[str, int]:
             )
     ranks = {}
     for name, target in (("y1", pair.y1), ("y2", pair.y2)):
-        ranks[name] = _target_rank(moments.total(name), name)
+        ranks[name] = moments.basis(None, name).rank  # one-hot classes have one less than their number
         if ranks[name] == 0:
             raise AlignscopeError(
                 "E206",
@@ -287,18 +286,6 @@ def _check_variation(pair: Pair, moments: FoldedMoments) -> dict[str, int]:
                 "Give a target that varies: there is nothing to predict, and nothing to lose.",
             )
     return ranks
-
-
-def _target_rank(moments: Moments, name: str) -> int:
-    """Return the rank of centred targets, from their equilibrated co-moments: one-hot classes have one less."""
-    energy = moments.energy(name)
-    mean = moments.mean[moments.blocks[name]]
-    varies = energy > moments.weight * (64 * np.finfo(float).eps * np.abs(mean)) ** 2
-    if not varies.any():
-        return 0
-    scale = np.sqrt(energy[varies])
-    values = np.linalg.eigvalsh(moments.cross(name, name)[np.ix_(varies, varies)] / scale / scale[:, None])
-    return int(np.count_nonzero(values > 1e-12 * values[-1]))
 
 
 def _sigma(pair: Pair, moments: FoldedMoments, held: Intervals, null: Null) -> Sigma:
@@ -320,7 +307,7 @@ def _non_redundancy(pair: Pair, held: Intervals) -> NonRedundancy:
     comparisons = []
     for me, other in (("1", "2"), ("2", "1")):
         difference = held.difference(me + me, other + me)
-        comparisons.append(Comparison(me, other, me, difference, _answer(difference)))
+        comparisons.append(Comparison(me, other, me, Estimate(**difference.to_dict()), difference.answer()))
     answers = {c.answer for c in comparisons}
     verdict: Literal["yes", "no", "undecided"] = (
         "no" if "no" in answers else "undecided" if "undecided" in answers else "yes"
@@ -329,14 +316,8 @@ def _non_redundancy(pair: Pair, held: Intervals) -> NonRedundancy:
     for j in ("1", "2"):
         better = max("12", key=lambda i: held.values[i + j])
         gain = held.difference(f"b{j}", better + j)
-        gains[j] = Gain(gain, _answer(gain))
+        gains[j] = Gain(Estimate(**gain.to_dict()), gain.answer())
     return NonRedundancy(verdict, _redundancy_text(pair, verdict, comparisons), comparisons, gains)
-
-
-def _answer(estimate: Estimate) -> Literal["yes", "no", "undecided"]:
-    if estimate.low > 0:
-        return "yes"
-    return "no" if estimate.high <= 0 else "undecided"
 
 
 def _redundancy_text(pair: Pair, verdict: str, comparisons: list[Comparison]) -> str:

@@ -105,9 +105,7 @@ class Theorem2:
         return f"Of its two assumptions {held} holds, so the theorem says nothing. Exactly: {truth}."
 
 
-def theorem2(
-    moments: Moments, solver: Solver, *, predict: str, other: str, other_target: str, encoder: str
-) -> Theorem2:
+def theorem2(moments: Moments, solver: Solver, *, predict: str, other: str, other_target: str) -> Theorem2:
     """Return theorem 2's assumptions and the exact answer for a solved direction, in sample."""
     k = solver.problem.components
     basis = moments.basis(other)

@@ -42,7 +42,7 @@ class Facts:
 
 def find(audit: Audit, facts: Facts) -> list[Finding]:
     """Return all findings of an audit, in the order of their codes."""
-    found = [*_about_data(audit, facts), *_about_knowledge(audit), *_about_directions(audit, facts)]
+    found = [*_about_data(audit, facts), *_about_knowledge(audit), *_about_directions(audit)]
     return sorted(found, key=lambda f: f.code)
 
 
@@ -139,7 +139,7 @@ def _about_knowledge(audit: Audit) -> Iterator[Finding]:
             yield _finding("AS206", f"{record.name}: the in-sample figure is {excess:.2f} above the held-out one.")
 
 
-def _about_directions(audit: Audit, facts: Facts) -> Iterator[Finding]:
+def _about_directions(audit: Audit) -> Iterator[Finding]:
     for i, d in audit.directions.items():
         name = audit.modalities[i].name
         yield from _about_size(audit, i, d, name)
