@@ -14,7 +14,7 @@ PINS := pyproject.toml constraints.txt
 .PHONY: help run test lint types docs bench format clean
 
 help:
-	@echo "make run      audit the embedded example and write $(OUT)/report.html"
+	@echo "make run      recompute the paper and write $(OUT)/report.html (installs torch)"
 	@echo "make test     run the tests (installs torch)"
 	@echo "make lint     check style and format"
 	@echo "make types    check types"
@@ -23,11 +23,11 @@ help:
 	@echo "make format   rewrite the code in the house format"
 	@echo "make clean    remove what was built, except the virtual environment"
 
-run: $(VENV)/.stamp-base
-	$(BIN)/alignscope audit --example --out $(OUT)
+run: $(VENV)/.stamp-train
+	$(BIN)/alignscope paper --scale quick --out $(OUT)
 	@echo
 	@echo "Now open $(OUT)/report.html in a browser."
-	@echo "Your own files: $(BIN)/alignscope audit x1.npy x2.npy --y1 y1.npy --y2 y2.npy --out run/"
+	@echo "Your own files: $(BIN)/alignscope audit x1.npy x2.npy --y1 y1.npy --y2 y2.npy --out audit/"
 
 # One thread a worker: two workers whose small matrices each start two threads are many times slower.
 test: $(VENV)/.stamp-test
@@ -60,11 +60,7 @@ $(VENV)/.stamp-venv:
 	"$(PYTHON)" -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.stamp-base: $(VENV)/.stamp-venv $(PINS)
-	$(INSTALL) .
-	@touch $@
-
-# test, dev and docs are extras of pyproject.toml.
+# train, test, dev and docs are extras of pyproject.toml.
 $(VENV)/.stamp-%: $(VENV)/.stamp-venv $(PINS)
 	$(INSTALL) ".[$*]"
 	@touch $@

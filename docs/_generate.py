@@ -28,7 +28,7 @@ FAMILIES = {
     "E2": "Inputs, together",
     "E3": "Options",
     "E4": "Output",
-    "E5": "Estimators",
+    "E5": "Estimators and workers",
     "AS1": "The data",
     "AS2": "Who knows what",
     "AS3": "What alignment costs",

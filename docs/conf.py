@@ -18,7 +18,7 @@ project_copyright = "2026, The alignscope developers"
 version = release = alignscope.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "_math", "sphinx_gallery.gen_gallery"]
-exclude_patterns = ["_build", "generated"]
+exclude_patterns = ["_build", "generated", "study_running.md"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]

@@ -7,6 +7,7 @@ import sys
 
 # Problems here are small: threads of the linear algebra only get in each other's way.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import jaxtyping
 from hypothesis import HealthCheck, settings
@@ -19,6 +20,7 @@ CHECKED = (
     "alignscope.residuals",
     "alignscope.linear",
     "alignscope.data",
+    "alignscope.measures",
     "alignscope._direction",
 )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from alignscope.report import page as page_module
+from alignscope.report import _shell
 from alignscope.report.charts import chart_specs, render_charts
 from alignscope.report.page import notebook_html, render_page
 from report_example import CLASSES, HOSTILE, VARIANTS, Audit, example, hostile_names, hundred_targets
@@ -101,7 +101,7 @@ def test_vega_is_inlined_once(pages: dict[str, str]) -> None:
         scripts = Page(html).scripts
         assert len(scripts) == 3
         assert sum("window.vega=" in s.replace(" ", "") for s in scripts) == 1
-        assert html.count(page_module._vega()[:400]) == 1
+        assert html.count(_shell.vega()[:400]) == 1
 
 
 def test_the_bundle_of_all_three_serves_where_vega_alone_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +113,7 @@ def test_the_bundle_of_all_three_serves_where_vega_alone_cannot_be_had(monkeypat
         return f"/* all */ {snippet} '</script> <!--'"
 
     monkeypatch.setattr(vl_convert, "javascript_bundle", bundle)
-    script = page_module._vega.__wrapped__()
+    script = _shell.vega.__wrapped__()
     assert "window.vega = vegaEmbed.vega" in script
     assert "</script" not in script and "<!--" not in script
 
@@ -126,7 +126,7 @@ def test_an_interrupted_bundle_is_not_swallowed(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(vl_convert, "javascript_bundle", bundle)
     with pytest.raises(KeyboardInterrupt, match="stop"):
-        page_module._vega.__wrapped__()
+        _shell.vega.__wrapped__()
 
 
 @pytest.mark.parametrize("name", ["example", "hostile names"])

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from alignscope.report import page as page_module
+from alignscope.report import _shell
 from alignscope.report._look import DARK, LIGHT, paint
 from alignscope.report._pdf import canonical
 from alignscope.report._words import count, estimate, lam, percent, share, short, signed, strength
@@ -126,7 +126,7 @@ def test_contrast(colours: dict[str, str]) -> None:
 
 
 def test_every_colour_used_is_defined() -> None:
-    used = set(re.findall(r"var\(--(\w+)\)", page_module._css() + json.dumps(chart_specs(example(), live=True))))
+    used = set(re.findall(r"var\(--(\w+)\)", _shell.css() + json.dumps(chart_specs(example(), live=True))))
     assert used - {"font", "hue"} <= set(LIGHT)
     assert set(LIGHT) == set(DARK)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from alignscope.errors import AlignscopeError
 
-__all__ = ["check_writable", "write_all"]
+__all__ = ["check_writable", "make_folder", "reported", "write_all"]
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -23,7 +23,7 @@ def check_writable(folder: Path) -> None:
     """
     folder = Path(folder)
     made: list[Path] = []
-    with _reported(folder), _undone_on_error([], made):
+    with reported(folder), _undone_on_error([], made):
         _make(folder, made)
         probe = _temporary(folder / "probe")
         try:
@@ -31,6 +31,12 @@ def check_writable(folder: Path) -> None:
         finally:
             probe.unlink(missing_ok=True)
             _remove_folders(made)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents where they are missing. Raises E401 or E402."""
+    with reported(folder):
+        _make(folder, [])
 
 
 def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -46,7 +52,7 @@ def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
     folder = Path(folder)
     temporary: list[Path] = []
     made: list[Path] = []
-    with _reported(folder), _undone_on_error(temporary, made):
+    with reported(folder), _undone_on_error(temporary, made):
         _make(folder, made)
         targets = [folder / name for name in files]
         for target, content in zip(targets, files.values(), strict=True):
@@ -111,6 +117,7 @@ def _make(folder: Path, made: list[Path]) -> None:
                 raise
         else:
             made.append(path)
+            _flush_folder(path.parent)
 
 
 def _remove_folders(made: list[Path]) -> None:
@@ -132,7 +139,8 @@ def _undone_on_error(temporary: list[Path], made: list[Path]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _reported(folder: Path) -> Iterator[None]:
+def reported(folder: Path) -> Iterator[None]:
+    """Raise E401, or E402 for a full disk, in place of an OSError while `folder` is written."""
     try:
         yield
     except OSError as error:

@@ -17,7 +17,7 @@ from alignscope.report._parts import Audit, Spec
 from alignscope.report._pdf import canonical
 from alignscope.report._words import SIDES, direction_name
 
-__all__ = ["chart_specs", "dumps", "render_charts"]
+__all__ = ["chart_specs", "dumps", "render_charts", "renumber"]
 
 _PER_DIRECTION: dict[str, Callable[[Audit, str, bool], Spec | None]] = {
     "path": _strength_chart.path,
@@ -51,7 +51,7 @@ def render_charts(audit: Audit) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for name, spec in chart_specs(audit, live=False).items():
         painted = paint({**spec, "background": "white", "padding": 10}, LIGHT)
-        svg = _renumber(vl_convert.vegalite_to_svg(dumps(painted)))
+        svg = renumber(vl_convert.vegalite_to_svg(dumps(painted)))
         files[f"charts/{name}.svg"] = svg.encode()
         files[f"charts/{name}.pdf"] = canonical(vl_convert.svg_to_pdf(svg))
     return files
@@ -72,7 +72,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _renumber(svg: str) -> str:
+def renumber(svg: str) -> str:
     """Number the ids of clips and gradients from 0: the renderer counts on from one chart to the next."""
     seen: dict[str, str] = {}
     ids = r'(?<=id=")(?:clip|gradient_)\d+(?=")|(?<=url\(#)(?:clip|gradient_)\d+(?=\))'

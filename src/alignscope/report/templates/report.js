@@ -59,7 +59,7 @@
     }
   }
 
-  // The slider.
+  // The slider, where the page has one.
   const slider = document.getElementById("strength");
   const set = (name, text) => {
     for (const cell of document.querySelectorAll(`[data-out="${name}"]`)) cell.textContent = text;
@@ -85,9 +85,11 @@
       });
     }
   };
-  slider.addEventListener("input", () => show(Number(slider.value)));
-  slider.disabled = false;
-  show(Number(slider.value));
+  if (slider) {
+    slider.addEventListener("input", () => show(Number(slider.value)));
+    slider.disabled = false;
+    show(Number(slider.value));
+  }
 
   // Copy buttons.
   for (const button of document.querySelectorAll(".code button")) {
@@ -107,14 +109,19 @@
     });
   }
 
-  // Print: everything open, charts as wide as the paper.
+  // Print: everything open, charts as wide as the paper, or as their share of it.
   let closed = [];
+  const sheet = ({ element }) => {
+    const grid = element.closest(".grid");
+    const columns = grid ? Number(getComputedStyle(grid).getPropertyValue("--sheet")) : 1;
+    return Math.floor((680 - 22 * (columns - 1)) / columns);
+  };
   const print = (on) => {
     if (on) {
       const shut = [...document.querySelectorAll("details:not([open])")];
       shut.forEach((d) => (d.open = true));
       closed.push(...shut);
-      for (const entry of views) fit(entry, 680);
+      for (const entry of views) fit(entry, sheet(entry));
     } else {
       closed.forEach((d) => (d.open = false));
       closed = [];

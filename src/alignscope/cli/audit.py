@@ -1,23 +1,21 @@
-"""The command line. Its types are its interface: the reference in the documentation is made from them."""
+"""``alignscope audit`` and ``alignscope explain``."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import tyro
 
-from alignscope import __version__
+from alignscope.cli.progress import Bar
 from alignscope.errors import AlignscopeError
 
 if TYPE_CHECKING:
-    from alignscope.auditing import Audit, Progress
+    from alignscope.auditing import Audit
     from alignscope.data.paired import Pair
 
-__all__ = ["COMMANDS", "AuditCommand", "ExplainCommand", "main"]
+__all__ = ["AuditCommand", "ExplainCommand", "run_audit", "run_explain"]
 
 _arg = tyro.conf.arg
 
@@ -93,54 +91,25 @@ class ExplainCommand(msgspec.Struct, frozen=True, kw_only=True):
     code: Annotated[str, tyro.conf.Positional, _arg(metavar="CODE", help="The code.")]
 
 
-COMMANDS: dict[str, Callable[..., AuditCommand | ExplainCommand]] = {
-    "audit": AuditCommand,
-    "explain": ExplainCommand,
-}
-"""The commands by name; each struct's fields are its options."""
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0, or 2 after one message on stderr where the input cannot be used."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    if argv == ["--version"]:
-        print(f"alignscope {__version__}")
-        return 0
-    command = tyro.extras.subcommand_cli_from_dict(
-        COMMANDS,
-        args=argv,
-        prog="alignscope",
-        description="Before you align modalities, know what you would lose.",
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
-    try:
-        if isinstance(command, ExplainCommand):
-            print(_explain(command.code))
-        else:
-            _audit(command)
-    except AlignscopeError as error:
-        print(f"alignscope: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("alignscope: interrupted; nothing was written", file=sys.stderr)
-        return 130
-    return 0
-
-
-def _explain(code: str) -> str:
+def run_explain(command: ExplainCommand) -> None:
+    """Print what a code means."""
     from alignscope.errors import CODES as ERRORS
     from alignscope.report.findings import CODES as FINDINGS
 
-    code = code.upper()
+    code = command.code.upper()
     if code in ERRORS:
-        return f"{code}: {ERRORS[code]}"
-    if code in FINDINGS:
+        print(f"{code}: {ERRORS[code]}")
+    elif code in FINDINGS:
         found = FINDINGS[code]
-        return f"{code} ({found.severity}): {found.title}. {found.explanation}"
-    raise AlignscopeError("E304", "code", f"'{code}' is not known", f"Codes run from {min(ERRORS)} to {max(FINDINGS)}.")
+        print(f"{code} ({found.severity}): {found.title}. {found.explanation}")
+    else:
+        raise AlignscopeError(
+            "E304", "code", f"'{code}' is not known", f"Codes run from {min(ERRORS)} to {max(FINDINGS)}."
+        )
 
 
-def _audit(command: AuditCommand) -> None:
+def run_audit(command: AuditCommand) -> None:
+    """Audit, write the results, and print the verdict."""
     from alignscope._files import check_writable
     from alignscope.auditing import AuditOptions, audit_pair
 
@@ -150,7 +119,7 @@ def _audit(command: AuditCommand) -> None:
     options.check()
     check_writable(command.out)
     pair = _open(command)
-    with _Bar() as say:
+    with Bar() as say:
         result = audit_pair(pair, options, say)
         say("drawing the page", 0.5)
         page = result.save(command.out)
@@ -211,33 +180,6 @@ def _names(text: str | None) -> list[str] | None:
     return content.splitlines()
 
 
-class _Bar:
-    """A progress bar on a terminal; elsewhere plain lines on stdout, for stderr holds nothing but an error."""
-
-    def __enter__(self) -> Progress:
-        from rich.console import Console
-        from rich.progress import Progress as Rich
-
-        console = Console(stderr=True)
-        self._rich = Rich(console=console, transient=True) if console.is_terminal else None
-        self._last = ""
-        if self._rich is not None:
-            self._rich.start()
-            self._task = self._rich.add_task("starting", total=1.0)
-        return self._say
-
-    def _say(self, what: str, share: float) -> None:
-        if self._rich is not None:
-            self._rich.update(self._task, description=what, completed=share)
-        elif what != self._last:
-            print(f"{what} ...", flush=True)
-        self._last = what
-
-    def __exit__(self, *exception: object) -> None:
-        if self._rich is not None:
-            self._rich.stop()
-
-
 def _summarise(result: Audit, page: Path) -> None:
     print(result.verdict)
     for finding in result.findings:
@@ -245,7 +187,3 @@ def _summarise(result: Audit, page: Path) -> None:
             print(f"  {finding.code} {finding.text}")
     print(f"Page:    {page}")
     print(f"Figures: {page.with_name('audit.json')}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

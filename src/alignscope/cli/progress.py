@@ -1,0 +1,36 @@
+"""How long work shows its progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+__all__ = ["Bar", "Say"]
+
+Say = Callable[[str, float], None]
+
+
+class Bar:
+    """A progress bar on a terminal; elsewhere plain lines on stdout, for stderr holds nothing but an error."""
+
+    def __enter__(self) -> Say:
+        from rich.console import Console
+        from rich.progress import Progress as Rich
+
+        console = Console(stderr=True)
+        self._rich = Rich(console=console, transient=True) if console.is_terminal else None
+        self._last = ""
+        if self._rich is not None:
+            self._rich.start()
+            self._task = self._rich.add_task("starting", total=1.0)
+        return self._say
+
+    def _say(self, what: str, share: float) -> None:
+        if self._rich is not None:
+            self._rich.update(self._task, description=what, completed=share)
+        elif what != self._last:
+            print(f"{what} ...", flush=True)
+        self._last = what
+
+    def __exit__(self, *exception: object) -> None:
+        if self._rich is not None:
+            self._rich.stop()

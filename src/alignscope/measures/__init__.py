@@ -1,0 +1,16 @@
+"""How aligned two representations are, and what one of them keeps. Numpy, float64, held out where it matters."""
+
+from alignscope.measures.probes import Probe, linear_probe, linear_probes
+from alignscope.measures.similarity import alignment_r2, canonical_correlations, cka
+from alignscope.measures.spectrum import Spectrum, spectrum
+
+__all__ = [
+    "Probe",
+    "Spectrum",
+    "alignment_r2",
+    "canonical_correlations",
+    "cka",
+    "linear_probe",
+    "linear_probes",
+    "spectrum",
+]

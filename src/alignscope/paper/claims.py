@@ -1,0 +1,82 @@
+"""The paper's claims as one table of checks: what it says, what we find, whether it holds.
+
+Every number is worked out by the call, from seeded random problems solved by the library itself. Nothing is quoted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from alignscope._threads import one_blas_thread
+from alignscope.errors import AlignscopeError
+from alignscope.paper import _corrected_claims, _definition_claims, _figures, _study_claims, _theorem_claims
+from alignscope.paper._record import GLOSSARY, Claim, Run, Verdict
+
+if TYPE_CHECKING:
+    from alignscope.study.results import StudyResults
+
+__all__ = ["FULL", "GLOSSARY", "QUICK", "Claim", "Verdict", "linear_claims", "linear_figures", "study_claims"]
+
+QUICK, FULL = 2000, 12_000
+"""Random problems behind the count for theorem 2 at either scale; other checks take a fixed share of it."""
+
+_FEWEST = 100
+_CHECKS: tuple[Callable[[Run], Claim | list[Claim]], ...] = (
+    *_definition_claims.CHECKS,
+    *_theorem_claims.CHECKS,
+    *_corrected_claims.CHECKS,
+)
+
+
+def linear_claims(seed: int = 0, trials: int = QUICK, say: Callable[[str, float], None] | None = None) -> list[Claim]:
+    """Return every definition, equation and theorem of the paper's linear part, recomputed, and what holds instead.
+
+    Parameters
+    ----------
+    seed : of all random problems; the same seed gives the same claims, byte for byte.
+    trials : random problems behind the count for theorem 2, at least 100; other checks take a share of it.
+    say : called with the key of each check and the share done before it.
+
+    Raises
+    ------
+    AlignscopeError : E304 for a negative seed or too few trials.
+
+    Examples
+    --------
+    >>> claims = {claim.key: claim for claim in linear_claims(trials=100)}
+    >>> claims["theorem-1"].verdict, claims["theorem-2"].verdict
+    ('holds', 'does not hold')
+    """
+    run, claims = _run(seed, trials), []
+    with one_blas_thread():
+        for done, check in enumerate(_CHECKS):
+            if say is not None:
+                say(check.__name__.replace("_", " "), done / len(_CHECKS))
+            found = check(run)
+            claims += found if isinstance(found, list) else [found]
+    return claims
+
+
+def linear_figures(seed: int = 0, trials: int = QUICK) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of the linear figures, one plain dict a mark; same arguments as `linear_claims`.
+
+    ``paths`` : share predicted and R² of alignment along lambda, below, at and above the capacity.
+    ``theorem2_counts`` : random problems by what theorem 2 assumes and what happens.
+    ``two_projector_loss`` : loss over the angle (degrees) and lambda, for two equally strong directions.
+    """
+    run = _run(seed, trials)
+    with one_blas_thread():
+        return _figures.figures(run)
+
+
+def study_claims(results: StudyResults) -> list[Claim]:
+    """Return what a finished study says of the paper's experiments; the one on satellite data is not tested here."""
+    return _study_claims.claims_of(results)
+
+
+def _run(seed: int, trials: int) -> Run:
+    for name, value, least in (("seed", seed, 0), ("trials", trials, _FEWEST)):
+        if isinstance(value, bool) or int(value) != value or value < least:
+            raise AlignscopeError("E304", name, f"{value}", f"Give a whole number of at least {least}.")
+    return Run(int(seed), int(trials))

@@ -1,0 +1,281 @@
+"""What a study returns: frozen records whose fields are the keys of results.json.
+
+Every figure depends on the specification alone; time and memory are kept apart. A held-out figure (`test`) is
+scored on rows that no training saw, with the in-sample one (`train`) beside it. `None` stands for a figure that
+does not exist, such as an accuracy for a number, or a retention where nothing was known to begin with.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from alignscope.study.spec import CellSpec, StudySpec
+
+__all__ = [
+    "Agreement",
+    "Capacity",
+    "CellRecord",
+    "CostParts",
+    "Epoch",
+    "Failure",
+    "ForecastPoint",
+    "ForecastRow",
+    "Interval",
+    "LossParts",
+    "Mark",
+    "PathCurve",
+    "RetentionRow",
+    "Scores",
+    "StudyResults",
+    "TargetScore",
+]
+
+Status = Literal["finished", "diverged", "failed"]
+
+
+class TargetScore(msgspec.Struct, frozen=True, kw_only=True):
+    """How well one modality's representation gives one target.
+
+    Attributes
+    ----------
+    modality : 1 or 2, whose representation.
+    target : name, such as "texture".
+    asked : whether the modality was trained to predict it.
+    r2, accuracy : by the trained head (None where it was not asked; accuracy None for numbers).
+    probe_r2, probe_accuracy : by a linear probe fitted on the training rows.
+    probe_per_class : probe R^2 of every class, in the order of its names; empty for numbers.
+    """
+
+    modality: int
+    target: str
+    asked: bool
+    r2: float | None = None
+    accuracy: float | None = None
+    probe_r2: float
+    probe_accuracy: float | None = None
+    probe_per_class: tuple[float, ...] = ()
+
+
+class Scores(msgspec.Struct, frozen=True, kw_only=True):
+    """All figures of one state of the two encoders on one set of rows.
+
+    Attributes
+    ----------
+    task_loss : mean loss a sample of modality 1 and of modality 2.
+    alignment_loss : mean ||z1 Q - z2||^2 (direction 2 to 1: ||z2 Q - z1||^2) with the best Q of the training rows: the
+        paper's axis. It falls when z2 shrinks.
+    alignment_r2_12, alignment_r2_21 : R^2 of predicting z2 from z1 linearly, and the reverse: free of scale.
+    variance : total variance of z1 and of z2. effective_rank : exp(entropy of the eigenvalue shares), from 1 to K.
+    cka : debiased linear CKA of z1 and z2.
+    targets : one score a modality and target.
+    """
+
+    task_loss: tuple[float, float]
+    alignment_loss: float
+    alignment_r2_12: float
+    alignment_r2_21: float
+    variance: tuple[float, float]
+    effective_rank: tuple[float, float]
+    cka: float
+    targets: tuple[TargetScore, ...]
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """The scores after some epoch."""
+
+    epoch: int
+    train: Scores
+    test: Scores
+
+
+class Epoch(msgspec.Struct, frozen=True, kw_only=True):
+    """Mean training losses of one epoch: the objective, its two tasks, and the alignment term as trained."""
+
+    epoch: int
+    loss: float
+    task1: float
+    task2: float
+    alignment: float
+
+
+class CellRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One training and what came of it. `reason` says why it diverged or failed."""
+
+    schema: int
+    id: str
+    cell: CellSpec
+    status: Status
+    reason: str | None = None
+    curve: tuple[Epoch, ...] = ()
+    marks: tuple[Mark, ...] = ()
+
+    @property
+    def last(self) -> Mark:
+        """The scores at the end of training."""
+        return self.marks[-1]
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """A mean over seeds with its 95 % t-interval (None with a single seed)."""
+
+    value: float
+    low: float | None
+    high: float | None
+    seeds: int
+
+
+class RetentionRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
+    """What a modality keeps of a target: held-out probe R^2 over that at lambda = 0, same K, seed, length and epoch.
+
+    `epochs` is the training's length, `epoch` the moment; equal at the end of training.
+    """
+
+    gauge: str
+    direction: str
+    training: str
+    components: int
+    lambda_: float
+    epochs: int
+    epoch: int
+    modality: int
+    target: str
+    asked: bool
+    retention: Interval | None
+    r2: Interval
+    accuracy: Interval | None
+    alignment_r2: Interval
+
+
+class ForecastRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
+    """Retention as forecast from the lambda = 0 features, beside what the longest training gave; both held out."""
+
+    gauge: str
+    direction: str
+    training: str
+    components: int
+    lambda_: float
+    modality: int
+    target: str
+    forecast: Interval
+    measured: Interval
+
+
+class Agreement(msgspec.Struct, frozen=True, kw_only=True):
+    """Spearman rank correlation of forecast and measured retention, with a 95 % interval from resampled seeds.
+
+    `components` None means all latent sizes together. `error` is the mean absolute difference; `error_no_loss` that of
+    the forecast "nothing is lost", which a useful forecast beats.
+    """
+
+    gauge: str
+    direction: str
+    training: str
+    components: int | None
+    points: int
+    correlation: float | None
+    low: float | None
+    high: float | None
+    error: float
+    error_no_loss: float
+
+
+class Capacity(msgspec.Struct, frozen=True, kw_only=True):
+    """What the audit of the lambda = 0 features says: the latent size at which alignment is free, and what is at risk.
+
+    `lossless_at` is c = rank [RY RT]; `within_budget_at` the smallest latent size whose loss stays within 5 % at any
+    lambda (None if no size looked at does); `at_risk` the share lost as lambda grows without bound; both held out.
+    """
+
+    components: int
+    modality: int
+    lossless_at: Interval
+    within_budget_at: Interval | None
+    at_risk: Interval
+
+
+class ForecastPoint(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
+    """One point of the forecast map: mean retention of the asked targets, from one set of lambda = 0 features."""
+
+    components: int
+    lambda_: float
+    modality: int
+    retention: float
+
+
+class PathCurve(msgspec.Struct, frozen=True, kw_only=True):
+    """The forecast along a fine grid of lambdas for one target (mean over seeds)."""
+
+    components: int
+    modality: int
+    target: str
+    lambdas: tuple[float, ...]
+    retention: tuple[float, ...]
+
+
+class LossParts(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
+    """The fall of the raw alignment loss from lambda = 0, in decades (log10): shrinkage + real alignment = fall.
+
+    In sample, where raw loss = variance of z2 x (1 - R^2) exactly.
+    """
+
+    gauge: str
+    components: int
+    lambda_: float
+    epochs: int
+    fall: Interval
+    shrinkage: Interval
+    alignment: Interval
+
+
+class CostParts(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
+    """The apparent cost of alignment to one target taken apart; the four parts add up to `apparent`.
+
+    Cost is 1 - retention (held-out probe R^2 against lambda = 0 of the same seed, K and length).
+
+    apparent : raw gauge, shortest training, this K.
+    shrinkage : raw minus fixed gauge, both at the shortest training.
+    delay : fixed gauge, shortest minus longest training.
+    capacity : fixed gauge, longest training, this K minus the largest K.
+    rest : fixed gauge, longest training, largest K.
+    """
+
+    components: int
+    lambda_: float
+    modality: int
+    target: str
+    apparent: Interval
+    shrinkage: Interval
+    delay: Interval
+    capacity: Interval
+    rest: Interval
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell without figures, and why."""
+
+    id: str
+    status: Status
+    reason: str
+    text: str
+
+
+class StudyResults(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a study found; the content of results.json."""
+
+    version: str
+    schema: int
+    spec: StudySpec
+    classes: dict[str, tuple[str, ...]]
+    asked: tuple[tuple[str, ...], tuple[str, ...]]
+    cells: tuple[CellRecord, ...]
+    retention: tuple[RetentionRow, ...] = ()
+    forecast: tuple[ForecastRow, ...] = ()
+    agreement: tuple[Agreement, ...] = ()
+    capacity: tuple[Capacity, ...] = ()
+    forecast_map: tuple[ForecastPoint, ...] = ()
+    paths: tuple[PathCurve, ...] = ()
+    loss_parts: tuple[LossParts, ...] = ()
+    cost_parts: tuple[CostParts, ...] = ()
+    failures: tuple[Failure, ...] = ()

@@ -1,0 +1,248 @@
+"""Run a study: cells to train, the folder that keeps them, and the results that come of them."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from alignscope import __version__
+from alignscope._files import check_writable, write_all
+from alignscope.errors import AlignscopeError
+from alignscope.study.dataset import StudyData, fingerprinted, open_data, prepare
+from alignscope.study.results import CellRecord, Failure, StudyResults
+from alignscope.study.spec import SCHEMA, CellSpec, StudySpec, cells_of, checked_spec, read_spec
+from alignscope.study.store import Store, Trained
+from alignscope.study.sweep import Outcome, run_units
+
+if TYPE_CHECKING:
+    from alignscope.study.forecast import Forecast
+
+__all__ = ["Study", "run_study", "train_unit", "units_of"]
+
+Say = Callable[[str, float], None]
+
+GPU_STACK = 64
+"""How many cells are trained at once on a GPU, unless it is said."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A finished study.
+
+    Attributes
+    ----------
+    results : everything found; depends on the specification alone.
+    outcome : what this run did: how many cells it reused, which failed.
+    """
+
+    results: StudyResults
+    outcome: Outcome
+
+    def to_json(self) -> bytes:
+        """Return results.json: keys in a fixed order, one line, a newline at the end."""
+        return msgspec.json.encode(self.results, order="deterministic") + b"\n"
+
+    def save(self, folder: str | Path) -> Path:
+        """Write results.json, report.html and the charts to a folder, all or none; return the page's path."""
+        from alignscope.report.study_page import render_study, study_charts
+
+        folder = Path(folder)
+        files = {"results.json": self.to_json(), "report.html": render_study(self.results).encode()}
+        write_all(folder, files | study_charts(self.results))
+        return folder / "report.html"
+
+
+def run_study(
+    spec: StudySpec | str | Path,
+    out: str | Path,
+    *,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    device: str = "cpu",
+    stack: int | None = None,
+    resume: bool = False,
+    base: str | Path | None = None,
+    say: Say | None = None,
+) -> Study:
+    """Train every cell of a study that is not in the folder yet, and return what all of them say.
+
+    Parameters
+    ----------
+    spec : a specification, or the path of one in TOML.
+    out : the folder that keeps the cells. Killed at any instant, the same call goes on where it stopped.
+    workers : processes, one thread each; by default one a core. 1 trains in this process.
+    executor : any `concurrent.futures.Executor`, such as dask's; its workers must see the folder.
+    device : a torch device. Not part of a cell's identity: figures of different devices agree within rounding only.
+    stack : how many cells to train at once, as one stack of models; by default 1 on a processor, where stacked
+        convolutions are slower, and 64 on a GPU. Figures of a stack agree with those of single cells within rounding.
+    resume : insist that the folder holds this study's cells already.
+    base : what paths in the specification are relative to; by default its own folder.
+    say : called with what is being done, and the share done.
+
+    Raises
+    ------
+    AlignscopeError : E306, E307 for the specification, E107 without torch, E503 for nothing to resume, E305 for an
+        unknown device, E401-E404 for the folder, E502 for workers that cannot be kept alive, and those of the data.
+    """
+    say = say or (lambda what, share: None)
+    if not isinstance(spec, StudySpec):
+        base = Path(spec).parent if base is None else base
+        spec = read_spec(spec)
+    spec, base, out = checked_spec(spec), Path(base or "."), Path(out)
+    _check_device(device)
+    if stack is not None and stack < 1:
+        raise AlignscopeError("E304", "stack", f"{stack}", "Give a whole number of at least 1.")
+    spec = msgspec.structs.replace(spec, data=fingerprinted(spec.data, base))
+    cells = cells_of(spec)
+    if resume:
+        _check_resumable(out, cells)
+    check_writable(out)
+    # A folder that is a study's is looked at before any long work; a new one is made one when its data are in order.
+    store = Store.open(out) if (out / "store.json").exists() else None
+    folder = prepare(spec.data, out, base, say)
+    store = store or Store.open(out)
+    data = open_data(folder)
+    train = partial(train_unit, data_folder=folder.resolve(), device=device)
+    outcome = run_units(
+        units_of(cells, stack or (1 if device == "cpu" else GPU_STACK)),
+        store,
+        train,
+        workers=workers,
+        executor=executor,
+        say=lambda what, share: say(what, 0.9 * share),
+    )
+    say("comparing the forecast with what was measured", 0.9)
+    results = _results(spec, data, cells, store, outcome)
+    return Study(results, outcome)
+
+
+def units_of(cells: Sequence[CellSpec], stack: int = 1) -> list[tuple[CellSpec, ...]]:
+    """Return cells grouped by what is trained at once, in the order in which to begin.
+
+    Only cells that differ in lambda and seed alone can be stacked. A cell's last digits then depend on what it is
+    stacked with; trained by itself, as by default on a processor, they depend on the cell alone.
+    """
+    if stack == 1:
+        return [(cell,) for cell in cells]
+    from alignscope.study.cell import shape_of, stackable
+
+    groups: dict[object, list[CellSpec]] = {}
+    for cell in cells:
+        groups.setdefault(shape_of(cell) if stackable([cell]) else cell.id, []).append(cell)
+    return [tuple(group[i : i + stack]) for group in groups.values() for i in range(0, len(group), stack)]
+
+
+def train_unit(unit: Sequence[CellSpec], data_folder: Path, device: str) -> list[Trained]:
+    """Train the cells of one unit on the prepared rows; runs in a worker."""
+    from alignscope.study.cell import train_cells
+
+    begin = time.perf_counter()
+    made = train_cells(unit, _open_once(data_folder), device)
+    seconds = (time.perf_counter() - begin) / len(unit)
+    return [Trained(record, features, seconds, _peak_bytes()) for record, features in made]
+
+
+@lru_cache(maxsize=1)
+def _open_once(folder: Path) -> StudyData:
+    return open_data(folder)
+
+
+def _results(
+    spec: StudySpec, data: StudyData, cells: Sequence[CellSpec], store: Store, outcome: Outcome
+) -> StudyResults:
+    records = [record for cell in cells if (record := store.read(cell.id)) is not None]
+    records.sort(key=_place)
+    failed = dict(outcome.failed)
+    missing = [_failed(cell, failed[cell.id]) for cell in cells if cell.id in failed]
+    from alignscope.study.summary import Summary  # half a second that workers need not spend
+
+    summary = Summary(spec, data.asked, records, _forecasts(spec, data, records, store))
+    return StudyResults(
+        version=__version__,
+        schema=SCHEMA,
+        spec=spec,
+        classes=dict(data.classes),
+        asked=data.asked,
+        cells=tuple(records),
+        retention=summary.retention(),
+        forecast=summary.forecast(),
+        agreement=summary.agreement(),
+        capacity=summary.capacity(),
+        forecast_map=summary.forecast_map(),
+        paths=summary.paths(),
+        loss_parts=summary.loss_parts(),
+        cost_parts=summary.cost_parts(),
+        failures=tuple(
+            Failure(id=r.id, status=r.status, reason=r.reason or "", text=_describe(r.cell))
+            for r in [*records, *missing]
+            if r.status != "finished"
+        ),
+    )
+
+
+def _forecasts(
+    spec: StudySpec, data: StudyData, records: Sequence[CellRecord], store: Store
+) -> dict[tuple[int, int], Forecast]:
+    from alignscope.study.forecast import Forecast
+
+    longest = max(spec.sweep.epochs)
+    out = {}
+    for record in records:
+        if record.status == "finished" and record.cell.lambda_ == 0 and record.cell.epochs == longest:
+            features = store.arrays(record.id)
+            if features:
+                out[record.cell.seed, record.cell.components] = Forecast.of(data, features)
+    return out
+
+
+def _failed(cell: CellSpec, reason: str) -> CellRecord:
+    return CellRecord(schema=SCHEMA, id=cell.id, cell=cell, status="failed", reason=reason)
+
+
+def _place(record: CellRecord) -> tuple[object, ...]:
+    c = record.cell
+    return c.epochs, c.training, c.direction, c.gauge, c.components, c.lambda_, c.seed
+
+
+def _describe(cell: CellSpec) -> str:
+    way = "no alignment" if cell.lambda_ == 0 else f"lambda {cell.lambda_:g}, {cell.gauge} gauge"
+    return f"{way}, K = {cell.components}, seed {cell.seed}, {cell.epochs} epochs"
+
+
+def _check_resumable(out: Path, cells: Sequence[CellSpec]) -> None:
+    if not any((out / "cells" / f"{cell.id}.json").is_file() for cell in cells):
+        raise AlignscopeError(
+            "E503",
+            str(out),
+            "it holds no finished cell of this study",
+            "Leave --resume out to begin, or correct --out.",
+        )
+
+
+def _check_device(device: str) -> None:
+    """Raise now what every cell would."""
+    try:
+        import torch
+    except ImportError:
+        raise AlignscopeError(
+            "E107", "torch", "it is not installed", 'A study trains networks: pip install "alignscope[train]".'
+        ) from None
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0]
+        raise AlignscopeError("E305", "device", f"'{device}' cannot be used ({first})", "Use cpu or cuda.") from None
+
+
+def _peak_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak

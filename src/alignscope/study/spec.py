@@ -1,0 +1,321 @@
+"""The specification of a study: a TOML file as frozen types, and the cells that it stands for.
+
+A cell is one training: one (lambda, seed, K, gauge, direction, training, epochs). Its id is the hash of everything
+that decides its result, so that a cell is found again whatever else the study around it contains.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from alignscope.errors import AlignscopeError
+
+__all__ = [
+    "SCHEMA",
+    "CellSpec",
+    "ConvSpec",
+    "DataSpec",
+    "EncoderSpec",
+    "FileData",
+    "LinearSpec",
+    "MLPSpec",
+    "OptimiserSpec",
+    "StudySpec",
+    "SweepSpec",
+    "TrifeatureData",
+    "cells_of",
+    "checked_spec",
+    "parse_spec",
+    "read_spec",
+]
+
+SCHEMA = 1
+"""Version of cells and results; part of every cell's id."""
+
+Gauge = Literal["raw", "stop_gradient", "normalised", "whitened"]
+Direction = Literal["1to2", "2to1", "both"]
+Training = Literal["joint", "bilevel"]
+Task = Literal["squared", "cross_entropy"]
+
+Count = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Strength = Annotated[float, Meta(ge=0)]
+Seed = Annotated[int, Meta(ge=0, lt=2**31)]
+
+
+class TrifeatureData(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="trifeature"
+):
+    """Pictures with three generative factors, rendered here: the paper's pairs.
+
+    Modality 1 shows shape and texture in grey, modality 2 the same shape in a solid colour. Texture and colour are
+    independent; each modality has its own place and rotation.
+    """
+
+    size: Annotated[int, Meta(ge=16, le=512)] = 64
+    train: Annotated[int, Meta(ge=16)] = 8192
+    test: Annotated[int, Meta(ge=16)] = 2048
+    seed: Seed = 0
+    values: tuple[Count, Count, Count] = (10, 10, 10)
+    correlation: tuple[Share, Share, Share] = (0.0, 0.0, 0.0)
+    rotation: Annotated[float, Meta(ge=0, le=180)] = 45.0
+    jitter: Share = 1.0
+    noise: Share = 0.0
+    occlusion: Share = 0.0
+    difficulty: tuple[Share, Share, Share] = (0.0, 0.0, 0.0)
+    held_out: Literal["samples", "combinations"] = "samples"
+
+
+class FileData(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="files"):
+    """A user's own paired arrays: `pair` (a folder as `alignscope audit --pair` reads it), or x1, x2, y1 and y2.
+
+    Paths are relative to the specification. A share `test` of the rows, or of the groups, is held out.
+    """
+
+    pair: str | None = None
+    x1: str | None = None
+    x2: str | None = None
+    y1: str | None = None
+    y2: str | None = None
+    groups: str | None = None
+    test: Annotated[float, Meta(gt=0, lt=1)] = 0.25
+    seed: Seed = 0
+    fingerprint: str = ""
+
+
+DataSpec = TrifeatureData | FileData
+
+
+class ConvSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="conv"):
+    """A compact convolutional encoder: a patch stem, then 3 x 3 convolutions of stride 2."""
+
+    widths: Annotated[tuple[Count, ...], Meta(min_length=1)] = (32, 64, 128)
+    patch: Count = 4
+
+
+class MLPSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="mlp"):
+    """A multilayer perceptron."""
+
+    hidden: Annotated[tuple[Count, ...], Meta(min_length=1)] = (256, 256)
+
+
+class LinearSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="linear"):
+    """A linear encoder, for which the theory is exact."""
+
+
+EncoderSpec = ConvSpec | MLPSpec | LinearSpec
+
+
+class OptimiserSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """AdamW with a warm-up and a cosine decay, or without either."""
+
+    learning_rate: Annotated[float, Meta(gt=0)] = 2e-3
+    weight_decay: Strength = 1e-4
+    batch: Annotated[int, Meta(ge=2)] = 128
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: Share = 0.05
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+
+class SweepSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is varied; a cell for every combination. lambda = 0 is the baseline, trained once for all gauges."""
+
+    lambdas: Annotated[tuple[Strength, ...], Meta(min_length=1)]
+    seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] = (0,)
+    components: Annotated[tuple[Count, ...], Meta(min_length=1)]
+    gauges: Annotated[tuple[Gauge, ...], Meta(min_length=1)] = ("normalised",)
+    directions: Annotated[tuple[Direction, ...], Meta(min_length=1)] = ("1to2",)
+    trainings: Annotated[tuple[Training, ...], Meta(min_length=1)] = ("joint",)
+    epochs: Annotated[tuple[Count, ...], Meta(min_length=1)] = (30,)
+
+
+class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A study: one data set, one encoder, one task, and what is varied."""
+
+    name: str = "study"
+    data: DataSpec
+    encoder: EncoderSpec = ConvSpec()
+    task: Task = "squared"
+    optimiser: OptimiserSpec = OptimiserSpec()
+    sweep: SweepSpec
+    marks: tuple[Count, ...] = ()
+    """Epochs after which a cell is scored, besides its last."""
+
+
+class CellSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename={"lambda_": "lambda"}):
+    """One training. At lambda = 0 nothing is aligned, and gauge, direction and training are "none"."""
+
+    data: DataSpec
+    encoder: EncoderSpec
+    task: Task
+    optimiser: OptimiserSpec
+    lambda_: float
+    seed: int
+    components: int
+    gauge: Gauge | Literal["none"]
+    direction: Direction | Literal["none"]
+    training: Training | Literal["none"]
+    epochs: int
+    marks: tuple[int, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Sixteen hexadecimal digits: the hash of the whole cell and of `SCHEMA`."""
+        body = msgspec.json.encode((SCHEMA, self), order="deterministic")
+        return hashlib.sha256(body).hexdigest()[:16]
+
+
+def read_spec(path: str | Path) -> StudySpec:
+    """Read a study from a TOML file.
+
+    Raises
+    ------
+    AlignscopeError : E101 for a file that cannot be read, E307 for one that is not TOML, E306 for a field that is
+        unknown, of the wrong type, out of range or twice the same; the message names file, line and field.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise AlignscopeError("E101", str(path), f"cannot be read ({reason})", "Give a TOML file.") from None
+    return parse_spec(text, str(path))
+
+
+def parse_spec(text: str, where: str = "spec") -> StudySpec:
+    """Return the study that a TOML text describes; errors as for `read_spec`."""
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise AlignscopeError("E307", where, f"not TOML: {error}", "Correct the line; see the study guide.") from None
+    return _converted(tree, where, text)
+
+
+def checked_spec(spec: StudySpec) -> StudySpec:
+    """Return a specification made in Python as the same one from TOML would be: 15 for a float field becomes 15.0.
+
+    Raises
+    ------
+    AlignscopeError : E306, as for `read_spec`.
+    """
+    return _converted(msgspec.to_builtins(spec), "spec", "")
+
+
+def _converted(tree: Any, where: str, text: str) -> StudySpec:
+    try:
+        spec = msgspec.convert(tree, StudySpec)
+        _check(spec)
+    except msgspec.ValidationError as error:
+        message, _, at = str(error).partition(" - at `")
+        field = at.rstrip("`").removeprefix("$").lstrip(".")
+        unknown = re.search(r"unknown field `(\w+)`", message)
+        if unknown:
+            field = f"{field}.{unknown[1]}".lstrip(".")
+        line = _line_of(text, field)
+        place = f"{where}, line {line}" if line else where
+        raise AlignscopeError(
+            "E306", f"{place}: {field or 'the whole'}", _plain(message), "See the study guide for every field."
+        ) from None
+    return spec
+
+
+def cells_of(spec: StudySpec) -> list[CellSpec]:
+    """Return the cells of a study, each once, in the order in which they are best computed.
+
+    Long trainings and baselines come first: the last cells to finish are then short ones.
+    """
+    return sorted(set(_cells(spec)), key=lambda c: (-c.epochs, c.lambda_ > 0, c.seed, c.components, c.lambda_, c.id))
+
+
+def _cells(spec: StudySpec) -> Iterator[CellSpec]:
+    s = spec.sweep
+    for lam, seed, k, gauge, direction, training, epochs in itertools.product(
+        s.lambdas, s.seeds, s.components, s.gauges, s.directions, s.trainings, s.epochs
+    ):
+        aligned = lam > 0
+        yield CellSpec(
+            data=spec.data,
+            encoder=spec.encoder,
+            task=spec.task,
+            optimiser=spec.optimiser,
+            lambda_=float(lam),
+            seed=seed,
+            components=k,
+            gauge=gauge if aligned else "none",
+            direction=direction if aligned else "none",
+            training=training if aligned else "none",
+            epochs=epochs,
+            marks=tuple(sorted({m for m in spec.marks if m < epochs})),
+        )
+
+
+def _check(spec: StudySpec) -> None:
+    """Raise ValidationError, which carries the path, for what types cannot say."""
+    for field in msgspec.structs.fields(SweepSpec):
+        values = getattr(spec.sweep, field.name)
+        for i, value in enumerate(values):
+            if value in values[:i]:
+                raise _invalid(f"`{value}` stands twice, which would be the same cell", f"sweep.{field.name}[{i}]")
+    for i, lam in enumerate(spec.sweep.lambdas):
+        if not math.isfinite(lam):
+            raise _invalid("Expected a finite number", f"sweep.lambdas[{i}]")
+    if 0.0 not in spec.sweep.lambdas:
+        raise _invalid("It lacks 0, the baseline that every cost is relative to", "sweep.lambdas")
+    if "bilevel" in spec.sweep.trainings and "both" in spec.sweep.directions:
+        raise _invalid("A bilevel training freezes one modality, so the direction cannot be `both`", "sweep.directions")
+    data = spec.data
+    if isinstance(data, FileData):
+        _check_files(data)
+        if isinstance(spec.encoder, ConvSpec) and data.pair is not None:
+            raise _invalid("Rows of features have no convolution; use `mlp` or `linear`", "encoder.kind")
+    elif isinstance(spec.encoder, ConvSpec) and data.size // spec.encoder.patch < 2 ** (len(spec.encoder.widths) - 1):
+        raise _invalid(f"Too many halvings for pictures of {data.size} pixels", "encoder.widths")
+    if spec.optimiser.batch > getattr(data, "train", spec.optimiser.batch):
+        raise _invalid("A batch is larger than the training set", "optimiser.batch")
+
+
+def _check_files(data: FileData) -> None:
+    given = [name for name in ("x1", "x2", "y1") if getattr(data, name) is not None]
+    if (data.pair is None) == (not given) or (given and given != ["x1", "x2", "y1"]):
+        raise _invalid("Expected either `pair`, or all of `x1`, `x2` and `y1`", "data")
+    if data.fingerprint:
+        raise _invalid("It is worked out from the files, not given", "data.fingerprint")
+
+
+def _invalid(message: str, field: str) -> msgspec.ValidationError:
+    return msgspec.ValidationError(f"{message} - at `$.{field}`")
+
+
+def _plain(message: str) -> str:
+    """Lower the first letter, and name the fields that would be known."""
+    return message[:1].lower() + message[1:]
+
+
+def _line_of(text: str, field: str) -> int | None:
+    """Return the line on which a field is set, or its table begins; None where it is absent."""
+    names = [name for name in re.sub(r"\[[^]]*\]", "", field).split(".") if name]
+    table: list[str] = []
+    best: tuple[int, int] | None = None
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[\[?([\w.\s\"]+)\]", line)
+        key = re.match(r"\s*([\w.\-\"]+)\s*=", line)
+        if header:
+            table = [part.strip(' "') for part in header[1].split(".")]
+            path = table
+        elif key:
+            path = [*table, *(part.strip(' "') for part in key[1].split("."))]
+        else:
+            continue
+        if path == names[: len(path)] and (best is None or len(path) > best[0]):
+            best = (len(path), number)
+    return best[1] if best else None

@@ -1,0 +1,302 @@
+"""The page of the paper: what it claims, what is true, what it means; and both pages in a real browser."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from alignscope.report._linear_charts import linear_figures
+from alignscope.report._study_charts import panel_specs
+from alignscope.report.paper_page import MARKS, SHOWN, paper_charts, render_paper
+from alignscope.report.study_page import render_study
+from page_reader import Page
+from report_example import HOSTILE
+from study_example import VARIANTS, example
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 400, "height": 800}
+LINEAR = ["paths", "theorem2_counts", "two_projector_loss"]
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A made-up row of the table of checks, with the fields that the page reads."""
+
+    key: str
+    source: str = "Theorem 1"
+    claim: str = "Something is so."
+    found: str = "It is."
+    verdict: str = "holds"
+    measured: dict[str, float] = {}
+    trials: int = 200
+    shown: str = "theory#what-holds"
+
+
+CLAIMS = [
+    Claim(key="theorem-1"),
+    Claim(
+        key="theorem-2",
+        source="Theorem 2",
+        verdict="does not hold",
+        measured={"claimed": 61.0, "conclusion_fails": 24.0},
+        shown="figure:theorem2_counts",
+    ),
+    Claim(key="counter-example-1", source="Theorem 2, tried", verdict="does not hold", trials=1),
+    Claim(key="capacity", source="ours", shown="figure:paths"),
+    Claim(key="two-projectors", source="ours", shown="figure:two_projector_loss"),
+    Claim(key="synthetic-delay", source="Experiment on synthetic data", shown="figure:study_cost_parts"),
+    Claim(key="synthetic-shrinkage", source="Experiment on synthetic data", shown="figure:study_loss_parts"),
+    Claim(key="forecast", source="ours", verdict="holds with a correction", shown="figure:study_forecast"),
+    Claim(
+        key="real-data",
+        source="Experiment on TreeSatAI-Time-Series",
+        verdict="not tested here",
+        trials=0,
+        shown="figure:real-data",
+    ),
+]
+
+
+def _rows() -> dict[str, list[dict[str, Any]]]:
+    lambdas = [10 ** (-2 + 0.5 * i) for i in range(11)]
+    rooms = {1: "below", 2: "at", 3: "above"}
+    return {
+        "paths": [
+            {
+                "example": name,
+                "components": k,
+                "capacity": 2,
+                "room": room,
+                "lambda": lam,
+                "sigma_z": 1.0 if k > 1 else 0.5,
+                "alignment_r2": 0.5,
+            }
+            for name in ("the toy", HOSTILE[0])
+            for k, room in rooms.items()
+            for lam in lambdas
+        ],
+        "theorem2_counts": [
+            {"assumptions": kind, "outcome": outcome, "problems": n}
+            for kind, counts in (("both hold", (37, 0, 24)), ("not both", (74, 0, 65)))
+            for outcome, n in zip(("alignment loses", "the size loses", "nothing is lost"), counts, strict=True)
+        ],
+        "two_projector_loss": [
+            {"angle": angle, "lambda": lam, "loss": math.sin(math.radians(angle)) ** 2 * lam / (1 + lam)}
+            for angle in range(0, 91, 15)
+            for lam in lambdas
+        ],
+    }
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    return render_paper(example(), CLAIMS, _rows(), "quick")
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> Page:
+    return Page(html)
+
+
+def test_the_order_is_that_of_a_reader(page: Page) -> None:
+    assert page.ids("section")[:4] == ["means", "checks", "linear", "experiment"]
+    assert page.ids("section")[-4:] == ["figures", "real", "settings", "glossary"]
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(set(ids)) == len(ids)
+    assert {a["href"] for a in page.all("a")} <= {f"#{i}" for i in ids}
+    assert not re.search(r"\b(undefined|None|NaN|nan|inf|Infinity)\b", page.text)
+
+
+def test_every_claim_is_a_row_with_its_verdict_as_a_word(page: Page) -> None:
+    assert sorted(page.ids("tr")) == sorted(f"check-{c.key}" for c in CLAIMS)
+    rows = [row for row in page.rows if len(row) == 4 and row[0].endswith(CLAIMS[0].claim)]
+    told = sorted((row[0].removesuffix(CLAIMS[0].claim), row[2]) for row in rows)
+    assert told == sorted((c.source, f"{MARKS[c.verdict][0]} {c.verdict}") for c in CLAIMS)
+    assert all(CLAIMS[0].found in row[1] for row in rows)
+
+
+@pytest.mark.parametrize("name", sorted({figure for figure, _ in SHOWN.values()}))
+def test_claims_lead_to_their_figure(page: Page, name: str) -> None:
+    assert f"fig-{name}" in page.ids("figure")
+
+
+def test_links_of_claims(html: str) -> None:
+    row = html[html.index('id="check-theorem-2"') :]
+    assert '<a href="#fig-theorem2_counts">theorem 2, counted</a>' in row[: row.index("</tr>")]
+    row = html[html.index('id="check-real-data"') :]
+    assert '<a href="#real">' in row[: row.index("</tr>")]
+    row = html[html.index('id="check-theorem-1"') :]
+    assert "theory guide, “what holds”" in row[: row.index("</tr>")]
+
+
+def test_the_summary_has_the_numbers(page: Page) -> None:
+    text = " ".join(page.text.split())
+    assert "fails in 24 of the 61 random problems that meet its assumptions (39 %)" in text
+    assert "Taken apart, in points of a hundred" in text
+    assert "alignscope audit x1.npy x2.npy" in text
+    assert "it follows with the satellite data" in text
+    for verdict, n in (("holds", 5), ("does not hold", 2), ("holds with a correction", 1), ("not tested here", 1)):
+        assert f"{MARKS[verdict][0]} {n} {verdict}" in text
+
+
+def test_hostile_claims_stay_text() -> None:
+    claims = [Claim(key="theorem-1", claim=HOSTILE[0], found=HOSTILE[1], source=HOSTILE[2], shown=HOSTILE[3])]
+    page = Page(render_paper(VARIANTS["all failed"](), claims, {}, HOSTILE[0]))
+    assert len(page.scripts) == 3 and not page.all("img")
+    assert all(name in page.text for name in HOSTILE[:3])
+
+
+def test_without_figures_or_parts_the_page_still_stands() -> None:
+    page = Page(render_paper(VARIANTS["bare"](), [], {}, "quick"))
+    text = " ".join(page.text.split())
+    assert text.count("Its rows were not worked out.") == 3
+    assert "Hit hardest is" in text
+
+
+def test_the_same_input_gives_the_same_bytes() -> None:
+    results = VARIANTS["bare"]()
+    assert render_paper(results, CLAIMS, _rows(), "quick") == render_paper(results, CLAIMS, _rows(), "quick")
+    first = paper_charts(results, _rows())
+    assert first == paper_charts(results, _rows())
+    assert {f"charts/{name}.svg" for name in LINEAR} <= set(first)
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_linear_specs_are_vega_lite(name: str) -> None:
+    import altair
+
+    for spec in panel_specs({name: linear_figures(_rows())[name]}).values():
+        config = {key: value for key, value in spec["config"].items() if key != "legend"}
+        altair.LayerChart.from_dict({**spec, "config": config})
+
+
+def test_counts_and_labels_of_the_linear_figures() -> None:
+    figures = linear_figures(_rows())
+    bars = figures["theorem2_counts"].rows[0].panels[0]["data"]["values"]
+    assert [(b["x"], b["x2"]) for b in bars if b["kind"] == "both hold"] == [(0, 37), (37, 37), (37, 61)]
+    labels = figures["paths"].rows[0].panels[0]["layer"][1]["data"]["values"]
+    assert [label["label"] for label in labels] == ["K\u00a0=\u00a01", "K\u00a0=\u00a02, 3"]
+
+
+def _chromium() -> str:
+    named = os.environ.get("ALIGNSCOPE_CHROMIUM")
+    found = named or next((path for name in NAMES if (path := shutil.which(name))), None)
+    if found is None or not Path(found).exists():
+        pytest.skip("no chromium installed: apt-get install chromium, or set ALIGNSCOPE_CHROMIUM to its path")
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install alignscope[test])")
+    path = _chromium()
+    with sync_api.sync_playwright() as driver:
+        launched = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory, html: str) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("pages")
+    written = {"paper": folder / "paper.html"}
+    written["paper"].write_text(html, encoding="utf-8")
+    for name in ("hostile", "bare", "arms", "all failed"):
+        written[name] = folder / f"{name.replace(' ', '_')}.html"
+        written[name].write_text(render_study(VARIANTS[name]()), encoding="utf-8")
+    return written
+
+
+@pytest.fixture
+def visit(browser: Any, files: dict[str, Path]) -> Iterator[Any]:
+    """Open a page; at the end of the test there must have been no error, no message and no request."""
+    trouble: list[str] = []
+    contexts = []
+
+    def open_page(name: str, *, ready: bool = True, **options: Any) -> Any:
+        context = browser.new_context(**{"viewport": WIDE, **options})
+        contexts.append(context)
+        page = context.new_page()
+        url = files[name].as_uri()
+        page.on("console", lambda message: trouble.append(f"console {message.type}: {message.text}"))
+        page.on("pageerror", lambda error: trouble.append(f"error: {error}"))
+        page.on("request", lambda r: None if r.url == url or r.url == "data:," else trouble.append(f"request {r.url}"))
+        page.goto(url)
+        if ready:
+            page.wait_for_selector("html[data-ready=yes]", state="attached")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert trouble == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["paper", "hostile", "bare", "arms", "all failed"])
+def test_every_panel_is_drawn_wide_and_narrow(visit: Any, name: str) -> None:
+    page = visit(name)
+    drawn = page.evaluate(
+        """() => [...document.querySelectorAll('[data-chart]')].map(e => [e.dataset.chart,
+            e.querySelectorAll('svg').length,
+            e.querySelectorAll('.mark-symbol path, .mark-line path, .mark-rect path, .mark-area path').length,
+            [...e.querySelectorAll('svg [d], svg [transform]')].filter(n => /NaN|undefined|Infinity/.test(
+                (n.getAttribute('d') || '') + n.getAttribute('transform'))).length])"""
+    )
+    assert all(pictures == 1 and marks > 0 and broken == 0 for _, pictures, marks, broken in drawn), drawn
+    assert page.evaluate("window.hacked") is None
+    for size in (WIDE, NARROW):
+        page.set_viewport_size(size)
+        page.wait_for_function("[...document.querySelectorAll('[data-chart] svg')].every(s => "
+                               "s.viewBox.baseVal.width <= s.closest('.chart').clientWidth + 1)")  # fmt: skip
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+        assert (
+            page.evaluate(
+                """() => [...document.querySelectorAll('body *')].filter(e => {
+                const box = e.getBoundingClientRect();
+                return box.width > 0 && box.right > innerWidth + 1 && !e.closest('.scroll, pre, svg, #tip');
+            }).map(e => e.tagName + '.' + e.className)"""
+            )
+            == []
+        )
+
+
+@pytest.mark.browser
+def test_names_for_those_who_do_not_see_it(visit: Any) -> None:
+    page = visit("paper")
+    for role in ("img", "region"):
+        assert page.evaluate(
+            f"[...document.querySelectorAll('[role={role}]')].every(e => e.getAttribute('aria-label'))"
+        )
+    levels = page.evaluate("[...document.querySelectorAll('h1, h2, h3, h4')].map(h => +h.tagName[1])")
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    assert page.get_by_role("row").count() > len(CLAIMS)
+
+
+@pytest.mark.browser
+def test_without_javascript_the_figures_are_in_the_tables(visit: Any) -> None:
+    page = visit("paper", ready=False, java_script_enabled=False)
+    assert page.locator(".chart").first.is_hidden()
+    assert page.locator("noscript .note").is_visible()
+    page.locator("#figures summary").first.click()
+    assert page.locator("#figures table").first.is_visible()
+
+
+@pytest.mark.browser
+def test_paper_is_light_and_complete(visit: Any, tmp_path: Path) -> None:
+    page = visit("paper", color_scheme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.locator("#checks details").first.evaluate("d => d.open")
+    page.pdf(path=tmp_path / "page.pdf", format="A4")
+    assert (tmp_path / "page.pdf").stat().st_size > 50_000
