@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 import _cli
+import _study_results
 import _tables
 import alignscope
 from _error_help import HELP
@@ -86,7 +87,7 @@ def public_modules() -> Iterator[ModuleType]:
     for found in pkgutil.walk_packages(alignscope.__path__, "alignscope."):
         if not any(part.startswith("_") for part in found.name.split(".")):
             module = importlib.import_module(found.name)
-            if getattr(module, "__all__", None) and not found.ispkg and found.name != "alignscope.cli":
+            if getattr(module, "__all__", None) and not found.ispkg and not found.name.startswith("alignscope.cli"):
                 yield module
 
 
@@ -126,6 +127,11 @@ PAGES: dict[str, Callable[[], str]] = {
     "in_sample_bias": _tables.in_sample_bias,
     "theorem2_trial": _tables.theorem2_trial,
     "remedies": _tables.remedy_table,
+    "study_retention": _study_results.retention,
+    "study_by_length": _study_results.by_length,
+    "study_fall": _study_results.fall,
+    "study_agreement": _study_results.agreement,
+    "study_capacity": _study_results.capacity,
 }
 
 
@@ -136,6 +142,7 @@ def write_all(folder: Path) -> None:
         path, text = folder / f"{name}.md", make()
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
+    _study_results.figures("study-paper", folder / "study")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,9 @@ def numbers(n: int = 120, train: int = 96, **how: Any) -> StudyData:
     """`rows` as study data: each modality is asked for its block, and probed for the other's as well."""
     r = {name: values.astype(np.float32) for name, values in rows(n, **how).items()}
     targets = {"own": r["y1"], "other": r["y2"]}
-    return StudyData((r["x1"], r["x2"]), targets, train, (("own",), ("other",)), (("own", "other"), ("other", "own")), {})
+    return StudyData(
+        (r["x1"], r["x2"]), targets, train, (("own",), ("other",)), (("own", "other"), ("other", "own")), {}
+    )
 
 
 def classes(n: int = 120, train: int = 96, seed: int = 0) -> StudyData:
@@ -53,9 +55,9 @@ def classes(n: int = 120, train: int = 96, seed: int = 0) -> StudyData:
     one = {name: np.eye(c.max() + 1)[c] for name, c in codes.items()}
 
     def seen(*names: str) -> np.ndarray:
-        return (np.hstack([one[k] for k in names]) + 0.3 * rng.normal(size=(n, sum(one[k].shape[1] for k in names)))).astype(
-            np.float32
-        )
+        return (
+            np.hstack([one[k] for k in names]) + 0.3 * rng.normal(size=(n, sum(one[k].shape[1] for k in names)))
+        ).astype(np.float32)
 
     return StudyData(
         (seen("shape", "texture"), seen("shape", "colour")),
@@ -69,9 +71,7 @@ def classes(n: int = 120, train: int = 96, seed: int = 0) -> StudyData:
 
 def swapped(data: StudyData) -> StudyData:
     """The same rows with the modalities exchanged."""
-    return StudyData(
-        data.x[::-1], data.targets, data.train, data.asked[::-1], data.probed[::-1], data.classes
-    )
+    return StudyData(data.x[::-1], data.targets, data.train, data.asked[::-1], data.probed[::-1], data.classes)
 
 
 def cell(**changes: Any) -> CellSpec:
@@ -187,5 +187,6 @@ def training_rows(data: StudyData) -> dict[str, np.ndarray]:
     t = slice(0, data.train)
     out = {f"x{i + 1}": twins.centred(x[t]) for i, x in enumerate(data.x)}
     return out | {
-        f"y{i + 1}": twins.scaled(np.hstack([data.columns(name)[t] for name in asked])) for i, asked in enumerate(data.asked)
+        f"y{i + 1}": twins.scaled(np.hstack([data.columns(name)[t] for name in asked]))
+        for i, asked in enumerate(data.asked)
     }

@@ -18,8 +18,8 @@ from alignscope.paper._problems import factor_pair, generic_pair
 from alignscope.paper._record import Run, judge
 from alignscope.study.results import (
     Agreement,
-    Capacity,
     CostParts,
+    ForecastRow,
     Interval,
     LossParts,
     RetentionRow,
@@ -269,11 +269,12 @@ def test_the_map_of_angles_ends_where_it_must() -> None:
 def study(
     *, raw: tuple[float, float] = (0.8, 0.95), fixed: tuple[float, float] = (0.7, 1.0), delay: float = 0.1,
     shrinkage: float = 2.7, correlation: tuple[float, float] = (0.9, 0.7), error: float = 0.05, empty: bool = False,
+    half_width: float = 0.01,
 ) -> StudyResults:  # fmt: skip
     """A study's results as small as they come: retention raw (short, long training) and fixed (below, above c)."""
 
     def mean(value: float) -> Interval:
-        return Interval(value=value, low=value - 0.01, high=value + 0.01, seeds=3)
+        return Interval(value=value, low=value - half_width, high=value + half_width, seeds=3)
 
     def kept(gauge: str, components: int, epochs: int, value: float, modality: int, target: str) -> RetentionRow:
         return RetentionRow(
@@ -303,11 +304,14 @@ def study(
         gauge="whitened", direction="1to2", training="joint", components=None, points=40, correlation=correlation[0],
         low=correlation[1], high=0.95, error=error, error_no_loss=0.1,
     )  # fmt: skip
-    needed = [
-        Capacity(components=k, modality=m, lossless_at=mean(2 * k), within_budget_at=mean(20), at_risk=mean(0.3))
+    told = [
+        ForecastRow(
+            gauge="whitened", direction="1to2", training="joint", components=k, lambda_=1.0, modality=m, target=t,
+            forecast=mean(0.8 if k == sizes[0] else 1.0), measured=mean(0.5),
+        )
         for k in sizes
-        for m in (1, 2)
-    ]
+        for m, t in own
+    ]  # fmt: skip
     return StudyResults(
         version="0", schema=1,
         spec=StudySpec(
@@ -316,7 +320,7 @@ def study(
         ),
         classes={}, asked=(("shape", "texture"), ("shape", "colour")), cells=(),
         retention=() if empty else tuple(rows), agreement=() if empty else (agreed,),
-        capacity=() if empty else tuple(needed), loss_parts=() if empty else (parts,),
+        forecast=() if empty else tuple(told), loss_parts=() if empty else (parts,),
         cost_parts=() if empty else tuple(costs),
     )  # fmt: skip
 
@@ -333,6 +337,8 @@ def verdict(key: str, **changed: object) -> str:
         ("synthetic-trade-off", {"raw": (0.8, 0.8)}, "holds"),
         ("synthetic-trade-off", {"raw": (0.8, 1.0)}, CORRECTED),
         ("synthetic-trade-off", {"raw": (1.0, 0.99)}, FALSE),
+        ("synthetic-trade-off", {"raw": (0.8, 0.985)}, CORRECTED),
+        ("synthetic-trade-off", {"raw": (0.8, 0.975), "half_width": 0.03}, "undecided"),
         ("synthetic-shrinkage", {"shrinkage": 0.1}, "holds"),
         ("synthetic-shrinkage", {"shrinkage": 1.0}, CORRECTED),
         ("synthetic-shrinkage", {"shrinkage": 2.9}, FALSE),

@@ -124,7 +124,7 @@ REFUSED = [
     Refused("not TOML", replaced("marks = [1]", "marks = [1"), "E307", r"study\.toml: not TOML"),
     Refused("no file", replaced("x1.npy", "x9.npy"), "E101", r"x9\.npy: cannot be read"),
     Refused("other rows", replaced('y1 = "y1.npy"', 'y1 = "short.npy"'), "E202", r"short\.npy"),
-    Refused("NaN", replaced('x1 = "x1.npy"', 'x1 = "holes.npy"'), "E203", r"holes\.npy: row 7"),
+    Refused("NaN", replaced('x1 = "x1.npy"', 'x1 = "holes.npy"'), "E203", r"holes\.npy: NaN or infinity \(row 7"),
     Refused("objects", replaced('x1 = "x1.npy"', 'x1 = "objects.npy"'), "E104", r"objects\.npy"),
     Refused("constant target", replaced('y1 = "y1.npy"', 'y1 = "ones.npy"'), "E206", "target of modality 1"),
     Refused("device", str, "E305", "device: 'abacus' cannot be used", ("--device", "abacus")),

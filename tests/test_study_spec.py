@@ -61,7 +61,9 @@ class Mistake:
 
 MISTAKES = [
     Mistake("unknown field", "epochs = [2, 4]", "epoch = [2, 4]", 23, "sweep.epoch", "unknown field `epoch`"),
-    Mistake("unknown, hyphen", "batch = 32", "batch-size = 32", 15, "optimiser.batch-size", "unknown field `batch-size`"),
+    Mistake(
+        "unknown, hyphen", "batch = 32", "batch-size = 32", 15, "optimiser.batch-size", "unknown field `batch-size`"
+    ),
     Mistake("unknown table", "[optimiser]", "[optimizer]", 14, "optimizer", "unknown field `optimizer`"),
     Mistake("wrong type", "batch = 32", 'batch = "32"', 15, "optimiser.batch", "expected `int`, got `str`"),
     Mistake("number for text", 'name = "tiny"', "name = 7", 1, "name", "expected `str`, got `int`"),
@@ -79,8 +81,12 @@ MISTAKES = [
     Mistake("K twice", "[2, 3]", "[\n  2,\n  2,\n]", 21, "sweep.components[1]", "`2` stands twice"),
     Mistake("gauge twice", '["raw", "whitened"]', '["raw", "raw"]', 22, "sweep.gauges[1]", "`raw` stands twice"),
     Mistake("length twice", "[2, 4]", "[4, 4]", 23, "sweep.epochs[1]", "`4` stands twice"),
-    Mistake("direction twice", "[2, 4]", '[2]\ndirections = ["both", "both"]', 24, "sweep.directions[1]", "stands twice"),
-    Mistake("training twice", "[2, 4]", '[2]\ntrainings = ["joint", "joint"]', 24, "sweep.trainings[1]", "stands twice"),
+    Mistake(
+        "direction twice", "[2, 4]", '[2]\ndirections = ["both", "both"]', 24, "sweep.directions[1]", "stands twice"
+    ),
+    Mistake(
+        "training twice", "[2, 4]", '[2]\ntrainings = ["joint", "joint"]', 24, "sweep.trainings[1]", "stands twice"
+    ),
     Mistake("seed below 0", "seeds = [0, 1]", "seeds = [-1]", 20, "sweep.seeds[0]", "expected `int` >= 0"),
     Mistake("seed too large", "seeds = [0, 1]", "seeds = [2147483648]", 20, "sweep.seeds[0]", "expected `int`"),
     Mistake("epochs 0", "[2, 4]", "[0]", 23, "sweep.epochs[0]", "expected `int` >= 1"),
@@ -108,9 +114,15 @@ MISTAKES = [
         "sweep.directions",
         "cannot be `both`",
     ),
-    Mistake("large batch", "batch = 64", "batch = 257", 10, "optimiser.batch", "larger than the training set", PICTURES),
-    Mistake("halvings", "widths = [8, 16]", "widths = [8, 8, 8, 8, 8]", 8, "encoder.widths", "too many halvings", PICTURES),
-    Mistake("patch", "widths = [8, 16]", "widths = [8, 16]\npatch = 32", 8, "encoder.widths", "too many halvings", PICTURES),
+    Mistake(
+        "large batch", "batch = 64", "batch = 257", 10, "optimiser.batch", "larger than the training set", PICTURES
+    ),
+    Mistake(
+        "halvings", "widths = [8, 16]", "widths = [8, 8, 8, 8, 8]", 8, "encoder.widths", "too many halvings", PICTURES
+    ),
+    Mistake(
+        "patch", "widths = [8, 16]", "widths = [8, 16]\npatch = 32", 8, "encoder.widths", "too many halvings", PICTURES
+    ),
     Mistake("noise", "size = 32", "noise = 1.5", 4, "data.noise", "<= 1.0", PICTURES),
     Mistake("inline table", "data", "data", 1, "data.kind", "expected `str`", "data = {kind = 1}\n[sweep]\n"),
 ]
@@ -152,7 +164,9 @@ def test_a_folder_is_no_specification(tmp_path: Path) -> None:
     assert caught.value.code == "E101"
 
 
-@pytest.mark.parametrize("path", sorted((Path(__file__).parents[1] / "examples").glob("study-*.toml")), ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[1] / "examples").glob("study-*.toml")), ids=lambda p: p.name
+)
 def test_the_examples_can_be_read(path: Path) -> None:
     assert cells_of(read_spec(path))
 

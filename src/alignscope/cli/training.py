@@ -105,15 +105,13 @@ class TrifeatureCommand(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_study(command: StudyCommand) -> None:
     """Run a study and write what it found."""
-    from alignscope._files import check_writable
     from alignscope.study.running import run_study as run
 
-    check_writable(command.out)
-    with Bar() as say, _executor(command.scheduler) as executor:
+    with Bar() as say, _executor(command.scheduler, command.workers) as (executor, workers):
         study = run(
             command.spec,
             command.out,
-            workers=command.workers,
+            workers=workers,
             executor=executor,
             device=command.device,
             stack=command.stack,
@@ -134,15 +132,13 @@ def run_study(command: StudyCommand) -> None:
 
 def run_paper(command: PaperCommand) -> None:
     """Recompute the paper and write what it found."""
-    from alignscope._files import check_writable
     from alignscope.paper.running import run_paper as run
 
-    check_writable(command.out)
-    with Bar() as say, _executor(command.scheduler) as executor:
+    with Bar() as say, _executor(command.scheduler, command.workers) as (executor, workers):
         paper = run(
             command.out,
             command.scale,
-            workers=command.workers,
+            workers=workers,
             executor=executor,
             device=command.device,
             stack=command.stack,
@@ -172,10 +168,10 @@ def _where(page: Path) -> None:
 
 
 @contextmanager
-def _executor(address: str | None) -> Iterator[Executor | None]:
-    """Yield the executor of a dask cluster, or None where no address is given."""
+def _executor(address: str | None, workers: int | None) -> Iterator[tuple[Executor | None, int | None]]:
+    """Yield the executor of a dask cluster and the number of its threads; None and `workers` without an address."""
     if address is None:
-        yield None
+        yield None, workers
         return
     try:
         from distributed import Client
@@ -188,4 +184,4 @@ def _executor(address: str | None) -> Iterator[Executor | None]:
     except (OSError, ValueError) as error:
         raise AlignscopeError("E502", address, f"no scheduler answers ({error})", "Correct the address.") from None
     with client:
-        yield client.get_executor()
+        yield client.get_executor(), workers or sum(client.nthreads().values()) or None

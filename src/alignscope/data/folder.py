@@ -9,7 +9,10 @@ from typing import Any
 from alignscope.data.paired import Pair
 from alignscope.errors import AlignscopeError
 
-__all__ = ["open_folder"]
+__all__ = ["TABLES", "open_folder"]
+
+TABLES = ("x1", "x2", "y1", "y2", "groups", "ids1", "ids2", "weights", "present1", "present2")
+"""The names that tables have in a folder, before their suffix."""
 
 _SUFFIXES = (".npy", ".csv", ".parquet", ".zarr", ".pt")
 _NAMES = {
@@ -36,8 +39,7 @@ def open_folder(folder: str | Path, **given: Any) -> Pair:
         text, and all that `Pair.of` raises.
     """
     folder = Path(folder)
-    tables = ("x1", "x2", "y1", "y2", "groups", "ids1", "ids2", "weights", "present1", "present2")
-    found: dict[str, Any] = {k: path for k in tables if (path := _table(folder, k)) is not None}
+    found: dict[str, Any] = {k: path for k in TABLES if (path := _table(folder, k)) is not None}
     for needed in ("x1", "x2"):
         if needed not in found:
             raise AlignscopeError(

@@ -11,7 +11,7 @@ import numpy as np
 
 __all__ = ["GLOSSARY", "Claim", "Run", "Verdict", "decimal", "judge", "numbers", "percent", "short"]
 
-Verdict = Literal["holds", "holds with a correction", "does not hold", "not tested here"]
+Verdict = Literal["holds", "holds with a correction", "does not hold", "undecided", "not tested here"]
 
 GLOSSARY: dict[str, str] = {
     "λ": "the strength of alignment: how much it counts against prediction",

@@ -35,7 +35,7 @@ def published(results: StudyResults) -> Figure:
     return _plane(
         results,
         "published",
-        lambda scores, _arm: scores.alignment_loss if scores.alignment_loss > 0 else None,
+        lambda scores, arm: loss if (loss := _raw(scores, arm)) > 0 else None,
         lambda low, high: {
             "field": "x",
             "type": "quantitative",
@@ -53,7 +53,7 @@ def aligned(results: StudyResults) -> Figure:
     return _plane(
         results,
         "aligned",
-        lambda scores, arm: scores.alignment_r2_21 if arm.direction == "2to1" else scores.alignment_r2_12,
+        _r2,
         lambda low, high: value_axis(
             "x", "alignment R² (held out; 1 = fully aligned)", max(-0.5, min(0.0, low - 0.03)), 1.02
         ),
@@ -77,7 +77,7 @@ def _plane(
     steps = Steps(sorted(lambdas))
     marks = {
         (arm, k): [
-            _mark(cell, place(cell.last.test, arm))
+            _mark(cell, arm, place(cell.last.test, arm))
             for cell in cells
             if in_arm(cell.cell, arm) and cell.cell.components == k
         ]
@@ -115,7 +115,16 @@ def _dashes(count: int) -> dict[str, Sequence[Any]]:
     return {"stroke": ["var(--ink)"] * count, "strokeDash": [DASHES[1 + i % 3] for i in range(count)]}
 
 
-def _mark(cell: CellRecord, x: float | None) -> Spec:
+def _r2(scores: Scores, arm: Arm) -> float:
+    return scores.alignment_r2_21 if arm.direction == "2to1" else scores.alignment_r2_12
+
+
+def _raw(scores: Scores, arm: Arm) -> float:
+    """Return the raw alignment loss in the arm's direction; at λ = 0 the one recorded is that from 1 to 2."""
+    return (1 - _r2(scores, arm)) * scores.variance[0] if arm.direction == "2to1" else scores.alignment_loss
+
+
+def _mark(cell: CellRecord, arm: Arm, x: float | None) -> Spec:
     c, test, train = cell.cell, cell.last.test, cell.last.train
     return {
         "x": x,
@@ -123,8 +132,8 @@ def _mark(cell: CellRecord, x: float | None) -> Spec:
         "lam": lam(c.lambda_),
         "length": epochs_text(c.epochs),
         "seed": c.seed,
-        "raw": number(test.alignment_loss, ".3g"),
-        "r2": share(test.alignment_r2_12),
+        "raw": number(_raw(test, arm), ".3g"),
+        "r2": share(_r2(test, arm)),
         "one": number(test.task_loss[0], ".3g"),
         "two": number(test.task_loss[1], ".3g"),
         "fit": number(sum(train.task_loss), ".3g"),

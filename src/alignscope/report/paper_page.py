@@ -68,6 +68,7 @@ MARKS = {  # icon and look of each verdict; the word stands beside it
     "holds": ("✓", "good"),
     "holds with a correction": ("≈", "half"),
     "does not hold": ("✗", "bad"),
+    "undecided": ("?", "soft"),
     "not tested here": ("○", "soft"),
 }
 SHOWN = {  # where a claim's figure stands on the page, and how it is called

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from alignscope._threads import one_blas_thread
 from alignscope.nn import (
     ConvEncoder,
     Encoder,
@@ -54,7 +55,7 @@ def train_cells(cells: Sequence[CellSpec], data: StudyData, device: str = "cpu")
     """
     if len(cells) > 1 and not stackable(cells):
         raise ValueError("cells of different shapes cannot be stacked")
-    with _one_thread():
+    with _one_thread(), one_blas_thread():
         return _Trainer(cells, data, torch.device(device)).run()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
@@ -19,20 +20,23 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from alignscope._files import reported, write_all
-from alignscope.data.folder import open_folder
-from alignscope.data.labels import ClassRows, Target
+from alignscope._files import make_folder, reported, write_all
+from alignscope.data.folder import TABLES, open_folder
+from alignscope.data.labels import ClassRows, Target, first_rows
 from alignscope.data.paired import Pair
-from alignscope.data.rows import Rows, as_numpy
+from alignscope.data.rows import NpyRows, Rows, as_numpy
 from alignscope.data.trifeature import PairView
 from alignscope.errors import AlignscopeError
 from alignscope.study.spec import DataSpec, FileData, TrifeatureData
+from alignscope.study.store import npz_bytes
 
 __all__ = ["Scaled", "StudyData", "fingerprinted", "open_data", "prepare"]
 
 Say = Callable[[str, float], None]
 
 _CHUNK = 1024
+_GROUPS = " groups "  # stands among the targets; no target has spaces around its name
+_FEWEST = 16  # rows of a part: fewer can be neither probed nor split into folds
 
 
 class _Meta(msgspec.Struct, frozen=True):
@@ -59,6 +63,7 @@ class StudyData:
     targets : name -> (N,) integer codes, or (N, C) float32 numbers.
     asked, probed : per modality the targets that it is trained to predict, and all that it is probed for.
     classes : name -> the labels of the codes.
+    groups : (N,) codes of rows that belong together, or None.
     """
 
     x: tuple[np.ndarray, np.ndarray]
@@ -67,6 +72,7 @@ class StudyData:
     asked: tuple[tuple[str, ...], tuple[str, ...]]
     probed: tuple[tuple[str, ...], tuple[str, ...]]
     classes: Mapping[str, tuple[str, ...]]
+    groups: np.ndarray | None = None
 
     def columns(self, target: str) -> np.ndarray:
         """Return a target as (N, C) float32 columns, classes one-hot."""
@@ -87,7 +93,7 @@ class StudyData:
 
     def _scaled(self, modality: int) -> Scaled:
         y = np.hstack([self.columns(t) for t in self.asked[modality]]).astype(np.float64)
-        mean = y[: self.train].mean(axis=0)
+        mean = y[0] + (y[: self.train] - y[0]).mean(axis=0)  # of a constant column exactly its value
         energy = np.square(y[: self.train] - mean).sum()
         if energy == 0:
             raise AlignscopeError(
@@ -131,6 +137,7 @@ def prepare(data: DataSpec, out: Path, base: Path, say: Say = lambda what, share
     name = hashlib.sha256(msgspec.json.encode(data, order="deterministic")).hexdigest()[:16]
     folder = out / "data" / name
     if folder.is_dir():
+        _clear(folder)
         return folder
     temporary = folder.with_name(f".{name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -147,7 +154,14 @@ def prepare(data: DataSpec, out: Path, base: Path, say: Say = lambda what, share
             with contextlib.suppress(OSError):  # not empty
                 made.rmdir()
         raise
+    _clear(folder)
     return folder
+
+
+def _clear(folder: Path) -> None:
+    """Remove what killed runs left under temporary names: the folder itself is whole."""
+    for left in folder.parent.glob(f".{folder.name}.*.tmp"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _into_place(temporary: Path, folder: Path) -> None:
@@ -164,8 +178,9 @@ def open_data(folder: Path) -> StudyData:
     meta = msgspec.json.decode((folder / "data.json").read_bytes(), type=_Meta)
     with np.load(folder / "targets.npz", allow_pickle=False) as stored:
         targets = {name: stored[name] for name in stored.files}
+    groups = targets.pop(_GROUPS, None)
     x1, x2 = (np.load(folder / f"x{i}.npy", mmap_mode="c", allow_pickle=False) for i in (1, 2))
-    return StudyData((x1, x2), targets, meta.train, meta.asked, meta.probed, meta.classes)
+    return StudyData((x1, x2), targets, meta.train, meta.asked, meta.probed, meta.classes, groups)
 
 
 def _render(data: TrifeatureData, folder: Path, say: Say) -> None:
@@ -204,8 +219,15 @@ def _pose(name: str) -> str:
 
 def _copy(data: FileData, folder: Path, base: Path) -> None:
     pair = _open_pair(data, base)
+    if pair.present1 is not None or pair.present2 is not None:
+        found, way = "rows that lack a modality", "A study trains on complete rows: leave them out of every input."
+        raise AlignscopeError("E203", str(data.pair), found, way)
+    if pair.weights is not None:
+        raise AlignscopeError("E306", "data.pair", "it holds weights, which a study does not use", "Remove them.")
+    if pair.y1.kind == "modality":
+        raise AlignscopeError("E306", "data.pair", "it holds no target", "Put y1 there: what a modality should know.")
     order, train = _split(pair, data)
-    x = [_standardised(rows, order, train) for rows in (pair.x1, pair.x2)]
+    x = [_inputs(rows, order, train) for rows in (pair.x1, pair.x2)]
     targets: dict[str, np.ndarray] = {}
     classes: dict[str, tuple[str, ...]] = {}
     asked: list[tuple[str, ...]] = []
@@ -219,10 +241,12 @@ def _copy(data: FileData, folder: Path, base: Path) -> None:
             classes[names[0]] = target.names
             targets[names[0]] = target.rows.codes[order].astype(np.int64)
         else:
-            values = _all(target.rows)[order].astype(np.float32)
+            values = _numbers(target.rows, role)[order].astype(np.float32)
             targets |= {name: values[:, [i]] for i, name in enumerate(names)}
     every = tuple(targets)
     probed = tuple(mine + tuple(t for t in every if t not in mine) for mine in asked)
+    if pair.groups is not None:
+        targets[_GROUPS] = np.asarray(pair.groups)[order]
     _store(folder, x, targets, train, (asked[0], asked[1]), (probed[0], probed[1]), classes)
 
 
@@ -236,10 +260,13 @@ def _store(
     classes: Mapping[str, tuple[str, ...]],
 ) -> None:
     meta = _Meta(train, asked, probed, dict(classes))
-    write_all(folder, {"data.json": msgspec.json.encode(meta)})
+    make_folder(folder)
     for i, values in enumerate(x, 1):
-        np.save(folder / f"x{i}.npy", values)
-    np.savez(folder / "targets.npz", **dict(targets))  # type: ignore[arg-type]
+        with (folder / f"x{i}.npy").open("xb") as file:
+            np.save(file, values)
+            file.flush()
+            os.fsync(file.fileno())  # else the renamed folder could hold empty files after a power loss
+    write_all(folder, {"targets.npz": npz_bytes(targets), "data.json": msgspec.json.encode(meta)})
 
 
 def _open_pair(data: FileData, base: Path) -> Pair:
@@ -250,11 +277,13 @@ def _open_pair(data: FileData, base: Path) -> Pair:
 
 
 def _files(data: FileData, base: Path) -> list[Path]:
-    named = [base / v.partition(":")[0] for n in ("x1", "x2", "y1", "y2", "groups") if (v := getattr(data, n))]
-    if data.pair is None:
-        return named
-    folder = base / data.pair
-    return named + (sorted(p for p in folder.iterdir() if p.is_file()) if folder.is_dir() else [folder])
+    """Return the files that the data is read from; of a folder such as .zarr, all that is in it."""
+    found = [base / v.partition(":")[0] for n in ("x1", "x2", "y1", "y2", "groups") if (v := getattr(data, n))]
+    if data.pair is not None:
+        folder = base / data.pair
+        inside = sorted(folder.iterdir()) if folder.is_dir() else [folder]
+        found += [p for p in inside if p.stem in TABLES or p.name == "pair.toml" or p == folder]
+    return [f for p in found for f in (sorted(q for q in p.rglob("*") if q.is_file()) if p.is_dir() else [p])]
 
 
 def _split(pair: Pair, data: FileData) -> tuple[np.ndarray, int]:
@@ -265,27 +294,37 @@ def _split(pair: Pair, data: FileData) -> tuple[np.ndarray, int]:
     held = np.zeros(len(distinct), dtype=bool)
     held[shuffled[: max(1, round(data.test * len(distinct)))]] = True
     out = held[place]
-    if out.all() or (~out).sum() < 16:
-        raise AlignscopeError(
-            "E205", "data", f"{int((~out).sum())} training rows of {pair.n}", "Give more rows, or hold out fewer."
-        )
-    return np.concatenate([np.flatnonzero(~out), np.flatnonzero(out)]), int((~out).sum())
+    train, test = np.flatnonzero(~out), np.flatnonzero(out)
+    if min(len(train), len(test)) < _FEWEST:
+        found = f"{len(train)} training and {len(test)} held-out rows of {pair.n}"
+        raise AlignscopeError("E205", "data", found, f"At least {_FEWEST} of each: give more rows, or change `test`.")
+    return np.concatenate([train, test]), len(train)
+
+
+def _inputs(rows: Rows, order: np.ndarray, train: int) -> np.ndarray:
+    """Return uint8 pictures (N, channels, H, W) with the channel last, and all else as standardised features."""
+    if isinstance(rows, NpyRows) and rows.dtype == "uint8" and len(rows.item) == 3:
+        pictures: np.ndarray = as_numpy(rows.read(0, rows.shape[0])).reshape(-1, *rows.item)[order]
+        return np.ascontiguousarray(pictures.transpose(0, 2, 3, 1))
+    return _standardised(rows, order, train)
 
 
 def _standardised(rows: Rows, order: np.ndarray, train: int) -> np.ndarray:
-    x = _all(rows)[order].astype(np.float64)
-    if not np.isfinite(x).all():
-        row = int(order[np.flatnonzero(~np.isfinite(x).all(axis=1))[0]])
-        raise AlignscopeError(
-            "E203", rows.name, f"row {row} holds NaN or infinity", "A study trains on complete rows: leave it out."
-        )
+    x = _numbers(rows, rows.name)[order]
+    x -= x[0]  # the deviation of a constant column is then exactly 0
     deviation = x[:train].std(axis=0)
     return ((x - x[:train].mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)).astype(np.float32)
 
 
-def _all(rows: Rows) -> np.ndarray:
+def _numbers(rows: Rows, name: str) -> np.ndarray:
+    """Return all rows as (N, D) float64. Raises E203 for NaN or infinity."""
     n, d = rows.shape
-    return as_numpy(rows.read(0, n)).reshape(n, d)
+    x = as_numpy(rows.read(0, n)).reshape(n, d).astype(np.float64)
+    bad = np.asarray(~np.isfinite(x).all(axis=1))
+    if bad.any():
+        way = "A study trains on complete rows: leave them out of every input."
+        raise AlignscopeError("E203", name, f"NaN or infinity ({first_rows(bad)})", way)
+    return x
 
 
 def _named(role: str, target: Target, taken: set[str]) -> list[str]:

@@ -40,8 +40,11 @@ class Forecast:
         """Return the forecast from held-out features ``h1`` and ``h2``, (N_test, F) each."""
         y1, y2 = (y.values[data.train :].astype(np.float64) for y in data.asked_columns)
         pair = Pair.of(features["h1"].astype(np.float64), features["h2"].astype(np.float64), y1, y2)
+        groups = None if data.groups is None else data.groups[data.train :]
+        if groups is not None and len(np.unique(groups)) < 2:
+            groups = None  # a single group cannot be held out of itself
         with one_blas_thread():
-            return cls(data, collect(pair, assign_folds(pair.n, _FOLDS, 0)))
+            return cls(data, collect(pair, assign_folds(pair.n, _FOLDS, 0, groups)))
 
     def retention(self, modality: int, components: int, lambdas: Sequence[float]) -> dict[str, Vector]:
         """Return target -> (L,) held-out R^2 at each lambda over that at lambda = 0; NaN where nothing is known."""
@@ -72,4 +75,4 @@ class Forecast:
         """Join the shares of columns (L x C) to those of targets, by their energy."""
         energy = self.moments.total("x1", "x2").energy(f"y{modality}")
         blocks = self.data.blocks(modality - 1)
-        return {t: per_column[:, s] @ energy[s] / energy[s].sum() for t, s in blocks.items()}
+        return {t: per_column[:, s] @ energy[s] / (energy[s].sum() or 1.0) for t, s in blocks.items()}

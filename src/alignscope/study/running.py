@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ from alignscope._files import check_writable, write_all
 from alignscope.errors import AlignscopeError
 from alignscope.study.dataset import StudyData, fingerprinted, open_data, prepare
 from alignscope.study.results import CellRecord, Failure, StudyResults
-from alignscope.study.spec import SCHEMA, CellSpec, StudySpec, cells_of, checked_spec, read_spec
+from alignscope.study.spec import SCHEMA, CellSpec, ConvSpec, StudySpec, cells_of, checked_spec, read_spec
 from alignscope.study.store import Store, Trained
 from alignscope.study.sweep import Outcome, run_units
 
@@ -103,14 +102,15 @@ def run_study(
         raise AlignscopeError("E304", "stack", f"{stack}", "Give a whole number of at least 1.")
     spec = msgspec.structs.replace(spec, data=fingerprinted(spec.data, base))
     cells = cells_of(spec)
+    # A folder that is a study's is looked at before any long work; a new one is made one when its data are in order.
+    store = Store.open(out) if (out / "store.json").exists() else None
     if resume:
         _check_resumable(out, cells)
     check_writable(out)
-    # A folder that is a study's is looked at before any long work; a new one is made one when its data are in order.
-    store = Store.open(out) if (out / "store.json").exists() else None
     folder = prepare(spec.data, out, base, say)
     store = store or Store.open(out)
     data = open_data(folder)
+    _check_fit(spec, data)
     train = partial(train_unit, data_folder=folder.resolve(), device=device)
     outcome = run_units(
         units_of(cells, stack or (1 if device == "cpu" else GPU_STACK)),
@@ -228,6 +228,23 @@ def _check_resumable(out: Path, cells: Sequence[CellSpec]) -> None:
         )
 
 
+def _check_fit(spec: StudySpec, data: StudyData) -> None:
+    """Raise now what every cell would: a task or an encoder that the data cannot have."""
+    encoder = spec.encoder
+    for modality, x in enumerate(data.x, 1):
+        shape = x.shape[1:]
+        if isinstance(encoder, ConvSpec) and (
+            len(shape) != 3 or min(shape[:2]) // encoder.patch < 2 ** (len(encoder.widths) - 1)
+        ):
+            way = "Give larger uint8 pictures as .npy (N, channels, H, W), or use mlp or linear."
+            raise AlignscopeError(
+                "E306", "encoder.kind", f"'conv', but a sample of modality {modality} has the shape {shape}", way
+            )
+    number = next((t for asked in data.asked for t in asked if t not in data.classes), None)
+    if spec.task == "cross_entropy" and number is not None:
+        raise AlignscopeError("E305", "task", f"'{number}' is a number, which has no cross-entropy", "Use squared.")
+
+
 def _check_device(device: str) -> None:
     """Raise now what every cell would."""
     try:
@@ -244,5 +261,10 @@ def _check_device(device: str) -> None:
 
 
 def _peak_bytes() -> int:
+    """Return the most memory that this process has held; 0 where the system does not tell."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.special import logsumexp, softmax
 
 from alignscope.measures import Probe, cka, linear_probes, spectrum
 from alignscope.study.dataset import StudyData
@@ -113,10 +114,12 @@ class Scorer:
             # Targets are centred; the largest of the uncentred columns is the class.
             guess = said + scaled.offset[columns]
         else:
-            said = _softmax(said)
-            truth = self.data.columns(target)[rows] - self.data.columns(target)[: self.data.train].mean(axis=0)
-            guess, said = said, said - self.data.columns(target)[: self.data.train].mean(axis=0)
-        r2 = 1 - float(np.square(truth - said).sum() / np.square(truth).sum())
+            said = softmax(said, axis=1)
+            one_hot = self.data.columns(target)
+            mean = one_hot[: self.data.train].mean(axis=0)
+            truth, guess, said = one_hot[rows] - mean, said, said - mean
+        total = np.square(truth).sum()
+        r2 = 1 - float(np.square(truth - said).sum() / total) if total > 0 else 0.0
         if target not in self.data.classes:
             return r2, None
         return r2, float((guess.argmax(axis=1) == self.data.targets[target][rows]).mean())
@@ -127,14 +130,10 @@ class Scorer:
             return float(np.square(said - self.data.asked_columns[modality].values[rows]).sum(axis=1).mean())
         loss = 0.0
         for target, columns in self.data.blocks(modality).items():
-            p = _softmax(said[:, columns])
-            loss -= float(np.log(np.take_along_axis(p, self.data.targets[target][rows, None], axis=1)).mean())
+            scores = said[:, columns]
+            right = np.take_along_axis(scores, self.data.targets[target][rows, None], axis=1)
+            loss += float((logsumexp(scores, axis=1, keepdims=True) - right).mean())
         return loss
-
-
-def _softmax(x: np.ndarray) -> np.ndarray:
-    e = np.exp(x - x.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
 
 
 def _number(value: float) -> float:

@@ -208,7 +208,9 @@ def checked_spec(spec: StudySpec) -> StudySpec:
     ------
     AlignscopeError : E306, as for `read_spec`.
     """
-    return _converted(msgspec.to_builtins(spec), "spec", "")
+    tree = msgspec.to_builtins(spec)
+    tree["data"].pop("fingerprint", None)  # that of a study that was run; it is worked out anew
+    return _converted(tree, "spec", "")
 
 
 def _converted(tree: Any, where: str, text: str) -> StudySpec:
@@ -218,7 +220,7 @@ def _converted(tree: Any, where: str, text: str) -> StudySpec:
     except msgspec.ValidationError as error:
         message, _, at = str(error).partition(" - at `")
         field = at.rstrip("`").removeprefix("$").lstrip(".")
-        unknown = re.search(r"unknown field `(\w+)`", message)
+        unknown = re.search(r"unknown field `([^`]+)`", message)
         if unknown:
             field = f"{field}.{unknown[1]}".lstrip(".")
         line = _line_of(text, field)
@@ -248,7 +250,7 @@ def _cells(spec: StudySpec) -> Iterator[CellSpec]:
             encoder=spec.encoder,
             task=spec.task,
             optimiser=spec.optimiser,
-            lambda_=float(lam),
+            lambda_=abs(float(lam)),  # -0.0 is the same cell as 0.0
             seed=seed,
             components=k,
             gauge=gauge if aligned else "none",
@@ -266,9 +268,11 @@ def _check(spec: StudySpec) -> None:
         for i, value in enumerate(values):
             if value in values[:i]:
                 raise _invalid(f"`{value}` stands twice, which would be the same cell", f"sweep.{field.name}[{i}]")
-    for i, lam in enumerate(spec.sweep.lambdas):
-        if not math.isfinite(lam):
-            raise _invalid("Expected a finite number", f"sweep.lambdas[{i}]")
+    numbers = {f"sweep.lambdas[{i}]": lam for i, lam in enumerate(spec.sweep.lambdas)}
+    numbers |= {f"optimiser.{name}": getattr(spec.optimiser, name) for name in ("learning_rate", "weight_decay")}
+    for name, number in numbers.items():
+        if not math.isfinite(number):
+            raise _invalid("Expected a finite number", name)
     if 0.0 not in spec.sweep.lambdas:
         raise _invalid("It lacks 0, the baseline that every cost is relative to", "sweep.lambdas")
     if "bilevel" in spec.sweep.trainings and "both" in spec.sweep.directions:
@@ -276,8 +280,6 @@ def _check(spec: StudySpec) -> None:
     data = spec.data
     if isinstance(data, FileData):
         _check_files(data)
-        if isinstance(spec.encoder, ConvSpec) and data.pair is not None:
-            raise _invalid("Rows of features have no convolution; use `mlp` or `linear`", "encoder.kind")
     elif isinstance(spec.encoder, ConvSpec) and data.size // spec.encoder.patch < 2 ** (len(spec.encoder.widths) - 1):
         raise _invalid(f"Too many halvings for pictures of {data.size} pixels", "encoder.widths")
     if spec.optimiser.batch > getattr(data, "train", spec.optimiser.batch):

@@ -31,7 +31,7 @@ from alignscope.study.locks import hold
 from alignscope.study.results import CellRecord
 from alignscope.study.spec import SCHEMA, CellSpec
 
-__all__ = ["Store", "Timing", "Trained"]
+__all__ = ["Store", "Timing", "Trained", "npz_bytes"]
 
 KIND = "alignscope study"
 FOLDERS = ("cells", "timings", "failed", "locks")
@@ -138,7 +138,7 @@ class Store:
         if _record(body, id) != trained.record:
             raise ValueError("the record does not read back as it was written")
         if trained.arrays:
-            self._save(f"cells/{id}.npz", _npz(trained.arrays))
+            self._save(f"cells/{id}.npz", npz_bytes(trained.arrays))
         worker = f"{platform.node()}:{os.getpid()}"
         timing = Timing(seconds=trained.seconds, peak_bytes=trained.peak_bytes, worker=worker)
         self._save(f"timings/{id}.json", _json(timing))
@@ -249,7 +249,7 @@ def _json(value: object) -> bytes:
     return msgspec.json.encode(value, order="deterministic") + b"\n"
 
 
-def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Return an .npz of which every byte follows from the arrays; np.savez would pickle objects."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -120,7 +120,8 @@ class Summary:
                     (_score(m.test.targets, score).probe_r2, _score(b.test.targets, score).probe_r2) for m, b in both
                 ]
                 known = bool(kept) and all(base >= _KNOWN for _, base in kept)
-                reverse = (way.direction == "2to1") if way.direction != "both" else score.modality == 2
+                direction = self.spec.sweep.directions[0] if way == _NONE else way.direction
+                reverse = score.modality == 2 if direction == "both" else direction == "2to1"
                 rows.append(
                     RetentionRow(
                         gauge=way.gauge,
@@ -246,7 +247,8 @@ class Summary:
         grid = _FINE[::3]
         points = []
         for modality, k in itertools.product((1, 2), self._sizes()):
-            kept = np.mean(list(forecast.retention(modality, k, grid).values()), axis=0)
+            told = [r for r in forecast.retention(modality, k, grid).values() if np.isfinite(r).all()]
+            kept = np.mean(told, axis=0) if told else np.full(len(grid), np.nan)
             points += [
                 ForecastPoint(components=k, lambda_=lam, modality=modality, retention=float(r))
                 for lam, r in zip(grid, kept, strict=True)
@@ -349,16 +351,19 @@ class _Comparison:
 
 
 def _agreement(way: _Way, k: int | None, found: list[_Comparison]) -> Agreement:
-    def means(pick: Callable[[_Comparison], dict[int, float]], seeds: Sequence[int]) -> np.ndarray:
-        return np.array([np.mean([pick(c)[s] for s in seeds if s in pick(c)] or [np.nan]) for c in found])
-
     every = sorted({s for c in found for s in c.measured})
-    forecast, measured = means(lambda c: c.forecast, every), means(lambda c: c.measured, every)
+    both = np.array([[[side.get(s, np.nan) for s in every] for side in (c.forecast, c.measured)] for c in found])
+
+    def means(drawn: np.ndarray) -> np.ndarray:
+        """Return (2, points) means over the seeds drawn, NaN where a point has none of them."""
+        taken = both[:, :, drawn]
+        count = np.isfinite(taken).sum(axis=2)
+        return np.divide(np.nansum(taken, axis=2), count, out=np.full(count.shape, np.nan), where=count > 0).T
+
+    forecast, measured = means(np.arange(len(every)))
     rng = np.random.default_rng(0)
-    replicates = []
-    for _ in range(_RESAMPLES if len(every) > 1 else 0):
-        drawn = rng.choice(every, len(every)).tolist()
-        replicates.append(_rank_correlation(means(lambda c: c.forecast, drawn), means(lambda c: c.measured, drawn)))
+    resamples = _RESAMPLES if len(every) > 1 else 0
+    replicates = [_rank_correlation(*means(rng.choice(len(every), len(every)))) for _ in range(resamples)]
     known = np.array([r for r in replicates if r is not None])
     low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (None, None)
     return Agreement(

@@ -1,0 +1,388 @@
+"""What a study says of its cells: figures paired by seed, parts that add up, and nothing said of what is missing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from alignscope.study.results import CellRecord, Interval, Scores
+from alignscope.study.spec import CellSpec, StudySpec, cells_of, parse_spec
+from alignscope.study.summary import Summary, interval
+from study_helpers import record, scored
+
+SPEC = """
+marks = [1]
+[data]
+kind = "files"
+pair = "p"
+[encoder]
+kind = "linear"
+[sweep]
+lambdas = [10, 0, 1]
+seeds = [0, 1, 4]
+components = [8, 2, 3]
+gauges = ["raw", "normalised", "whitened"]
+epochs = [4, 2]
+"""
+ASKED = (("shape", "own"), ("shape", "other"))
+PROBED = tuple((m, t) for m in (1, 2) for t in ("shape", "own", "other"))
+
+
+def chance(cell: CellSpec, epoch: int) -> np.random.Generator:
+    return np.random.default_rng([int(cell.id, 16), epoch])
+
+
+def scores(cell: CellSpec, epoch: int, part: int) -> Scores:
+    rng = chance(cell, 2 * epoch + part)
+    kept = {who: rng.uniform(0.2, 0.9) for who in PROBED}
+    kept[2, "own"] = 0.01 if cell.lambda_ == 0 else 0.4  # modality 2 knew nothing of it
+    r2 = rng.uniform(0.1, 0.9, 2)
+    return scored(kept, ASKED, r2_12=r2[0], r2_21=r2[1], variance=tuple(rng.uniform(0.5, 5, 2)))
+
+
+def finished(cell: CellSpec) -> CellRecord:
+    return record(cell, {e: (scores(cell, e, 0), scores(cell, e, 1)) for e in (*cell.marks, cell.epochs)})
+
+
+@dataclass(frozen=True)
+class Told:
+    """A forecast made up from the seed: `none` at (modality, target, lambda) where nothing is known."""
+
+    seed: int
+    none: tuple[Any, ...] = ()
+    free: int | None = 4
+
+    def retention(self, modality: int, components: int, lambdas: Sequence[float]) -> dict[str, np.ndarray]:
+        out = {
+            t: np.array([1 - math.tanh(lam) * (k + 1) / 4 / components - 0.01 * self.seed for lam in lambdas])
+            for k, t in enumerate(ASKED[modality - 1])
+        }
+        if self.none and self.none[0] == modality:
+            out[self.none[1]] = np.full(len(lambdas), np.nan)
+        return out
+
+    def at_risk(self, modality: int, components: int) -> float:
+        return (modality + self.seed) / 10 / components
+
+    def lossless_at(self, modality: int, components: int) -> int:
+        return 5 + modality + self.seed
+
+    def within_budget_at(self, modality: int, sizes: Sequence[int]) -> int | None:
+        assert sizes == sorted(set(sizes))
+        return self.free
+
+
+def summary(
+    text: str = SPEC,
+    make: Callable[[CellSpec], CellRecord | None] = finished,
+    told: Callable[[int], Told] = Told,
+) -> Summary:
+    spec = parse_spec(text)
+    made = [r for c in cells_of(spec) if (r := make(c)) is not None]
+    return Summary(spec, ASKED, made, {(s, k): told(s) for s in spec.sweep.seeds for k in spec.sweep.components})
+
+
+def without(lost: Callable[[CellSpec], bool], status: str | None) -> Callable[[CellSpec], CellRecord | None]:
+    """Cells that were never computed (None), or of that status, though marked."""
+
+    def make(cell: CellSpec) -> CellRecord | None:
+        if not lost(cell):
+            return finished(cell)
+        return None if status is None else record(cell, {cell.epochs: (scores(cell, 1, 0),) * 2}, status)
+
+    return make
+
+
+def cell_of(spec: StudySpec, lam: float, seed: int, k: int, gauge: str, epochs: int) -> CellSpec:
+    wanted = (lam, seed, k, gauge if lam else "none", epochs)
+    return next(c for c in cells_of(spec) if (c.lambda_, c.seed, c.components, c.gauge, c.epochs) == wanted)
+
+
+def r2(cell: CellSpec, epoch: int, modality: int, target: str) -> float:
+    return next(t.probe_r2 for t in scores(cell, epoch, 1).targets if (t.modality, t.target) == (modality, target))
+
+
+WHOLE = summary()
+
+
+# Intervals.
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=8).filter(lambda x: np.ptp(x) > 1e-6))
+def test_an_interval_is_students(values: list[float]) -> None:
+    found = interval(iter(values))
+    low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert found.seeds == len(values)
+    np.testing.assert_allclose([found.value, found.low, found.high], [np.mean(values), low, high], rtol=1e-9, atol=1e-9)
+
+
+def test_one_seed_has_no_interval() -> None:
+    assert interval([0.25]) == Interval(0.25, None, None, 1)
+    assert interval([0.5, 0.5]) == Interval(0.5, 0.5, 0.5, 2)
+
+
+# Retention.
+
+
+def test_retention_is_paired_by_seed_and_relative_to_lambda_0() -> None:
+    rows = WHOLE.retention()
+    ways = 3 * 2 + 1
+    assert len(rows) == ways * 3 * (2 + 2) * len(PROBED)
+    assert len({(r.gauge, r.components, r.lambda_, r.epochs, r.epoch, r.modality, r.target) for r in rows}) == len(rows)
+    for row in rows:
+        cells = [cell_of(WHOLE.spec, row.lambda_, s, row.components, row.gauge, row.epochs) for s in (0, 1, 4)]
+        base = [cell_of(WHOLE.spec, 0, s, row.components, "none", row.epochs) for s in (0, 1, 4)]
+        mine = [r2(c, row.epoch, row.modality, row.target) for c in cells]
+        before = [r2(c, row.epoch, row.modality, row.target) for c in base]
+        assert row.r2 == interval(mine)
+        assert row.accuracy == interval(x / 2 for x in mine)
+        assert row.alignment_r2 == interval(scores(c, row.epoch, 1).alignment_r2_12 for c in cells)
+        assert row.asked == (row.target in ASKED[row.modality - 1])
+        if (row.modality, row.target) == (2, "own"):
+            assert row.retention is None
+        else:
+            assert row.retention == interval(a / b for a, b in zip(mine, before, strict=True))
+            assert row.lambda_ or row.retention == Interval(1.0, 1.0, 1.0, 3)
+
+
+@pytest.mark.parametrize(("direction", "wanted"), [("1to2", "12 12"), ("2to1", "21 21"), ("both", "12 21")])
+def test_alignment_is_given_in_the_direction_that_a_modality_feels(direction: str, wanted: str) -> None:
+    made = summary(SPEC.replace("epochs", f'directions = ["{direction}"]\nepochs'))
+    row1, row2 = (
+        next(r for r in made.retention() if (r.lambda_, r.modality, r.epochs, r.epoch) == (1, m, 4, 4)) for m in (1, 2)
+    )
+    for row, way in zip((row1, row2), wanted.split(), strict=True):
+        cells = [
+            c
+            for c in cells_of(made.spec)
+            if (c.lambda_, c.components, c.gauge, c.epochs) == (1, row.components, row.gauge, 4)
+        ]
+        assert row.alignment_r2 == interval(getattr(scores(c, 4, 1), f"alignment_r2_{way}") for c in cells)
+
+
+@pytest.mark.parametrize("status", [None, "diverged", "failed"])
+def test_cells_without_figures_are_passed_over(status: str | None) -> None:
+    """One seed of one cell: the others speak. A whole baseline: nothing can be compared."""
+    gone = summary(
+        make=without(lambda c: (c.lambda_, c.seed, c.components, c.gauge, c.epochs) == (1, 1, 3, "raw", 4), status)
+    )
+    for row, full in zip(gone.retention(), WHOLE.retention(), strict=True):
+        touched = (row.lambda_, row.components, row.gauge, row.epochs) == (1, 3, "raw", 4)
+        assert row.r2.seeds == (2 if touched else 3)
+        assert touched or row == full
+    no_base = summary(make=without(lambda c: c.lambda_ == 0 and c.components == 3, status))
+    assert all(r.retention is None for r in no_base.retention() if r.components == 3)
+    assert not [r for r in no_base.forecast() if r.components == 3]
+    assert not [r for r in no_base.loss_parts() if r.components == 3]
+    assert not [r for r in no_base.cost_parts() if r.components == 3]
+    assert summary(make=without(lambda c: True, status)).retention() == ()
+
+
+def test_no_cells_at_all_say_nothing() -> None:
+    spec = parse_spec(SPEC)
+    empty = Summary(spec, ASKED, [], {})
+    for rows in ("retention", "forecast", "agreement", "capacity", "forecast_map", "paths", "loss_parts", "cost_parts"):
+        assert getattr(empty, rows)() == ()
+
+
+# Forecast.
+
+
+def test_forecast_and_measured_are_of_the_same_seeds() -> None:
+    rows = WHOLE.forecast()
+    assert {r.gauge for r in rows} == {"normalised", "whitened"}  # the gauges in which lambda has a unit
+    assert len(rows) == 2 * 3 * 2 * 4
+    for row in rows:
+        measured, told = [], []
+        for s in (0, 1, 4):
+            cells = (cell_of(WHOLE.spec, lam, s, row.components, row.gauge, 4) for lam in (row.lambda_, 0))
+            after, before = (r2(c, 4, row.modality, row.target) for c in cells)
+            measured.append(after / before)
+            told.append(float(Told(s).retention(row.modality, row.components, [row.lambda_])[row.target][0]))
+        assert (row.measured, row.forecast) == (interval(measured), interval(told))
+
+
+def test_a_seed_without_measurement_or_forecast_counts_in_neither() -> None:
+    lost = without(lambda c: (c.lambda_, c.seed, c.components, c.gauge) == (10, 4, 2, "whitened"), "diverged")
+    some = summary(make=lost, told=lambda s: Told(s, none=(1, "own") if s == 0 else ()))
+    seeds = {
+        (r.gauge, r.components, r.lambda_, r.modality, r.target): (r.forecast.seeds, r.measured.seeds)
+        for r in some.forecast()
+    }
+    assert seeds["whitened", 2, 10.0, 1, "own"] == (1, 1)
+    assert seeds["whitened", 2, 10.0, 1, "shape"] == (2, 2)
+    assert seeds["normalised", 2, 10.0, 1, "own"] == (2, 2)
+    assert seeds["normalised", 2, 10.0, 2, "other"] == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("training", "direction", "gauge", "pulled"),
+    [
+        ("joint", "1to2", "whitened", {1, 2}),
+        ("bilevel", "1to2", "whitened", {1}),
+        ("bilevel", "2to1", "normalised", {2}),
+        ("joint", "both", "whitened", {1, 2}),
+    ],
+)
+def test_only_what_is_pulled_is_forecast(training: str, direction: str, gauge: str, pulled: set[int]) -> None:
+    way = f'directions = ["{direction}"]\ntrainings = ["{training}"]\nepochs'
+    rows = summary(SPEC.replace("epochs", way).replace('["raw", "normalised", "whitened"]', f'["{gauge}"]')).forecast()
+    assert {r.modality for r in rows} == pulled
+
+
+def test_agreement_is_spearmans_over_the_means_of_seeds() -> None:
+    rows = WHOLE.forecast()
+    agreement = {(a.gauge, a.components): a for a in WHOLE.agreement()}
+    assert list(agreement) == [(g, k) for g in ("normalised", "whitened") for k in (None, 2, 3, 8)]
+    for (gauge, k), found in agreement.items():
+        mine = [r for r in rows if r.gauge == gauge and k in (None, r.components)]
+        told, measured = (np.array([getattr(r, name).value for r in mine]) for name in ("forecast", "measured"))
+        assert found.points == len(mine)
+        assert found.correlation == pytest.approx(stats.spearmanr(told, measured).statistic, abs=1e-9)
+        assert found.error == pytest.approx(np.abs(told - measured).mean())
+        assert found.error_no_loss == pytest.approx(np.abs(1 - measured).mean())
+        assert -1 <= found.low < found.high <= 1
+        assert found.low - 0.2 < found.correlation < found.high + 0.2
+    assert WHOLE.agreement() == summary().agreement()
+
+
+def test_one_seed_or_few_points_have_no_interval_or_correlation() -> None:
+    one = summary(SPEC.replace("[0, 1, 4]", "[4]"))
+    assert all((a.low, a.high) == (None, None) and a.correlation is not None for a in one.agreement())
+    assert all(r.measured.low is None for r in one.forecast())
+    few = summary(
+        SPEC.replace("[8, 2, 3]", "[3]")
+        .replace("[10, 0, 1]", "[0, 1]")
+        .replace("epochs", 'trainings = ["bilevel"]\nepochs')
+    )
+    assert [a.points for a in few.agreement()] == [2] * 4
+    assert {(a.correlation, a.low, a.high) for a in few.agreement()} == {(None, None, None)}
+
+
+def test_a_forecast_without_differences_ranks_nothing() -> None:
+    class Flat(Told):
+        def retention(self, modality: int, components: int, lambdas: Sequence[float]) -> dict[str, np.ndarray]:
+            return {t: np.ones(len(lambdas)) for t in ASKED[modality - 1]}
+
+    assert {a.correlation for a in summary(told=Flat).agreement()} == {None}
+
+
+@pytest.mark.parametrize("free", [4, None])
+def test_capacity_is_the_mean_of_what_the_audits_say(free: int | None) -> None:
+    rows = summary(told=lambda s: Told(s, free=free if s == 1 else 6)).capacity()
+    assert [(r.components, r.modality) for r in rows] == [(k, m) for k in (2, 3, 8) for m in (1, 2)]
+    for row in rows:
+        assert row.lossless_at == interval(5 + row.modality + s for s in (0, 1, 4))
+        assert row.at_risk == interval((row.modality + s) / 10 / row.components for s in (0, 1, 4))
+        assert row.within_budget_at == (interval([6, 4, 6]) if free else None)
+
+
+def test_the_map_and_the_paths_follow_the_forecasts() -> None:
+    points = WHOLE.forecast_map()
+    assert {p.components for p in points} == {2, 3, 4, 6, 8}
+    for p in points:
+        kept = Told(0).retention(p.modality, p.components, [p.lambda_])
+        assert p.retention == pytest.approx(np.mean(list(kept.values())))
+    for path in WHOLE.paths():
+        kept = np.mean(
+            [Told(s).retention(path.modality, path.components, path.lambdas)[path.target] for s in (0, 1, 4)], axis=0
+        )
+        assert path.retention == pytest.approx(kept.tolist())
+        assert list(path.lambdas) == sorted(path.lambdas)
+    assert len(WHOLE.paths()) == 3 * 4
+    some = summary(told=lambda s: Told(s, none=(2, "other")))
+    assert {(p.modality, p.target) for p in some.paths()} == {(1, "shape"), (1, "own"), (2, "shape")}
+
+
+# Parts.
+
+
+def test_the_fall_of_the_raw_loss_is_shrinkage_and_alignment() -> None:
+    rows = WHOLE.loss_parts()
+    assert len(rows) == 3 * 3 * 2 * 2
+    for row in rows:
+        falls = []
+        for s in (0, 1, 4):
+            cells = (cell_of(WHOLE.spec, lam, s, row.components, row.gauge, row.epochs) for lam in (0, row.lambda_))
+            before, after = (scores(c, row.epochs, 0).alignment_loss for c in cells)
+            falls.append(math.log10(before / after))
+        assert row.fall.value == pytest.approx(np.mean(falls))
+        assert row.fall.low == pytest.approx(interval(falls).low)
+        assert row.shrinkage.value + row.alignment.value == pytest.approx(row.fall.value)
+
+
+def test_the_other_direction_has_the_parts_of_the_other_latent() -> None:
+    made = summary(SPEC.replace("epochs", 'directions = ["2to1"]\nepochs'))
+    row = made.loss_parts()[0]
+    shrunk = []
+    for s in (0, 1, 4):
+        cells = (cell_of(made.spec, lam, s, row.components, row.gauge, row.epochs) for lam in (0, row.lambda_))
+        before, after = (scores(c, row.epochs, 0).variance[0] for c in cells)
+        shrunk.append(math.log10(before / after))
+    assert row.shrinkage.value == pytest.approx(np.mean(shrunk))
+
+
+def test_the_four_parts_of_the_cost_add_up_to_what_is_apparent() -> None:
+    rows = WHOLE.cost_parts()
+    assert [(r.components, r.lambda_) for r in rows[:4]] == [(2, 1.0)] * 4
+    assert len(rows) == 3 * 2 * 4
+    for row in rows:
+        total = row.shrinkage.value + row.delay.value + row.capacity.value + row.rest.value
+        assert total == pytest.approx(row.apparent.value, abs=1e-12)
+        stages = [
+            ("raw", row.components, 2),
+            ("whitened", row.components, 2),
+            ("whitened", row.components, 4),
+            ("whitened", 8, 4),
+        ]
+        costs = []
+        for s in (0, 1, 4):
+            costs.append([])
+            for gauge, k, epochs in stages:
+                cells = (cell_of(WHOLE.spec, lam, s, k, gauge, epochs) for lam in (row.lambda_, 0))
+                after, before = (r2(c, epochs, row.modality, row.target) for c in cells)
+                costs[-1].append(1 - after / before)
+        apparent, short, long, most = np.array(costs).T
+        for name, each in {
+            "apparent": apparent,
+            "shrinkage": apparent - short,
+            "delay": short - long,
+            "capacity": long - most,
+            "rest": most,
+        }.items():
+            wanted, found = interval(each), getattr(row, name)
+            assert [found.value, found.low, found.high] == pytest.approx(
+                [wanted.value, wanted.low, wanted.high], abs=1e-12
+            )
+        assert row.components < 8 or (row.capacity.value, row.capacity.low) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('["raw", "normalised", "whitened"]', '["raw"]'),
+        ('["raw", "normalised", "whitened"]', '["whitened"]'),
+        ('["raw", "normalised", "whitened"]', '["raw", "stop_gradient"]'),
+        ("[4, 2]", "[4]"),
+        ("[8, 2, 3]", "[3]"),
+    ],
+)
+def test_a_cost_is_not_taken_apart_without_its_stages(old: str, new: str) -> None:
+    assert summary(SPEC.replace(old, new)).cost_parts() == ()
+
+
+def test_a_seed_that_lacks_a_stage_is_left_out_of_every_part() -> None:
+    lost = without(
+        lambda c: (c.lambda_, c.seed, c.components, c.gauge, c.epochs) == (1, 1, 8, "whitened", 4), "diverged"
+    )
+    for row in summary(make=lost).cost_parts():
+        figures = (row.apparent, row.shrinkage, row.delay, row.capacity, row.rest)
+        assert {f.seeds for f in figures} == {2 if row.lambda_ == 1 else 3}
