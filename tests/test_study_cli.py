@@ -127,6 +127,7 @@ REFUSED = [
     Refused("NaN", replaced('x1 = "x1.npy"', 'x1 = "holes.npy"'), "E203", r"holes\.npy: NaN or infinity \(row 7"),
     Refused("objects", replaced('x1 = "x1.npy"', 'x1 = "objects.npy"'), "E104", r"objects\.npy"),
     Refused("constant target", replaced('y1 = "y1.npy"', 'y1 = "ones.npy"'), "E206", "target of modality 1"),
+    Refused("conv", replaced('"linear"', '"conv"'), "E306", r"encoder\.kind: 'conv', but a sample of modality 1 has"),
     Refused("device", str, "E305", "device: 'abacus' cannot be used", ("--device", "abacus")),
     Refused("workers", str, "E304", "workers: 0", ("--workers", "0")),
     Refused("stack", str, "E304", "stack: 0", ("--stack", "0")),
@@ -146,7 +147,20 @@ def test_refused_with_one_message(case: Refused, study: Path, capsys: pytest.Cap
     status, _, err = run(capsys, "study", "study.toml", "--out", "run", *(case.more or ("--workers", "1")))
     assert status == 2
     assert re.fullmatch(rf"alignscope: .*{case.match}.* \[{case.code}\]\n", err), err
-    assert not Path("run").exists() or case.name == "workers"  # which is found when the data are ready
+    assert not Path("run").exists() or case.name in ("workers", "conv")  # found when the data are ready
+
+
+def test_pictures_from_files_are_trained_on(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What ``data trifeature`` writes is a study's data, channel first as it is there."""
+    assert run(capsys, "data", "trifeature", "--n", "128", "--size", "16", "--out", "pictures")[0] == 0
+    Path("pictures.toml").write_text(
+        '[data]\nkind = "files"\npair = "pictures"\n[encoder]\nkind = "conv"\nwidths = [8]\n'
+        "[optimiser]\nbatch = 32\n[sweep]\nlambdas = [0]\ncomponents = [4]\nepochs = [1]\n"
+    )
+    status, _, err = run(capsys, "study", "pictures.toml", "--out", "run", "--workers", "1")
+    assert (status, err) == (0, "")
+    x1, x2 = (np.load(next(Path("run/data").glob(f"*/x{i}.npy"))) for i in (1, 2))
+    assert x1.shape == (128, 16, 16, 1) and x2.shape == (128, 16, 16, 3) and x1.dtype == np.uint8
 
 
 def test_a_store_of_a_newer_version_is_left_alone(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,7 +104,6 @@ MISTAKES = [
     Mistake("pair and x1", 'kind = "files"\n', 'kind = "files"\npair = "p"\n', 4, "data", "expected either `pair`"),
     Mistake("nothing of files", SPEC[SPEC.index("x1 =") : SPEC.index("[enc")], "", 4, "data", "expected either `pair`"),
     Mistake("fingerprint", 'kind = "files"', 'kind = "files"\nfingerprint = "ab"', 6, "data.fingerprint", "worked out"),
-    Mistake("conv of features", 'kind = "linear"', 'kind = "conv"', 12, "encoder.kind", "no convolution"),
     Mistake("all held out", 'y1 = "y1.npy"', 'y1 = "y1.npy"\ntest = 1.0', 9, "data.test", "expected `float` < 1.0"),
     Mistake(
         "bilevel, both",

@@ -64,8 +64,16 @@ class Forecast:
             return direction_problem(self.moments, str(modality), components, "whitened").capacity
 
     def within_budget_at(self, modality: int, sizes: Sequence[int]) -> int | None:
-        """Return the smallest of the latent sizes that loses at most `BUDGET` at any lambda; None if none does."""
-        return next((k for k in sizes if self.at_risk(modality, k) <= BUDGET), None)
+        """Return the smallest latent size from which on all of `sizes` lose at most `BUDGET` at any lambda, or None.
+
+        A tiny latent can lose nothing since it holds little; that is not the size which is asked for.
+        """
+        free = None
+        for k in sorted(sizes, reverse=True):
+            if self.at_risk(modality, k) > BUDGET:
+                break
+            free = k
+        return free
 
     def _path(self, modality: int, components: int, lambdas: Vector) -> HeldOutPath:
         with one_blas_thread():

@@ -184,8 +184,8 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
 class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     """What the audit of the lambda = 0 features says: the latent size at which alignment is free, and what is at risk.
 
-    `lossless_at` is c = rank [RY RT]; `within_budget_at` the smallest latent size whose loss stays within 5 % at any
-    lambda (None if no size looked at does); `at_risk` the share lost as lambda grows without bound; both held out.
+    `lossless_at` is c = rank [RY RT]; `within_budget_at` the latent size from which on the loss stays within 5 % at
+    any lambda (None if no size looked at does); `at_risk` the share lost as lambda grows without bound; both held out.
     """
 
     components: int
