@@ -36,6 +36,6 @@ HELP = {
     "E403": "Update alignscope, or choose another `--out`. Nothing in the folder was touched.",
     "E404": "Choose an empty or new folder. Nothing in this one was touched.",
     "E501": "Call `fit` first, and give `transform` and `predict` as many columns as `fit` had.",
-    "E502": "Most often memory: use fewer `--workers`, or a smaller batch or encoder. Finished trainings are kept, so the same command goes on. In a script of your own, put the call under `if __name__ == \"__main__\":`.",
+    "E502": 'Most often memory: use fewer `--workers`, or a smaller batch or encoder. Finished trainings are kept, so the same command goes on. In a script of your own, put the call under `if __name__ == "__main__":`.',
     "E503": "Correct `--out`, or leave `--resume` out. A run goes on by itself where it can; `--resume` only insists that there is something to go on from.",
 }

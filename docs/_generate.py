@@ -10,6 +10,7 @@ import pkgutil
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -128,6 +129,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "theorem2_trial": _tables.theorem2_trial,
     "remedies": _tables.remedy_table,
     "study_retention": _study_results.retention,
+    "study_retention_raw": partial(_study_results.retention, gauge="raw"),
     "study_by_length": _study_results.by_length,
     "study_fall": _study_results.fall,
     "study_agreement": _study_results.agreement,

@@ -1,6 +1,6 @@
 """The paper's experiment as kept in docs/results: tables and figures of the page, made from small JSON at every build.
 
-    python docs/_study_results.py RUN/results.json NAME     # keeps what a run found as docs/results/NAME.json
+python docs/_study_results.py RUN/results.json NAME     # keeps what a run found as docs/results/NAME.json
 """
 
 from __future__ import annotations
@@ -89,7 +89,12 @@ def by_length(name: str = "study-paper", lam: float = 1.0) -> str:
         if r.epoch == r.epochs and r.lambda_ == lam
     }
     rows = [
-        [gauge, str(k), f"{target} from modality {m}", *(_interval(found.get((gauge, k, e, m, target))) for e in lengths)]
+        [
+            gauge,
+            str(k),
+            f"{target} from modality {m}",
+            *(_interval(found.get((gauge, k, e, m, target))) for e in lengths),
+        ]
         for gauge in results.spec.sweep.gauges
         for k in sorted(results.spec.sweep.components)
         for m, target in OWN
