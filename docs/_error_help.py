@@ -29,13 +29,23 @@ HELP = {
     "E303": "Choose a whole number of at least 2; 5 and 10 are usual.",
     "E304": "The message says which option, and what range it takes.",
     "E305": "The message lists the names that are known.",
-    "E306": "The message names the file, the line and the field, and what was expected there. Every field is in [the study guide](study.md).",
+    "E306": (
+        "The message names the file, the line and the field, and what was expected there. Every field is in "
+        "[the study guide](study.md)."
+    ),
     "E307": "The message says where the file stops being TOML: most often a missing quotation mark or bracket.",
     "E401": "Choose another `--out`, or change its permissions. Nothing was computed: this is checked first.",
     "E402": "Make room, or choose another `--out`, and run again. Nothing half-written was left.",
     "E403": "Update alignscope, or choose another `--out`. Nothing in the folder was touched.",
     "E404": "Choose an empty or new folder. Nothing in this one was touched.",
     "E501": "Call `fit` first, and give `transform` and `predict` as many columns as `fit` had.",
-    "E502": 'Most often memory: use fewer `--workers`, or a smaller batch or encoder. Finished trainings are kept, so the same command goes on. In a script of your own, put the call under `if __name__ == "__main__":`.',
-    "E503": "Correct `--out`, or leave `--resume` out. A run goes on by itself where it can; `--resume` only insists that there is something to go on from.",
+    "E502": (
+        "Most often memory: use fewer `--workers`, or a smaller batch or encoder. Finished trainings are "
+        "kept, so the same command goes on. In a script of your own, put the call under `if __name__ == "
+        '"__main__":`.'
+    ),
+    "E503": (
+        "Correct `--out`, or leave `--resume` out. A run goes on by itself where it can; `--resume` only "
+        "insists that there is something to go on from."
+    ),
 }

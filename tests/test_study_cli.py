@@ -19,6 +19,7 @@ from alignscope import cli
 from alignscope.paper import running as paper
 from alignscope.study import parse_spec, read_spec
 from alignscope.study.results import StudyResults
+from alignscope.study.spec import cells_of
 
 N = 240
 
@@ -238,6 +239,15 @@ def test_the_specifications_that_come_with_the_package_are_the_examples() -> Non
         own = resources("alignscope.study") / "specs" / f"{name}.toml"
         assert (examples / f"study-{name}.toml").read_text() == own.read_text()
         assert read_spec(examples / f"study-{name}.toml").sweep.gauges[0] == "raw"
+
+
+@pytest.mark.parametrize("name", ["paper", "at-capacity"])
+def test_kept_results_are_those_of_the_examples(name: str) -> None:
+    """The documentation's tables and figures are made from them."""
+    root = Path(__file__).parent.parent
+    kept = msgspec.json.decode((root / "docs" / "results" / f"study-{name}.json").read_bytes(), type=StudyResults)
+    assert kept.spec == read_spec(root / "examples" / f"study-{name}.toml")
+    assert len(kept.cells) == len(cells_of(kept.spec)) and not kept.failures
 
 
 def test_trifeature_pictures_can_be_audited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
