@@ -87,7 +87,7 @@ def _plane(
     known = [m for some in marks.values() for m in some if m["x"] is not None]
     x = axis(min(m["x"] for m in known), max(m["x"] for m in known))
     low, high = span(m["y"] for m in known)
-    y = value_axis("y", "prediction loss (both, held out)", low, high, "~g")
+    y = value_axis("y", "prediction loss (both, held out)", low, high, ".3~g")
     rows = []
     for arm in arms(results):
         panels = [
