@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -104,8 +105,9 @@ def train_plainly(cell: CellSpec, data: StudyData) -> list[float]:
     optimiser = torch.optim.AdamW(
         towers.parameters(), lr=cell.optimiser.learning_rate, weight_decay=cell.optimiser.weight_decay
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, cell.optimiser.learning_rate, total_steps=steps, pct_start=0.05
+    warmup = max(1, round(cell.optimiser.warmup * steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda s: min(1.0, (s + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * s / steps))
     )
     for _ in range(cell.epochs):
         towers.train()
