@@ -49,7 +49,7 @@ def accuracies(size: int, patch: int, steps: int, n_test: int) -> dict[str, floa
     initialise(net, 0)
     net = net.to(memory_format=torch.channels_last)
     optimiser = torch.optim.Adam(net.parameters(), lr=8e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 8e-3, total_steps=max(steps, 10), pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 8e-3, total_steps=max(steps, 100), pct_start=0.1)
 
     def batch(index: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         codes = np.stack(list(view.targets(index).values()), axis=1)

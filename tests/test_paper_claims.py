@@ -391,7 +391,7 @@ def test_only_what_one_modality_alone_was_asked_counts() -> None:
         {"lambda": 1, "cost_short": 0.2, "cost_long": 0.05, "clear_short": 4, "clear_long": 4}
     )
     assert found["synthetic-capacity"].measured == pytest.approx(
-        {"lambda": 1, "sufficient": 20, "cost_below": 0.3, "cost_above": 0, "clear_below": 2, "clear_above": 0}
+        {"lambda": 1, "cost_below": 0.3, "cost_above": 0, "clear_below": 2, "clear_above": 0}
     )
     assert found["synthetic-delay"].measured["delay_share"] == pytest.approx(0.5)
 
