@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import tyro
@@ -107,17 +107,8 @@ def run_study(command: StudyCommand) -> None:
     """Run a study and write what it found."""
     from alignscope.study.running import run_study as run
 
-    with Bar() as say, _executor(command.scheduler, command.workers) as (executor, workers):
-        study = run(
-            command.spec,
-            command.out,
-            workers=workers,
-            executor=executor,
-            device=command.device,
-            stack=command.stack,
-            resume=command.resume,
-            say=say,
-        )
+    with Bar() as say, _how(command) as how:
+        study = run(command.spec, command.out, say=say, **how)
         say("drawing the page", 0.95)
         page = study.save(command.out)
     for failure in study.results.failures:
@@ -134,17 +125,8 @@ def run_paper(command: PaperCommand) -> None:
     """Recompute the paper and write what it found."""
     from alignscope.paper.running import run_paper as run
 
-    with Bar() as say, _executor(command.scheduler, command.workers) as (executor, workers):
-        paper = run(
-            command.out,
-            command.scale,
-            workers=workers,
-            executor=executor,
-            device=command.device,
-            stack=command.stack,
-            resume=command.resume,
-            say=say,
-        )
+    with Bar() as say, _how(command) as how:
+        paper = run(command.out, command.scale, say=say, **how)
         say("drawing the page", 0.95)
         page = paper.save(command.out)
     for verdict, number in paper.verdicts().items():
@@ -165,6 +147,19 @@ def run_trifeature(command: TrifeatureCommand) -> None:
 def _where(page: Path) -> None:
     print(f"Page:    {page}")
     print(f"Figures: {page.with_name('results.json')}")
+
+
+@contextmanager
+def _how(command: StudyCommand | PaperCommand) -> Iterator[dict[str, Any]]:
+    """Yield the options of both commands that say how to train."""
+    with _executor(command.scheduler, command.workers) as (executor, workers):
+        yield {
+            "workers": workers,
+            "executor": executor,
+            "device": command.device,
+            "stack": command.stack,
+            "resume": command.resume,
+        }
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from alignscope.report._study_forecast_charts import correlation_text
 from alignscope.report._study_texts import CONTENTS, GLOSSARY
 from alignscope.report._study_verdict import established, fall_words, lead, main_agreement, parts_words, points
 from alignscope.report._study_words import size_text
-from alignscope.report._words import MISSING, count, lam, percent
+from alignscope.report._words import MISSING, count, lam
 from alignscope.report.study_page import study_context, write_page
 from alignscope.study.results import Interval, StudyResults
 
@@ -183,7 +183,7 @@ def _summary(results: StudyResults, claims: Sequence[Check]) -> list[str]:
         held, fails = counted["claimed"], counted["conclusion_fails"]
         second += (
             f"; the theorem’s conclusion fails in {count(int(fails))} of the {count(int(held))} random problems that "
-            f"meet its assumptions ({percent(fails / held)})"
+            "meet its assumptions"
         )
     row, said = headline(results), lead(results)
     third = f"{said} {parts_words(results, row)}" if row is not None else said
