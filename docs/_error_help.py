@@ -34,6 +34,10 @@ HELP = {
         "[the study guide](study.md)."
     ),
     "E307": "The message says where the file stops being TOML: most often a missing quotation mark or bracket.",
+    "E308": (
+        "The message names the file and, where it raises, the line. Correct it, or give the method another name: "
+        "`register(name=...)`. See [](bench.md)."
+    ),
     "E401": "Choose another `--out`, or change its permissions. Nothing was computed: this is checked first.",
     "E402": "Make room, or choose another `--out`, and run again. Nothing half-written was left.",
     "E403": "Update alignscope, or choose another `--out`. Nothing in the folder was touched.",

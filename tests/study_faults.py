@@ -18,6 +18,7 @@ import numpy as np
 
 from alignscope import _files
 from alignscope.study.results import CellRecord, Epoch
+from alignscope.study.running import STUDY
 from alignscope.study.spec import SCHEMA, CellSpec, cells_of, parse_spec
 from alignscope.study.store import Store, Trained
 from alignscope.study.sweep import run_units
@@ -135,7 +136,7 @@ def sweep(folder: Path, seeds: int, lambdas: int, workers: int, seconds: float =
     """A run that tells its progress on stdout; its last `long` cells take a minute."""
     todo = cells(seeds, lambdas)
     fake = Fake(folder / "log", tuple((cell.id, "long") for cell in todo[len(todo) - long :]), seconds)
-    store = Store.open(folder / "store")
+    store = Store.open(folder / "store", STUDY)
     run_units(singles(todo), store, fake, workers=workers, say=lambda text, share: print(text, flush=True))
     print("end", flush=True)
 
@@ -175,7 +176,8 @@ def die_everywhere(folder: Path, modes: tuple[str, ...]) -> None:
                 break
             before = [cell.id for (cell,) in todo if (here / "store/cells" / f"{cell.id}.json").exists()]
             (here / "finished").write_text("\n".join(before))
-            assert _forked(lambda: run_units(todo, Store.open(here / "store"), Fake(here / "log"), workers=1)) == 0  # noqa: B023
+            again = Store.open(here / "store", STUDY)
+            assert _forked(lambda: run_units(todo, again, Fake(here / "log"), workers=1)) == 0  # noqa: B023
 
 
 def _run_fatally(folder: Path, todo: list[tuple[CellSpec, ...]], mode: str, point: int) -> None:
@@ -185,7 +187,7 @@ def _run_fatally(folder: Path, todo: list[tuple[CellSpec, ...]], mode: str, poin
         _files._write = fatal.half
     else:
         os.fsync, os.replace, os.mkdir = (fatal.before(call) for call in (os.fsync, os.replace, os.mkdir))
-    run_units(todo, Store.open(folder / "store"), Fake(folder.parent / f"log-{folder.name}"), workers=1)
+    run_units(todo, Store.open(folder / "store", STUDY), Fake(folder.parent / f"log-{folder.name}"), workers=1)
 
 
 def _forked(work: Callable[[], object]) -> int:
@@ -209,14 +211,14 @@ def limited(folder: Path, size: int, workers: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
     todo = singles(cells(1, 4))[::-1]
     try:
-        run_units(todo, Store.open(folder / "store"), Fake(folder / "log"), workers=workers)
+        run_units(todo, Store.open(folder / "store", STUDY), Fake(folder / "log"), workers=workers)
     except AlignscopeError as error:
         print(error)
 
 
 def hold(folder: Path, id: str) -> None:
     """Claim a cell and keep it until killed."""
-    with Store.open(folder).claim([id]) as mine:
+    with Store.open(folder, STUDY).claim([id]) as mine:
         print("mine" if mine else "busy", flush=True)
         time.sleep(60)
 

@@ -23,6 +23,7 @@ from alignscope.cli import COMMANDS
 from alignscope.errors import CODES, AlignscopeError
 from alignscope.report.findings import CODES as FINDINGS
 from test_bad_input import REFUSED
+from test_bench_cli import REFUSED as BENCH_REFUSED
 from test_findings import CASES
 from test_study_cli import REFUSED as STUDY_REFUSED
 
@@ -126,7 +127,7 @@ def test_tests_reach_every_code() -> None:
     assert CASES.keys() == FINDINGS.keys()
     # what the command line cannot cause: a missing library, options that tyro checks first, the estimator's own
     elsewhere = {"E107", "E401", "E402", "E403", "E404", "E501", "E502"}
-    assert {case.code for case in [*REFUSED, *STUDY_REFUSED]} | elsewhere == CODES.keys()
+    assert {case.code for case in [*REFUSED, *STUDY_REFUSED, *BENCH_REFUSED]} | elsewhere == CODES.keys()
 
 
 def test_errors_survive_a_process_pool() -> None:

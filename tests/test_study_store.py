@@ -23,6 +23,7 @@ from hypothesis.extra import numpy as hnp
 from alignscope import _files
 from alignscope.errors import AlignscopeError
 from alignscope.study.results import CellRecord
+from alignscope.study.running import STUDY
 from alignscope.study.spec import SCHEMA
 from alignscope.study.store import Store, Timing
 from study_faults import cells, made, start, tree
@@ -32,7 +33,7 @@ BASE, ALIGNED = cells(1, 2)
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store.open(tmp_path / "run")
+    return Store.open(tmp_path / "run", STUDY)
 
 
 def path(store: Store, name: str) -> Path:
@@ -89,7 +90,7 @@ ARRAYS = TYPES.flatmap(lambda t: hnp.arrays(t, hnp.array_shapes(min_dims=0, max_
 @settings(max_examples=25)
 @given(arrays=st.dictionaries(st.text("abcxyz_", min_size=1, max_size=5), ARRAYS, min_size=1))
 def test_any_arrays_read_back_whatever_their_order(arrays: dict[str, np.ndarray], tmp_path: Path) -> None:
-    store = Store.open(tmp_path)
+    store = Store.open(tmp_path, STUDY)
     store.write(replace(made(BASE), arrays=arrays))
     body = path(store, f"{BASE.id}.npz").read_bytes()
     found = store.arrays(BASE.id)
@@ -123,7 +124,7 @@ def test_what_is_renamed_is_on_the_disk_and_so_is_then_its_folder(
 
     for name, call in (("fsync", flushing), ("replace", renaming), ("mkdir", making)):
         monkeypatch.setattr(os, name, call)
-    store = Store.open(tmp_path / "deep" / "run")
+    store = Store.open(tmp_path / "deep" / "run", STUDY)
     assert not unflushed
     store.write(made(BASE))
     assert not unflushed
@@ -175,13 +176,13 @@ def test_a_failure_is_kept_until_the_cell_is_finished(store: Store) -> None:
 def test_opening_again_changes_nothing(store: Store) -> None:
     store.write(made(BASE))
     before = tree(store.folder)
-    assert Store.open(store.folder) == store
+    assert Store.open(store.folder, STUDY) == store
     assert tree(store.folder) == before
 
 
 def test_other_files_in_the_folder_stay(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    Store.open(tmp_path)
+    Store.open(tmp_path, STUDY)
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
@@ -205,7 +206,7 @@ def test_other_files_in_the_folder_stay(tmp_path: Path) -> None:
 def test_a_folder_of_something_else(content: bytes, code: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "store.json").write_bytes(content)
     with pytest.raises(AlignscopeError, match=f"store.json: .*{message}") as caught:
-        Store.open(tmp_path)
+        Store.open(tmp_path, STUDY)
     assert caught.value.code == code
     assert tree(tmp_path) == {"store.json": content}
 
@@ -227,7 +228,7 @@ def cells_is_a_file(folder: Path) -> Path:
 @pytest.mark.parametrize("make", [in_the_way, below_a_file, cells_is_a_file])
 def test_something_in_the_way(make: Callable[[Path], Path], tmp_path: Path) -> None:
     with pytest.raises(AlignscopeError, match="cannot be created or written") as caught:
-        Store.open(make(tmp_path))
+        Store.open(make(tmp_path), STUDY)
     assert caught.value.code == "E401"
 
 
@@ -257,21 +258,21 @@ def read_only() -> Iterator[Callable[[Path], None]]:
 def test_a_new_store_in_a_read_only_folder(read_only) -> None:
     folder = read_only()
     with pytest.raises(AlignscopeError, match="Permission denied") as caught:
-        Store.open(folder / "run")
+        Store.open(folder / "run", STUDY)
     assert caught.value.code == "E401"
 
 
 def test_a_store_that_has_become_read_only_can_still_be_read(read_only) -> None:
-    store = Store.open(read_only.folder)
+    store = Store.open(read_only.folder, STUDY)
     store.write(made(BASE))
     read_only()
     with pytest.raises(AlignscopeError, match="Permission denied") as caught:
-        Store.open(store.folder)
+        Store.open(store.folder, STUDY)
     assert caught.value.code == "E401"
     with pytest.raises(AlignscopeError, match="Permission denied") as caught:
         store.write(made(ALIGNED))
     assert caught.value.code == "E401"
-    assert Store(store.folder).read(BASE.id) == made(BASE).record
+    assert Store(store.folder, STUDY).read(BASE.id) == made(BASE).record
 
 
 @pytest.mark.parametrize("allowed", [0, 1, 2])
@@ -359,7 +360,7 @@ def test_a_sound_cell_is_not_set_aside(store: Store) -> None:
 
 @given(cut=st.integers(0, 10**9))
 def test_a_cell_cut_anywhere_is_absent(cut: int, tmp_path: Path) -> None:
-    store = Store.open(tmp_path)
+    store = Store.open(tmp_path, STUDY)
     store.write(made(ALIGNED))
     file = path(store, f"{ALIGNED.id}.json")
     body = file.read_bytes()
@@ -369,7 +370,7 @@ def test_a_cell_cut_anywhere_is_absent(cut: int, tmp_path: Path) -> None:
 
 @given(place=st.integers(0, 10**9), flip=st.integers(1, 255))
 def test_arrays_with_a_flipped_byte_are_right_or_refused(place: int, flip: int, tmp_path: Path) -> None:
-    store = Store.open(tmp_path)
+    store = Store.open(tmp_path, STUDY)
     trained = made(BASE)
     store.write(trained)
     file = path(store, f"{BASE.id}.npz")
@@ -448,7 +449,7 @@ def test_leftovers_of_opening_are_removed(tmp_path: Path) -> None:
     (tmp_path / "cells").mkdir()
     for name in (".store.json.0a1b2c3d.tmp", "cells/.probe.0a1b2c3d.tmp"):
         (tmp_path / name).write_bytes(b"half")
-    Store.open(tmp_path)
+    Store.open(tmp_path, STUDY)
     assert not [name for name in tree(tmp_path) if re.search("tmp$", name)]
 
 

@@ -20,6 +20,7 @@ import pytest
 from alignscope._threads import cores
 from alignscope.errors import AlignscopeError
 from alignscope.study import sweep as sweeping
+from alignscope.study.running import STUDY
 from alignscope.study.store import Store
 from alignscope.study.sweep import Outcome, run_units
 from alignscope.study.workers import Place
@@ -32,7 +33,7 @@ FIGURES = ("cells",)
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store.open(tmp_path / "store")
+    return Store.open(tmp_path / "store", STUDY)
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def log(tmp_path: Path) -> Path:
 
 def undisturbed(folder: Path, cells_=CELLS) -> dict[str, bytes]:
     """The slow, obvious way: the bytes of all cells, written one after the other."""
-    store = Store.open(folder)
+    store = Store.open(folder, STUDY)
     for cell in cells_:
         store.write(made(cell))
     return tree(folder, *FIGURES)
@@ -322,10 +323,11 @@ def test_a_script_without_a_guard_is_told_so(tmp_path: Path) -> None:
     script.write_text(
         "from pathlib import Path\n"
         "from study_faults import Fake, cells, singles\n"
+        "from alignscope.study.running import STUDY\n"
         "from alignscope.study.store import Store\n"
         "from alignscope.study.sweep import run_units\n"
         "here = Path(__file__).parent\n"
-        "print(run_units(singles(cells()), Store.open(here / 'store'), Fake(here / 'log'), workers=2))\n"
+        "print(run_units(singles(cells()), Store.open(here / 'store', STUDY), Fake(here / 'log'), workers=2))\n"
     )
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     done = subprocess.run(
@@ -360,7 +362,7 @@ def test_a_full_disk_stops_the_run_and_what_is_finished_stays(workers: int, tmp_
     assert re.search(
         r"store: writing failed \(File too large\).*Free some space.*finished cells stay. \[E402\]", output
     )
-    store = Store(tmp_path / "store")
+    store = Store(tmp_path / "store", STUDY)
     done = [cell.id for cell in cells(1, 4)[1:] if store.read(cell.id)]
     assert len(done) >= 2
     assert store.read(cells(1, 4)[0].id) is None
@@ -393,7 +395,7 @@ def test_killed_at_every_write_and_resumed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("workers", "kills", "seeds"), [(1, 12, 15), (2, 3, 6)])
 def test_killed_at_any_time_and_resumed(workers: int, kills: int, seeds: int, tmp_path: Path) -> None:
     options = {"folder": tmp_path, "seeds": seeds, "lambdas": 4, "workers": workers, "seconds": 0.02}
-    todo, fake, store = cells(seeds, 4), Fake(tmp_path / "log"), Store(tmp_path / "store")
+    todo, fake, store = cells(seeds, 4), Fake(tmp_path / "log"), Store(tmp_path / "store", STUDY)
     draw, progress, ended = random.Random(workers), [], 0
     for _ in range(kills):
         run = start("sweep", **options)
@@ -416,7 +418,7 @@ def test_killed_at_any_time_and_resumed(workers: int, kills: int, seeds: int, tm
 def half_way(folder: Path) -> tuple[subprocess.Popen[str], set[str]]:
     """A run of two workers, one of which has nothing to do while the other computes the last cell; and their pids."""
     run = start("sweep", folder=folder, seeds=1, lambdas=3, workers=2, long=1)
-    todo, fake, store = cells(1, 3), Fake(folder / "log"), Store(folder / "store")
+    todo, fake, store = cells(1, 3), Fake(folder / "log"), Store(folder / "store", STUDY)
     while run.poll() is None and not (store.read(todo[0].id) and store.read(todo[1].id) and fake.times(todo[2])):
         time.sleep(0.01)
     return run, {pid for cell in todo for pid, _, _ in fake.lines(cell)}
@@ -436,7 +438,7 @@ def test_an_interrupt_stops_the_workers_at_once(tmp_path: Path) -> None:
     assert output.splitlines()[-1] == "KeyboardInterrupt"
     assert output.count("Traceback") == 1  # the parent's alone
     assert not any(alive(pid) for pid in pids)
-    store, todo = Store(tmp_path / "store"), cells(1, 3)
+    store, todo = Store(tmp_path / "store", STUDY), cells(1, 3)
     assert [store.read(cell.id) is not None for cell in todo] == [True, True, False]
     with store.claim(cell.id for cell in todo) as mine:
         assert mine

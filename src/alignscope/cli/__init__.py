@@ -11,6 +11,7 @@ import tyro
 
 from alignscope import __version__
 from alignscope.cli.audit import AuditCommand, ExplainCommand, run_audit, run_explain
+from alignscope.cli.bench import BenchCommand, run_bench
 from alignscope.cli.training import (
     PaperCommand,
     StudyCommand,
@@ -27,6 +28,7 @@ COMMANDS: dict[str, Callable[..., msgspec.Struct]] = {
     "audit": AuditCommand,
     "paper": PaperCommand,
     "study": StudyCommand,
+    "bench": BenchCommand,
     "data trifeature": TrifeatureCommand,
     "explain": ExplainCommand,
 }
@@ -36,6 +38,7 @@ _RUN: dict[type[msgspec.Struct], Callable[[Any], None]] = {
     AuditCommand: run_audit,
     PaperCommand: run_paper,
     StudyCommand: run_study,
+    BenchCommand: run_bench,
     TrifeatureCommand: run_trifeature,
     ExplainCommand: run_explain,
 }
@@ -72,6 +75,6 @@ def _joined(argv: list[str]) -> list[str]:
 
 
 def _kept(command: msgspec.Struct) -> str:
-    if isinstance(command, PaperCommand | StudyCommand):
+    if isinstance(command, PaperCommand | StudyCommand | BenchCommand):
         return "finished trainings are kept, and the same command goes on from there"
     return "nothing was written"

@@ -6,13 +6,19 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import tyro
 
 from alignscope.cli.progress import Bar
 from alignscope.errors import AlignscopeError
+
+if TYPE_CHECKING:
+    from alignscope.bench.results import BenchResults
+    from alignscope.cli.bench import BenchCommand
+    from alignscope.study.results import StudyResults
+    from alignscope.study.sweep import Outcome
 
 __all__ = ["PaperCommand", "StudyCommand", "TrifeatureCommand", "run_paper", "run_study", "run_trifeature"]
 
@@ -28,7 +34,7 @@ Device = Annotated[str, _arg(metavar="NAME", help="Where torch computes: cpu, cu
 Stack = Annotated[
     int | None, _arg(metavar="N", help="Trainings at once, as one stack of models. By default 1, on a GPU 64.")
 ]
-Resume = Annotated[bool, _arg(help="Insist that the folder already holds trainings of this study.")]
+Resume = Annotated[bool, _arg(help="Insist that the folder already holds some of these trainings.")]
 Three = tuple[float, float, float]
 
 
@@ -107,31 +113,25 @@ def run_study(command: StudyCommand) -> None:
     """Run a study and write what it found."""
     from alignscope.study.running import run_study as run
 
-    with Bar() as say, _how(command) as how:
-        study = run(command.spec, command.out, say=say, **how)
+    with Bar() as say, how_of(command) as how:
+        study = run(command.spec, command.out, stack=command.stack, say=say, **how)
         say("drawing the page", 0.95)
         page = study.save(command.out)
-    for failure in study.results.failures:
-        print(f"  {failure.status}: {failure.text} ({failure.reason})")
-    print(f"Trainings: {len(study.results.cells)}, of which {study.outcome.reused} were there before.")
-    if study.outcome.damaged or study.outcome.lost:
-        print(
-            f"  {len(study.outcome.damaged)} damaged files were set aside, {len(study.outcome.lost)} workers were lost."
-        )
-    _where(page)
+    print_outcome(study.results, study.outcome)
+    print_where(page)
 
 
 def run_paper(command: PaperCommand) -> None:
     """Recompute the paper and write what it found."""
     from alignscope.paper.running import run_paper as run
 
-    with Bar() as say, _how(command) as how:
-        paper = run(command.out, command.scale, say=say, **how)
+    with Bar() as say, how_of(command) as how:
+        paper = run(command.out, command.scale, stack=command.stack, say=say, **how)
         say("drawing the page", 0.95)
         page = paper.save(command.out)
     for verdict, number in paper.verdicts().items():
         print(f"  {number:3d} {verdict}")
-    _where(page)
+    print_where(page)
 
 
 def run_trifeature(command: TrifeatureCommand) -> None:
@@ -141,25 +141,29 @@ def run_trifeature(command: TrifeatureCommand) -> None:
     options = {name: value for name, value in msgspec.structs.asdict(command).items() if name != "out"}
     with Bar() as say:
         page = make_trifeature(TrifeatureOptions(**options), command.out, say)
-    _where(page)
+    print_where(page)
 
 
-def _where(page: Path) -> None:
+def print_outcome(results: StudyResults | BenchResults, outcome: Outcome) -> None:
+    """Say which trainings have no figures, how many are from before, and what was lost on the way."""
+    for failure in results.failures:
+        print(f"  {failure.status}: {failure.text} ({failure.reason})")
+    print(f"Trainings: {len(results.cells)}, of which {outcome.reused} were there before.")
+    if outcome.damaged or outcome.lost:
+        print(f"  {len(outcome.damaged)} damaged files were set aside, {len(outcome.lost)} workers were lost.")
+
+
+def print_where(page: Path) -> None:
+    """Say where the page and the figures are."""
     print(f"Page:    {page}")
     print(f"Figures: {page.with_name('results.json')}")
 
 
 @contextmanager
-def _how(command: StudyCommand | PaperCommand) -> Iterator[dict[str, Any]]:
-    """Yield the options of both commands that say how to train."""
+def how_of(command: StudyCommand | PaperCommand | BenchCommand) -> Iterator[dict[str, Any]]:
+    """Yield the options that say how to train, which all commands that train have."""
     with _executor(command.scheduler, command.workers) as (executor, workers):
-        yield {
-            "workers": workers,
-            "executor": executor,
-            "device": command.device,
-            "stack": command.stack,
-            "resume": command.resume,
-        }
+        yield {"workers": workers, "executor": executor, "device": command.device, "resume": command.resume}
 
 
 @contextmanager

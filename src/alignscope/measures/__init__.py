@@ -1,10 +1,12 @@
 """How aligned two representations are, and what one of them keeps. Numpy, float64, held out where it matters."""
 
+from alignscope.measures.logistic import LogisticProbe, logistic_probes
 from alignscope.measures.probes import Probe, linear_probe, linear_probes
 from alignscope.measures.similarity import alignment_r2, canonical_correlations, cka
 from alignscope.measures.spectrum import Spectrum, spectrum
 
 __all__ = [
+    "LogisticProbe",
     "Probe",
     "Spectrum",
     "alignment_r2",
@@ -12,5 +14,6 @@ __all__ = [
     "cka",
     "linear_probe",
     "linear_probes",
+    "logistic_probes",
     "spectrum",
 ]

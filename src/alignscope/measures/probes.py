@@ -10,6 +10,7 @@ import numpy as np
 
 from alignscope._types import Codes, Matrix, Vector
 from alignscope.errors import AlignscopeError
+from alignscope.measures._classes import class_codes, recalls
 from alignscope.measures._readout import Readout, explained, explained_share
 from alignscope.measures._rows import check_paired, representation
 
@@ -102,7 +103,7 @@ class _Target:
         parts = np.asarray(train), np.asarray(test)
         kinds = {"codes" if p.dtype.kind in "iub" else "floats" if p.dtype.kind == "f" else "others" for p in parts}
         if kinds == {"codes"}:
-            one, two = (_codes(name, p) for p in parts)
+            one, two = (class_codes(name, p) for p in parts)
             classes = np.arange(1 + max(one.max(initial=-1), two.max(initial=-1)))
             return cls(1.0 * (one[:, None] == classes), 1.0 * (two[:, None] == classes), two)
         if kinds != {"floats"}:
@@ -121,16 +122,6 @@ class _Target:
         r2, per_column = explained_share(rss, tss), explained(rss, tss)
         if self.codes is None:
             return Probe(r2, per_column)
-        right = predicted.argmax(axis=1) == self.codes
-        count = self.test.sum(axis=0)
-        found = np.bincount(self.codes, weights=right, minlength=len(count))
-        recalls = np.divide(found, count, out=np.full(len(count), np.nan), where=count > 0)
-        return Probe(r2, per_column, float(right.mean()), float(np.nanmean(recalls)), recalls)
-
-
-def _codes(name: str, codes: np.ndarray) -> Codes:
-    if codes.ndim != 1:
-        raise AlignscopeError("E201", name, f"class codes of shape {codes.shape}", "Give one factor a target.")
-    if codes.dtype.kind == "i" and codes.min(initial=0) < 0:
-        raise AlignscopeError("E106", name, f"the class code {codes.min()}", "Give whole numbers from 0.")
-    return codes.astype(np.int64)
+        classes = predicted.argmax(axis=1)
+        each = recalls(classes, self.codes, predicted.shape[1])
+        return Probe(r2, per_column, float((classes == self.codes).mean()), float(np.nanmean(each)), each)

@@ -1,4 +1,7 @@
-"""Encoders, the regression alignment in its gauges, and the model of two towers, in torch (extra ``[train]``)."""
+"""Encoders, alignment objectives, and the model of two towers, in torch (extra ``[train]``).
+
+Methods that preserve what one modality alone knows are in `alignscope.nn.preserving`.
+"""
 
 from alignscope.errors import AlignscopeError
 
@@ -11,6 +14,25 @@ except ImportError as error:
 
 from alignscope.nn.alignment import DIRECTIONS, GAUGES, RegressionAlignment, gauge_target, regression_loss
 from alignscope.nn.encoders import ConvEncoder, Encoder, LinearEncoder, MLPEncoder, initialise
+from alignscope.nn.objectives import (
+    EMATeacher,
+    barlow_twins,
+    bottleneck_alignment,
+    cca_loss,
+    cross_covariance,
+    finite_rows,
+    gram,
+    hsic,
+    info_nce,
+    jepa,
+    mil_nce,
+    over_pairs,
+    siglip,
+    spectral_contrastive,
+    sup_con,
+    symile,
+    vicreg,
+)
 from alignscope.nn.towers import TASKS, Losses, Outputs, Tower, TwoTowers, task_loss
 
 __all__ = [
@@ -18,6 +40,7 @@ __all__ = [
     "GAUGES",
     "TASKS",
     "ConvEncoder",
+    "EMATeacher",
     "Encoder",
     "LinearEncoder",
     "Losses",
@@ -26,8 +49,24 @@ __all__ = [
     "RegressionAlignment",
     "Tower",
     "TwoTowers",
+    "barlow_twins",
+    "bottleneck_alignment",
+    "cca_loss",
+    "cross_covariance",
+    "finite_rows",
     "gauge_target",
+    "gram",
+    "hsic",
+    "info_nce",
     "initialise",
+    "jepa",
+    "mil_nce",
+    "over_pairs",
     "regression_loss",
+    "siglip",
+    "spectral_contrastive",
+    "sup_con",
+    "symile",
     "task_loss",
+    "vicreg",
 ]

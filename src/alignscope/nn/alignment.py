@@ -137,6 +137,10 @@ class RegressionAlignment(nn.Module):  # type: ignore[misc]
             raise AlignscopeError("E305", "direction", "'both' pulls both modalities", "Use 1to2 or 2to1 here.")
         return 1 if self.direction == "1to2" else 2
 
+    def target_of(self, z: Tensor, present: Tensor | None = None) -> Tensor:
+        """Return T of a latent that may still learn: `gauge_target` in this gauge."""
+        return gauge_target(z, self.gauge, present)
+
     def target(self, z: Tensor) -> Tensor:
         """Return T of a frozen latent, detached: `gauge_target` with the statistics of the rows given."""
         return gauge_target(z.detach(), self.gauge)

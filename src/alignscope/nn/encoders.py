@@ -46,6 +46,10 @@ class Encoder(nn.Module):  # type: ignore[misc]
         """Return what the trunk makes of the inputs, (N, F)."""
         return self.trunk(x)
 
+    def tokens(self, x: Tensor) -> Tensor:
+        """Return the features of P places, (N, P, F), whose mean over places is `features`; P = 1 without places."""
+        return self.features(x)[:, None]
+
     def project(self, h: Tensor) -> Tensor:
         """Return the latent of features, z = h P + p, (N, K)."""
         return self.projection(h)
@@ -97,6 +101,13 @@ class ConvEncoder(Encoder):
 
     def features(self, x: Tensor) -> Tensor:
         """Return the pooled features of images, (N, F)."""
+        return self.trunk(self._checked(x))
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """Return the features of the places of the last convolution, (N, P, F), row by row."""
+        return self.trunk[:-2](self._checked(x)).flatten(2).mT
+
+    def _checked(self, x: Tensor) -> Tensor:
         channels, patch = self._least
         if x.ndim != 4 or x.shape[1] != channels or min(x.shape[2:]) < patch:
             raise AlignscopeError(
@@ -105,7 +116,7 @@ class ConvEncoder(Encoder):
                 f"an input of shape {tuple(x.shape)}",
                 f"Give images (N, {channels}, H, W) of at least {patch} x {patch} pixels.",
             )
-        return self.trunk(x)
+        return x
 
 
 class MLPEncoder(Encoder):
@@ -137,7 +148,8 @@ class LinearEncoder(Encoder):
 def initialise(module: nn.Module, seed: int) -> None:
     """Set every parameter and buffer to its start, which depends on the seed and on the parameter's name alone.
 
-        weight ~ Normal(0, 1 / fan_in),   bias = 0,   batch normalisation: scale 1, shift 0, fresh statistics
+        weight ~ Normal(0, 1 / fan_in),   bias = 0,   embedding ~ Normal(0, 1 / width)
+        normalisation: scale 1, shift 0, fresh statistics
 
     Each name has its own stream of random numbers, filled row by row. So two models of one seed that differ in
     latent size, strength or gauge start from the same trunks, and the projection to a larger K begins with the
@@ -146,17 +158,18 @@ def initialise(module: nn.Module, seed: int) -> None:
 
     Parameters
     ----------
-    module : built from Linear, convolution and normalisation layers and layers without parameters.
+    module : built from Linear, convolution, embedding and normalisation layers and layers without parameters. A
+        parameter of its own that is a single number (a temperature, say) keeps its value.
     seed : whole number >= 0.
     """
     for prefix, layer in module.named_modules():
-        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.LayerNorm):
             layer.reset_parameters()
-        elif isinstance(layer, nn.Linear | nn.Conv2d):
+        elif isinstance(layer, nn.Linear | nn.Conv2d | nn.Embedding):
             _draw(layer.weight, seed, f"{prefix}.weight")
-            if layer.bias is not None:
+            if getattr(layer, "bias", None) is not None:
                 nn.init.zeros_(layer.bias)
-        elif next(layer.parameters(recurse=False), None) is not None:
+        elif any(p.numel() > 1 for p in layer.parameters(recurse=False)):
             raise TypeError(f"{prefix}: no rule to initialise a {type(layer).__name__}")
 
 

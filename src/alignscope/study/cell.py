@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -29,10 +28,11 @@ from alignscope.nn import (
     TwoTowers,
     initialise,
 )
+from alignscope.nn.training import learning_rates, one_thread
 from alignscope.study.dataset import StudyData
 from alignscope.study.results import CellRecord, Epoch, Mark
 from alignscope.study.scoring import Outputs, Scorer
-from alignscope.study.spec import SCHEMA, CellSpec, ConvSpec, MLPSpec, OptimiserSpec
+from alignscope.study.spec import SCHEMA, CellSpec, ConvSpec, MLPSpec
 
 __all__ = ["build", "shape_of", "stackable", "train_cells"]
 
@@ -55,7 +55,7 @@ def train_cells(cells: Sequence[CellSpec], data: StudyData, device: str = "cpu")
     """
     if len(cells) > 1 and not stackable(cells):
         raise ValueError("cells of different shapes cannot be stacked")
-    with _one_thread(), one_blas_thread():
+    with one_thread(), one_blas_thread():
         return _Trainer(cells, data, torch.device(device)).run()
 
 
@@ -145,7 +145,12 @@ class _Trainer:
         )
         batch = min(spec.batch, self.data.train)
         steps = self.data.train // batch
-        rates = _rates(spec, steps * self.first.epochs)
+        rates = learning_rates(
+            spec.learning_rate,
+            steps * self.first.epochs,
+            warmup=spec.warmup,
+            cosine=spec.schedule == "cosine",
+        )
         for epoch in range(1, self.first.epochs + 1):
             stack.train(frozen)
             sums = torch.zeros_like(strength)
@@ -335,21 +340,3 @@ def _targets(cell: CellSpec, data: StudyData) -> list[Tensor]:
     if cell.task == "squared":
         return [torch.from_numpy(y.values) for y in data.asked_columns]
     return [torch.from_numpy(np.stack([data.targets[t] for t in asked], axis=1)) for asked in data.asked]
-
-
-def _rates(spec: OptimiserSpec, steps: int) -> Iterator[float]:
-    """Yield the learning rate of every step."""
-    warmup = max(1, round(spec.warmup * steps))
-    for step in range(steps):
-        decay = 0.5 * (1 + math.cos(math.pi * step / steps)) if spec.schedule == "cosine" else 1.0
-        yield spec.learning_rate * min(1.0, (step + 1) / warmup) * decay
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -19,15 +18,19 @@ from alignscope.errors import AlignscopeError
 from alignscope.study.dataset import StudyData, fingerprinted, open_data, prepare
 from alignscope.study.results import CellRecord, Failure, StudyResults
 from alignscope.study.spec import SCHEMA, CellSpec, ConvSpec, StudySpec, cells_of, checked_spec, read_spec
-from alignscope.study.store import Store, Trained
+from alignscope.study.store import Layout, Store, Trained, check_resumable
 from alignscope.study.sweep import Outcome, run_units
+from alignscope.study.workers import check_device, peak_bytes
 
 if TYPE_CHECKING:
     from alignscope.study.forecast import Forecast
 
-__all__ = ["Study", "run_study", "train_unit", "units_of"]
+__all__ = ["STUDY", "Study", "run_study", "train_unit", "units_of"]
 
 Say = Callable[[str, float], None]
+
+STUDY = Layout("study", SCHEMA, CellRecord)
+"""What the folder of a study holds."""
 
 GPU_STACK = 64
 """How many cells are trained at once on a GPU, unless it is said."""
@@ -97,18 +100,18 @@ def run_study(
         base = Path(spec).parent if base is None else base
         spec = read_spec(spec)
     spec, base, out = checked_spec(spec), Path(base or "."), Path(out)
-    _check_device(device)
+    check_device(device)
     if stack is not None and stack < 1:
         raise AlignscopeError("E304", "stack", f"{stack}", "Give a whole number of at least 1.")
     spec = msgspec.structs.replace(spec, data=fingerprinted(spec.data, base))
     cells = cells_of(spec)
     # A folder that is a study's is looked at before any long work; a new one is made one when its data are in order.
-    store = Store.open(out) if (out / "store.json").exists() else None
+    store = Store.open(out, STUDY) if (out / "store.json").exists() else None
     if resume:
-        _check_resumable(out, cells)
+        check_resumable(out, cells, STUDY.kind)
     check_writable(out)
     folder = prepare(spec.data, out, base, say)
-    store = store or Store.open(out)
+    store = store or Store.open(out, STUDY)
     data = open_data(folder)
     _check_fit(spec, data)
     train = partial(train_unit, data_folder=folder.resolve(), device=device)
@@ -141,14 +144,14 @@ def units_of(cells: Sequence[CellSpec], stack: int = 1) -> list[tuple[CellSpec, 
     return [tuple(group[i : i + stack]) for group in groups.values() for i in range(0, len(group), stack)]
 
 
-def train_unit(unit: Sequence[CellSpec], data_folder: Path, device: str) -> list[Trained]:
+def train_unit(unit: Sequence[CellSpec], data_folder: Path, device: str) -> list[Trained[CellRecord]]:
     """Train the cells of one unit on the prepared rows; runs in a worker."""
     from alignscope.study.cell import train_cells
 
     begin = time.perf_counter()
     made = train_cells(unit, _open_once(data_folder), device)
     seconds = (time.perf_counter() - begin) / len(unit)
-    return [Trained(record, features, seconds, _peak_bytes()) for record, features in made]
+    return [Trained(record, features, seconds, peak_bytes()) for record, features in made]
 
 
 @lru_cache(maxsize=1)
@@ -157,12 +160,12 @@ def _open_once(folder: Path) -> StudyData:
 
 
 def _results(
-    spec: StudySpec, data: StudyData, cells: Sequence[CellSpec], store: Store, outcome: Outcome
+    spec: StudySpec, data: StudyData, cells: Sequence[CellSpec], store: Store[CellRecord], outcome: Outcome
 ) -> StudyResults:
     records = [record for cell in cells if (record := store.read(cell.id)) is not None]
     records.sort(key=_place)
     failed = dict(outcome.failed)
-    missing = [_failed(cell, failed[cell.id]) for cell in cells if cell.id in failed]
+    missing = [STUDY.failed(cell, failed[cell.id]) for cell in cells if cell.id in failed]
     from alignscope.study.summary import Summary  # half a second that workers need not spend
 
     summary = Summary(spec, data.asked, records, _forecasts(spec, data, records, store))
@@ -190,7 +193,7 @@ def _results(
 
 
 def _forecasts(
-    spec: StudySpec, data: StudyData, records: Sequence[CellRecord], store: Store
+    spec: StudySpec, data: StudyData, records: Sequence[CellRecord], store: Store[CellRecord]
 ) -> dict[tuple[int, int], Forecast]:
     from alignscope.study.forecast import Forecast
 
@@ -204,10 +207,6 @@ def _forecasts(
     return out
 
 
-def _failed(cell: CellSpec, reason: str) -> CellRecord:
-    return CellRecord(schema=SCHEMA, id=cell.id, cell=cell, status="failed", reason=reason)
-
-
 def _place(record: CellRecord) -> tuple[object, ...]:
     c = record.cell
     return c.epochs, c.training, c.direction, c.gauge, c.components, c.lambda_, c.seed
@@ -216,16 +215,6 @@ def _place(record: CellRecord) -> tuple[object, ...]:
 def _describe(cell: CellSpec) -> str:
     way = "no alignment" if cell.lambda_ == 0 else f"lambda {cell.lambda_:g}, {cell.gauge} gauge"
     return f"{way}, K = {cell.components}, seed {cell.seed}, {cell.epochs} epochs"
-
-
-def _check_resumable(out: Path, cells: Sequence[CellSpec]) -> None:
-    if not any((out / "cells" / f"{cell.id}.json").is_file() for cell in cells):
-        raise AlignscopeError(
-            "E503",
-            str(out),
-            "it holds no finished cell of this study",
-            "Leave --resume out to begin, or correct --out.",
-        )
 
 
 def _check_fit(spec: StudySpec, data: StudyData) -> None:
@@ -243,28 +232,3 @@ def _check_fit(spec: StudySpec, data: StudyData) -> None:
     number = next((t for asked in data.asked for t in asked if t not in data.classes), None)
     if spec.task == "cross_entropy" and number is not None:
         raise AlignscopeError("E305", "task", f"'{number}' is a number, which has no cross-entropy", "Use squared.")
-
-
-def _check_device(device: str) -> None:
-    """Raise now what every cell would."""
-    try:
-        import torch
-    except ImportError:
-        raise AlignscopeError(
-            "E107", "torch", "it is not installed", 'A study trains networks: pip install "alignscope[train]".'
-        ) from None
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        first = str(error).splitlines()[0]
-        raise AlignscopeError("E305", "device", f"'{device}' cannot be used ({first})", "Use cpu or cuda.") from None
-
-
-def _peak_bytes() -> int:
-    """Return the most memory that this process has held; 0 where the system does not tell."""
-    if sys.platform == "win32":
-        return 0
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak

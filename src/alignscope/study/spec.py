@@ -9,16 +9,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from alignscope.errors import AlignscopeError
+from alignscope._toml import convert, invalid, parse, read_text
 
 __all__ = [
     "SCHEMA",
@@ -41,6 +39,8 @@ __all__ = [
 
 SCHEMA = 1
 """Version of cells and results; part of every cell's id."""
+
+_GUIDE = "study guide"
 
 Gauge = Literal["raw", "stop_gradient", "normalised", "whitened"]
 Direction = Literal["1to2", "2to1", "both"]
@@ -174,6 +174,11 @@ class CellSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         body = msgspec.json.encode((SCHEMA, self), order="deterministic")
         return hashlib.sha256(body).hexdigest()[:16]
 
+    @property
+    def cost(self) -> float:
+        """How long it takes, in epochs."""
+        return self.epochs
+
 
 def read_spec(path: str | Path) -> StudySpec:
     """Read a study from a TOML file.
@@ -183,22 +188,12 @@ def read_spec(path: str | Path) -> StudySpec:
     AlignscopeError : E101 for a file that cannot be read, E307 for one that is not TOML, E306 for a field that is
         unknown, of the wrong type, out of range or twice the same; the message names file, line and field.
     """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise AlignscopeError("E101", str(path), f"cannot be read ({reason})", "Give a TOML file.") from None
-    return parse_spec(text, str(path))
+    return parse_spec(read_text(path), str(path))
 
 
 def parse_spec(text: str, where: str = "spec") -> StudySpec:
     """Return the study that a TOML text describes; errors as for `read_spec`."""
-    try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise AlignscopeError("E307", where, f"not TOML: {error}", "Correct the line; see the study guide.") from None
-    return _converted(tree, where, text)
+    return parse(text, where, StudySpec, _check, _GUIDE)
 
 
 def checked_spec(spec: StudySpec) -> StudySpec:
@@ -210,25 +205,7 @@ def checked_spec(spec: StudySpec) -> StudySpec:
     """
     tree = msgspec.to_builtins(spec)
     tree["data"].pop("fingerprint", None)  # that of a study that was run; it is worked out anew
-    return _converted(tree, "spec", "")
-
-
-def _converted(tree: Any, where: str, text: str) -> StudySpec:
-    try:
-        spec = msgspec.convert(tree, StudySpec)
-        _check(spec)
-    except msgspec.ValidationError as error:
-        message, _, at = str(error).partition(" - at `")
-        field = at.rstrip("`").removeprefix("$").lstrip(".")
-        unknown = re.search(r"unknown field `([^`]+)`", message)
-        if unknown:
-            field = f"{field}.{unknown[1]}".lstrip(".")
-        line = _line_of(text, field)
-        place = f"{where}, line {line}" if line else where
-        raise AlignscopeError(
-            "E306", f"{place}: {field or 'the whole'}", _plain(message), "See the study guide for every field."
-        ) from None
-    return spec
+    return convert(tree, "spec", StudySpec, _check, _GUIDE)
 
 
 def cells_of(spec: StudySpec) -> list[CellSpec]:
@@ -267,57 +244,28 @@ def _check(spec: StudySpec) -> None:
         values = getattr(spec.sweep, field.name)
         for i, value in enumerate(values):
             if value in values[:i]:
-                raise _invalid(f"`{value}` stands twice, which would be the same cell", f"sweep.{field.name}[{i}]")
+                raise invalid(f"`{value}` stands twice, which would be the same cell", f"sweep.{field.name}[{i}]")
     numbers = {f"sweep.lambdas[{i}]": lam for i, lam in enumerate(spec.sweep.lambdas)}
     numbers |= {f"optimiser.{name}": getattr(spec.optimiser, name) for name in ("learning_rate", "weight_decay")}
     for name, number in numbers.items():
         if not math.isfinite(number):
-            raise _invalid("Expected a finite number", name)
+            raise invalid("Expected a finite number", name)
     if 0.0 not in spec.sweep.lambdas:
-        raise _invalid("It lacks 0, the baseline that every cost is relative to", "sweep.lambdas")
+        raise invalid("It lacks 0, the baseline that every cost is relative to", "sweep.lambdas")
     if "bilevel" in spec.sweep.trainings and "both" in spec.sweep.directions:
-        raise _invalid("A bilevel training freezes one modality, so the direction cannot be `both`", "sweep.directions")
+        raise invalid("A bilevel training freezes one modality, so the direction cannot be `both`", "sweep.directions")
     data = spec.data
     if isinstance(data, FileData):
         _check_files(data)
     elif isinstance(spec.encoder, ConvSpec) and data.size // spec.encoder.patch < 2 ** (len(spec.encoder.widths) - 1):
-        raise _invalid(f"Too many halvings for pictures of {data.size} pixels", "encoder.widths")
+        raise invalid(f"Too many halvings for pictures of {data.size} pixels", "encoder.widths")
     if spec.optimiser.batch > getattr(data, "train", spec.optimiser.batch):
-        raise _invalid("A batch is larger than the training set", "optimiser.batch")
+        raise invalid("A batch is larger than the training set", "optimiser.batch")
 
 
 def _check_files(data: FileData) -> None:
     given = [name for name in ("x1", "x2", "y1") if getattr(data, name) is not None]
     if (data.pair is None) == (not given) or (given and given != ["x1", "x2", "y1"]):
-        raise _invalid("Expected either `pair`, or all of `x1`, `x2` and `y1`", "data")
+        raise invalid("Expected either `pair`, or all of `x1`, `x2` and `y1`", "data")
     if data.fingerprint:
-        raise _invalid("It is worked out from the files, not given", "data.fingerprint")
-
-
-def _invalid(message: str, field: str) -> msgspec.ValidationError:
-    return msgspec.ValidationError(f"{message} - at `$.{field}`")
-
-
-def _plain(message: str) -> str:
-    """Lower the first letter, and name the fields that would be known."""
-    return message[:1].lower() + message[1:]
-
-
-def _line_of(text: str, field: str) -> int | None:
-    """Return the line on which a field is set, or its table begins; None where it is absent."""
-    names = [name for name in re.sub(r"\[[^]]*\]", "", field).split(".") if name]
-    table: list[str] = []
-    best: tuple[int, int] | None = None
-    for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[\[?([\w.\s\"]+)\]", line)
-        key = re.match(r"\s*([\w.\-\"]+)\s*=", line)
-        if header:
-            table = [part.strip(' "') for part in header[1].split(".")]
-            path = table
-        elif key:
-            path = [*table, *(part.strip(' "') for part in key[1].split("."))]
-        else:
-            continue
-        if path == names[: len(path)] and (best is None or len(path) > best[0]):
-            best = (len(path), number)
-    return best[1] if best else None
+        raise invalid("It is worked out from the files, not given", "data.fingerprint")

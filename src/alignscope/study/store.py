@@ -1,4 +1,4 @@
-"""The folder of a study: one file a cell, so that nothing finished is lost or computed twice.
+"""The folder of a sweep of trainings: one file a cell, so that nothing finished is lost or computed twice.
 
     OUT/store.json        what the folder is, and its version
     OUT/cells/ID.json     a finished cell; ID.npz beside it holds its arrays, where it has any
@@ -20,7 +20,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -28,17 +28,86 @@ import numpy as np
 from alignscope._files import check_writable, make_folder, reported, write_all
 from alignscope.errors import AlignscopeError
 from alignscope.study.locks import hold
-from alignscope.study.results import CellRecord
-from alignscope.study.spec import SCHEMA, CellSpec
 
-__all__ = ["Store", "Timing", "Trained", "npz_bytes"]
+__all__ = ["Cell", "Layout", "Record", "Store", "Timing", "Trained", "check_resumable", "npz_bytes"]
 
-KIND = "alignscope study"
 FOLDERS = ("cells", "timings", "failed", "locks")
 
 
+class Cell(Protocol):
+    """One training: a frozen msgspec struct."""
+
+    @property
+    def id(self) -> str:
+        """The hash of everything that decides its result."""
+
+    @property
+    def cost(self) -> float:
+        """How long it takes, in any unit: for forecasts of the time left."""
+
+
+class Record(Protocol):
+    """What came of a cell: a frozen msgspec struct, which can also be made from these fields alone."""
+
+    @property
+    def schema(self) -> int:
+        """The version of its format."""
+
+    @property
+    def id(self) -> str:
+        """That of its cell."""
+
+    @property
+    def cell(self) -> Cell:
+        """What was trained."""
+
+    @property
+    def status(self) -> Literal["finished", "diverged", "failed"]:
+        """A training that diverged is a result as well."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why there are no figures."""
+
+
+R = TypeVar("R", bound=Record)
+
+
 @dataclass(frozen=True)
-class Trained:
+class Layout(Generic[R]):
+    """What a store holds.
+
+    Parameters
+    ----------
+    kind : such as "study"; a folder of another kind is left alone.
+    schema : the version of its format.
+    record : the type of what a cell's file holds.
+    """
+
+    kind: str
+    schema: int
+    record: type[R]
+
+    def decode(self, body: bytes, id: str) -> R:
+        """Return the record of a finished cell. Raises ValueError for anything else."""
+        record = msgspec.json.decode(body, type=self.record)
+        if not record.id == record.cell.id == id or record.schema != self.schema or record.status == "failed":
+            raise ValueError(f"not the finished cell {id}")
+        return record
+
+    def failed(self, cell: Cell, reason: str) -> R:
+        """Return the record of a cell without figures."""
+        made: Any = self.record
+        return made(schema=self.schema, id=cell.id, cell=cell, status="failed", reason=reason)
+
+    @property
+    def stamp(self) -> dict[str, object]:
+        """What store.json says."""
+        return {"kind": f"alignscope {self.kind}", "schema": self.schema}
+
+
+@dataclass(frozen=True)
+class Trained(Generic[R]):
     """What the training of one cell hands over.
 
     Parameters
@@ -48,7 +117,7 @@ class Trained:
     seconds, peak_bytes : time that it took, and the most memory that its worker held.
     """
 
-    record: CellRecord
+    record: R
     arrays: Mapping[str, np.ndarray] | None
     seconds: float
     peak_bytes: int
@@ -63,17 +132,18 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Store:
-    """The cells of a study in a folder, which processes and, on a shared disk, machines may use at the same time.
+class Store(Generic[R]):
+    """Cells in a folder, which processes and, on a shared disk, machines may use at the same time.
 
-    ``Store(folder)`` reads; `Store.open` makes the folder where it is missing and sees that it can be written.
+    ``Store(folder, layout)`` reads; `Store.open` makes the folder where it is missing and sees that it can be written.
     A damaged cell reads as absent, and is set aside by whoever computes it again.
     """
 
     folder: Path
+    layout: Layout[R]
 
     @classmethod
-    def open(cls, folder: str | Path) -> Store:
+    def open(cls, folder: str | Path, layout: Layout[R]) -> Store[R]:
         """Return the store in a folder that can be written, made where missing.
 
         Raises
@@ -81,24 +151,24 @@ class Store:
         AlignscopeError : E103 where store.json cannot be parsed, E403 for a store of a newer version, E404 for a store
             of another kind, E401 and E402 where the folder cannot be made or written.
         """
-        store = cls(Path(folder).absolute())
-        new = not store._is_study()
+        store = cls(Path(folder).absolute(), layout)
+        new = not store._exists()
         for name in FOLDERS:
             make_folder(store.folder / name)
         with store.claim(["store", "probe"]) as mine:
             if mine:  # else another does the same at this moment
                 check_writable(store.folder / "cells")
                 if new:
-                    store._save("store.json", _json({"kind": KIND, "schema": SCHEMA}))
+                    store._save("store.json", _json(layout.stamp))
         return store
 
-    def read(self, id: str) -> CellRecord | None:
+    def read(self, id: str) -> R | None:
         """Return a finished cell; None where there is none, or it is damaged. Raises E101 where the disk fails."""
         body = _bytes(self._path("cells", id))
         if body is None or not self._arrays_are_whole(id):
             return None
         try:
-            return _record(body, id)
+            return self.layout.decode(body, id)
         except ValueError:
             return None
 
@@ -126,7 +196,7 @@ class Store:
         body = _bytes(self._path("timings", id))
         return None if body is None else msgspec.json.decode(body, type=Timing)
 
-    def write(self, trained: Trained) -> None:
+    def write(self, trained: Trained[R]) -> None:
         """Keep a cell: first its arrays, then its timing, last the record that makes it finished.
 
         Raises
@@ -135,7 +205,7 @@ class Store:
         ValueError : for a record that would not read back the same (a NaN, say), and for arrays of Python objects.
         """
         id, body = trained.record.id, _json(trained.record)
-        if _record(body, id) != trained.record:
+        if self.layout.decode(body, id) != trained.record:
             raise ValueError("the record does not read back as it was written")
         if trained.arrays:
             self._save(f"cells/{id}.npz", npz_bytes(trained.arrays))
@@ -147,12 +217,11 @@ class Store:
             for suffix in ("json", "txt"):
                 self._path("failed", id, suffix).unlink(missing_ok=True)
 
-    def write_failure(self, cell: CellSpec, reason: str, traceback: str = "") -> None:
+    def write_failure(self, cell: Cell, reason: str, traceback: str = "") -> None:
         """Record why a cell has no figures. Raises E401 or E402 where that cannot be written."""
-        record = CellRecord(schema=SCHEMA, id=cell.id, cell=cell, status="failed", reason=reason)
         if traceback:
             self._save(f"failed/{cell.id}.txt", traceback.encode(errors="replace"))
-        self._save(f"failed/{cell.id}.json", _json(record))
+        self._save(f"failed/{cell.id}.json", _json(self.layout.failed(cell, reason)))
 
     def set_aside_damaged(self, id: str) -> bool:
         """Rename the files of a damaged cell to *.damaged and return True; False for a sound or absent one.
@@ -192,8 +261,8 @@ class Store:
             return zipfile.is_zipfile(file)  # its directory stands at the end: a truncated file has none
         return True  # a cell need not have any
 
-    def _is_study(self) -> bool:
-        """Return whether the folder is a study already; raise for one that this version cannot go on with."""
+    def _exists(self) -> bool:
+        """Return whether the folder is such a store already; raise for one that this version cannot go on with."""
         path = self.folder / "store.json"
         body = _bytes(path)
         if body is None:
@@ -203,10 +272,15 @@ class Store:
             found: Any = msgspec.json.decode(body)
         except ValueError as error:
             raise AlignscopeError("E103", str(path), f"cannot be read ({error})", way) from None
-        if not isinstance(found, dict) or found.get("kind") != KIND or not isinstance(found.get("schema"), int):
-            raise AlignscopeError("E404", str(path), "the folder holds something else than a study", way)
-        if found["schema"] > SCHEMA:
-            versions = f"written in version {found['schema']} of the format, newer than {SCHEMA}, which is known here"
+        stamp, known = self.layout.stamp, self.layout.schema
+        if (
+            not isinstance(found, dict)
+            or found.get("kind") != stamp["kind"]
+            or not isinstance(found.get("schema"), int)
+        ):
+            raise AlignscopeError("E404", str(path), f"the folder holds something else than a {self.layout.kind}", way)
+        if found["schema"] > known:
+            versions = f"written in version {found['schema']} of the format, newer than {known}, which is known here"
             raise AlignscopeError("E403", str(path), versions, "Update alignscope, or choose another folder.")
         return True
 
@@ -223,6 +297,13 @@ class Store:
             raise AlignscopeError("E402", error.where, error.found, way) from error
 
 
+def check_resumable(folder: Path, cells: Iterable[Cell], kind: str) -> None:
+    """Raise E503 where a folder holds none of these cells."""
+    if not any((folder / "cells" / f"{cell.id}.json").is_file() for cell in cells):
+        found = f"it holds no finished cell of this {kind}"
+        raise AlignscopeError("E503", str(folder), found, "Leave --resume out to begin, or correct --out.")
+
+
 @contextlib.contextmanager
 def _readable(path: Path) -> Iterator[None]:
     try:
@@ -236,13 +317,6 @@ def _bytes(path: Path) -> bytes | None:
     with _readable(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
         return path.read_bytes()
     return None
-
-
-def _record(body: bytes, id: str) -> CellRecord:
-    record = msgspec.json.decode(body, type=CellRecord)
-    if not record.id == record.cell.id == id or record.schema != SCHEMA or record.status == "failed":
-        raise ValueError(f"not the finished cell {id}")
-    return record
 
 
 def _json(value: object) -> bytes:

@@ -1,4 +1,4 @@
-"""Running the cells of a study: through faults, and on after them.
+"""Running the cells of a sweep: through faults, and on after them.
 
 Who computes a cell claims it, looks once more whether it is finished, trains, and writes it to the store; only a few
 words come back. So any number of runs may share a folder, and one that is killed leaves nothing to repair.
@@ -14,19 +14,19 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
+from typing import Any
 
 from alignscope._threads import cores
 from alignscope.errors import AlignscopeError
-from alignscope.study.spec import CellSpec
-from alignscope.study.store import Store, Trained
+from alignscope.study.store import Cell, Store, Trained
 from alignscope.study.workers import Place, places
 
 __all__ = ["Outcome", "Progress", "Train", "Unit", "run_units"]
 
-Unit = tuple[CellSpec, ...]
+Unit = tuple[Cell, ...]
 """Cells that are trained together: usually one, many on a GPU."""
 
-Train = Callable[[Unit], Sequence[Trained]]
+Train = Callable[[Any], Sequence[Trained[Any]]]
 """Trains the cells of a unit and returns one result a cell, in their order. Sent to processes, so picklable."""
 
 Progress = Callable[[str, float], None]
@@ -57,7 +57,7 @@ class Outcome:
 
 def run_units(
     units: Sequence[Unit],
-    store: Store,
+    store: Store[Any],
     train: Train,
     *,
     workers: int | None = None,
@@ -107,7 +107,7 @@ class _Told:
     seconds: float = 0.0
 
 
-def _work(unit: Unit, store: Store, train: Train, turn: int) -> _Told:
+def _work(unit: Unit, store: Store[Any], train: Train, turn: int) -> _Told:
     """Compute, in the worker, what is missing of a unit. `turn` differs in every call: dask makes equal ones once."""
     with store.claim(cell.id for cell in unit) as mine:
         if not mine:
@@ -138,7 +138,7 @@ class _Sweep:
     """Gives out the units and takes in what is told of them."""
 
     def __init__(
-        self, units: Sequence[Unit], store: Store, train: Train, here: list[Place], workers: int, say: Progress
+        self, units: Sequence[Unit], store: Store[Any], train: Train, here: list[Place], workers: int, say: Progress
     ) -> None:
         self.store, self.train, self.here, self.workers, self.say = store, train, here, workers, say
         self.cells = {cell.id: cell for unit in units for cell in unit}
@@ -148,7 +148,7 @@ class _Sweep:
         self.suspects: deque[Unit] = deque()  # whose worker was lost
         self.running: dict[Future[_Told], tuple[int, Unit]] = {}
         self.later: list[tuple[float, Unit]] = []  # what another run computes, and when to look again
-        self.looks: Counter[Unit] = Counter()
+        self.looks: Counter[str] = Counter()  # by the id of a unit's first cell
         self.turns = itertools.count()
         self.failed: dict[str, str] = {}
         self.damaged: list[str] = []
@@ -207,9 +207,9 @@ class _Sweep:
     def _note(self, unit: Unit, told: _Told) -> None:
         self.damaged += told.damaged
         if told.busy:
-            delay = min(FIRST_LOOK * 1.5 ** min(self.looks[unit], 9), LAST_LOOK)
+            delay = min(FIRST_LOOK * 1.5 ** min(self.looks[unit[0].id], 9), LAST_LOOK)
             self.later.append((time.monotonic() + delay, unit))
-            self.looks[unit] += 1
+            self.looks[unit[0].id] += 1
             return
         self.seconds.update({id: told.seconds / len(told.computed) for id in told.computed})
         if told.split:
@@ -244,8 +244,8 @@ class _Sweep:
         text = f"{len(done)} of {len(self.cells)} cells"
         if self.failed:
             text += f", {len(self.failed)} failed"
-        left = sum(cell.epochs for id, cell in self.cells.items() if id not in done)
-        trained = sum(self.cells[id].epochs for id in self.seconds)
+        left = sum(cell.cost for id, cell in self.cells.items() if id not in done)
+        trained = sum(self.cells[id].cost for id in self.seconds)
         if left and trained:
             text += f", {_about(sum(self.seconds.values()) / trained * left / self.workers)} left"
         self.say(text, self._share())

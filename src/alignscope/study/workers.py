@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 from alignscope._threads import one_blas_thread
 from alignscope.errors import AlignscopeError
 
-__all__ = ["Place", "places"]
+__all__ = ["Place", "check_device", "peak_bytes", "places"]
 
 Done = TypeVar("Done")
 
@@ -61,6 +62,31 @@ class Place:
             self.executor = self.start()
             self.hello = self.executor.submit(os.getpid)
         return self.executor
+
+
+def check_device(device: str) -> None:
+    """Raise now what every cell would: E107 without torch, E305 for a device that it does not have."""
+    try:
+        import torch
+    except ImportError:
+        raise AlignscopeError(
+            "E107", "torch", "it is not installed", 'Networks are trained with it: pip install "alignscope[train]".'
+        ) from None
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0]
+        raise AlignscopeError("E305", "device", f"'{device}' cannot be used ({first})", "Use cpu or cuda.") from None
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has held; 0 where the system does not tell."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 @contextlib.contextmanager

@@ -1,0 +1,111 @@
+"""Specifications in TOML as frozen types, with errors that name the file, the line and the field."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from alignscope.errors import AlignscopeError
+
+__all__ = ["convert", "invalid", "parse", "read_text"]
+
+Spec = TypeVar("Spec")
+Part = str | int
+
+
+def read_text(path: str | Path) -> str:
+    """Return the text of a file. Raises E101 where it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise AlignscopeError("E101", str(path), f"cannot be read ({reason})", "Give a TOML file.") from None
+
+
+def parse(text: str, where: str, kind: type[Spec], check: Callable[[Spec], None], guide: str) -> Spec:
+    """Return the specification that a TOML text stands for.
+
+    Parameters
+    ----------
+    where : what the text is, for messages.
+    kind : its type. check : raises `invalid` for what the type cannot say.
+    guide : where every field is explained, such as "study guide".
+
+    Raises
+    ------
+    AlignscopeError : E307 for what is not TOML, E306 for a field that is unknown, of the wrong type or out of range.
+    """
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise AlignscopeError("E307", where, f"not TOML: {error}", f"Correct the line; see the {guide}.") from None
+    return convert(tree, where, kind, check, guide, text)
+
+
+def convert(tree: Any, where: str, kind: type[Spec], check: Callable[[Spec], None], guide: str, text: str = "") -> Spec:
+    """Return the specification that a tree of builtins stands for; errors as for `parse`, with lines of `text`."""
+    try:
+        spec = msgspec.convert(tree, kind)
+        check(spec)
+    except msgspec.ValidationError as error:
+        message, _, at = str(error).partition(" - at `")
+        field = at.rstrip("`").removeprefix("$").lstrip(".")
+        unknown = re.search(r"unknown field `([^`]+)`", message)
+        if unknown:
+            field = f"{field}.{unknown[1]}".lstrip(".")
+        line = _line_of(text, field)
+        place = f"{where}, line {line}" if line else where
+        found = message[:1].lower() + message[1:]
+        raise AlignscopeError(
+            "E306", f"{place}: {field or 'the whole'}", found, f"See the {guide} for every field."
+        ) from None
+    return spec
+
+
+def invalid(message: str, field: str) -> msgspec.ValidationError:
+    """Return the error of a field, which carries its path."""
+    return msgspec.ValidationError(f"{message} - at `$.{field}`")
+
+
+def _line_of(text: str, field: str) -> int | None:
+    """Return the line on which a field is set, or its table begins; None where it is absent."""
+    names = [_part(part) for part in re.findall(r"\[\d+\]|[^.\[\]]+", field)]
+    table: list[Part] = []
+    arrays: Counter[tuple[str, ...]] = Counter()  # how many tables of each array of tables have begun
+    best: tuple[int, int] | None = None
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*(\[\[?)([\w.\s\"]+)\]", line)
+        key = re.match(r"\s*([\w.\-\"]+)\s*=", line)
+        if header:
+            plain = _names(header[2])
+            if header[1] == "[[":
+                arrays[plain] += 1
+            table = []
+            for k, name in enumerate(plain):
+                table += [name, *_index(arrays[plain[: k + 1]])]
+            path = table
+        elif key:
+            path = [*table, *_names(key[1])]
+        else:
+            continue
+        if path == names[: len(path)] and (best is None or len(path) > best[0]):
+            best = (len(path), number)
+    return best[1] if best else None
+
+
+def _part(text: str) -> Part:
+    return int(text[1:-1]) if text.startswith("[") else text
+
+
+def _names(dotted: str) -> tuple[str, ...]:
+    return tuple(part.strip(' "') for part in dotted.split("."))
+
+
+def _index(begun: int) -> tuple[int, ...]:
+    return (begun - 1,) if begun else ()

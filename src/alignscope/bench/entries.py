@@ -1,0 +1,109 @@
+"""What the bench knows of a method, and what a method may know of a task."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, get_args
+
+from alignscope.bench.spec import GaussianTask, Setting, TaskSpec
+from alignscope.errors import AlignscopeError
+
+if TYPE_CHECKING:
+    from alignscope.nn.preserving.base import Method
+
+__all__ = ["MOST_SETTINGS", "Build", "Entry", "TaskFacts", "View"]
+
+View = Literal["comm", "paper", "three", "gaussian"]
+"""What a task shows: that of pictures, or "gaussian"."""
+
+MOST_SETTINGS = 3
+"""How many settings a method may have tuned: the same effort for all."""
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """What a method may know of a task when it is built.
+
+    Parameters
+    ----------
+    modalities : how many, M. components : size of each one's code, K.
+    steps : of the whole training.
+    classes : how many classes every target has; of a target of numbers, how many columns.
+    per_modality : the targets that each modality shows.
+    """
+
+    modalities: int
+    components: int
+    steps: int
+    classes: Mapping[str, int]
+    per_modality: tuple[tuple[str, ...], ...]
+
+
+Build = Callable[..., "Method"]
+"""build(encoders, facts, **settings): a method whose parameters are still to be drawn."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A method as the bench runs it.
+
+    Parameters
+    ----------
+    name : short, as in tables and on the command line: letters, digits, "_", "+", "-" and ".".
+    title, family, note, source : for the page. `family` groups methods; `note` says in a sentence what it does.
+    build : ``build(encoders, facts, **settings)`` makes it; `Sequence[Encoder]`, `TaskFacts` -> `Method`.
+    settings : what is fixed. grid : what is tuned: one to three sets of settings, the first by default.
+    supervision : "none", "monitor" where labels only steer a strength, "labels" where the loss learns from them.
+    ours : whether alignscope proposes it.
+    runs_on : the views on which it can run.
+    code : hash of the file that it comes from; "" for those of alignscope.
+
+    Raises
+    ------
+    AlignscopeError : E308 for a name, a grid or settings that cannot be used.
+    """
+
+    name: str
+    title: str
+    family: str
+    build: Callable[..., Method] = field(repr=False)
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    grid: Sequence[Mapping[str, Setting]] = ({},)
+    note: str = ""
+    source: str = ""
+    supervision: Literal["none", "monitor", "labels"] = "none"
+    ours: bool = False
+    runs_on: Sequence[View] = get_args(View)
+    code: str = ""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w+.-]+", self.name):
+            raise _unusable(self.name, "the name has other characters", "Use letters, digits, '_', '+', '-' and '.'.")
+        if not 1 <= len(self.grid) <= MOST_SETTINGS:
+            way = f"Give one to {MOST_SETTINGS}: the effort of tuning is the same for all."
+            raise _unusable(self.name, f"grid holds {len(self.grid)} settings", way)
+        for name, value in [item for some in (self.settings, *self.grid) for item in some.items()]:
+            if not isinstance(value, bool | int | float | str) or (
+                isinstance(value, float) and not math.isfinite(value)
+            ):
+                way = "Use bool, int, str or a finite float: they are part of what identifies a training."
+                raise _unusable(self.name, f"the setting {name} is {value!r}", way)
+        unknown = sorted(set(self.runs_on) - set(get_args(View)))
+        if unknown or not self.runs_on:
+            way = f"Use some of {', '.join(get_args(View))}."
+            raise _unusable(self.name, f"runs_on is {', '.join(unknown) or 'empty'}", way)
+
+    def runs(self, task: TaskSpec) -> bool:
+        """Return whether it can run on a task."""
+        return ("gaussian" if isinstance(task, GaussianTask) else task.view) in self.runs_on
+
+    def choices(self) -> list[dict[str, Setting]]:
+        """Return all settings that tuning may choose from, each with what is fixed."""
+        return [{**self.settings, **some} for some in self.grid]
+
+
+def _unusable(name: str, found: str, way: str) -> AlignscopeError:
+    return AlignscopeError("E308", f"the method '{name}'", found, way)

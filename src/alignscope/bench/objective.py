@@ -1,0 +1,38 @@
+"""An objective of one's own, run as pure alignment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from alignscope.nn.encoders import Encoder
+from alignscope.nn.preserving.base import Batch, Method, pairs
+
+__all__ = ["OwnObjective"]
+
+
+class OwnObjective(Method):
+    """Nothing but a function of two codes.
+
+        L = mean_{i<j} objective(z_i, z_j)
+
+    Parameters
+    ----------
+    encoders : of two modalities or more.
+    objective : ``objective(z1, z2, **settings)``, of codes (N, K) in float32, to a scalar.
+    settings : passed on to it.
+    """
+
+    def __init__(self, encoders: Sequence[Encoder], objective: Callable[..., Tensor], **settings: Any) -> None:
+        super().__init__(encoders)
+        self.objective = partial(objective, **settings)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the mean of the objective over the pairs of modalities, a scalar."""
+        codes = self.headed(self.encoded(batch)[0])
+        with torch.autocast(codes[0].device.type, enabled=False):
+            return torch.stack([self.objective(codes[i], codes[j]) for i, j in pairs(len(codes))]).mean()

@@ -1,0 +1,83 @@
+"""Which cells a bench trains: those that tune, then every method with what was chosen, on all tasks and seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from msgspec.structs import replace
+
+from alignscope.bench.entries import Entry
+from alignscope.bench.registry import METHODS
+from alignscope.bench.results import BenchRecord, Column
+from alignscope.bench.spec import BenchCell, BenchSpec, Setting, TaskSpec
+from alignscope.bench.summary import Choice, column_value
+from alignscope.errors import AlignscopeError
+
+__all__ = ["cells_of", "choices_of", "entries_of", "tuning_cells"]
+
+
+def entries_of(spec: BenchSpec, own: Mapping[str, Entry], only: Sequence[str] | None = None) -> dict[str, Entry]:
+    """Return the methods to run: `only` these, or those of the specification and all of one's own.
+
+    Raises E305 for a name that is not known.
+    """
+    known = {**METHODS, **own}
+    names = only or ((*spec.methods, *own) if spec.methods else known)
+    for name in names:
+        if name not in known:
+            raise AlignscopeError("E305", "method", f"'{name}' is not known", f"Use some of {', '.join(known)}.")
+    return {name: known[name] for name in dict.fromkeys(names)}
+
+
+def tuning_cells(spec: BenchSpec, entries: Mapping[str, Entry]) -> dict[str, list[BenchCell]]:
+    """Return the trainings that tune each method, one a setting, scored on validation samples.
+
+    None of a method with one setting, of one that cannot run on the task, or where nothing is tuned.
+    """
+    if spec.tuning is None:
+        return {}
+    task = next(t for t in spec.tasks if t.name == spec.tuning.task)
+    short = replace(task, training=replace(task.training, steps=spec.tuning.steps))
+    return {
+        name: [_cell(short, e, settings, spec.tuning.seed, validation=True) for settings in e.choices()]
+        for name, e in entries.items()
+        if len(e.grid) > 1 and e.runs(task)
+    }
+
+
+def choices_of(
+    entries: Mapping[str, Entry],
+    tried: Mapping[str, Sequence[BenchCell]],
+    read: Callable[[str], BenchRecord | None],
+    columns: Sequence[Column],
+) -> dict[str, Choice]:
+    """Return the settings of every method: those with the best mean over the columns, the first of equals.
+
+    A setting whose training has no figures loses to any that has. What was not tuned has its first setting.
+    """
+
+    def mean(cell: BenchCell) -> float:
+        record = read(cell.id)
+        values = [record and column_value(column, record) for column in columns]
+        return -math.inf if None in values else sum(values) / len(values)  # type: ignore[arg-type]
+
+    best = {name: max(cells, key=mean).settings for name, cells in tried.items()}
+    return {name: Choice(best.get(name, e.choices()[0]), len(tried.get(name, ()))) for name, e in entries.items()}
+
+
+def cells_of(spec: BenchSpec, entries: Mapping[str, Entry], choices: Mapping[str, Choice]) -> list[BenchCell]:
+    """Return the trainings of every method on every task, seed by seed: what is there early compares all of them."""
+    return [
+        _cell(task, e, choices[name].settings, seed)
+        for seed in spec.seeds
+        for task in spec.tasks
+        for name, e in entries.items()
+        if e.runs(task)
+    ]
+
+
+def _cell(
+    task: TaskSpec, e: Entry, settings: Mapping[str, Setting], seed: int, *, validation: bool = False
+) -> BenchCell:
+    return BenchCell(task=task, method=e.name, settings=dict(settings), seed=seed, validation=validation, code=e.code)

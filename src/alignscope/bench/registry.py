@@ -1,0 +1,209 @@
+"""Methods by name: those of alignscope, and those of a user's own file.
+
+A file of methods registers what it defines; nothing else is asked of it::
+
+    from alignscope.bench import register
+
+    @register(title="Distance", note="Mean squared distance of the two codes.")
+    def distance(z1, z2):
+        return (z1 - z2).square().sum(1).mean()
+
+A function of two codes is run as pure alignment: its mean over the pairs of modalities. For more, derive a class from
+`alignscope.nn.preserving.Method`. ``alignscope bench --method FILE.py`` trains it beside all others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar, get_args, overload
+
+from alignscope.bench.entries import Build, Entry, TaskFacts, View
+from alignscope.bench.methods import METHODS
+from alignscope.bench.spec import Setting
+from alignscope.errors import AlignscopeError
+
+__all__ = ["METHODS", "Entry", "TaskFacts", "entry", "load_methods", "register"]
+
+Thing = TypeVar("Thing", bound=Callable[..., Any])
+
+_registered: ContextVar[list[Entry] | None] = ContextVar("registered", default=None)
+_loaded: dict[str, dict[str, Entry]] = {}  # by the hash of the file: a worker runs each file once
+
+
+@overload
+def register(thing: Thing, /) -> Thing: ...
+@overload
+def register(
+    *,
+    name: str | None = None,
+    title: str | None = None,
+    family: str = "yours",
+    settings: Mapping[str, Setting] | None = None,
+    grid: Sequence[Mapping[str, Setting]] = ({},),
+    note: str = "",
+    source: str = "",
+    runs_on: Sequence[View] = get_args(View),
+) -> Callable[[Thing], Thing]: ...
+def register(thing: Any = None, /, **how: Any) -> Any:
+    """Put a method, or an objective, on the bench; a decorator, with or without arguments.
+
+    Parameters
+    ----------
+    thing : a class derived from `alignscope.nn.preserving.Method`, made as ``thing(encoders, **settings)``, with the
+        task's facts as ``facts=`` where its constructor has a parameter of that name; or a function
+        ``objective(z1, z2, **settings)`` of two codes (N, K) that returns a scalar, differentiable, to be minimised.
+    name, title : the object's own by default.
+    family : groups methods on the page.
+    settings : what is fixed. grid : one to three sets of settings to tune, the effort that every method has.
+    note, source : for the page.
+    runs_on : the views on which it can run: "comm", "paper", "three", "gaussian".
+
+    Raises
+    ------
+    AlignscopeError : E308 for what is neither of both, or cannot be used.
+
+    Only a file that the bench loads puts something on it; elsewhere this returns `thing` and does nothing else.
+    """
+    if thing is None:
+        return lambda given: register_as(given, **how)
+    return register_as(thing, **how)
+
+
+def register_as(thing: Any, **how: Any) -> Any:
+    """Register something under the options of `register`, and return it."""
+    taken = _registered.get()
+    if taken is not None:
+        taken.append(_entry_of(thing, **how))
+    return thing
+
+
+def entry(name: str, code: str = "") -> Entry:
+    """Return a method of alignscope, or of the file with the hash `code`, which this process has loaded.
+
+    Raises E305 where there is none.
+    """
+    known = _loaded.get(code, {}) if code else METHODS
+    if name not in known:
+        raise AlignscopeError("E305", "method", f"'{name}' is not known", f"Use one of {', '.join(known) or 'none'}.")
+    return known[name]
+
+
+def load_methods(path: str | Path, source: bytes | None = None) -> dict[str, Entry]:
+    """Run a file of methods and return what it registers, by name.
+
+    Parameters
+    ----------
+    path : the file; it is run under a name of its own, and what it imports must be installed.
+    source : its content, where that has been read before: a worker so runs what the bench was started with.
+
+    Raises
+    ------
+    AlignscopeError : E101 where it cannot be read, E308 where it raises (the message names the line), registers nothing
+        or a name that is taken.
+    """
+    path = Path(path)
+    body = read_methods(path) if source is None else source
+    code = hashlib.sha256(body).hexdigest()
+    if code not in _loaded:
+        _loaded[code] = _by_name([replace(e, code=code) for e in _run(path, body, code)], path)
+    return _loaded[code]
+
+
+def read_methods(path: str | Path) -> bytes:
+    """Return the content of a file of methods. Raises E101 where it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise AlignscopeError(
+            "E101", str(path), f"cannot be read ({error.strerror or error})", "Give a Python file."
+        ) from None
+
+
+def _run(path: Path, body: bytes, code: str) -> list[Entry]:
+    module = ModuleType(f"alignscope_methods_{code[:16]}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # dataclasses and pickle look there for what is defined in it
+    taken: list[Entry] = []
+    token = _registered.set(taken)
+    try:
+        exec(compile(body, str(path), "exec"), vars(module))
+    except (Exception, SystemExit) as error:
+        del sys.modules[module.__name__]
+        where = f"{path}, line {_line(error, path)}"
+        if isinstance(error, AlignscopeError):
+            raise AlignscopeError(error.code, f"{where}: {error.where}", error.found, error.way_out) from error
+        found = f"{type(error).__name__}: {error}"
+        raise AlignscopeError(
+            "E308", where, found, "Correct the file; the bench runs it before anything else."
+        ) from error
+    finally:
+        _registered.reset(token)
+    return taken
+
+
+def _line(error: BaseException, path: Path) -> int:
+    """Return the line of the file at which an error was raised, or that cannot be parsed."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return error.lineno or 1
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return lines[-1] or 1 if lines else 1
+
+
+def _by_name(entries: list[Entry], path: Path) -> dict[str, Entry]:
+    if not entries:
+        way = "Put @alignscope.bench.register on a function or a class in it."
+        raise AlignscopeError("E308", str(path), "it registers no method", way)
+    found: dict[str, Entry] = {}
+    for e in entries:
+        if e.name in found or e.name in METHODS:
+            raise AlignscopeError(
+                "E308", str(path), f"the name '{e.name}' is taken", "Give another: register(name=...)."
+            )
+        found[e.name] = e
+    return found
+
+
+def _entry_of(thing: Any, *, name: str | None = None, title: str | None = None, **how: Any) -> Entry:
+    from alignscope.nn.preserving.base import Method
+
+    own = getattr(thing, "__name__", type(thing).__name__)
+    name = own if name is None else name
+    supervision: Any = "none"
+    if isinstance(thing, type):
+        if not issubclass(thing, Method):
+            way = "Derive it from alignscope.nn.preserving.Method, or give a function of two codes."
+            raise AlignscopeError("E308", f"the method '{name}'", "it is a class, but no Method", way)
+        supervision = thing.supervision
+    elif not callable(thing):
+        way = "Give a class derived from Method, or a function of two codes."
+        raise AlignscopeError("E308", f"the method '{name}'", f"it is {type(thing).__name__}", way)
+    how = {"family": "yours"} | {option: value for option, value in how.items() if value is not None}
+    return Entry(name=name, title=title or own, build=_build_of(thing), supervision=supervision, **how)
+
+
+def _build_of(thing: Any) -> Build:
+    if not isinstance(thing, type):
+
+        def build(encoders: Any, facts: TaskFacts, **settings: Any) -> Any:
+            from alignscope.bench.objective import OwnObjective
+
+            return OwnObjective(encoders, thing, **settings)
+
+    elif "facts" in inspect.signature(thing).parameters:
+
+        def build(encoders: Any, facts: TaskFacts, **settings: Any) -> Any:
+            return thing(encoders, facts=facts, **settings)
+    else:
+
+        def build(encoders: Any, facts: TaskFacts, **settings: Any) -> Any:
+            return thing(encoders, **settings)
+
+    return build

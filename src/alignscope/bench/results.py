@@ -1,0 +1,170 @@
+"""What a bench returns: frozen records whose fields are the keys of results.json. All scores are held out."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from alignscope.bench.spec import BenchCell, BenchSpec, Setting
+
+__all__ = [
+    "BenchRecord",
+    "BenchResults",
+    "Column",
+    "Difference",
+    "Failure",
+    "Interval",
+    "Measures",
+    "MethodRow",
+    "ParetoPoint",
+    "Score",
+]
+
+Role = Literal["shared", "pairwise", "unique", "synergy"]
+
+
+class Score(msgspec.Struct, frozen=True, kw_only=True):
+    """How well one code tells one target on held-out samples.
+
+    Attributes
+    ----------
+    target : name, such as "texture1". role : what the target is to the modalities.
+    code : "fused", or the number of a modality, "1", "2", "3".
+    value : balanced accuracy of a linear probe (pictures), or R^2 (Gaussian), at most 1.
+    chance : of the same. best : the most that can be had, where it is known: the exact ceiling of the Gaussian task.
+    """
+
+    target: str
+    role: Role
+    code: str
+    value: float
+    chance: float
+    best: float | None = None
+
+
+class Measures(msgspec.Struct, frozen=True, kw_only=True):
+    """The codes themselves, on held-out samples; of three modalities, means over the pairs.
+
+    alignment_r2 : R^2 of predicting one modality's code linearly from another's, mean of both ways. cka : debiased.
+    gap : ||mean z1 - mean z2|| / sqrt(mean of the total variances). effective_rank : one a modality.
+    """
+
+    alignment_r2: float | None
+    cka: float | None
+    gap: float | None
+    effective_rank: tuple[float, ...]
+
+
+class BenchRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One finished training. `loss` is the mean training loss of each tenth of the steps."""
+
+    schema: int
+    id: str
+    cell: BenchCell
+    status: Literal["finished", "diverged", "failed"]
+    reason: str | None = None
+    loss: tuple[float, ...] = ()
+    scores: tuple[Score, ...] = ()
+    measures: Measures | None = None
+
+
+class Interval(msgspec.Struct, frozen=True, kw_only=True):
+    """A mean over seeds with its 95 % interval (Student's t over seeds), and the values by seed."""
+
+    value: float
+    low: float | None
+    high: float | None
+    seeds: tuple[float, ...]
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True):
+    """One column of the leaderboard: the mean of some scores of one task.
+
+    Attributes
+    ----------
+    key : such as "comm.R". task : name of the task. title : such as "Redundancy". text : what exactly is scored.
+    targets : (target, code) that are averaged. role : see `Score`. chance : of the mean.
+    unit : "percent" (balanced accuracy) or "share of the ceiling" (Gaussian: value / best).
+    """
+
+    key: str
+    task: str
+    title: str
+    text: str
+    targets: tuple[tuple[str, str], ...]
+    role: Role
+    chance: float
+    unit: str
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """`method` minus `other` on one column, paired by seed, with a 95 % interval of the mean difference."""
+
+    column: str
+    method: str
+    other: str
+    difference: Interval
+
+
+class MethodRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One method on all tasks.
+
+    Attributes
+    ----------
+    ours : whether alignscope proposes it. supervision : "none", "monitor", "labels". note, source : what it is.
+    settings : what tuning chose. tried : how many settings were tried.
+    columns : interval by column key; a column is missing where the method does not run on that task.
+    alignment_r2 : interval by task name. rank : place among the methods without labels by the mean over columns; None
+        for those with labels.
+    """
+
+    method: str
+    title: str
+    family: str
+    ours: bool
+    supervision: str
+    note: str
+    source: str
+    settings: dict[str, Setting]
+    tried: int
+    columns: dict[str, Interval]
+    alignment_r2: dict[str, Interval]
+    rank: int | None = None
+
+
+class ParetoPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Alignment against retention of one method on one task, means over seeds.
+
+    retention : mean over its unique columns of (value - chance) / (value - chance of the same without alignment), by
+        seed. front : whether no other method of the same supervision has more of both.
+    """
+
+    task: str
+    method: str
+    alignment_r2: Interval
+    retention: Interval
+    front: bool
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """A training without figures, and why."""
+
+    id: str
+    status: str
+    reason: str
+    text: str
+
+
+class BenchResults(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a bench found; depends on the specification and the methods' code alone."""
+
+    version: str
+    schema: int
+    spec: BenchSpec
+    columns: tuple[Column, ...]
+    methods: tuple[MethodRow, ...]
+    differences: tuple[Difference, ...]
+    pareto: tuple[ParetoPoint, ...]
+    failures: tuple[Failure, ...]
+    cells: tuple[BenchRecord, ...]

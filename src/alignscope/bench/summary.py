@@ -1,0 +1,206 @@
+"""From the records of all cells to the leaderboard: intervals, ranks, paired differences and the Pareto front.
+
+Everything is computed seed by seed and only then averaged: methods share pictures, mapping and start within a seed, so
+that differences are paired. Intervals are t-intervals over seeds, one comparison at a time: they allow neither for the
+number of comparisons nor for the choice of a best method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+
+from alignscope.bench.entries import Entry
+from alignscope.bench.results import BenchRecord, Column, Difference, Interval, MethodRow, ParetoPoint
+from alignscope.bench.spec import BenchSpec, Setting
+from alignscope.study.summary import interval as t_interval
+
+__all__ = ["CEILING", "REFERENCE", "Choice", "Summary", "column_value", "interval"]
+
+REFERENCE = "none"
+"""The method without alignment, which retention is relative to."""
+
+CEILING = "share of the ceiling"
+"""Unit of a column whose scores are divided by the most that can be had."""
+
+_KNOWN = 0.05  # above chance, of the reference: of less, nothing can be said to be kept
+
+BySeed = dict[int, float]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The settings that tuning chose for a method, and how many it tried."""
+
+    settings: Mapping[str, Setting]
+    tried: int
+
+
+def interval(values: Iterable[float]) -> Interval:
+    """Return the mean of one figure a seed, with its 95 % t-interval; no interval from a single seed."""
+    seeds = tuple(float(value) for value in values)
+    t = t_interval(seeds)
+    return Interval(value=t.value, low=t.low, high=t.high, seeds=seeds)
+
+
+def column_value(column: Column, record: BenchRecord) -> float | None:
+    """Return a column's figure of one training: the mean of its scores; None where the training has them not."""
+    scores = {(s.target, s.code): s for s in record.scores}
+    parts = [scores[key] for key in column.targets if key in scores]
+    if record.status != "finished" or len(parts) < len(column.targets):
+        return None
+    return float(np.mean([s.value / s.best if column.unit == CEILING and s.best else s.value for s in parts]))
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """Looks at the trainings of a bench that have figures.
+
+    Attributes
+    ----------
+    spec : the bench.
+    columns : those of all tasks, in order.
+    entries : the methods, in order. choices : what tuning chose for each.
+    records : of the trainings on all seeds, tuning left out.
+    """
+
+    spec: BenchSpec
+    columns: Sequence[Column]
+    entries: Mapping[str, Entry]
+    choices: Mapping[str, Choice]
+    records: Sequence[BenchRecord]
+
+    def methods(self) -> tuple[MethodRow, ...]:
+        """Return a row for every method."""
+        ranks = self._ranks()
+        return tuple(
+            MethodRow(
+                method=name,
+                title=e.title,
+                family=e.family,
+                ours=e.ours,
+                supervision=e.supervision,
+                note=e.note,
+                source=e.source,
+                settings=dict(self.choices[name].settings),
+                tried=self.choices[name].tried,
+                columns={c.key: interval(self._of(name, c).values()) for c in self.columns if self._of(name, c)},
+                alignment_r2={
+                    t.name: interval(found.values())
+                    for t in self.spec.tasks
+                    if (found := self._alignment.get((name, t.name)))
+                },
+                rank=ranks.get(name),
+            )
+            for name, e in self.entries.items()
+        )
+
+    def differences(self) -> tuple[Difference, ...]:
+        """Return, for every column, each method minus the best of ours, and minus the best of the others.
+
+        Best is the highest mean, among those that need the fewest labels: ours that do without, where there is one.
+        """
+        return tuple(
+            found
+            for column in self.columns
+            for ours in (True, False)
+            for found in self._against_best(column, [n for n, e in self.entries.items() if e.ours is ours])
+        )
+
+    def pareto(self) -> tuple[ParetoPoint, ...]:
+        """Return a point for every task with something unique, and every method with figures there."""
+        out: list[ParetoPoint] = []
+        for task in self.spec.tasks:
+            unique = [c for c in self.columns if c.task == task.name and c.role == "unique"]
+            points = {}
+            for name in self.entries if unique else ():
+                aligned, kept = self._alignment.get((name, task.name), {}), self._retention(name, unique)
+                seeds = [seed for seed in kept if seed in aligned]
+                if seeds:
+                    points[name] = interval(aligned[s] for s in seeds), interval(kept[s] for s in seeds)
+            out += [
+                ParetoPoint(
+                    task=task.name, method=name, alignment_r2=a, retention=k, front=self._on_front(name, points)
+                )
+                for name, (a, k) in points.items()
+            ]
+        return tuple(out)
+
+    @cached_property
+    def _values(self) -> dict[tuple[str, str], BySeed]:
+        """(method, column) -> seed -> figure."""
+        return self._gathered((c.key, c.task, partial(column_value, c)) for c in self.columns)
+
+    @cached_property
+    def _alignment(self) -> dict[tuple[str, str], BySeed]:
+        """(method, task) -> seed -> alignment R^2."""
+
+        def aligned(record: BenchRecord) -> float | None:
+            return record.measures.alignment_r2 if record.status == "finished" and record.measures else None
+
+        return self._gathered((task.name, task.name, aligned) for task in self.spec.tasks)
+
+    def _gathered(
+        self, wanted: Iterable[tuple[str, str, Callable[[BenchRecord], float | None]]]
+    ) -> dict[tuple[str, str], BySeed]:
+        """(key, task, figure) -> {(method, key): {seed: figure}}, seeds in the order of the specification."""
+        place = {seed: i for i, seed in enumerate(self.spec.seeds)}
+        records = sorted(self.records, key=lambda r: place[r.cell.seed])
+        out: dict[tuple[str, str], BySeed] = {}
+        for key, task, figure in wanted:
+            for record in records:
+                if record.cell.task.name == task and (value := figure(record)) is not None:
+                    out.setdefault((record.cell.method, key), {})[record.cell.seed] = value
+        return out
+
+    def _of(self, name: str, column: Column) -> BySeed:
+        return self._values.get((name, column.key), {})
+
+    def _mean(self, name: str, column: Column) -> float:
+        return float(np.mean(list(self._of(name, column).values())))
+
+    def _ranks(self) -> dict[str, int]:
+        """Places of the methods without labels: those with figures in more columns first, then by the mean."""
+        means = {
+            name: [self._mean(name, c) for c in self.columns if self._of(name, c)]
+            for name, e in self.entries.items()
+            if e.supervision == "none"
+        }
+        order = sorted((n for n in means if means[n]), key=lambda n: (-len(means[n]), -float(np.mean(means[n]))))
+        return {name: place for place, name in enumerate(order, 1)}
+
+    def _against_best(self, column: Column, names: Sequence[str]) -> Iterator[Difference]:
+        order = ("none", "monitor", "labels")
+        some = [name for name in names if self._of(name, column)]
+        if not some:
+            return
+        best = min(some, key=lambda n: (order.index(self.entries[n].supervision), -self._mean(n, column)))
+        base = self._of(best, column)
+        for name in self.entries:
+            gap = [value - base[seed] for seed, value in self._of(name, column).items() if seed in base]
+            if gap and name != best:
+                yield Difference(column=column.key, method=name, other=best, difference=interval(gap))
+
+    def _retention(self, name: str, unique: Sequence[Column]) -> BySeed:
+        """Return what a method keeps of its unique columns, for the seeds of which the reference knows all of them."""
+        out: BySeed = {}
+        for seed in self.spec.seeds:
+            shares = []
+            for column in unique:
+                mine, base = self._of(name, column).get(seed), self._of(REFERENCE, column).get(seed)
+                if mine is not None and base is not None and base - column.chance >= _KNOWN:
+                    shares.append((mine - column.chance) / (base - column.chance))
+            if len(shares) == len(unique):
+                out[seed] = float(np.mean(shares))
+        return out
+
+    def _on_front(self, name: str, points: Mapping[str, tuple[Interval, Interval]]) -> bool:
+        aligned, kept = points[name]
+        return not any(
+            a.value > aligned.value and k.value > kept.value
+            for other, (a, k) in points.items()
+            if self.entries[other].supervision == self.entries[name].supervision
+        )

@@ -1,0 +1,138 @@
+"""Exact mutual information of jointly Gaussian variables, and its partial information decomposition, in bits.
+
+The truth beside which estimates and bounds are held where data is Gaussian by construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from alignscope._types import Matrix
+from alignscope.errors import AlignscopeError
+
+__all__ = ["GaussianPID", "gaussian_information", "gaussian_pid"]
+
+_RANK = 1e-12  # a direction of a correlation matrix below this share of the largest is rounding
+_SURE = 1e-12  # a canonical correlation within this of 1 is 1
+
+
+class GaussianPID(NamedTuple):
+    """What two sources say of a target, in bits; the four add up to I(X1,X2; Y).
+
+    Attributes
+    ----------
+    redundancy : what either says, >= 0.
+    unique1, unique2 : what only one says, >= 0; at least one of them is 0.
+    synergy : what only both together say, >= 0.
+    """
+
+    redundancy: float
+    unique1: float
+    unique2: float
+    synergy: float
+
+
+def gaussian_information(cov: Any, i: Iterable[int], j: Iterable[int]) -> float:
+    """Return the mutual information of two blocks of a Gaussian vector, in bits, 0 to infinity.
+
+        I(X_i; X_j) = 1/2 log2( |S_ii| |S_jj| / |S_ij,ij| ) = -1/2 sum_k log2(1 - rho_k^2)
+
+    rho are the canonical correlations, so neither units nor repeated columns matter, and a singular covariance is
+    fine: infinite where a direction of one block is a function of the other, 0 where a block has no variance.
+    In nats: times ln 2. Source: Cover & Thomas 2006, 8.5; Gelfand & Yaglom 1957 for the canonical form.
+
+    Parameters
+    ----------
+    cov : (P, P) covariance, symmetric and positive semi-definite.
+    i, j : the columns of each block, which share none; an empty block says nothing.
+
+    Raises
+    ------
+    AlignscopeError : E201 for another shape, E203 for NaN or infinity, E304 for a matrix that is no covariance, or
+        columns that are not there or in both blocks.
+
+    Example
+    -------
+    >>> round(gaussian_information([[1, 0.6], [0.6, 1]], [0], [1]), 4)
+    0.3219
+    """
+    return _information(_correlation(cov), *_blocks(len(cov), i, j))
+
+
+def gaussian_pid(cov: Any, x1: Iterable[int], x2: Iterable[int], y: Iterable[int]) -> GaussianPID:
+    """Return redundancy, unique parts and synergy of two sources about a target, minimal mutual information, in bits.
+
+        R = min(I(X1; Y), I(X2; Y)),   U_i = I(X_i; Y) - R,   S = I(X1,X2; Y) - R - U1 - U2
+
+    For one target column every decomposition whose redundancy and unique parts depend on the two margins (X_i, Y)
+    alone is this one, BROJA's among them; for more it is one choice of several. It cannot see what each source
+    says of another part of Y as two unique parts: the smaller counts as redundant. NaN where infinities cancel.
+
+    Source: Barrett 2015 (arXiv 1411.2832).
+
+    Parameters
+    ----------
+    cov : as in `gaussian_information`.
+    x1, x2, y : columns of the sources and of the target, which share none.
+
+    Raises
+    ------
+    AlignscopeError : as `gaussian_information`.
+
+    Example
+    -------
+    The sum of two independent sources and noise of the same variance:
+
+    >>> [round(part, 3) for part in gaussian_pid([[1, 0, 1], [0, 1, 1], [1, 1, 3]], [0], [1], [2])]
+    [0.292, 0.0, 0.0, 0.5]
+    """
+    correlation = _correlation(cov)
+    x1, x2, y = _blocks(len(cov), x1, x2, y)
+    one, two, both = (_information(correlation, x, y) for x in (x1, x2, [*x1, *x2]))
+    shared = min(one, two)
+    return GaussianPID(shared, one - shared, two - shared, max(both - max(one, two), 0.0))
+
+
+def _correlation(cov: Any) -> Matrix:
+    matrix = np.asarray(cov, dtype=np.float64)
+    if matrix.ndim != 2 or len(matrix) != matrix.shape[1]:
+        raise AlignscopeError("E201", "cov", f"shape {matrix.shape}", "Give a square covariance.")
+    if not np.isfinite(matrix).all():
+        raise AlignscopeError("E203", "cov", "NaN or infinity", "Give finite covariances.")
+    scale = np.sqrt(np.abs(matrix.diagonal()))
+    scale[scale == 0] = 1
+    scaled = matrix / np.outer(scale, scale)
+    symmetric = np.allclose(scaled, scaled.T, rtol=0, atol=1e-8)
+    if not symmetric or (len(scaled) and np.linalg.eigvalsh(scaled)[0] < -1e-8 * len(scaled)):
+        found = "a negative eigenvalue" if symmetric else "no symmetry"
+        raise AlignscopeError("E304", "cov", found, "Give a covariance: symmetric and positive semi-definite.")
+    return (scaled + scaled.T) / 2
+
+
+def _blocks(width: int, *blocks: Iterable[int]) -> list[list[int]]:
+    chosen = [[int(column) for column in block] for block in blocks]
+    columns = [column for block in chosen for column in block]
+    if len(set(columns)) < len(columns) or not all(0 <= column < width for column in columns):
+        raise AlignscopeError(
+            "E304", "columns", f"{chosen} of {width}", "Give columns, counted from 0, that no two blocks share."
+        )
+    return chosen
+
+
+def _information(correlation: Matrix, i: list[int], j: list[int]) -> float:
+    whitened = _whitener(correlation, i).T @ correlation[np.ix_(i, j)] @ _whitener(correlation, j)
+    if whitened.size == 0:
+        return 0.0
+    rho = np.linalg.svd(whitened, compute_uv=False)
+    if rho[0] > 1 - _SURE:
+        return float("inf")
+    return float(-0.5 * np.log1p(-(rho**2)).sum() / np.log(2))
+
+
+def _whitener(correlation: Matrix, block: list[int]) -> Matrix:
+    values, vectors = np.linalg.eigh(correlation[np.ix_(block, block)])
+    kept = values > _RANK * values.max(initial=0.0)
+    return vectors[:, kept] / np.sqrt(values[kept])

@@ -1,0 +1,89 @@
+"""The latent size read off the audit: how many dimensions make alignment free, before anything is aligned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from alignscope._threads import one_blas_thread
+from alignscope.data.folds import assign_folds
+from alignscope.data.paired import Pair
+from alignscope.linear.informativeness import direction_problem, held_out_path
+from alignscope.onepass import collect
+
+__all__ = ["LatentSize", "latent_size"]
+
+
+class LatentSize(NamedTuple):
+    """Latent sizes at which alignment is free.
+
+    Attributes
+    ----------
+    lossless : c = rank [RY RT], in sample: no loss at any strength (THEORY 4, item 2).
+    within : the smallest of the sizes looked at from which on the most that alignment can ever cost, held out, is
+        within the share allowed; None where no size is.
+    at_risk : that cost, as a share of what is known, for every size looked at.
+    """
+
+    lossless: int
+    within: int | None
+    at_risk: dict[int, float]
+
+
+def latent_size(
+    features1: Any,
+    features2: Any,
+    y1: Any,
+    y2: Any,
+    *,
+    share: float = 0.05,
+    sizes: Sequence[int] | None = None,
+    modality: Literal[1, 2] = 1,
+    folds: int = 5,
+    seed: int = 0,
+) -> LatentSize:
+    """Return the latent sizes at which one modality can be aligned to the other at any strength.
+
+    The features are those of trunks trained without alignment, on samples that were not trained on; trunks are held
+    fixed, and the linear problem (gauge ``whitened``) is solved for each size, five-fold cross-validated.
+
+    Parameters
+    ----------
+    features1, features2 : (N, F1), (N, F2).
+    y1, y2 : targets of each modality, floats or class codes.
+    share : the loss that `within` allows, as a share of what is known without alignment, in (0, 1).
+    sizes : latent sizes to look at; by default every one up to `lossless`.
+    modality : which one is aligned to the other.
+    folds, seed : of the cross-validation.
+
+    Raises
+    ------
+    AlignscopeError : those of `alignscope.data.paired.Pair`; E303 for the folds.
+
+    Example
+    -------
+    >>> rng = np.random.default_rng(0)
+    >>> shape, texture, colour = rng.normal(size=(3, 500, 1))
+    >>> one, two = np.hstack([shape, texture]), np.hstack([shape, colour])
+    >>> latent_size(one @ rng.normal(size=(2, 8)), two @ rng.normal(size=(2, 8)), one, two).lossless
+    2
+    """
+    pair = Pair.of(features1, features2, y1, y2)
+    direction = str(modality)
+    with one_blas_thread():
+        moments = collect(pair, assign_folds(pair.n, folds, seed, None))
+        targets = max(moments.basis(None, y).rank for y in ("y1", "y2"))
+        lossless = direction_problem(moments, direction, targets, "whitened").capacity
+        looked_at = sorted(set(sizes or range(1, lossless + 1)))
+        at_risk = {}
+        for k in looked_at:
+            path = held_out_path(moments, direction, k, "whitened", np.zeros(1))
+            at_risk[k] = 1 - path.last_sigma / path.first_sigma if path.first_sigma > 0 else 0.0
+    free = None
+    for k in reversed(looked_at):
+        if at_risk[k] > share:
+            break
+        free = k
+    return LatentSize(lossless, free, at_risk)

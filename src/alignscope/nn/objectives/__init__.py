@@ -1,0 +1,39 @@
+"""Alignment objectives as functions: objective(z1, z2, *, present=None, ...) -> scalar.
+
+One contract for all. Codes (N, K) of any float dtype; computed in float32 (float64 stays) outside autocast. `present`
+names the samples that count: absent ones may hold NaN and have no influence, on value or gradient, and no sample at
+all is exactly 0. NaN in a present sample gives NaN: a divergence stays visible. M modalities go through `over_pairs`;
+`gram`, `symile` and `mil_nce` take them all at once.
+"""
+
+from alignscope.nn.alignment import RegressionAlignment, gauge_target, regression_loss
+from alignscope.nn.objectives._rows import finite_rows
+from alignscope.nn.objectives.bottleneck import bottleneck_alignment
+from alignscope.nn.objectives.contrastive import info_nce, siglip, spectral_contrastive, sup_con
+from alignscope.nn.objectives.correlation import barlow_twins, cca_loss, vicreg
+from alignscope.nn.objectives.distillation import EMATeacher, jepa
+from alignscope.nn.objectives.independence import cross_covariance, hsic
+from alignscope.nn.objectives.multimodal import gram, mil_nce, over_pairs, symile
+
+__all__ = [
+    "EMATeacher",
+    "RegressionAlignment",
+    "barlow_twins",
+    "bottleneck_alignment",
+    "cca_loss",
+    "cross_covariance",
+    "finite_rows",
+    "gauge_target",
+    "gram",
+    "hsic",
+    "info_nce",
+    "jepa",
+    "mil_nce",
+    "over_pairs",
+    "regression_loss",
+    "siglip",
+    "spectral_contrastive",
+    "sup_con",
+    "symile",
+    "vicreg",
+]

@@ -1,0 +1,85 @@
+"""Alignment within a budget: its strength follows what the codes still tell of every monitored target."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from torch import Tensor
+
+from alignscope.nn.budget import Budget
+from alignscope.nn.encoders import Encoder
+from alignscope.nn.monitor import Monitor
+from alignscope.nn.preserving._terms import across, number, several, within
+from alignscope.nn.preserving.base import Batch, Method, Supervision
+
+__all__ = ["BudgetedAlignment"]
+
+
+class BudgetedAlignment(Method):
+    """Cross + Self, with the strength of the cross-modal term set by a budget.
+
+        L = sum_m NCE(z_m^1, z_m^2) + w mean_{v, i<j} NCE(z_i^v, z_j^v)
+
+    The first steps are without alignment (w = 0); what linear readouts then find of every monitored target, held out
+    from the readout, is its reference. After that w grows as long as every target keeps (1 - epsilon) of it, and falls
+    where one does not (`alignscope.nn.Budget`, `alignscope.nn.Monitor`). Labels steer w; no gradient comes from them.
+
+    Parameters
+    ----------
+    encoders : of two modalities or more.
+    classes : for each modality, the number of classes of the targets to be kept in its code, or of their columns.
+    steps : of the whole training.
+    epsilon : the share of its reference that a target may lose, in (0, 1).
+    alone : share of the steps without alignment, in (0, 1).
+    updates : how often w is set in the remaining steps, at least 1.
+    temperature : tau > 0. projector : as for `Method`.
+
+    Raises
+    ------
+    AlignscopeError : E201, E304.
+    """
+
+    views: ClassVar[int] = 2
+    supervision: ClassVar[Supervision] = "monitor"
+
+    def __init__(
+        self,
+        encoders: Sequence[Encoder],
+        *,
+        classes: Sequence[Mapping[str, int]],
+        steps: int,
+        epsilon: float = 0.05,
+        alone: float = 0.3,
+        updates: int = 20,
+        temperature: float = 0.1,
+        projector: int = 0,
+    ) -> None:
+        super().__init__(several(encoders), projector=projector)
+        self.temperature = number("temperature", temperature, inside=True)
+        number("updates", updates, 1)
+        self.first = max(1, round(number("alone", alone, 0.0, 1.0, inside=True) * steps))
+        self.every = max(1, (steps - self.first) // int(updates))
+        self.kept = [f"{target} from {m}" for m, own in enumerate(classes, start=1) for target in own]
+        self.monitor = Monitor({target: n for own in classes for target, n in own.items()}, window=2048)
+        self.budget = Budget(epsilon, weight=0.1, warmup=1)
+        self.step = 0
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the sum of the terms, a scalar."""
+        codes = self.encoded(batch)
+        if self.training:
+            self.monitor.add({str(m): z for m, z in enumerate(codes[0], start=1)}, batch.labels, present=batch.present)
+        headed = [self.headed(zs, batch) for zs in codes]
+        total = within(headed, batch, self.temperature)
+        weight = self.budget.weight
+        return total + weight * across(headed, batch, self.temperature) if weight else total
+
+    def after_step(self) -> None:
+        """Set the strength, where it is time to."""
+        self.step += 1
+        if self.step == self.first or (self.step > self.first and (self.step - self.first) % self.every == 0):
+            found = self.monitor.end_epoch().r2
+            r2 = {name: found[name] for name in self.kept}
+            self.budget.update({name: math.nan if value is None else value for name, value in r2.items()})
