@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks._result import machine, markdown, write
 
-NAMES = ("one_pass", "naive", "path", "accuracy", "start", "rendering", "recognition", "sweep")
+NAMES = ("one_pass", "naive", "path", "accuracy", "start", "rendering", "recognition", "sweep", "monitor")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,6 +16,8 @@ from alignscope.nn import LinearEncoder, RegressionAlignment, TwoTowers, initial
 from alignscope.nn.budget import Budget
 from alignscope.nn.monitor import Monitor
 
+torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way
+
 try:
     import accelerate  # noqa: F401  the Trainer asks for it
     import transformers

@@ -15,6 +15,8 @@ from alignscope.nn import LinearEncoder, RegressionAlignment, TwoTowers, initial
 from alignscope.nn.budget import Budget
 from alignscope.nn.monitor import Monitor
 
+torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way
+
 pair = example_pair(n=4000)
 
 

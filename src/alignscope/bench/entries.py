@@ -58,6 +58,8 @@ class Entry:
     settings : what is fixed. grid : what is tuned: one to three sets of settings, the first by default.
     supervision : "none", "monitor" where labels only steer a strength, "labels" where the loss learns from them.
     ours : whether alignscope proposes it.
+    part_of : of a method with something left out or put in elsewhere, to see what a part does: the method whose part it
+        is. It is not ranked.
     runs_on : the views on which it can run.
     code : hash of the file that it comes from; "" for those of alignscope.
 
@@ -76,6 +78,7 @@ class Entry:
     source: str = ""
     supervision: Literal["none", "monitor", "labels"] = "none"
     ours: bool = False
+    part_of: str = ""
     runs_on: Sequence[View] = get_args(View)
     code: str = ""
 

@@ -115,6 +115,7 @@ class MethodRow(msgspec.Struct, frozen=True, kw_only=True):
     ours : whether alignscope proposes it. supervision : "none", "monitor", "labels". note, source : what it is.
     settings : what tuning chose. tried : how many settings were tried.
     columns : interval by column key; a column is missing where the method does not run on that task.
+    part_of : the method of which this one shows a part; such rows are not ranked.
     alignment_r2 : interval by task name. rank : place among the methods without labels by the mean over columns; None
         for those with labels.
     """
@@ -131,6 +132,7 @@ class MethodRow(msgspec.Struct, frozen=True, kw_only=True):
     columns: dict[str, Interval]
     alignment_r2: dict[str, Interval]
     rank: int | None = None
+    part_of: str = ""
 
 
 class ParetoPoint(msgspec.Struct, frozen=True, kw_only=True):

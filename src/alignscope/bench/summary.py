@@ -94,6 +94,7 @@ class Summary:
                     if (found := self._alignment.get((name, t.name)))
                 },
                 rank=ranks.get(name),
+                part_of=e.part_of,
             )
             for name, e in self.entries.items()
         )
@@ -107,7 +108,7 @@ class Summary:
             found
             for column in self.columns
             for ours in (True, False)
-            for found in self._against_best(column, [n for n, e in self.entries.items() if e.ours is ours])
+            for found in self._against_best(column, self._compared(ours))
         )
 
     def pareto(self) -> tuple[ParetoPoint, ...]:
@@ -167,10 +168,13 @@ class Summary:
         means = {
             name: [self._mean(name, c) for c in self.columns if self._of(name, c)]
             for name, e in self.entries.items()
-            if e.supervision == "none"
+            if e.supervision == "none" and not e.part_of
         }
         order = sorted((n for n in means if means[n]), key=lambda n: (-len(means[n]), -float(np.mean(means[n]))))
         return {name: place for place, name in enumerate(order, 1)}
+
+    def _compared(self, ours: bool) -> list[str]:
+        return [name for name, e in self.entries.items() if e.ours is ours and not e.part_of]
 
     def _against_best(self, column: Column, names: Sequence[str]) -> Iterator[Difference]:
         order = ("none", "monitor", "labels")
@@ -202,5 +206,9 @@ class Summary:
         return not any(
             a.value > aligned.value and k.value > kept.value
             for other, (a, k) in points.items()
-            if self.entries[other].supervision == self.entries[name].supervision
+            if self._group(other) == self._group(name)
         )
+
+    def _group(self, name: str) -> tuple[str, bool]:
+        """Return what a method may be compared with."""
+        return self.entries[name].supervision, bool(self.entries[name].part_of)

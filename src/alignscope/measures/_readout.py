@@ -8,7 +8,7 @@ import scipy.linalg as sla
 from alignscope._types import Matrix, Vector
 from alignscope.measures._rows import centred
 
-__all__ = ["RIDGE", "Readout", "explained", "explained_share"]
+__all__ = ["RIDGE", "Readout", "explained", "explained_share", "ridge_solution"]
 
 RIDGE = 1e-8
 """Added to the correlation matrix (unit diagonal) of the representation. On a direction of eigenvalue mu it costs a
@@ -28,12 +28,7 @@ class Readout:
     def __init__(self, z: Matrix, y: Matrix) -> None:
         z, self.z_mean = centred(z)
         y, self.y_mean = centred(y)
-        scatter = z.T @ z
-        scale = np.sqrt(np.diagonal(scatter))
-        unit = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
-        correlation = unit[:, None] * scatter * unit + RIDGE * np.eye(len(scale))
-        cross = unit[:, None] * (z.T @ y)
-        self.coefficients = unit[:, None] * sla.solve(correlation, cross, assume_a="pos", check_finite=False)
+        self.coefficients = ridge_solution(z.T @ z, z.T @ y)
 
     def predict(self, z: Matrix) -> Matrix:
         """Return the predictions of other rows, (N, C)."""
@@ -43,6 +38,14 @@ class Readout:
         """Return residual squares, total squares about the fitted mean (one a target) and predictions of other rows."""
         predicted = self.predict(z)
         return np.square(y - predicted).sum(axis=0), np.square(y - self.y_mean).sum(axis=0), predicted
+
+
+def ridge_solution(scatter: Matrix, cross: Matrix) -> Matrix:
+    """Return the coefficients B (K x C) from the centred products Z^T Z and Z^T Y."""
+    scale = np.sqrt(np.diagonal(scatter))
+    unit = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
+    correlation = unit[:, None] * scatter * unit + RIDGE * np.eye(len(scale))
+    return unit[:, None] * sla.solve(correlation, unit[:, None] * cross, assume_a="pos", check_finite=False)
 
 
 def explained(rss: Vector, tss: Vector) -> Vector:

@@ -13,7 +13,10 @@ except ImportError as error:
     ) from error
 
 from alignscope.nn.alignment import DIRECTIONS, GAUGES, RegressionAlignment, gauge_target, regression_loss
+from alignscope.nn.budget import Budget
+from alignscope.nn.capacity import LatentSize, latent_size
 from alignscope.nn.encoders import ConvEncoder, Encoder, LinearEncoder, MLPEncoder, initialise
+from alignscope.nn.monitor import ModalityState, Monitor, MonitorReport, PairState, TargetState
 from alignscope.nn.objectives import (
     EMATeacher,
     barlow_twins,
@@ -39,14 +42,21 @@ __all__ = [
     "DIRECTIONS",
     "GAUGES",
     "TASKS",
+    "Budget",
     "ConvEncoder",
     "EMATeacher",
     "Encoder",
+    "LatentSize",
     "LinearEncoder",
     "Losses",
     "MLPEncoder",
+    "ModalityState",
+    "Monitor",
+    "MonitorReport",
     "Outputs",
+    "PairState",
     "RegressionAlignment",
+    "TargetState",
     "Tower",
     "TwoTowers",
     "barlow_twins",
@@ -60,6 +70,7 @@ __all__ = [
     "info_nce",
     "initialise",
     "jepa",
+    "latent_size",
     "mil_nce",
     "over_pairs",
     "regression_loss",

@@ -12,10 +12,9 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-import scipy.linalg as sla
 
-from alignscope._types import Matrix, Vector
-from alignscope.measures._readout import RIDGE
+from alignscope._types import Vector
+from alignscope.measures._readout import ridge_solution
 
 __all__ = ["Folds", "Sums", "fold_of", "merged"]
 
@@ -95,7 +94,7 @@ class Folds:
         for train, held in zip(self.train, self.held, strict=True):
             if train is None or train.rows <= a.stop - a.start + 1:
                 return None
-            weights = _ridge_solution(train.product[a, a], train.product[a, b])
+            weights = ridge_solution(train.product[a, a], train.product[a, b])
             shift = held.mean - train.mean
             spread = (
                 held.energy[b]
@@ -104,10 +103,3 @@ class Folds:
             )
             residual += np.maximum(spread, 0.0) + held.rows * (shift[b] - shift[a] @ weights) ** 2
         return residual, self.whole.energy[b]
-
-
-def _ridge_solution(scatter: Matrix, cross: Matrix) -> Matrix:
-    scale = np.sqrt(np.diagonal(scatter))
-    unit = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
-    correlation = unit[:, None] * scatter * unit + RIDGE * np.eye(len(scale))
-    return unit[:, None] * sla.solve(correlation, unit[:, None] * cross, assume_a="pos", check_finite=False)

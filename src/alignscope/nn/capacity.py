@@ -10,8 +10,11 @@ import numpy as np
 from alignscope._threads import one_blas_thread
 from alignscope.data.folds import assign_folds
 from alignscope.data.paired import Pair
+from alignscope.errors import AlignscopeError
 from alignscope.linear.informativeness import direction_problem, held_out_path
-from alignscope.onepass import collect
+from alignscope.linear.problem import check_components
+from alignscope.nn.budget import LEAST_KNOWN
+from alignscope.onepass import FoldedMoments, collect
 
 __all__ = ["LatentSize", "latent_size"]
 
@@ -24,7 +27,8 @@ class LatentSize(NamedTuple):
     lossless : c = rank [RY RT], in sample: no loss at any strength (THEORY 4, item 2).
     within : the smallest of the sizes looked at from which on the most that alignment can ever cost, held out, is
         within the share allowed; None where no size is.
-    at_risk : that cost, as a share of what is known, for every size looked at.
+    at_risk : that cost, as a share of what that size knows unaligned, for every size looked at; 0 where it knows less
+        than R^2 0.05. What a small size cannot hold in the first place is not in it.
     """
 
     lossless: int
@@ -53,14 +57,15 @@ def latent_size(
     ----------
     features1, features2 : (N, F1), (N, F2).
     y1, y2 : targets of each modality, floats or class codes.
-    share : the loss that `within` allows, as a share of what is known without alignment, in (0, 1).
+    share : the loss that `within` allows, as a share of what is known without alignment, in 0..1.
     sizes : latent sizes to look at; by default every one up to `lossless`.
     modality : which one is aligned to the other.
     folds, seed : of the cross-validation.
 
     Raises
     ------
-    AlignscopeError : those of `alignscope.data.paired.Pair`; E303 for the folds.
+    AlignscopeError : those of `alignscope.data.paired.Pair`; E206 for a target and E207 for features that do not vary;
+        E301 for a latent size, E303 for the folds, E304 for the share, E305 for the modality.
 
     Example
     -------
@@ -70,20 +75,33 @@ def latent_size(
     >>> latent_size(one @ rng.normal(size=(2, 8)), two @ rng.normal(size=(2, 8)), one, two).lossless
     2
     """
+    if not 0 <= share <= 1:
+        raise AlignscopeError("E304", "share", f"{share}", "Give a share in 0..1.")
+    if modality not in (1, 2):
+        raise AlignscopeError("E305", "modality", f"{modality}", "Use 1 or 2, the one that is aligned to the other.")
     pair = Pair.of(features1, features2, y1, y2)
     direction = str(modality)
     with one_blas_thread():
         moments = collect(pair, assign_folds(pair.n, folds, seed, None))
-        targets = max(moments.basis(None, y).rank for y in ("y1", "y2"))
+        ranks = {block: _rank(moments, block) for block in ("x1", "x2", "y1", "y2")}
+        targets = max(ranks["y1"], ranks["y2"])
         lossless = direction_problem(moments, direction, targets, "whitened").capacity
-        looked_at = sorted(set(sizes or range(1, lossless + 1)))
+        looked_at = sorted({check_components(k) for k in sizes} if sizes is not None else range(1, lossless + 1))
         at_risk = {}
         for k in looked_at:
             path = held_out_path(moments, direction, k, "whitened", np.zeros(1))
-            at_risk[k] = 1 - path.last_sigma / path.first_sigma if path.first_sigma > 0 else 0.0
+            at_risk[k] = 1 - path.last_sigma / path.first_sigma if path.first_sigma >= LEAST_KNOWN else 0.0
     free = None
     for k in reversed(looked_at):
         if at_risk[k] > share:
             break
         free = k
     return LatentSize(lossless, free, at_risk)
+
+
+def _rank(moments: FoldedMoments, block: str) -> int:
+    rank = moments.basis(None, block).rank
+    if rank == 0:
+        code, name = ("E207", "features") if block[0] == "x" else ("E206", "y")
+        raise AlignscopeError(code, f"{name}{block[1]}", "the same in all rows", "Give some that vary.")
+    return rank

@@ -14,7 +14,12 @@ from alignscope.report._words import named, share, short, signed
 
 __all__ = ["GROUPS", "Board", "apart", "gap_text", "hundred", "minus", "range_text", "share_text", "value_text"]
 
-GROUPS = {"none": "without labels", "monitor": "labels steer only", "labels": "learns from labels"}
+GROUPS = {
+    "none": "without labels",
+    "monitor": "labels steer only",
+    "labels": "learns from labels",
+    "parts": "parts of ours, not ranked",
+}
 _TASKS = {
     "comm": "CoMM’s pairs",
     "biased": "CoMM’s biased pairs",
@@ -99,9 +104,9 @@ class Board:
 
 
 def _within(row: MethodRow) -> MethodRow:
-    """Return a row whose intervals end at 1: no score is above it, a t-interval may be."""
+    """Return a row as it is shown: intervals end at 1, beyond which no score is, and parts are a group of their own."""
     ends = {k: v if v.high is None else replace(v, high=min(1.0, v.high)) for k, v in row.columns.items()}
-    return replace(row, columns=ends)
+    return replace(row, columns=ends, supervision="parts" if row.part_of else row.supervision)
 
 
 def _task_words(task: TaskSpec) -> str:

@@ -9,12 +9,14 @@ from alignscope.report._study_parts import key
 
 __all__ = ["STROKE", "channels", "kind_of", "legend", "marks_layer"]
 
-_SHAPES = {"none": "circle", "monitor": "triangle-up", "labels": "square"}
+_SHAPES = {"none": "circle", "monitor": "triangle-up", "labels": "square", "parts": "diamond"}
 STROKE = {"type": "rule", "strokeWidth": 1.4, "opacity": 0.55}
 
 
 def kind_of(row: MethodRow) -> str:
     """Return whose a method is and what it knows of the labels: "ours, without labels"."""
+    if row.part_of:
+        return GROUPS["parts"]
     return f"{'ours' if row.ours else 'others'}, {GROUPS[row.supervision]}"
 
 

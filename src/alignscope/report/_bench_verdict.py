@@ -18,7 +18,7 @@ GOALS = {"shared": 0.99, "unique": 0.95, "synergy": 0.85}
 MOST = 4  # columns in which ours is behind that are named
 CEILING = 0.98  # of what can be had at all, on the Gaussian model
 WITHIN = 0.01  # of the best, for what is shared
-_KNOWS = {"monitor": "is steered by labels", "labels": "learns from labels"}
+_KNOWS = {"monitor": "is steered by labels", "labels": "learns from labels", "parts": "shows a part"}
 KEEPS = 0.95  # a method that keeps this share of what is unique is advised where the codes must match
 
 
@@ -156,11 +156,9 @@ def _above(board: Board, point: ParetoPoint) -> list[str]:
 
 def _advice(board: Board) -> str:
     """Say what to use: by what one has of labels, and by whether the codes must match."""
-    said = []
-    for group, rows in board.groups.items():
-        row = rows[0]
-        where = {"none": "without labels", "monitor": "with a few labels to watch", "labels": "with labels of the task"}
-        said.append(f"{where[group]}, {board.title(row)} (mean {hundred(board.mean(row))})")
+    where = {"none": "without labels", "monitor": "with a few labels to watch", "labels": "with labels of the task"}
+    firsts = [(where[group], rows[0]) for group, rows in board.groups.items() if group in where]
+    said = [f"{words}, {board.title(row)} (mean {hundred(board.mean(row))})" for words, row in firsts]
     text = f"What to use, by these figures: {'; '.join(said)}."
     matched = _matching(board)
     if matched is None:

@@ -13,6 +13,7 @@ from alignscope.nn.preserving.decur import DeCUR
 from alignscope.nn.preserving.disentangled import DisentangledSSL
 from alignscope.nn.preserving.factorcl import FactorCL, nce_club_upper, nce_lower
 from alignscope.nn.preserving.fusion import Fusion
+from alignscope.nn.preserving.places import PlaceContrast
 from alignscope.nn.preserving.private import PrivateSubspace
 from alignscope.nn.preserving.remedies import PredictionFirst, TargetRemedy
 from alignscope.nn.preserving.simmmdg import SimMMDG
@@ -34,6 +35,7 @@ __all__ = [
     "LateFusion",
     "Method",
     "NoAlignment",
+    "PlaceContrast",
     "PredictionFirst",
     "PrivateSubspace",
     "SimMMDG",

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from alignscope.errors import AlignscopeError
 from alignscope.nn.budget import Budget
 from alignscope.nn.encoders import Encoder
 from alignscope.nn.monitor import Monitor
@@ -30,15 +31,17 @@ class BudgetedAlignment(Method):
     ----------
     encoders : of two modalities or more.
     classes : for each modality, the number of classes of the targets to be kept in its code, or of their columns.
-    steps : of the whole training.
+    steps : of the whole training, at least 1.
     epsilon : the share of its reference that a target may lose, in (0, 1).
     alone : share of the steps without alignment, in (0, 1).
-    updates : how often w is set in the remaining steps, at least 1.
+    updates : how often w is set in the remaining steps R, at least 1: after every floor(R / updates) of them.
     temperature : tau > 0. projector : as for `Method`.
 
     Raises
     ------
-    AlignscopeError : E201, E304.
+    AlignscopeError : E201 for fewer than two modalities or where `classes` does not have one entry a modality, E304 for
+        a setting out of range or no target. In use, E305 for a target without labels; E203 where too few samples came
+        since the last update for K dimensions; E304 where no target is known by the end of the steps without alignment.
     """
 
     views: ClassVar[int] = 2
@@ -59,10 +62,16 @@ class BudgetedAlignment(Method):
         super().__init__(several(encoders), projector=projector)
         self.temperature = number("temperature", temperature, inside=True)
         number("updates", updates, 1)
-        self.first = max(1, round(number("alone", alone, 0.0, 1.0, inside=True) * steps))
+        if len(classes) != len(encoders):
+            found = f"{len(classes)} for {len(encoders)} modalities"
+            raise AlignscopeError("E201", "classes", found, "Give the targets of each modality.")
+        self.first = max(1, round(number("alone", alone, 0.0, 1.0, inside=True) * number("steps", steps, 1)))
         self.every = max(1, (steps - self.first) // int(updates))
         self.kept = [f"{target} from {m}" for m, own in enumerate(classes, start=1) for target in own]
-        self.monitor = Monitor({target: n for own in classes for target, n in own.items()}, window=2048)
+        self.targets = {target: n for own in classes for target, n in own.items()}
+        if not self.targets:
+            raise AlignscopeError("E304", "classes", "no target", "Give the number of classes of each target to keep.")
+        self.monitor = Monitor(self.targets, window=2048)
         self.budget = Budget(epsilon, weight=0.1, warmup=1)
         self.step = 0
 
@@ -70,11 +79,17 @@ class BudgetedAlignment(Method):
         """Return the sum of the terms, a scalar."""
         codes = self.encoded(batch)
         if self.training:
-            self.monitor.add({str(m): z for m, z in enumerate(codes[0], start=1)}, batch.labels, present=batch.present)
+            seen = {str(m): z for m, z in enumerate(codes[0], start=1)}
+            self.monitor.add(seen, {t: self._labels(t, batch) for t in self.targets}, present=batch.present)
         headed = [self.headed(zs, batch) for zs in codes]
         total = within(headed, batch, self.temperature)
         weight = self.budget.weight
         return total + weight * across(headed, batch, self.temperature) if weight else total
+
+    def _labels(self, target: str, batch: Batch) -> Tensor:
+        if batch.labels is None or target not in batch.labels:
+            raise AlignscopeError("E305", f"labels of '{target}'", "not among those of the batch", "Add them.")
+        return batch.labels[target]
 
     def after_step(self) -> None:
         """Set the strength, where it is time to."""

@@ -7,6 +7,7 @@ from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders import Encoder
@@ -58,7 +59,7 @@ class CanonicalSplit(Method):
     encoders : of two modalities or more, of one latent size K.
     shared : share of the dimensions that s has, in (0, 1); rounded to a number in 1..K - 1.
     blocks : how many blocks p has, at least 1, at most its dimensions.
-    keep : share of the places in each part, in (0, 1]; at 1 parts are wholes.
+    keep : share of the places in each part, in 0..1, of which at least one is kept; at 1 parts are wholes.
     align_weight, whole_weight, independence_weight : w_a, w_w, w_i, at least 0.
     align_temperature, temperature : tau > 0, of s and of p.
     products : whether the joint code of two modalities has the mean and the product of s1 and s2 in place of both.
@@ -113,11 +114,16 @@ class CanonicalSplit(Method):
         return total
 
     def fuse(self, codes: Sequence[Tensor]) -> Tensor:
-        """Return the joint code, (N, M K)."""
+        """Return the joint code, (N, M K), with s1 and s2 on the scale of what was trained on, in either mode."""
         if not self.products:
             return super().fuse(codes)
         first, second = (z[:, : self.shared].float() for z in codes)
-        mean = (self.scales[0](first) + self.scales[1](second)) / 2
+        # By running statistics even in training mode: how one sample fits does not depend on its batch.
+        scaled = (
+            functional.batch_norm(s, scale.running_mean, scale.running_var)
+            for s, scale in zip((first, second), self.scales, strict=True)
+        )
+        mean = sum(scaled) / 2
         return torch.cat([mean, *(z[:, self.shared :].float() for z in codes), unit(first) * unit(second)], dim=1)
 
     def _look(self, m: int, batch: Batch) -> _Seen:
@@ -126,7 +132,9 @@ class CanonicalSplit(Method):
             raise AlignscopeError("E201", "views", f"{len(batch.views)}", f"{type(self).__name__} needs {self.views}.")
         xs = [view[m] if has is None else view[m][has] for view in batch.views[: self.views]]
         if len(xs[0]) == 0:
+            # A leaf that wants a gradient: with nothing there at all, `backward` still has somewhere to go.
             empty = torch.zeros(len(batch.views[0][m]), encoder.components, device=batch.views[0][m].device)
+            empty.requires_grad_()
             return _Seen((empty, empty), (empty[:0], empty[:0]), (empty[:0], empty[:0]))
         tokens = encoder.tokens(torch.cat(xs))
         whole = encoder.project(tokens.mean(1)).float().chunk(2)

@@ -36,7 +36,8 @@ def usable_part(target: Tensor, outputs: Tensor, present: Tensor | None = None) 
         o, t = outputs.detach()[chosen].double(), target[chosen].double()
         o, t = o - o.mean(0), t - t.mean(0)
         gram = o.mT @ o
-        ridge = _RIDGE * gram.diagonal().mean().clamp(min=torch.finfo(gram.dtype).tiny)
+        # Outputs that are constant reach nothing: with a ridge too small to invert it would be NaN.
+        ridge = (_RIDGE * gram.diagonal().mean()).clamp(min=torch.finfo(gram.dtype).tiny)
         fitted = torch.linalg.solve(gram + ridge * torch.eye(len(gram), dtype=o.dtype, device=o.device), o.mT @ t)
         part = (o @ fitted).to(target.dtype)
         return part if present is None else torch.zeros_like(target).index_put((present,), part)
@@ -95,12 +96,14 @@ class PredictionFirst(SupervisedAlignment):
 
     sg stops gradients, h are the trunk's features. In the linear theory the encoder is [col RY | top of (I - Pi_Y) RT],
     which keeps all of sigma_11 with the most alignment that is possible beside it (THEORY 5). Here too nothing of the
-    alignment reaches what the task uses: trunks, a and readouts are the same at every lambda, to the last bit.
+    alignment reaches what the task uses: trunks, a and readouts are the same at every lambda, to the last bit. (Unless
+    all gradients are clipped by one norm: a large one of b then shortens the steps of all.)
 
     Parameters
     ----------
     encoders, classes, strength, gauge : as for `SupervisedAlignment`; the task's part a has the rank of the targets,
-        sum of (classes - 1), or of columns, and both parts at least one dimension.
+        the sum of (classes - 1), at least 1 each, and both parts at least one dimension. Name every column of floats as a
+        target of its own: C columns under one name count as C classes do.
 
     Raises
     ------
