@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -31,13 +32,13 @@ TRAINING = {
     "learning_rate": "AdamW, after the warm-up",
     "weight_decay": "AdamW",
     "warmup": "share of the steps; then a cosine decay",
-    "precision": 'of encoders and batches; objectives are computed in float32, scores in float64',
+    "precision": "of encoders and batches; objectives are computed in float32, scores in float64",
 }
 PICTURES = {
     "name": "of the task, and the first half of its columns' names",
     "view": "what the modalities show, as below",
     "training": "`[tasks.training]`",
-    "biased": "only `comm`: share of pairs whose texture 1 and colour 2 are in the mapping; makes it the task of synergy",
+    "biased": "only `comm`: share of pairs whose texture 1 and colour 2 are in the mapping; then synergy is scored",
     "size": "side in pixels as drawn; of it, 128/224 are shown",
     "rotation": "degrees to either side",
     "values": "how many shapes, textures, colours",
@@ -112,7 +113,9 @@ def fields() -> str:
         known = {field.name: field for field in msgspec.structs.fields(struct)}
         types = {field.name: field.type for field in inspect.type_info(struct).fields}  # type: ignore[attr-defined]
         if known.keys() != meanings.keys():
-            raise ValueError(f"{struct.__name__}: {sorted(known.keys() ^ meanings.keys())} explained or there, not both")
+            raise ValueError(
+                f"{struct.__name__}: {sorted(known.keys() ^ meanings.keys())} explained or there, not both"
+            )
         rows += [[f"`{n}`", _default(known[n]), _range(types[n]), text] for n, text in meanings.items()]
     return table(["field", "default", "range", "meaning"], rows)
 
@@ -121,7 +124,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     if field.required:
         return "required"
     value = list(field.default) if isinstance(field.default, tuple) else field.default
-    return "none" if value in (None, []) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    return "none" if value in (None, []) else f"`{json.dumps(value)}`"
 
 
 def _range(kind: Any) -> str:

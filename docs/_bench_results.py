@@ -9,7 +9,7 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,7 +22,7 @@ from alignscope.bench.results import BenchResults, Column, MethodRow, ParetoPoin
 from alignscope.bench.spec import PicturesTask
 from alignscope.bench.summary import REFERENCE
 from alignscope.report import _bench_tables
-from alignscope.report._bench_board import GROUPS, Board, apart, gap_text
+from alignscope.report._bench_board import GROUPS, Board, apart, gap_text, value_text
 from alignscope.report._bench_verdict import cards
 from alignscope.report._bench_verdict import verdict as sentences
 from alignscope.report._study_words import capital
@@ -30,7 +30,7 @@ from alignscope.report._words import MISSING, count, lam, share
 from alignscope.report.bench_page import bench_charts
 
 KEPT = Path(__file__).parent / "results"
-NAME = "bench-full"
+FULL, LONGER = "bench-full", "bench-long"
 
 ROLES = ("shared", "unique", "synergy")
 LETTERS = {"shared": "R", "unique": "U", "synergy": "S"}
@@ -40,7 +40,7 @@ ONE_CHANGE = (
     ("cross_self", "cross", "two views of each modality are contrasted as well"),
     ("comm", "cross_self", "the joint code is contrasted instead of each modality's"),
     ("infmasking", "comm", "joint codes of masked features are contrasted too"),
-    ("private", "cross_self", "only half of each code is aligned"),
+    ("private", "cross_self", "only half of each code is aligned, the other kept apart from it"),
     ("cross_self_products", "cross_self", "the joint code holds products"),
     ("canonical", "cross_self_products", "what is aligned has a block of its own, the rest is learnt given it"),
     ("canonical", "cross_self", "both of these"),
@@ -93,7 +93,7 @@ def _times(results: BenchResults, seconds: dict[str, float]) -> dict[str, float]
 
 
 @cache
-def load(name: str = NAME) -> tuple[Kept, Board]:
+def load(name: str = FULL) -> tuple[Kept, Board]:
     """Return a kept run, and its leaderboard."""
     kept = msgspec.json.decode((KEPT / f"{name}.json").read_bytes(), type=Kept)
     return kept, Board(kept.results)
@@ -115,7 +115,7 @@ def verdict() -> str:
 def goals() -> str:
     """What was aimed at, beside what was reached."""
     rows = [[c["title"], f"**{c['big']}**", f"{c['state']}: {c['why']}", c["text"]] for c in cards(load()[1])]
-    return table(["goal", "reached", "", "details"], rows)
+    return table(["goal", "figure", "reached?", "details"], rows)
 
 
 def run() -> str:
@@ -154,17 +154,20 @@ def _board(columns: Sequence[Column], *, ranges: bool) -> str:
     at = [board.columns.index(column) for column in columns]
     rows = []
     for group in _bench_tables.leaderboard(board):
+        if group.title == capital(GROUPS["parts"]):
+            continue  # they are no methods to choose from; `one_change` says what they show
         rows.append([f"*{group.title}*", "", *[""] * (len(at) + ranges)])
         for line in group.lines:
             title = f"**{line.title}**" if line.ours else line.title
             figures = [_figure(line.cells[k], ranges) for k in at]
             rows.append([title, line.rank, *([line.mean] if ranges else []), *figures])
-    heads = [LETTERS.get(c.role, "") + ": " + c.title if ranges else board.column_text(c) for c in columns]
+    heads = [f"{LETTERS[c.role]}: {c.title}" if ranges else c.key.replace(".", ": ") for c in columns]
     return table(["method", "place", *(["mean"] if ranges else []), *heads], rows)
 
 
 def _figure(cell: _bench_tables.Cell, ranges: bool) -> str:
-    return " ".join(part for part in (cell.value, cell.mark, cell.range if ranges else "") if part)
+    text = f"{cell.value} {cell.mark}".rstrip() + (f"<br>{cell.range}" if ranges and cell.range else "")
+    return text.replace(" ", "\u00a0")
 
 
 def families() -> str:
@@ -205,15 +208,18 @@ def aligned() -> str:
         p = found.get((row.method, task))
         if p is None:
             return [MISSING, MISSING]
-        return [share(p.alignment_r2.value, 2), share(p.retention.value, 2) + (" +" if p.front else "")]
+        return [share(p.alignment_r2.value, 2), share(p.retention.value, 2) + ("\u00a0+" if p.front else "")]
 
-    rows = [
-        [_bold(row), GROUPS[row.supervision], *(text for task in tasks for text in cells(row, task))]
-        for row in board.ordered
-        if row.method != REFERENCE and any((row.method, task) in found for task in tasks)
-    ]
-    heads = [f"{what}: {board.tasks[t]}" for t in tasks for what in ("alignment R²", "kept")]
-    return table(["method", "labels", *heads], rows)
+    rows = []
+    for group in (g for g in board.groups if g != "parts"):
+        rows.append([f"*{capital(GROUPS[group])}*", *[""] * (2 * len(tasks))])
+        rows += [
+            [_bold(row), *(text for task in tasks for text in cells(row, task))]
+            for row in board.groups[group]
+            if row.method != REFERENCE and any((row.method, task) in found for task in tasks)
+        ]
+    heads = [f"{task}: {what}" for task in tasks for what in ("R²", "kept")]
+    return table(["method", *heads], rows)
 
 
 def one_change() -> str:
@@ -238,20 +244,48 @@ def _parts(board: Board) -> Iterator[tuple[str, str, str]]:
 def _gaps(board: Board, a: str, b: str) -> Iterator[str]:
     for column in (c for role in ROLES if (c := board.comm(role)) is not None):
         gap = board.gap(column.key, a, b)
-        text = MISSING if gap is None else gap_text(gap)
+        text = MISSING if gap is None else gap_text(gap).replace(" (", "<br>(").replace(" ", "\u00a0")
         yield f"**{text}**" if apart(gap) else text
 
 
-def against() -> str:
+def against(name: str = FULL) -> str:
     """The best of ours minus every other method, on R, U and S, paired by seed."""
-    board = load()[1]
+    board = load(name)[1]
     lead = board.lead
     if lead is None:
         return "None of ours was run.\n"
-    others = [row for row in board.ordered if row is not lead]
-    rows = [[row.title, GROUPS[row.supervision], *_gaps(board, lead.method, row.method)] for row in others]
+    others = [row for row in board.ordered if row is not lead and not row.part_of]
+    rows = [[_bold(row), GROUPS[row.supervision], *_gaps(board, lead.method, row.method)] for row in others]
     heads = [LETTERS[role] for role in ROLES if board.comm(role)]
     return f"{board.title(lead)} minus each:\n\n" + table(["method", "labels", *heads], rows)
+
+
+def longer() -> str:
+    """R, U and S of the methods that were also trained for longer, at both lengths."""
+    boards = [load(name)[1] for name in (FULL, LONGER)]
+    rows = [
+        [_bold(row), *(_value(board, row.method, role) for role in ROLES for board in boards)]
+        for row in boards[1].ordered
+    ]
+    heads = [f"{LETTERS[role]}, {_length(board, role)}" for role in ROLES for board in boards]
+    return table(["method", *heads], rows)
+
+
+def _value(board: Board, method: str, role: str) -> str:
+    column = board.comm(role)
+    row = board.rows.get(method)
+    return (
+        MISSING
+        if column is None or row is None or column.key not in row.columns
+        else value_text(row.columns[column.key])
+    )
+
+
+def _length(board: Board, role: str) -> str:
+    column = board.comm(role)
+    return next(
+        f"{count(t.training.steps)} × {t.training.batch}" for t in board.results.spec.tasks if t.name == column.task
+    )
 
 
 def cost() -> str:
@@ -316,6 +350,8 @@ PAGES: dict[str, Callable[[], str]] = {
         protocol,
     )
 }
+PAGES["bench_longer"] = longer
+PAGES["bench_longer_against"] = partial(against, LONGER)
 
 
 def main(arguments: Sequence[str]) -> None:

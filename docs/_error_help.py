@@ -31,7 +31,7 @@ HELP = {
     "E305": "The message lists the names that are known.",
     "E306": (
         "The message names the file, the line and the field, and what was expected there. Every field is in "
-        "[the study guide](study.md)."
+        "[the study guide](study.md) or [the bench guide](bench.md)."
     ),
     "E307": "The message says where the file stops being TOML: most often a missing quotation mark or bracket.",
     "E308": (

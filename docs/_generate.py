@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from types import ModuleType
 
+import _bench_guide
+import _bench_results
 import _cli
 import _study_results
 import _tables
@@ -134,6 +136,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "study_fall": _study_results.fall,
     "study_agreement": _study_results.agreement,
     "study_capacity": _study_results.capacity,
+    **_bench_guide.PAGES,
+    **_bench_results.PAGES,
 }
 
 
@@ -145,6 +149,7 @@ def write_all(folder: Path) -> None:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
     _study_results.figures("study-paper", folder / "study")
+    _bench_results.figures(folder / "bench")
 
 
 if __name__ == "__main__":

@@ -95,8 +95,8 @@ def test_the_scales_that_come_with_the_package(scale: str) -> None:
     assert scale == "quick" or len(spec.seeds) >= 5
     every = cells_of(spec, METHODS, choices_of(METHODS, {}, lambda id: None, ()))
     assert len({cell.id for cell in every}) == len(every)
-    trainings = {(task.training.batch, task.training.steps) for task in spec.tasks if task.name != "gaussian"}
-    assert len(trainings) == 1  # equal training
+    trainings = {(task.training.batch, task.training.steps) for task in spec.tasks if task.name in ("comm", "biased")}
+    assert len(trainings) == 1  # the two trainings that one model is judged by
 
 
 # Cells.

@@ -10,16 +10,18 @@ from msgspec.structs import replace
 from torch import Tensor, nn
 
 from alignscope._threads import one_blas_thread
-from alignscope.bench.registry import entry
+from alignscope.bench.entries import Entry
+from alignscope.bench.registry import entry, own_line
 from alignscope.bench.results import BenchRecord
-from alignscope.bench.spec import SCHEMA, BenchCell, TrainingSpec
+from alignscope.bench.spec import SCHEMA, BenchCell, PicturesTask, TaskSpec, TrainingSpec
 from alignscope.bench.tasks import open_task
 from alignscope.bench.tasks.base import Task, measures
+from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders import initialise
 from alignscope.nn.preserving.base import Batch, Method
 from alignscope.nn.training import learning_rates, one_thread
 
-__all__ = ["train", "train_cell"]
+__all__ = ["train", "train_cell", "try_method"]
 
 _PARTS = 10  # of a training, whose mean loss is recorded
 _LARGEST_GRADIENT = 1.0  # norm over all parameters, beyond which a gradient is scaled down
@@ -48,6 +50,28 @@ def train_cell(cell: BenchCell, device: str = "cpu") -> BenchRecord:
         initialise(method, cell.seed)
         losses = train(method.to(device), task, cell.task.training)
         return _scored(cell, task, method, losses)
+
+
+def try_method(e: Entry, spec: TaskSpec) -> None:
+    """Train a method of the user's own for one step on a few samples, so that what is wrong is said at once.
+
+    Raises
+    ------
+    AlignscopeError : E308, naming the method and, where that is in its file, the line.
+    """
+    training = replace(spec.training, steps=1, batch=16)
+    small = replace(spec, training=training, train=64)
+    if isinstance(small, PicturesTask):
+        small = replace(small, probe=64, test=64)
+    cell = BenchCell(task=small, method=e.name, settings=e.choices()[0], seed=0, validation=True, code=e.code)
+    try:
+        train_cell(cell)
+    except Exception as error:
+        found = f"{type(error).__name__}: {error}" if not isinstance(error, AlignscopeError) else error.found
+        line = own_line(error, e.code)
+        where = f"the method '{e.name}'" + (f", line {line}" if line else "")
+        way = error.way_out if isinstance(error, AlignscopeError) else "Correct it; a first step of training failed."
+        raise AlignscopeError("E308", where, found, way) from error
 
 
 def train(method: Method, task: Task, spec: TrainingSpec) -> tuple[float, ...]:

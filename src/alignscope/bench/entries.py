@@ -14,10 +14,12 @@ from alignscope.errors import AlignscopeError
 if TYPE_CHECKING:
     from alignscope.nn.preserving.base import Method
 
-__all__ = ["MOST_SETTINGS", "Build", "Entry", "TaskFacts", "View"]
+__all__ = ["MOST_SETTINGS", "Build", "Entry", "Supervision", "TaskFacts", "View"]
 
 View = Literal["comm", "paper", "three", "gaussian"]
 """What a task shows: that of pictures, or "gaussian"."""
+
+Supervision = Literal["none", "monitor", "labels"]
 
 MOST_SETTINGS = 3
 """How many settings a method may have tuned: the same effort for all."""
@@ -76,7 +78,7 @@ class Entry:
     grid: Sequence[Mapping[str, Setting]] = ({},)
     note: str = ""
     source: str = ""
-    supervision: Literal["none", "monitor", "labels"] = "none"
+    supervision: Supervision = "none"
     ours: bool = False
     part_of: str = ""
     runs_on: Sequence[View] = get_args(View)
@@ -94,6 +96,9 @@ class Entry:
             ):
                 way = "Use bool, int, str or a finite float: they are part of what identifies a training."
                 raise _unusable(self.name, f"the setting {name} is {value!r}", way)
+        if self.supervision not in get_args(Supervision):
+            way = f"Use one of {', '.join(get_args(Supervision))}."
+            raise _unusable(self.name, f"supervision is {self.supervision!r}", way)
         unknown = sorted(set(self.runs_on) - set(get_args(View)))
         if unknown or not self.runs_on:
             way = f"Use some of {', '.join(get_args(View))}."

@@ -114,9 +114,7 @@ _ALIGNED = (
         "Codes are pulled together, while each dimension keeps its variance and none repeats another.",
         "Bardes et al. 2022, arXiv 2105.04906",
     ),
-    _aligned(
-        "cca", "Soft CCA", "The sum of the canonical correlations of the two codes is raised.", "Andrew et al. 2013"
-    ),
+    _aligned("cca", "CCA", "The sum of the canonical correlations of the two codes is raised.", "Andrew et al. 2013"),
     _aligned(
         "spectral",
         "Spectral contrastive",
@@ -244,7 +242,7 @@ _OURS = (
         title="Canonical split",
         family="preserving",
         build=_of("canonical.CanonicalSplit"),
-        grid=({}, {"align_weight": 5.0}, {"shared": 0.4}),
+        grid=({}, {"keep": 0.5}, {"shared": 0.4}),
         ours=True,
         note="What can be aligned has a block of its own; the complement is learnt given that block, from different "
         "parts of a picture; products of the shared codes tell how the modalities fit.",

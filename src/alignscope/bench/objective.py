@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders import Encoder
 from alignscope.nn.preserving.base import Batch, Method, pairs
 
@@ -35,4 +36,11 @@ class OwnObjective(Method):
         """Return the mean of the objective over the pairs of modalities, a scalar."""
         codes = self.headed(self.encoded(batch)[0])
         with torch.autocast(codes[0].device.type, enabled=False):
-            return torch.stack([self.objective(codes[i], codes[j]) for i, j in pairs(len(codes))]).mean()
+            return torch.stack([self._scalar(codes[i], codes[j]) for i, j in pairs(len(codes))]).mean()
+
+    def _scalar(self, z1: Tensor, z2: Tensor) -> Tensor:
+        value = self.objective(z1, z2)
+        if not isinstance(value, Tensor) or value.ndim:
+            found = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            raise AlignscopeError("E308", "the objective", f"it returns {found}", "Return a scalar tensor.")
+        return value

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -14,7 +17,7 @@ from alignscope.bench.spec import BenchCell, BenchSpec, Setting, TaskSpec
 from alignscope.bench.summary import Choice, column_value
 from alignscope.errors import AlignscopeError
 
-__all__ = ["cells_of", "choices_of", "entries_of", "tuning_cells"]
+__all__ = ["cells_of", "choices_of", "entries_of", "own_sources", "tuning_cells"]
 
 
 def entries_of(spec: BenchSpec, own: Mapping[str, Entry], only: Sequence[str] | None = None) -> dict[str, Entry]:
@@ -54,7 +57,8 @@ def choices_of(
 ) -> dict[str, Choice]:
     """Return the settings of every method: those with the best mean over the columns, the first of equals.
 
-    A setting whose training has no figures loses to any that has. What was not tuned has its first setting.
+    A setting whose training has no figures loses to any that has. What was not tuned has its first setting; a part
+    of another method has that one's, but for what it changes.
     """
 
     def mean(cell: BenchCell) -> float:
@@ -63,6 +67,9 @@ def choices_of(
         return -math.inf if None in values else sum(values) / len(values)  # type: ignore[arg-type]
 
     best = {name: max(cells, key=mean).settings for name, cells in tried.items()}
+    for name, e in entries.items():
+        if e.part_of in best and name not in best:
+            best[name] = {**best[e.part_of], **e.settings}
     return {name: Choice(best.get(name, e.choices()[0]), len(tried.get(name, ()))) for name, e in entries.items()}
 
 
@@ -80,4 +87,23 @@ def cells_of(spec: BenchSpec, entries: Mapping[str, Entry], choices: Mapping[str
 def _cell(
     task: TaskSpec, e: Entry, settings: Mapping[str, Setting], seed: int, *, validation: bool = False
 ) -> BenchCell:
-    return BenchCell(task=task, method=e.name, settings=dict(settings), seed=seed, validation=validation, code=e.code)
+    return BenchCell(
+        task=task,
+        method=e.name,
+        settings=dict(settings),
+        seed=seed,
+        validation=validation,
+        code=e.code,
+        alignscope=own_sources(),
+    )
+
+
+@cache
+def own_sources() -> str:
+    """Return the hash of the sources that decide what a training gives: networks, tasks, data, measures, the loop."""
+    root = Path(__file__).parents[1]
+    files = [p for part in ("nn", "bench/tasks", "data", "measures", "linear") for p in (root / part).glob("**/*.py")]
+    digest = hashlib.sha256()
+    for path in sorted([*files, root / "bench" / "cell.py"]):
+        digest.update(f"{path.relative_to(root).as_posix()}\n".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]

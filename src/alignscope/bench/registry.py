@@ -30,7 +30,7 @@ from alignscope.bench.methods import METHODS
 from alignscope.bench.spec import Setting
 from alignscope.errors import AlignscopeError
 
-__all__ = ["METHODS", "Entry", "TaskFacts", "entry", "load_methods", "register"]
+__all__ = ["METHODS", "Entry", "TaskFacts", "entry", "load_methods", "own_line", "register"]
 
 Thing = TypeVar("Thing", bound=Callable[..., Any])
 
@@ -128,7 +128,7 @@ def read_methods(path: str | Path) -> bytes:
 
 
 def _run(path: Path, body: bytes, code: str) -> list[Entry]:
-    module = ModuleType(f"alignscope_methods_{code[:16]}")
+    module = ModuleType(_module_name(code))
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses and pickle look there for what is defined in it
     taken: list[Entry] = []
@@ -149,12 +149,26 @@ def _run(path: Path, body: bytes, code: str) -> list[Entry]:
     return taken
 
 
+def own_line(error: BaseException, code: str) -> int | None:
+    """Return the line of a loaded file of methods, known by its hash, at which an error was raised; None elsewhere."""
+    module = sys.modules.get(_module_name(code))
+    return None if module is None else _raised_at(error, str(module.__file__))
+
+
+def _module_name(code: str) -> str:
+    return f"alignscope_methods_{code[:16]}"
+
+
 def _line(error: BaseException, path: Path) -> int:
     """Return the line of the file at which an error was raised, or that cannot be parsed."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return error.lineno or 1
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    return lines[-1] or 1 if lines else 1
+    return _raised_at(error, str(path)) or 1
+
+
+def _raised_at(error: BaseException, file: str) -> int | None:
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return lines[-1] if lines else None
 
 
 def _by_name(entries: list[Entry], path: Path) -> dict[str, Entry]:

@@ -30,7 +30,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     target : name, such as "texture1". role : what the target is to the modalities.
-    code : "fused", or the number of a modality, "1", "2", "3".
+    code : "fused", the number of a modality ("1", "2", "3"), or "products": both codes and their product.
     value : balanced accuracy of a linear probe (pictures), or R^2 (Gaussian), at most 1.
     chance : of the same. best : the most that can be had, where it is known: the exact ceiling of the Gaussian task.
     """
@@ -139,7 +139,8 @@ class ParetoPoint(msgspec.Struct, frozen=True, kw_only=True):
     """Alignment against retention of one method on one task, means over seeds.
 
     retention : mean over its unique columns of (value - chance) / (value - chance of the same without alignment), by
-        seed. front : whether no other method of the same supervision has more of both.
+        seed. front : whether no other method of the same supervision has at least as much of both, and more of
+        one, by the means.
     """
 
     task: str

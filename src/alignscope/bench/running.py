@@ -20,6 +20,7 @@ from alignscope.bench.registry import load_methods, read_methods
 from alignscope.bench.results import BenchRecord, BenchResults, Column, Failure
 from alignscope.bench.spec import SCHEMA, BenchCell, BenchSpec, Scale, checked_spec, read_scale, read_spec
 from alignscope.bench.summary import Choice, Summary
+from alignscope.errors import AlignscopeError
 from alignscope.study.store import Layout, Store, Trained, check_resumable
 from alignscope.study.sweep import Outcome, run_units
 from alignscope.study.workers import check_device, peak_bytes
@@ -102,6 +103,9 @@ def run_bench(
     spec = _opened(spec)
     file = None if methods_file is None else (Path(methods_file).resolve(), read_methods(methods_file))
     entries = entries_of(spec, {} if file is None else load_methods(*file), methods)
+    if workers is not None and workers < 1:
+        raise AlignscopeError("E304", "workers", f"{workers} is less than 1", "Give the number of processes.")
+    _try_own(spec, entries)
     tuning = tuning_cells(spec, entries)
     first = [cell for cells in tuning.values() for cell in cells]
     untuned = {name: Choice(e.choices()[0], 0) for name, e in entries.items()}
@@ -150,6 +154,16 @@ class _Run:
             return Outcome(finished=(), failed=(), reused=0, damaged=(), lost=())
         units = [(cell,) for cell in cells]
         return run_units(units, self.store, self.train, workers=self.workers, executor=self.executor, say=say)
+
+
+def _try_own(spec: BenchSpec, entries: dict[str, Entry]) -> None:
+    """Take one step with every method of the user's own, before anything else is trained."""
+    from alignscope.bench.cell import try_method
+
+    for e in entries.values():
+        if e.code:
+            for task in [t for t in spec.tasks if e.runs(t)][:1]:
+                try_method(e, task)
 
 
 def _opened(spec: BenchSpec | str | Path) -> BenchSpec:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -45,6 +46,7 @@ Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
+Values = Annotated[int, Meta(ge=2, le=10)]
 Seed = Annotated[int, Meta(ge=0, lt=2**31)]
 Setting = bool | int | float | str
 
@@ -80,8 +82,8 @@ class PicturesTask(
     biased: Share | None = None
     size: Annotated[int, Meta(ge=16, le=448)] = 56
     rotation: Annotated[float, Meta(ge=0, le=180)] = 45.0
-    values: tuple[Count, Count, Count] = (10, 10, 10)
-    train: Annotated[int, Meta(ge=64)] = 8192
+    values: tuple[Values, Values, Values] = (10, 10, 10)
+    train: Annotated[int, Meta(ge=64, le=2**20)] = 8192
     probe: Annotated[int, Meta(ge=64)] = 4096
     test: Annotated[int, Meta(ge=64)] = 4096
     shift: Annotated[int, Meta(ge=0)] = 4
@@ -106,7 +108,7 @@ class GaussianTask(
     shared: Count = 4
     unique: Count = 4
     noise_features: Annotated[int, Meta(ge=0)] = 8
-    signal: Positive = 2.0
+    signal: Annotated[float, Meta(gt=0, le=1000)] = 2.0
     train: Annotated[int, Meta(ge=64)] = 8192
     jitter: NotNegative = 0.5
     components: Annotated[int, Meta(ge=4)] = 8
@@ -137,7 +139,11 @@ class BenchSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class BenchCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One training. `code` is the hash of the file that a method of the user's own comes from, "" for ours."""
+    """One training.
+
+    code : the hash of the file that a method of the user's own comes from, "" for ours. alignscope : that of the
+    sources of alignscope that decide a result: a folder of another version is never mixed in.
+    """
 
     schema: int = SCHEMA
     task: TaskSpec
@@ -146,6 +152,7 @@ class BenchCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     seed: Seed
     validation: bool = False
     code: str = ""
+    alignscope: str = ""
 
     @property
     def id(self) -> str:
@@ -202,6 +209,8 @@ def _check(spec: BenchSpec) -> None:
     for i, task in enumerate(spec.tasks):
         if task.training.batch > task.train:
             raise invalid("A batch is larger than the training set", f"tasks[{i}].training.batch")
+        if not re.fullmatch(r"[\w -]+", task.name):
+            raise invalid(f"`{task.name}`: use letters, digits, spaces, `_` and `-`", f"tasks[{i}].name")
         if isinstance(task, PicturesTask):
             _check_pictures(task, f"tasks[{i}]")
     if spec.tuning is not None and spec.tuning.task not in names:
@@ -216,6 +225,8 @@ def _check_pictures(task: PicturesTask, where: str) -> None:
     box = round(128 / 224 * task.size)
     if box + 2 * task.shift > task.size:
         raise invalid(f"A box of {box} pixels and the shift around it exceed {task.size}", f"{where}.shift")
+    if task.probe > task.train:
+        raise invalid(f"Probes are fitted on training samples, of which there are {task.train}", f"{where}.probe")
     if box // task.patch < 2 ** (len(task.widths) - 1):
         raise invalid(f"Too many halvings for a box of {box} pixels", f"{where}.widths")
 

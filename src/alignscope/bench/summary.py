@@ -164,13 +164,17 @@ class Summary:
         return float(np.mean(list(self._of(name, column).values())))
 
     def _ranks(self) -> dict[str, int]:
-        """Places of the methods without labels: those with figures in more columns first, then by the mean."""
+        """Places of the methods without labels: those with figures of more trainings first, then by the mean.
+
+        So neither a column that is left out nor a seed that diverged makes a place better.
+        """
         means = {
             name: [self._mean(name, c) for c in self.columns if self._of(name, c)]
             for name, e in self.entries.items()
             if e.supervision == "none" and not e.part_of
         }
-        order = sorted((n for n in means if means[n]), key=lambda n: (-len(means[n]), -float(np.mean(means[n]))))
+        figures = {name: sum(len(self._of(name, c)) for c in self.columns) for name in means}
+        order = sorted((n for n in means if means[n]), key=lambda n: (-figures[n], -float(np.mean(means[n]))))
         return {name: place for place, name in enumerate(order, 1)}
 
     def _compared(self, ours: bool) -> list[str]:
@@ -204,7 +208,7 @@ class Summary:
     def _on_front(self, name: str, points: Mapping[str, tuple[Interval, Interval]]) -> bool:
         aligned, kept = points[name]
         return not any(
-            a.value > aligned.value and k.value > kept.value
+            a.value >= aligned.value and k.value >= kept.value and (a.value, k.value) != (aligned.value, kept.value)
             for other, (a, k) in points.items()
             if self._group(other) == self._group(name)
         )

@@ -51,7 +51,7 @@ class Budget:
     epsilon : the share of its reference R^2 that a target may lose, in 0..1, both excluded.
     reference : R^2 of every target without alignment, at the same length of training: by name, or a report of the
         monitor. None: the first `warmup` updates are without alignment (`weight` is 0), and the R^2 of the last of
-        them are the reference; take as many as the R^2 need to stop rising.
+        them are the reference; take as many as the R^2 need to stop rising. It goes on until some target has R^2 0.05.
     weight : where it starts (> 0).
     step : the most that one update multiplies or divides the weight by (> 1).
     least, most : limits of the weight. Where even `most` is within the budget, it stays there.
@@ -114,18 +114,23 @@ class Budget:
         """R^2 without alignment by target."""
         return dict(self._reference)
 
-    def update(self, r2: Mapping[str, float] | MonitorReport) -> float:
+    def update(self, r2: Mapping[str, float | None] | MonitorReport) -> float:
         """Take the held-out R^2 of now, and return the new weight.
 
         Parameters
         ----------
-        r2 : of every target, under the names of the reference; or a report of the monitor.
+        r2 : of every target, under the names of the reference; or a report of the monitor. Where one is None (too few
+            samples for it), that is no news: the weight stays as it is.
 
         Raises
         ------
-        AlignscopeError : E203 for an R^2 that is no number, E210 where the targets are not those of the reference.
+        AlignscopeError : E203 for an R^2 that is NaN or infinite, E210 where the targets are not those of the
+            reference.
         """
-        now = _figures("r2", r2)
+        given = r2 if isinstance(r2, Mapping) else r2.r2
+        if any(value is None for value in given.values()):
+            return self.weight
+        now = _figures("r2", given)
         if self._reference and now.keys() != self._reference.keys():
             apart = ", ".join(sorted(now.keys() ^ self._reference.keys()))
             raise AlignscopeError("E210", "r2", f"not in both it and the reference: {apart}", "Give the same targets.")
@@ -137,8 +142,9 @@ class Budget:
 
     def _learn(self, now: dict[str, float]) -> None:
         # The last, not the best: a random start carries much that the task alone would drop.
-        self._warmup -= 1
-        self._reference = now if self._warmup else _known(now)
+        known = max(now.values(), default=0.0) >= LEAST_KNOWN
+        self._warmup -= known or self._warmup > 1
+        self._reference = now
 
     def _walk(self, now: Mapping[str, float]) -> None:
         slacks = {
@@ -177,13 +183,16 @@ class Budget:
         self._warmup, self._reference = state["warmup"], dict(state["reference"])
 
 
-def _figures(where: str, given: Mapping[str, float] | MonitorReport) -> dict[str, float]:
+def _figures(where: str, given: Mapping[str, float | None] | MonitorReport) -> dict[str, float]:
     """Return finite R^2 by target."""
     figures = {}
     for name, value in (given if isinstance(given, Mapping) else given.r2).items():
         if value is None or not math.isfinite(value):
             raise AlignscopeError(
-                "E203", where, f"R2 of {name} is {value}", "Training has diverged, or there are too few samples."
+                "E203",
+                where,
+                f"R2 of {name} is {value}",
+                "Give a number; a training that diverged has none.",
             )
         figures[name] = value
     return figures

@@ -86,7 +86,8 @@ def latent_size(
         ranks = {block: _rank(moments, block) for block in ("x1", "x2", "y1", "y2")}
         targets = max(ranks["y1"], ranks["y2"])
         lossless = direction_problem(moments, direction, targets, "whitened").capacity
-        looked_at = sorted({check_components(k) for k in sizes} if sizes is not None else range(1, lossless + 1))
+        asked = range(1, lossless + 1) if sizes is None else np.asarray(sizes).tolist()
+        looked_at = sorted({check_components(k) for k in asked})
         at_risk = {}
         for k in looked_at:
             path = held_out_path(moments, direction, k, "whitened", np.zeros(1))

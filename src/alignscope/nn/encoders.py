@@ -15,10 +15,21 @@ from itertools import pairwise
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from alignscope.errors import AlignscopeError
 
-__all__ = ["ConvEncoder", "Encoder", "LinearEncoder", "MLPEncoder", "initialise"]
+__all__ = ["BatchNorm", "ConvEncoder", "Encoder", "LinearEncoder", "MLPEncoder", "initialise"]
+
+
+class BatchNorm(nn.BatchNorm1d):  # type: ignore[misc]
+    """Batch normalisation of rows (N, F); a single row, which has no batch, is normalised by the running statistics."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return normalised rows."""
+        if len(x) > 1:
+            return super().forward(x)
+        return functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
 
 class Encoder(nn.Module):  # type: ignore[misc]
@@ -131,7 +142,7 @@ class MLPEncoder(Encoder):
 
     def __init__(self, inputs: int, components: int, *, hidden: Sequence[int] = (256, 256)) -> None:
         sizes = [_positive("inputs", inputs), *(_positive("hidden", w) for w in hidden)]
-        blocks = [nn.Sequential(nn.Linear(a, b, bias=False), nn.BatchNorm1d(b), nn.ReLU()) for a, b in pairwise(sizes)]
+        blocks = [nn.Sequential(nn.Linear(a, b, bias=False), BatchNorm(b), nn.ReLU()) for a, b in pairwise(sizes)]
         super().__init__(nn.Sequential(nn.Flatten(), *blocks), sizes[-1], components)
 
 

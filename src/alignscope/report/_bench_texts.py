@@ -16,7 +16,8 @@ CONTENTS = {
 }
 TEXTS = {
     "how": "Every method trains the same encoders, from the same starts, on the same pictures, with the same number of "
-    "steps and at most three settings tried; afterwards a linear probe asks its code for each target. All figures "
+    "steps and at most three settings tried, in shorter trainings and on a seed apart; methods that contrast two views "
+    "of a sample see two a step, the others one. Afterwards a linear probe asks its code for each target. All figures "
     "are held out: scored on samples that neither the training nor the probe saw. They are means over seeds with "
     "95 % intervals, in hundredths.",
     "leaderboard": "One line a method; the brackets are 95 % intervals over seeds, the bar is the figure and the "

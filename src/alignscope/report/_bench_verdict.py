@@ -142,15 +142,16 @@ def _fronts(board: Board, row: MethodRow) -> str:
 
 
 def _above(board: Board, point: ParetoPoint) -> list[str]:
-    """Name the methods of a group that have more of both than `point`."""
+    """Name the methods of a group that have at least as much of both as `point`, and more of one."""
     group = board.rows[point.method].supervision
     return [
         board.title(board.rows[q.method])
         for q in board.results.pareto
         if q.task == point.task
         and board.rows[q.method].supervision == group
-        and q.alignment_r2.value > point.alignment_r2.value
-        and q.retention.value > point.retention.value
+        and q.method != point.method
+        and q.alignment_r2.value >= point.alignment_r2.value
+        and q.retention.value >= point.retention.value
     ]
 
 

@@ -50,6 +50,12 @@ _SYNERGY = _Plan(
     "whether the second colour is the one that the mapping gives for the first texture, from both codes",
     _fused("synergy"),
 )
+_PRODUCTS = _Plan(
+    "Sx",
+    "Synergy, products read",
+    "the same as synergy, but for every method from both codes and the product of the two",
+    (("synergy", "products"),),
+)
 _PAPER = (
     _Plan("shape", "Shape", "the shared shape, from either code, mean of both", (("shape", "1"), ("shape", "2"))),
     _Plan("texture", "Texture", "the texture, in the first image alone, from its code", (("texture", "1"),)),
@@ -105,7 +111,7 @@ def columns(spec: TaskSpec) -> tuple[Column, ...]:
             chance=sum(chance[target.rstrip("12")] for target, _ in plan.targets) / len(plan.targets),
             unit="percent",
         )
-        for plan in (plans if spec.biased is None else (_SYNERGY,))
+        for plan in (plans if spec.biased is None else (_SYNERGY, _PRODUCTS))
     )
 
 

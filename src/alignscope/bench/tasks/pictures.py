@@ -123,7 +123,18 @@ class Pictures(Task):
             for target, role in self.roles.items():
                 accuracy, chance = probes[target].balanced_accuracy, 1 / self.facts.classes[target]
                 found.append(Score(target=target, role=role, code=code, value=accuracy, chance=chance))
+        if "synergy" in self.roles:
+            found.append(self._with_products(fitted, held_out))
         return tuple(found)
+
+    def _with_products(self, fitted: Codes, held_out: Codes) -> Score:
+        """Return the synergy from both codes and their products: what training has put there, whoever reads it."""
+        z, held = (_and_product(*codes.modalities) for codes in (fitted, held_out))
+        probes = logistic_probes(
+            z, {"synergy": fitted.labels["synergy"]}, held, {"synergy": held_out.labels["synergy"]}
+        )
+        accuracy = probes["synergy"].balanced_accuracy
+        return Score(target="synergy", role="synergy", code="products", value=accuracy, chance=0.5)
 
     def _probed(self, part: Part) -> dict[str, np.ndarray]:
         return {name: codes[: self.counts[part]] for name, codes in self.labels[part].items()}
@@ -157,6 +168,12 @@ class _Augmentation:
         start = int(self.rng.integers(0, len(self.bank) - levels.numel() + 1))
         noise = self.bank[start : start + levels.numel()].view(levels.shape)
         return torch.add(noise, levels.to(self.dtype), alpha=1 / 255).movedim(-1, 1)
+
+
+def _and_product(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    """Return both codes and the product of the two at unit length, (N, 3K)."""
+    units = [z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), np.finfo(z.dtype).tiny) for z in (one, two)]
+    return np.hstack([one, two, units[0] * units[1]])
 
 
 def _box(size: int) -> int:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from alignscope.errors import AlignscopeError
-from alignscope.nn.encoders import Encoder
+from alignscope.nn.encoders import BatchNorm, Encoder
 
 __all__ = ["Batch", "Method", "Supervision", "pairs", "rows"]
 
@@ -139,4 +139,4 @@ def pairs(modalities: int) -> list[tuple[int, int]]:
 def head(components: int, width: int) -> nn.Module:
     if width == 0:
         return nn.Identity()
-    return nn.Sequential(nn.Linear(components, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, components))
+    return nn.Sequential(nn.Linear(components, width), BatchNorm(width), nn.ReLU(), nn.Linear(width, components))

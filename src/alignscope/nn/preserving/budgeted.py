@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -86,6 +85,15 @@ class BudgetedAlignment(Method):
         weight = self.budget.weight
         return total + weight * across(headed, batch, self.temperature) if weight else total
 
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps beside the parameters: the step and the budget."""
+        return {"step": self.step, "budget": self.budget.state_dict()}
+
+    def set_extra_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.step = state["step"]
+        self.budget.load_state_dict(state["budget"])
+
     def _labels(self, target: str, batch: Batch) -> Tensor:
         if batch.labels is None or target not in batch.labels:
             raise AlignscopeError("E305", f"labels of '{target}'", "not among those of the batch", "Add them.")
@@ -97,4 +105,4 @@ class BudgetedAlignment(Method):
         if self.step == self.first or (self.step > self.first and (self.step - self.first) % self.every == 0):
             found = self.monitor.end_epoch().r2
             r2 = {name: found[name] for name in self.kept}
-            self.budget.update({name: math.nan if value is None else value for name, value in r2.items()})
+            self.budget.update(r2)

@@ -46,8 +46,8 @@ class CanonicalSplit(Method):
     **The complement** is contrasted between two views of one modality *given* s: the cosines of s are in the logits and
     take no gradient, so what s tells apart need not be told again, and p earns only by what its modality knows alone.
     It is cut into blocks, each given those before it: else what is easiest to tell (a colour) leaves nothing to
-    learn from. And where the encoder has places (`Encoder.tokens`), the two views show different random halves of
-    them: what both halves tell is a property of the thing, not of where it stands or how its parts are arranged.
+    learn from. And where the encoder has places (`Encoder.tokens`), the two views also show different random parts
+    of them: what every part tells is a property of the thing, not of where it stands or how it is put together.
 
     **How modalities fit** is in neither s nor p: by the density above the surprise of a pair is linear in the products
     u_k v_k, so these are part of the joint code. A linear probe of a synergistic target needs nothing else.
@@ -78,9 +78,9 @@ class CanonicalSplit(Method):
         *,
         shared: float = 1 / 3,
         blocks: int = 2,
-        keep: float = 0.5,
+        keep: float = 0.75,
         align_weight: float = 3.0,
-        whole_weight: float = 1.0,
+        whole_weight: float = 3.0,
         independence_weight: float = 1.0,
         align_temperature: float = 0.2,
         temperature: float = 0.1,

@@ -44,6 +44,8 @@ class PlaceContrast(Method):
     def loss(self, batch: Batch) -> Tensor:
         """Return the objective of the first view, a scalar."""
         tokens = [self._tokens(m, batch) for m in range(len(self.encoders))]
+        most = max(z.shape[1] for z in tokens)
+        tokens = [z.expand(-1, most, -1) if self._nobody(m, batch) else z for m, z in enumerate(tokens)]
         chosen = torch.randperm(tokens[0].shape[1], device=tokens[0].device)[: self.places]
         if len({z.shape[1] for z in tokens}) == 1:  # else the objective says what is wrong
             tokens = [z[:, chosen] for z in tokens]
@@ -54,7 +56,12 @@ class PlaceContrast(Method):
         encoder, x, has = self.encoders[m], batch.views[0][m], batch.has(m)
         if has is None:
             return encoder.project(encoder.tokens(x)).float()
-        # With nobody there, one row of zeros still says how many places there are.
-        seen = encoder.project(encoder.tokens(x[has] if has.any() else torch.zeros_like(x[:1]))).float()
-        empty = torch.zeros(len(x), *seen.shape[1:], device=seen.device)
-        return empty.index_put((has,), seen) if has.any() else empty + 0.0 * seen.sum()
+        if self._nobody(m, batch):
+            return torch.zeros(len(x), 1, encoder.components, device=x.device).requires_grad_()
+        seen = encoder.project(encoder.tokens(x[has])).float()
+        return torch.zeros(len(x), *seen.shape[1:], device=seen.device).index_put((has,), seen)
+
+    @staticmethod
+    def _nobody(m: int, batch: Batch) -> bool:
+        has = batch.has(m)
+        return has is not None and not bool(has.any())
