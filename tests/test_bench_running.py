@@ -17,7 +17,7 @@ from alignscope.study.store import Store
 from bench_helpers import GAUSSIAN, OWN, SPEC, FakeTraining, files
 
 NAMES = ("none", "cross", "cross_self", "concatenation")
-TUNING = 3 + 2 + 3  # settings of those that have a choice
+TUNING = 3 + 3 + 3  # settings of those that have a choice
 TRAININGS = 4 * 2 * 3
 
 
@@ -33,7 +33,7 @@ def run(out: Path, spec: str = SPEC, **how: object) -> Bench:
 
 
 def test_all_are_tuned_and_then_trained_seed_by_seed(fake: FakeTraining, tmp_path: Path) -> None:
-    fake.better = {"cross": {"projector": 256}, "cross_self": {"self_weight": 3.0}}
+    fake.better = {"cross": {"temperature": 0.2}, "cross_self": {"self_weight": 3.0}}
     told: list[tuple[str, float]] = []
     bench = run(tmp_path, say=lambda what, share: told.append((what, share)))
     assert len(fake.cells) == TUNING + TRAININGS
@@ -44,10 +44,10 @@ def test_all_are_tuned_and_then_trained_seed_by_seed(fake: FakeTraining, tmp_pat
     assert [seed for seed, _ in itertools.groupby(cell.seed for cell in rest)] == [0, 1, 2]
     rows = {row.method: row for row in bench.results.methods}
     assert tuple(rows) == NAMES
-    assert rows["cross"].settings == {"objective": "info_nce", "projector": 256}
-    assert rows["cross_self"].settings == {"self_weight": 3.0, "projector": 256}
-    assert [rows[name].tried for name in NAMES] == [3, 2, 3, 0]
-    assert {c.settings.get("projector") for c in rest if c.method == "cross"} == {256}
+    assert rows["cross"].settings == {"objective": "info_nce", "temperature": 0.2}
+    assert rows["cross_self"].settings == {"self_weight": 3.0}
+    assert [rows[name].tried for name in NAMES] == [3, 3, 3, 0]
+    assert {c.settings["temperature"] for c in rest if c.method == "cross"} == {0.2}
     shares = [share for _, share in told]
     assert shares == sorted(shares) and shares[0] >= 0 and shares[-1] == pytest.approx(0.95)
     assert [what for what, _ in itertools.groupby(text.split(":")[0] for text, _ in told)] == ["tuning", "training"]
@@ -86,7 +86,7 @@ def test_one_more_method_trains_that_one_alone(fake: FakeTraining, tmp_path: Pat
 
 
 def test_more_seeds_and_another_tuning(fake: FakeTraining, tmp_path: Path) -> None:
-    fake.better = {"none": {"temperature": 0.3}, "cross": {"projector": 256}, "cross_self": {"self_weight": 3.0}}
+    fake.better = {"none": {"temperature": 0.2}, "cross": {"temperature": 0.2}, "cross_self": {"self_weight": 3.0}}
     run(tmp_path)
     before = len(fake.cells)
     run(tmp_path, SPEC.replace("[0, 1, 2]", "[0, 1, 2, 5]"))
@@ -97,11 +97,11 @@ def test_more_seeds_and_another_tuning(fake: FakeTraining, tmp_path: Path) -> No
 
 
 def test_a_bench_without_tuning_takes_the_first_settings(fake: FakeTraining, tmp_path: Path) -> None:
-    fake.better = {"cross": {"projector": 256}}
+    fake.better = {"cross": {"temperature": 0.2}}
     bench = run(tmp_path, GAUSSIAN)
     assert not any(cell.validation for cell in fake.cells)
     assert {row.tried for row in bench.results.methods} == {0}
-    assert {c.settings.get("projector") for c in fake.cells if c.method == "cross"} == {0}
+    assert {c.settings["temperature"] for c in fake.cells if c.method == "cross"} == {0.1}
 
 
 def test_what_has_no_figures_is_said_and_the_rest_goes_on(fake: FakeTraining, tmp_path: Path) -> None:
@@ -168,15 +168,23 @@ def test_methods_of_ones_own_are_trained_beside_all(workers: int, tmp_path: Path
     assert again.results.methods[1] == bench.results.methods[1]
 
 
-def test_a_method_that_raises_is_a_failure_with_its_line(tmp_path: Path) -> None:
+BROKEN = {
+    "raises": ("return (z1 - z3)", r"the method 'distance', line 10: NameError: name 'z3' is not defined\. Correct it"),
+    "no scalar": ("return (z1 - z2)  #", r"the method 'distance': it returns shape \(16, 8\)\. Return a scalar tensor"),
+    "no tensor": ("return 1.0  #", r"the method 'distance': it returns float\. Return a scalar tensor"),
+    "a constant": ("return torch.tensor(1.0)  #", r"the method 'distance': RuntimeError: .*does not require grad"),
+}
+
+
+@pytest.mark.parametrize(("line", "match"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_method_that_cannot_be_trained_is_refused_before_anything_is_done(
+    line: str, match: str, tmp_path: Path
+) -> None:
     mine = tmp_path / "mine.py"
-    mine.write_text(OWN.replace("return (z1 - z2)", "return (z1 - z3)"))
-    bench = run_bench(
-        parse_spec(GAUSSIAN), tmp_path / "run", methods_file=mine, methods=["distance", "Quiet"], workers=1
-    )
-    assert {(f.status, f.reason) for f in bench.results.failures} == {("failed", "NameError: name 'z3' is not defined")}
-    assert len(bench.results.failures) == 3
-    assert 'mine.py", line 10, in distance' in next((tmp_path / "run" / "failed").glob("*.txt")).read_text()
+    mine.write_text(OWN.replace("return (z1 - z2)", line))
+    with pytest.raises(AlignscopeError, match=match + r".*\[E308\]"):
+        run_bench(parse_spec(GAUSSIAN), tmp_path / "run", methods_file=mine, methods=["distance"], workers=1)
+    assert not (tmp_path / "run").exists()
 
 
 def test_errors_before_anything_is_done(fake: FakeTraining, tmp_path: Path) -> None:

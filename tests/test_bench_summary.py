@@ -143,8 +143,8 @@ def plain_ranks(b: Made, seeds: Sequence[int]) -> dict[str, int]:
     means = {}
     for name, e in ENTRIES.items():
         found = [[v for s in seeds if (v := b.value(name, c, s)) is not None] for c in COLUMNS]
-        means[name] = (e.supervision, [np.mean(values) for values in found if values])
-    without = {name: (len(m), np.mean(m)) for name, (how, m) in means.items() if how == "none" and m}
+        means[name] = (e.supervision, sum(map(len, found)), [np.mean(values) for values in found if values])
+    without = {name: (n, np.mean(m)) for name, (how, n, m) in means.items() if how == "none" and m}
     return {name: 1 + sum(other > mine for other in without.values()) for name, mine in without.items()}
 
 

@@ -221,6 +221,8 @@ def test_a_code_that_spells_out_a_target_has_it_and_no_other(biased: float | Non
         return Codes((z, np.zeros_like(z)), z, labels)
 
     scores = {(s.target, s.code): s for s in task.scores(spelt("train"), spelt("held out"))}
+    if biased is not None:
+        assert scores.pop(("synergy", "products")).value == 1  # the first code is among what is read
     assert scores.keys() == {(name, code) for name in task.facts.classes for code in ("fused", "1", "2")}
     assert ("synergy" in task.facts.classes) == (biased is not None)
     for (target, code), score in scores.items():
@@ -229,6 +231,20 @@ def test_a_code_that_spells_out_a_target_has_it_and_no_other(biased: float | Non
             assert score.value == 1
         elif biased is None or code == "2":  # the mapping ties the others to the synergy
             assert score.value == pytest.approx(score.chance, abs=0.12)
+
+
+def test_products_give_a_synergy_that_neither_code_has_to_a_linear_probe() -> None:
+    task = pictures(biased=0.5, train=2048, probe=2048, test=1024)
+
+    def spelt(part: Any) -> Codes:
+        labels = task.labels[part]
+        first = np.eye(task.facts.classes["texture1"])[task.view.mapping[labels["texture1"]]]
+        second = np.eye(task.facts.classes["colour2"])[labels["colour2"]]
+        return Codes((first, second), np.hstack([first, second]), labels)
+
+    scores = {(s.target, s.code): s.value for s in task.scores(spelt("train"), spelt("held out"))}
+    assert scores["synergy", "products"] == 1
+    assert scores["synergy", "fused"] < 0.62
 
 
 # The Gaussian task
@@ -299,7 +315,7 @@ def test_a_method_that_is_not_linear_is_scored_on_samples() -> None:
     ("view", "biased", "expected"),
     [
         ("comm", None, {"task.R": ("shared", 0.25), "task.U": ("unique", 0.2)}),
-        ("comm", 0.5, {"task.S": ("synergy", 0.5)}),
+        ("comm", 0.5, {"task.S": ("synergy", 0.5), "task.Sx": ("synergy", 0.5)}),
         (
             "paper",
             None,

@@ -1,6 +1,6 @@
 """Methods by name: those of alignscope, and those of a user's own file.
 
-A file of methods registers what it defines; nothing else is asked of it::
+A file of methods registers what it defines; nothing else is asked of it:
 
     from alignscope.bench import register
 

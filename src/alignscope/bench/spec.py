@@ -67,6 +67,8 @@ class PicturesTask(
 ):
     """Trifeature pictures. Each seed draws pictures, mapping and start of its own.
 
+    Attributes
+    ----------
     view : "comm": two full images of one shape, each with a texture and a colour of its own. "paper": shape and texture
         in grey, and the same shape in a solid colour. "three": three full images; all share the shape, the first two a
         texture, the last two a colour.
@@ -141,8 +143,10 @@ class BenchSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class BenchCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One training.
 
-    code : the hash of the file that a method of the user's own comes from, "" for ours. alignscope : that of the
-    sources of alignscope that decide a result: a folder of another version is never mixed in.
+    Attributes
+    ----------
+    code : the hash of the file that a method of the user's own comes from, "" for ours.
+    alignscope : that of the sources of alignscope that decide a result: figures of two versions are never mixed.
     """
 
     schema: int = SCHEMA

@@ -36,8 +36,8 @@ def _row_labels(board: Board, rows: Sequence[MethodRow]) -> tuple[list[str], lis
     return labels, heads, where
 
 
-def _rows_axis(labels: list[str], heads: list[int]) -> tuple[Spec, list[Spec]]:
-    y, params = row_axis(labels, heads)
+def _rows_axis(board: Board, column: Column, labels: list[str], heads: list[int]) -> tuple[Spec, list[Spec]]:
+    y, params = row_axis(labels, heads, str(board.columns.index(column)))
     return {**y, "axis": {**y["axis"], "labelFontSize": 11, "labelLimit": {"expr": "1.1 * label_room"}}}, params
 
 
@@ -66,7 +66,7 @@ def columns(board: Board) -> Figure:
 def _dots(board: Board, column: Column) -> Spec:
     rows = [row for row in board.ordered if column.key in row.columns]
     labels, heads, where = _row_labels(board, rows)
-    y, params = _rows_axis(labels, heads)
+    y, params = _rows_axis(board, column, labels, heads)
     points: list[Spec] = [
         {
             "row": where[row.method],
@@ -138,7 +138,7 @@ def _forest(board: Board, lead: MethodRow, column: Column) -> Spec | None:
     if not gaps:
         return None
     labels, heads, where = _row_labels(board, [board.rows[m] for m in gaps])
-    y, params = _rows_axis(labels, heads)
+    y, params = _rows_axis(board, column, labels, heads)
     ends = [100 * v for g in gaps.values() for v in (g.value, g.low, g.high) if v is not None]
     low, high = max(-REACH, min([-2.0, *ends])), min(REACH, max([2.0, *ends]))
     kinds = ["ours is better", "not told apart", "the other is better"]

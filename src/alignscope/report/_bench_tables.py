@@ -72,7 +72,7 @@ def leaderboard(board: Board) -> list[Group]:
                 Line(
                     named(row.title),
                     row.ours,
-                    row.rank or place,
+                    row.rank or (place if group != "parts" else 0),
                     hundred(board.mean(row)) + ("" if len(row.columns) == len(board.columns) else "*"),
                     board.mean(row),
                     [_cell(board, group, row, column) for column in board.columns],
@@ -90,7 +90,7 @@ def _cell(board: Board, group: str, row: MethodRow, column: Column) -> Cell:
         return Cell()
     best = board.best(group, column.key)
     mark, said = "", ""
-    if len(board.groups[group]) > 1 and best is not None:
+    if group != "parts" and len(board.groups[group]) > 1 and best is not None:
         if best is row:
             mark, said = "★", "the highest of its group"
         elif (gap := board.gap(column.key, row.method, best.method)) is not None and not apart(gap):
@@ -107,7 +107,7 @@ def notes(board: Board) -> list[dict[str, Any]]:
             "note": row.note,
             "source": row.source,
             "group": GROUPS[row.supervision],
-            "settings": ", ".join(f"{key} {_text(value)}" for key, value in row.settings.items()) or "none to choose",
+            "settings": ", ".join(f"{key} {_text(value)}" for key, value in row.settings.items()) or "its defaults",
             "tried": f"best of {count(row.tried)}" if row.tried > 1 else "not tuned",
             "lost": [*_kept(board, row), *_behind(board, row)] if row.columns else ["No training gave figures."],
         }

@@ -39,27 +39,29 @@ def chart(description: str, rows: list[Spec], layers: list[Spec], height: int, p
     }
 
 
-def row_axis(labels: Iterable[str], heads: Iterable[int] = ()) -> tuple[Spec, list[Spec]]:
+def row_axis(labels: Iterable[str], heads: Iterable[int] = (), tag: str = "") -> tuple[Spec, list[Spec]]:
     """Return a y axis whose rows are numbers, and the parameters that hold the names shown for them.
+
+    `tag` tells the parameters of one panel from those of others in the same figure.
 
     Names are values of a parameter, so no name, however odd, becomes part of an expression, and two rows may
     have the same name.
     """
     names = [named(label) for label in labels]
-    weight = {"condition": {"test": "indexof(heads, datum.value) >= 0", "value": "bold"}, "value": "normal"}
+    weight = {"condition": {"test": f"indexof(heads{tag}, datum.value) >= 0", "value": "bold"}, "value": "normal"}
     axis = {
         "title": None,
         "grid": False,
         "domain": False,
         "ticks": False,
-        "labelExpr": "labels[datum.value]",
+        "labelExpr": f"labels{tag}[datum.value]",
         "labelLimit": {"expr": "label_room"},
         "labelFontWeight": weight,
     }
     scale = {"domain": list(range(len(names))), "paddingOuter": 0.1}
     params: list[Spec] = [
-        {"name": "labels", "value": names},
-        {"name": "heads", "value": list(heads)},
+        {"name": f"labels{tag}", "value": names},
+        {"name": f"heads{tag}", "value": list(heads)},
         {"name": "label_room", "value": 200},
     ]
     return {"field": "row", "type": "ordinal", "axis": axis, "scale": scale}, params
