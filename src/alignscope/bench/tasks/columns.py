@@ -47,13 +47,15 @@ _UNIQUENESS = _Plan(
 _SYNERGY = _Plan(
     "S",
     "Synergy",
-    "whether the second colour is the one that the mapping gives for the first texture, from both codes",
+    "whether the second colour is the one that the mapping gives for the first texture, from the joint code (a linear "
+    "probe of codes side by side adds them up, and cannot be better than chance)",
     _fused("synergy"),
 )
 _PRODUCTS = _Plan(
     "Sx",
     "Synergy, products read",
-    "the same as synergy, but for every method from both codes and the product of the two",
+    "the same relation, but for every method from both codes and the product of the two: what training has put into "
+    "the codes, with the same readout for all",
     (("synergy", "products"),),
 )
 _PAPER = (
