@@ -9,7 +9,7 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -261,14 +261,16 @@ def against(name: str = FULL) -> str:
 
 
 def longer() -> str:
-    """R, U and S of the methods that were also trained for longer, at both lengths."""
+    """R, U and S of the methods that were also trained for longer, at both lengths; and what is ahead of what there."""
+    if not (KEPT / f"{LONGER}.json").exists():
+        return "This has not been run yet: an open question.\n"
     boards = [load(name)[1] for name in (FULL, LONGER)]
     rows = [
         [_bold(row), *(_value(board, row.method, role) for role in ROLES for board in boards)]
         for row in boards[1].ordered
     ]
     heads = [f"{LETTERS[role]}, {_length(board, role)}" for role in ROLES for board in boards]
-    return table(["method", *heads], rows)
+    return f"{table(['method', *heads], rows)}\n{against(LONGER)}"
 
 
 def _value(board: Board, method: str, role: str) -> str:
@@ -351,7 +353,6 @@ PAGES: dict[str, Callable[[], str]] = {
     )
 }
 PAGES["bench_longer"] = longer
-PAGES["bench_longer_against"] = partial(against, LONGER)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -145,7 +145,8 @@ def test_what_absent_rows_hold_has_no_influence(name: str, modalities: int, kind
         for xs in batch.views:
             for m, x in enumerate(xs):
                 x[~present[:, m]] = filler
-        results.append((*backward(method, batch), method.state_dict()))
+        found = backward(method, batch)
+        results.append((*found, {key: v for key, v in method.state_dict().items() if isinstance(v, Tensor)}))
         if isinstance(method, BudgetedAlignment):
             results[-1] += (method.monitor.end_epoch().r2,)
     (loss, gradients, state, *figures), (same, others, seen, *same_figures) = results
@@ -851,11 +852,23 @@ def test_the_budgeted_method_is_deterministic_and_evaluating_is_not_watched() ->
         method.monitor.end_epoch()
 
 
-def test_too_few_samples_for_a_figure_are_said() -> None:
+def test_too_few_samples_for_a_figure_leave_the_strength_as_it_is() -> None:
     method = started(BudgetedAlignment(linear(), classes=[CLASSES] * 2, steps=3))
     method.loss(a_batch(4))
-    with pytest.raises(AlignscopeError, match=r"R2 of .* is nan.*too few samples.*E203"):
+    method.after_step()
+    assert method.budget.weight == 0 and method.step == 1
+
+
+def test_a_checkpoint_of_the_budget_goes_on_where_it_was() -> None:
+    method = started(BudgetedAlignment(linear(), classes=[CLASSES] * 2, steps=10, alone=0.3, updates=7))
+    for _ in range(6):
+        method.loss(a_batch(300))
         method.after_step()
+    again = started(BudgetedAlignment(linear(), classes=[CLASSES] * 2, steps=10, alone=0.3, updates=7))
+    again.load_state_dict(method.state_dict())
+    assert again.step == 6
+    assert again.budget.state_dict() == method.budget.state_dict()
+    assert again.budget.weight == method.budget.weight
 
 
 # The page of the documentation
