@@ -181,7 +181,7 @@ def read_spec(path: str | Path) -> BenchSpec:
 
 
 def read_scale(scale: Scale) -> BenchSpec:
-    """Return the bench that comes with alignscope: "quick" takes some minutes on two cores, "full" some hours."""
+    """Return the bench that comes with alignscope: "quick" takes some minutes on two cores, "full" about an hour."""
     name = f"{scale}.toml"
     return parse_spec((files("alignscope.bench") / "specs" / name).read_text(encoding="utf-8"), name)
 

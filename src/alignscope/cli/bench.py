@@ -23,7 +23,7 @@ _arg = tyro.conf.arg
 class BenchCommand(msgspec.Struct, frozen=True, kw_only=True):
     """Train all methods alike on data with known truth, and rank them by what they keep.
 
-    The quick scale takes some minutes on two cores, the full one some hours. Every training is kept in a file of its
+    The quick scale takes some minutes on two cores, the full one about an hour. Every training is kept in a file of its
     own as soon as it ends: killed at any instant, the same command goes on, and with a further --method only that one
     is trained. Writes results.json, report.html and the charts to the folder --out.
     """
