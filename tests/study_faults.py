@@ -120,7 +120,9 @@ def tree(folder: Path, *names: str) -> dict[str, bytes]:
 
 def start(call: str, **options: Any) -> subprocess.Popen[str]:
     """Begin `study_faults.call(**options)` in a new Python, its output in one pipe that its workers share."""
-    code = f"from pathlib import Path, PosixPath; import study_faults; study_faults.{call}(**{options!r})"
+    # What a shell starts in the background ignores interrupts, and so would all that comes of it.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code = f"{heard}from pathlib import Path, PosixPath; import study_faults; study_faults.{call}(**{options!r})"
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     return subprocess.Popen(
         [sys.executable, "-c", code],

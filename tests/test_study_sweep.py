@@ -427,14 +427,14 @@ def half_way(folder: Path) -> tuple[subprocess.Popen[str], set[str]]:
 def test_workers_end_with_a_killed_run(tmp_path: Path) -> None:
     run, pids = half_way(tmp_path)
     run.kill()
-    run.communicate(timeout=50)
+    run.communicate(timeout=20)
     assert not any(alive(pid) for pid in pids)
 
 
 def test_an_interrupt_stops_the_workers_at_once(tmp_path: Path) -> None:
     run, pids = half_way(tmp_path)
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does
-    output, _ = run.communicate(timeout=50)
+    output, _ = run.communicate(timeout=20)
     assert output.splitlines()[-1] == "KeyboardInterrupt"
     assert output.count("Traceback") == 1  # the parent's alone
     assert not any(alive(pid) for pid in pids)
