@@ -9,7 +9,18 @@ from pathlib import Path
 
 from benchmarks._result import machine, markdown, write
 
-NAMES = ("one_pass", "naive", "path", "accuracy", "start", "rendering", "recognition", "sweep", "monitor")
+NAMES = (
+    "one_pass",
+    "naive",
+    "path",
+    "accuracy",
+    "start",
+    "rendering",
+    "recognition",
+    "sweep",
+    "monitor",
+    "satellite_reading",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

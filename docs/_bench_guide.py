@@ -10,7 +10,7 @@ from msgspec import inspect
 
 from _tables import table
 from alignscope.bench.methods import METHODS
-from alignscope.bench.spec import BenchSpec, GaussianTask, PicturesTask, TrainingSpec, TuningSpec, read_scale
+from alignscope.bench.spec import BenchSpec, GaussianTask, PairTask, PicturesTask, TrainingSpec, TuningSpec, read_scale
 from alignscope.bench.tasks import columns
 from alignscope.report._bench_board import GROUPS
 
@@ -63,11 +63,32 @@ GAUSSIAN = {
     "jitter": "augmentation: standard deviation of the noise added to every feature",
     "components": "latent size $K$ of each modality",
 }
+PAIR = {
+    "name": "of the task",
+    "training": "`[tasks.training]`",
+    "pair": "a folder as `alignscope audit --pair` reads it, relative to the specification",
+    "x1": "in place of `pair`: features (N, D), or pictures (N, channels, H, W) as .npy",
+    "x2": "of the same samples",
+    "y1": "what modality 1 should know",
+    "y2": "what modality 2 should know; without it the same",
+    "groups": "rows that belong together, such as a spatial block: held out together",
+    "test": "share of the groups, or rows, that a seed holds out",
+    "validation": "share that settings are tuned on, the same for all seeds and never tested on",
+    "encoder": '`{ kind = "conv", widths = [32, 64, 128], patch = 4 }`, `{ kind = "mlp", hidden = [256, 256] }`, '
+    '`{ kind = "linear" }` or, of square pictures whose side is a multiple of 6, `{ kind = "omnisat", size = "tiny" }`',
+    "encoder2": "of modality 2, where it is another",
+    "components": "latent size $K$ of each modality",
+    "noise": "augmentation: standard deviation of what is added to every number, inputs being standardised",
+    "gain": "augmentation of pictures: standard deviation of the logarithm of each channel's factor",
+    "turns": "augmentation of pictures: quarter turns (where all are square) and mirroring, both of a sample alike",
+    "fingerprint": "worked out from the files, not given",
+}
 PARTS = (
     ("The whole", BenchSpec, BENCH),
     ("`[tuning]`", TuningSpec, TUNING),
     ('`[[tasks]]` with `kind = "pictures"`', PicturesTask, PICTURES),
     ('`[[tasks]]` with `kind = "gaussian"`', GaussianTask, GAUSSIAN),
+    ('`[[tasks]]` with `kind = "pair"`', PairTask, PAIR),
     ("`[tasks.training]`", TrainingSpec, TRAINING),
 )
 
@@ -123,8 +144,10 @@ def fields() -> str:
 def _default(field: msgspec.structs.FieldInfo) -> str:
     if field.required:
         return "required"
+    if isinstance(field.default, msgspec.Struct):
+        return f"`{field.default.__struct_config__.tag}`"
     value = list(field.default) if isinstance(field.default, tuple) else field.default
-    return "none" if value in (None, []) else f"`{json.dumps(value)}`"
+    return "none" if value in (None, [], "") else f"`{json.dumps(value)}`"
 
 
 def _range(kind: Any) -> str:

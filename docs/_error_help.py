@@ -12,18 +12,29 @@ HELP = {
     "(`table.csv:b1,b2`), and give ids by `--ids1` and `--ids2`.",
     "E107": "Install the extra that the message names, or save the data in a format that needs none.",
     "E108": "Give a file. Only `.zarr` stores are folders; `--pair` takes a folder of files with fixed names.",
+    "E109": "Give the folder that holds `aerial/`, `sentinel-ts/` or `sentinel/`, or the one above it. Archives that "
+    "were downloaded as .zip are unpacked first. The layouts are in [](treesatai.md).",
+    "E110": "Names are `<species>_<age class 0..11>_<id>_<WEFL or BI>_NLF`. Rename the file, or move it elsewhere: it "
+    "is not used, and no other is affected.",
+    "E111": "The message names the file and the entry or line. Take the label file and the lists as published; "
+    "[](treesatai.md) says what is accepted.",
     "E201": "Features need at least one row and one column. A single number is usually a slice gone wrong (`x[0]`).",
     "E202": "The message lists the rows of every input. Something was filtered in one place and not in the other.",
     "E203": "The message says where the first ones are. Fill them in, or leave those samples out of every input; "
     "alignscope does neither by itself, since both change the answer.",
     "E204": "The rows of the two modalities are not the same samples in the same order. The message says whether "
-    "reordering would do, or which samples are on one side only.",
+    "reordering would do, or which samples are on one side only. `alignscope data join` matches rows by their ids: "
+    "see [](embeddings.md).",
     "E205": "Lower `--folds`, or give more samples.",
     "E206": "All rows have the same label or value, perhaps after filtering.",
     "E207": "All columns are constant: often the wrong file, or features of a network that has collapsed.",
     "E208": "Held-out figures need at least two groups.",
     "E209": "Weights are at least 0, and some are positive.",
     "E210": "Give one name per column, all different.",
+    "E211": "The message says what differs, by how many pixels, and the `gdalwarp` command that brings the raster to the "
+    "grid of the finest one. Nothing is resampled unasked: that would move what a pixel shows. See [](scenes.md).",
+    "E212": "The message counts the reasons. Most often `nodata` is a value that real pixels have, such as 0, or the chips "
+    "are larger than the rasters. See [](scenes.md).",
     "E301": "Choose a whole number of at least 1, or leave `--components` out.",
     "E302": "Write `START:STOP:COUNT`, for example `0.001:1000:100`.",
     "E303": "Choose a whole number of at least 2; 5 and 10 are usual.",
@@ -31,7 +42,7 @@ HELP = {
     "E305": "The message lists the names that are known.",
     "E306": (
         "The message names the file, the line and the field, and what was expected there. Every field is in "
-        "[the study guide](study.md) or [the bench guide](bench.md)."
+        "[the study guide](study.md), [the bench guide](bench.md) or [the scenes guide](scenes.md)."
     ),
     "E307": "The message says where the file stops being TOML: most often a missing quotation mark or bracket.",
     "E308": (

@@ -93,7 +93,7 @@ class FakeTraining:
     begun: Counter[str] = field(default_factory=Counter)
     cells: list[BenchCell] = field(default_factory=list)
 
-    def __call__(self, cell: BenchCell, device: str = "cpu") -> BenchRecord:
+    def __call__(self, cell: BenchCell, device: str = "cpu", folder: Path | None = None) -> BenchRecord:
         self.begun[cell.id] += 1
         self.cells.append(cell)
         key = cell.method, cell.task.name, cell.seed

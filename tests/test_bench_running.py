@@ -126,7 +126,7 @@ def test_an_interrupted_run_goes_on(fake: FakeTraining, tmp_path: Path, monkeypa
     whole = run(tmp_path / "whole").to_json()
     done = len(fake.cells)
 
-    def interrupted(cell: object, device: str) -> object:
+    def interrupted(cell: object, device: str, folder: object) -> object:
         if len(fake.cells) == done + TUNING + 5:
             raise KeyboardInterrupt
         return fake(cell, device)  # type: ignore[arg-type]

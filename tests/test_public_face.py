@@ -25,7 +25,9 @@ from alignscope.report.findings import CODES as FINDINGS
 from test_bad_input import REFUSED
 from test_bench_cli import REFUSED as BENCH_REFUSED
 from test_findings import CASES
+from test_scenes_bad_input import REFUSED as SCENES_REFUSED
 from test_study_cli import REFUSED as STUDY_REFUSED
+from test_treesatai_bad_input import REFUSED as TREESATAI_REFUSED
 
 SOURCE = Path(alignscope.__file__).parent
 MODULES = ["alignscope", *(m.name for m in pkgutil.walk_packages(alignscope.__path__, "alignscope."))]
@@ -127,7 +129,8 @@ def test_tests_reach_every_code() -> None:
     assert CASES.keys() == FINDINGS.keys()
     # what the command line cannot cause: a missing library, options that tyro checks first, the estimator's own
     elsewhere = {"E107", "E401", "E402", "E403", "E404", "E501", "E502"}
-    assert {case.code for case in [*REFUSED, *STUDY_REFUSED, *BENCH_REFUSED]} | elsewhere == CODES.keys()
+    refused = [*REFUSED, *STUDY_REFUSED, *BENCH_REFUSED, *SCENES_REFUSED, *TREESATAI_REFUSED]
+    assert {case.code for case in refused} | elsewhere == CODES.keys()
 
 
 def test_errors_survive_a_process_pool() -> None:

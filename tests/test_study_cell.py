@@ -15,8 +15,9 @@ import torch
 
 from alignscope.linear import Problem, Solver
 from alignscope.moments import Moments
-from alignscope.study.cell import build, shape_of, stackable, train_cells
+from alignscope.study.cell import shape_of, stackable, train_cells
 from alignscope.study.dataset import StudyData
+from alignscope.study.models import build
 from alignscope.study.results import CellRecord, TargetScore
 from alignscope.study.spec import CellSpec, ConvSpec
 from study_helpers import LINEAR, MLP, cell, classes, numbers, plain, rows, swapped, training_rows

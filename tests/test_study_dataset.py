@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from alignscope.data.trifeature import PairView
 from alignscope.errors import AlignscopeError
-from alignscope.study import dataset
+from alignscope.study import dataset, prepared, sources
 from alignscope.study.dataset import StudyData, fingerprinted, open_data, prepare
 from alignscope.study.spec import FileData, TrifeatureData
 from study_helpers import classes, numbers, rows
@@ -310,7 +310,7 @@ def test_the_same_bytes_wherever_and_once(
     one, two = (prepare(spec, tmp_path / out, tmp_path) for out in ("one", "two"))
     assert (one.name, tree(one)) == (two.name, tree(two))
     assert sorted(tree(one)) == ["data.json", "targets.npz", "x1.npy", "x2.npy"]
-    monkeypatch.setattr(dataset, "_store", None)  # nothing is written a second time
+    monkeypatch.setattr(sources, "write_data", None)  # nothing is written a second time
     assert prepare(spec, tmp_path / "one", tmp_path) == one
     assert [p.name for p in (tmp_path / "one/data").iterdir()] == [one.name]
 
@@ -331,7 +331,7 @@ def test_an_error_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(dataset.np, "save", full)
+    monkeypatch.setattr(prepared.np, "save", full)
     with pytest.raises(AlignscopeError, match="No space left on device") as caught:
         read(tmp_path)
     assert caught.value.code == "E402"
@@ -345,15 +345,15 @@ def test_a_run_killed_half_way_leaves_no_folder_that_is_taken_for_whole(tmp_path
     program = """
         import os, signal
         from pathlib import Path
-        from alignscope.study import dataset
+        from alignscope.study import dataset, prepared
         from alignscope.study.spec import FileData
         saved = []
-        save = dataset.np.save
+        save = prepared.np.save
         def kill(path, values):
             if saved:
                 os.kill(os.getpid(), signal.SIGKILL)
             saved.append(save(path, values))
-        dataset.np.save = kill
+        prepared.np.save = kill
         spec = FileData(x1="x1.npy", x2="x2.npy", y1="y1.npy", y2="y2.npy")
         dataset.prepare(dataset.fingerprinted(spec, Path(".")), Path("out"), Path("."))
     """
@@ -369,14 +369,14 @@ def test_a_run_killed_half_way_leaves_no_folder_that_is_taken_for_whole(tmp_path
 def test_of_two_processes_at_once_the_faster_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path)
     spec = fingerprinted(FILES, tmp_path)
-    copy = dataset._copy
+    copy = dataset.write_pair
 
     def slower(*args: Any) -> None:
-        monkeypatch.setattr(dataset, "_copy", copy)
+        monkeypatch.setattr(dataset, "write_pair", copy)
         prepare(spec, tmp_path / "out", tmp_path)  # the other process
         copy(*args)
 
-    monkeypatch.setattr(dataset, "_copy", slower)
+    monkeypatch.setattr(dataset, "write_pair", slower)
     folder = prepare(spec, tmp_path / "out", tmp_path)
     assert [p.name for p in (tmp_path / "out/data").iterdir()] == [folder.name]
     assert open_data(folder).train == 90

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from alignscope._threads import one_blas_thread
 from alignscope.bench.entries import Entry
 from alignscope.bench.registry import entry, own_line
 from alignscope.bench.results import BenchRecord
-from alignscope.bench.spec import SCHEMA, BenchCell, PicturesTask, TaskSpec, TrainingSpec
+from alignscope.bench.spec import SCHEMA, BenchCell, PairTask, PicturesTask, TaskSpec, TrainingSpec
 from alignscope.bench.tasks import open_task
 from alignscope.bench.tasks.base import Task, measures
 from alignscope.errors import AlignscopeError
@@ -27,7 +28,7 @@ _PARTS = 10  # of a training, whose mean loss is recorded
 _LARGEST_GRADIENT = 1.0  # norm over all parameters, beyond which a gradient is scaled down
 
 
-def train_cell(cell: BenchCell, device: str = "cpu") -> BenchRecord:
+def train_cell(cell: BenchCell, device: str = "cpu", folder: Path | None = None) -> BenchRecord:
     """Train a cell and score it on held-out samples.
 
     Every method starts from the same encoders and sees the same rows in the same order; only those that learn from
@@ -38,6 +39,7 @@ def train_cell(cell: BenchCell, device: str = "cpu") -> BenchRecord:
     ----------
     cell : what to train.
     device : a torch device.
+    folder : where the rows of a user's own pair have been prepared.
 
     Raises
     ------
@@ -45,14 +47,14 @@ def train_cell(cell: BenchCell, device: str = "cpu") -> BenchRecord:
     """
     with one_thread(), one_blas_thread(), torch.random.fork_rng([]):
         torch.manual_seed(cell.seed)
-        task = open_task(cell.task, cell.seed, validation=cell.validation)
+        task = open_task(cell.task, cell.seed, folder, validation=cell.validation)
         method = entry(cell.method, cell.code).build(task.encoders(), task.facts, **cell.settings)
         initialise(method, cell.seed)
         losses = train(method.to(device), task, cell.task.training)
         return _scored(cell, task, method, losses)
 
 
-def try_method(e: Entry, spec: TaskSpec) -> None:
+def try_method(e: Entry, spec: TaskSpec, folder: Path | None = None) -> None:
     """Train a method of the user's own for one step on a few samples, so that what is wrong is said at once.
 
     Raises
@@ -60,12 +62,14 @@ def try_method(e: Entry, spec: TaskSpec) -> None:
     AlignscopeError : E308, naming the method and, where that is in its file, the line.
     """
     training = replace(spec.training, steps=1, batch=16)
-    small = replace(spec, training=training, train=64)
+    small = replace(spec, training=training)
+    if not isinstance(small, PairTask):
+        small = replace(small, train=64)
     if isinstance(small, PicturesTask):
         small = replace(small, probe=64, test=64)
     cell = BenchCell(task=small, method=e.name, settings=e.choices()[0], seed=0, validation=True, code=e.code)
     try:
-        train_cell(cell)
+        train_cell(cell, folder=folder)
     except Exception as error:
         found = f"{type(error).__name__}: {error}" if not isinstance(error, AlignscopeError) else error.found
         line = own_line(error, e.code)

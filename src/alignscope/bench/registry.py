@@ -64,7 +64,7 @@ def register(thing: Any = None, /, **how: Any) -> Any:
     family : groups methods on the page.
     settings : what is fixed. grid : one to three sets of settings to tune, the effort that every method has.
     note, source : for the page.
-    runs_on : the views on which it can run: "comm", "paper", "three", "gaussian".
+    runs_on : the views on which it can run: "comm", "paper", "three", "gaussian", "pair".
 
     Raises
     ------

@@ -21,7 +21,9 @@ __all__ = [
     "Score",
 ]
 
-Role = Literal["shared", "pairwise", "unique", "synergy"]
+Role = Literal["shared", "pairwise", "unique", "synergy", "yours", "own"]
+"""What a target is to the modalities. Of a user's own pair that is not known: "yours", and "own" from the code of the
+modality that is asked for it."""
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +33,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     target : name, such as "texture1". role : what the target is to the modalities.
     code : "fused", the number of a modality ("1", "2", "3"), or "products": both codes and their product.
-    value : balanced accuracy of a linear probe (pictures), or R^2 (Gaussian), at most 1.
+    value : balanced accuracy of a linear probe (classes), or R^2 (numbers), at most 1.
     chance : of the same. best : the most that can be had, where it is known: the exact ceiling of the Gaussian task.
     """
 
@@ -85,7 +87,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     key : such as "comm.R". task : name of the task. title : such as "Redundancy". text : what exactly is scored.
     targets : (target, code) that are averaged. role : see `Score`. chance : of the mean.
-    unit : "percent" (balanced accuracy) or "share of the ceiling" (Gaussian: value / best).
+    unit : "percent" (balanced accuracy), "R^2", or "share of the ceiling" (Gaussian: value / best).
     """
 
     key: str
@@ -138,9 +140,9 @@ class MethodRow(msgspec.Struct, frozen=True, kw_only=True):
 class ParetoPoint(msgspec.Struct, frozen=True, kw_only=True):
     """Alignment against retention of one method on one task, means over seeds.
 
-    retention : mean over its unique columns of (value - chance) / (value - chance of the same without alignment), by
-        seed. front : whether no other method of the same supervision has at least as much of both, and more of
-        one, by the means.
+    retention : mean over its columns with the role "unique" or "own" of (value - chance) / (value - chance of the same
+        without alignment), by seed. front : whether no other method of the same supervision has at least as much of
+        both, and more of one, by the means.
     """
 
     task: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ from alignscope.bench.entries import Entry
 from alignscope.bench.plan import cells_of, choices_of, entries_of, tuning_cells
 from alignscope.bench.registry import load_methods, read_methods
 from alignscope.bench.results import BenchRecord, BenchResults, Column, Failure
-from alignscope.bench.spec import SCHEMA, BenchCell, BenchSpec, Scale, checked_spec, read_scale, read_spec
+from alignscope.bench.spec import SCHEMA, BenchCell, BenchSpec, PairTask, Scale, checked_spec, read_scale, read_spec
 from alignscope.bench.summary import Choice, Summary
 from alignscope.errors import AlignscopeError
 from alignscope.study.store import Layout, Store, Trained, check_resumable
@@ -72,6 +72,7 @@ def run_bench(
     executor: Executor | None = None,
     device: str = "cpu",
     resume: bool = False,
+    base: str | Path | None = None,
     say: Say | None = None,
 ) -> Bench:
     """Tune and train every method that is not in the folder yet, and return what all of them say.
@@ -90,33 +91,40 @@ def run_bench(
     executor : any `concurrent.futures.Executor`, such as dask's; its workers must see the folder.
     device : a torch device. Not part of a cell's identity: figures of different devices agree within rounding only.
     resume : insist that the folder holds trainings of this bench already.
+    base : what paths in the specification are relative to; by default its own folder.
     say : called with what is being done, and the share done.
 
     Raises
     ------
     AlignscopeError : E306, E307 for the specification, E308 for the file of methods, E305 for an unknown method or
         device, E107 without torch, E503 for nothing to resume, E401-E404 for the folder, E502 for workers that cannot
-        be kept alive.
+        be kept alive, and those of the readers for a pair of one's own.
     """
     say, out = say or (lambda what, share: None), Path(out)
     check_device(device)
-    spec = _opened(spec)
+    if base is None:
+        base = Path() if isinstance(spec, BenchSpec) else Path(spec).parent
+    spec = _fingerprinted(_opened(spec), Path(base))
     file = None if methods_file is None else (Path(methods_file).resolve(), read_methods(methods_file))
     entries = entries_of(spec, {} if file is None else load_methods(*file), methods)
     if workers is not None and workers < 1:
         raise AlignscopeError("E304", "workers", f"{workers} is less than 1", "Give the number of processes.")
-    _try_own(spec, entries)
     tuning = tuning_cells(spec, entries)
     first = [cell for cells in tuning.values() for cell in cells]
     untuned = {name: Choice(e.choices()[0], 0) for name, e in entries.items()}
     if resume:
         check_resumable(out, [*first, *cells_of(spec, entries, untuned)], BENCH.kind)
+    # A folder that is a bench's is looked at before any long work; a new one is made one when its data are in order.
+    store = Store.open(out, BENCH) if (out / "store.json").exists() else None
     check_writable(out)
-    run = _Run(Store.open(out, BENCH), partial(train_unit, file=file, device=device), workers, executor)
+    folders = _prepared(spec, out, Path(base), say)
+    _try_own(spec, entries, folders)
+    train = partial(train_unit, file=file, device=device, folders=folders)
+    run = _Run(store or Store.open(out, BENCH), train, workers, executor)
 
     from alignscope.bench.tasks.columns import columns  # with torch, which only training needs
 
-    known = tuple(column for task in spec.tasks for column in columns(task))
+    known = tuple(column for task in spec.tasks for column in columns(task, folders.get(task.name)))
     share = _cost(first) / (_cost(first) + _cost(cells_of(spec, entries, untuned)) or 1.0)
     tuned = run.cells(first, lambda text, done: say(f"tuning: {text}", _TRAINING * share * done))
     judged = [column for column in known if spec.tuning is not None and column.task == spec.tuning.task]
@@ -127,8 +135,16 @@ def run_bench(
     return Bench(_results(spec, known, entries, choices, [*cells, *first], run.store, outcome), outcome)
 
 
-def train_unit(unit: Sequence[BenchCell], file: tuple[Path, bytes] | None, device: str) -> list[Trained[BenchRecord]]:
-    """Train the cells of one unit, with the methods of a user's file (its path and content); runs in a worker."""
+def train_unit(
+    unit: Sequence[BenchCell], file: tuple[Path, bytes] | None, device: str, folders: Mapping[str, Path]
+) -> list[Trained[BenchRecord]]:
+    """Train the cells of one unit; runs in a worker.
+
+    Parameters
+    ----------
+    file : path and content of a file with a user's methods.
+    folders : where the rows of the users' own pairs are, by the task's name.
+    """
     from alignscope.bench.cell import train_cell
 
     if file is not None:
@@ -136,7 +152,7 @@ def train_unit(unit: Sequence[BenchCell], file: tuple[Path, bytes] | None, devic
     out = []
     for cell in unit:
         begin = time.perf_counter()
-        record = train_cell(cell, device)
+        record = train_cell(cell, device, folders.get(cell.task.name))
         out.append(Trained(record, None, time.perf_counter() - begin, peak_bytes()))
     return out
 
@@ -156,14 +172,44 @@ class _Run:
         return run_units(units, self.store, self.train, workers=self.workers, executor=self.executor, say=say)
 
 
-def _try_own(spec: BenchSpec, entries: dict[str, Entry]) -> None:
+def _fingerprinted(spec: BenchSpec, base: Path) -> BenchSpec:
+    """Return the specification with the hashes of the files of users' own pairs."""
+    if not any(isinstance(task, PairTask) for task in spec.tasks):
+        return spec
+    from alignscope.study.dataset import fingerprinted
+
+    def marked(task: PairTask) -> PairTask:
+        mark = fingerprinted(task.files, base).fingerprint  # type: ignore[union-attr]
+        return msgspec.structs.replace(task, fingerprint=mark)
+
+    tasks = tuple(marked(task) if isinstance(task, PairTask) else task for task in spec.tasks)
+    return msgspec.structs.replace(spec, tasks=tasks)
+
+
+def _prepared(spec: BenchSpec, out: Path, base: Path, say: Say) -> dict[str, Path]:
+    """Write the rows of users' own pairs below `out`, and return their folders by the task's name.
+
+    Raises what an encoder that cannot take them would raise in every training.
+    """
+    folders = {}
+    for task in spec.tasks:
+        if isinstance(task, PairTask):
+            from alignscope.bench.tasks import open_task
+            from alignscope.study.dataset import prepare
+
+            folders[task.name] = prepare(task.files, out, base, say).resolve()
+            open_task(task, spec.seeds[0], folders[task.name]).encoders()
+    return folders
+
+
+def _try_own(spec: BenchSpec, entries: dict[str, Entry], folders: Mapping[str, Path]) -> None:
     """Take one step with every method of the user's own, before anything else is trained."""
     from alignscope.bench.cell import try_method
 
     for e in entries.values():
         if e.code:
             for task in [t for t in spec.tasks if e.runs(t)][:1]:
-                try_method(e, task)
+                try_method(e, task, folders.get(task.name))
 
 
 def _opened(spec: BenchSpec | str | Path) -> BenchSpec:

@@ -18,12 +18,14 @@ import msgspec
 from msgspec import Meta
 
 from alignscope._toml import convert, invalid, parse, read_text
+from alignscope.study.spec import ConvSpec, EncoderSpec, FileData
 
 __all__ = [
     "SCHEMA",
     "BenchCell",
     "BenchSpec",
     "GaussianTask",
+    "PairTask",
     "PicturesTask",
     "Scale",
     "TaskSpec",
@@ -44,6 +46,7 @@ Scale = Literal["quick", "full"]
 
 Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Part = Annotated[float, Meta(gt=0, lt=1)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
 Values = Annotated[int, Meta(ge=2, le=10)]
@@ -116,7 +119,50 @@ class GaussianTask(
     components: Annotated[int, Meta(ge=4)] = 8
 
 
-TaskSpec = PicturesTask | GaussianTask
+class PairTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="pair"):
+    """A user's own pair: features, embeddings or pictures of the same samples, and what each modality should know.
+
+    A share `validation` of the groups (of the rows, where there are none) is the same for all seeds: settings are
+    tuned on it, and it is never tested on. Each seed holds out a share `test` of all groups, drawn from the others,
+    and trains on the rest.
+
+    Attributes
+    ----------
+    pair : a folder as `alignscope audit --pair` reads it, relative to the specification; or x1, x2, y1, y2 and groups.
+    encoder : of modality 1, and of modality 2 unless `encoder2` is given.
+    noise : augmentation: standard deviation of what is added to every number, inputs being standardised.
+    gain : augmentation of pictures: standard deviation of the logarithm of each channel's factor.
+    turns : augmentation of pictures: turned by quarters and mirrored, both modalities of a sample alike, so that the
+        same place stays the same place.
+    fingerprint : hash of the files, worked out when the bench begins.
+    """
+
+    name: str
+    training: TrainingSpec
+    pair: str | None = None
+    x1: str | None = None
+    x2: str | None = None
+    y1: str | None = None
+    y2: str | None = None
+    groups: str | None = None
+    test: Part = 0.25
+    validation: Part = 0.15
+    encoder: EncoderSpec = ConvSpec()
+    encoder2: EncoderSpec | None = None
+    components: Annotated[int, Meta(ge=4)] = 32
+    noise: NotNegative = 0.25
+    gain: NotNegative = 0.1
+    turns: bool = True
+    fingerprint: str = ""
+
+    @property
+    def files(self) -> FileData:
+        """Return the pair as a study takes it; what is held out is the task's own affair."""
+        names = ("pair", "x1", "x2", "y1", "y2", "groups", "fingerprint")
+        return FileData(**{name: getattr(self, name) for name in names})
+
+
+TaskSpec = PicturesTask | GaussianTask | PairTask
 
 
 class TuningSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -198,7 +244,10 @@ def checked_spec(spec: BenchSpec) -> BenchSpec:
     ------
     AlignscopeError : E306, as for `read_spec`.
     """
-    return convert(msgspec.to_builtins(spec), "spec", BenchSpec, _check, _GUIDE)
+    tree = msgspec.to_builtins(spec)
+    for task in tree["tasks"]:
+        task.pop("fingerprint", None)  # that of a bench that was run; it is worked out anew
+    return convert(tree, "spec", BenchSpec, _check, _GUIDE)
 
 
 def _check(spec: BenchSpec) -> None:
@@ -211,12 +260,14 @@ def _check(spec: BenchSpec) -> None:
     for path in _infinite(msgspec.to_builtins(spec), ""):
         raise invalid("Expected a finite number", path)
     for i, task in enumerate(spec.tasks):
-        if task.training.batch > task.train:
+        if not isinstance(task, PairTask) and task.training.batch > task.train:
             raise invalid("A batch is larger than the training set", f"tasks[{i}].training.batch")
         if not re.fullmatch(r"[\w -]+", task.name):
             raise invalid(f"`{task.name}`: use letters, digits, spaces, `_` and `-`", f"tasks[{i}].name")
         if isinstance(task, PicturesTask):
             _check_pictures(task, f"tasks[{i}]")
+        if isinstance(task, PairTask):
+            _check_pair(task, f"tasks[{i}]")
     if spec.tuning is not None and spec.tuning.task not in names:
         raise invalid(f"`{spec.tuning.task}` is none of the tasks", "tuning.task")
     if spec.tuning is not None and spec.tuning.seed in spec.seeds:
@@ -233,6 +284,16 @@ def _check_pictures(task: PicturesTask, where: str) -> None:
         raise invalid(f"Probes are fitted on training samples, of which there are {task.train}", f"{where}.probe")
     if box // task.patch < 2 ** (len(task.widths) - 1):
         raise invalid(f"Too many halvings for a box of {box} pixels", f"{where}.widths")
+
+
+def _check_pair(task: PairTask, where: str) -> None:
+    given = [name for name in ("x1", "x2", "y1") if getattr(task, name) is not None]
+    if (task.pair is None) == (not given) or (given and given != ["x1", "x2", "y1"]):
+        raise invalid("Expected either `pair`, or all of `x1`, `x2` and `y1`", where)
+    if task.test + task.validation >= 1:
+        raise invalid(f"With `test` {task.test} nothing is left to train on", f"{where}.validation")
+    if task.fingerprint:
+        raise invalid("It is worked out from the files, not given", f"{where}.fingerprint")
 
 
 def _infinite(value: object, path: str) -> Iterator[str]:

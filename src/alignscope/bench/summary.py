@@ -15,7 +15,7 @@ import numpy as np
 
 from alignscope.bench.entries import Entry
 from alignscope.bench.results import BenchRecord, Column, Difference, Interval, MethodRow, ParetoPoint
-from alignscope.bench.spec import BenchSpec, Setting
+from alignscope.bench.spec import BenchSpec, PairTask, Setting
 from alignscope.study.summary import interval as t_interval
 
 __all__ = ["CEILING", "REFERENCE", "Choice", "Summary", "column_value", "interval"]
@@ -50,7 +50,9 @@ def column_value(column: Column, record: BenchRecord) -> float | None:
     """Return a column's figure of one training: the mean of its scores; None where the training has them not."""
     scores = {(s.target, s.code): s for s in record.scores}
     parts = [scores[key] for key in column.targets if key in scores]
-    if record.status != "finished" or len(parts) < len(column.targets):
+    # What does not vary among the held-out rows of a user's own pair has no score, whatever the method.
+    least = 1 if isinstance(record.cell.task, PairTask) else len(column.targets)
+    if record.status != "finished" or len(parts) < least:
         return None
     return float(np.mean([s.value / s.best if column.unit == CEILING and s.best else s.value for s in parts]))
 
@@ -112,10 +114,10 @@ class Summary:
         )
 
     def pareto(self) -> tuple[ParetoPoint, ...]:
-        """Return a point for every task with something unique, and every method with figures there."""
+        """Return a point for every task with something to keep, and every method with figures there."""
         out: list[ParetoPoint] = []
         for task in self.spec.tasks:
-            unique = [c for c in self.columns if c.task == task.name and c.role == "unique"]
+            unique = [c for c in self.columns if c.task == task.name and c.role in ("unique", "own")]
             points = {}
             for name in self.entries if unique else ():
                 aligned, kept = self._alignment.get((name, task.name), {}), self._retention(name, unique)
@@ -193,7 +195,10 @@ class Summary:
                 yield Difference(column=column.key, method=name, other=best, difference=interval(gap))
 
     def _retention(self, name: str, unique: Sequence[Column]) -> BySeed:
-        """Return what a method keeps of its unique columns, for the seeds of which the reference knows all of them."""
+        """Return what a method keeps of its unique columns, for the seeds of which the reference knows all of them.
+
+        Of a user's own pair, the mean is over those that the reference knows.
+        """
         out: BySeed = {}
         for seed in self.spec.seeds:
             shares = []
@@ -201,7 +206,7 @@ class Summary:
                 mine, base = self._of(name, column).get(seed), self._of(REFERENCE, column).get(seed)
                 if mine is not None and base is not None and base - column.chance >= _KNOWN:
                     shares.append((mine - column.chance) / (base - column.chance))
-            if len(shares) == len(unique):
+            if len(shares) == len(unique) or (shares and unique[0].role == "own"):
                 out[seed] = float(np.mean(shares))
         return out
 

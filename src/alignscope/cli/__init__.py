@@ -12,6 +12,10 @@ import tyro
 from alignscope import __version__
 from alignscope.cli.audit import AuditCommand, ExplainCommand, run_audit, run_explain
 from alignscope.cli.bench import BenchCommand, run_bench
+from alignscope.cli.generating import TreeSatAILikeCommand, run_treesatai_like
+from alignscope.cli.joining import JoinCommand, run_join
+from alignscope.cli.satellite import TreeSatAICommand, run_treesatai
+from alignscope.cli.scenes import ScenesCommand, run_scenes
 from alignscope.cli.training import (
     PaperCommand,
     StudyCommand,
@@ -30,6 +34,10 @@ COMMANDS: dict[str, Callable[..., msgspec.Struct]] = {
     "study": StudyCommand,
     "bench": BenchCommand,
     "data trifeature": TrifeatureCommand,
+    "data treesatai": TreeSatAICommand,
+    "data treesatai-like": TreeSatAILikeCommand,
+    "data join": JoinCommand,
+    "data scenes": ScenesCommand,
     "explain": ExplainCommand,
 }
 """The commands by name; each struct's fields are its options."""
@@ -40,6 +48,10 @@ _RUN: dict[type[msgspec.Struct], Callable[[Any], None]] = {
     StudyCommand: run_study,
     BenchCommand: run_bench,
     TrifeatureCommand: run_trifeature,
+    TreeSatAICommand: run_treesatai,
+    TreeSatAILikeCommand: run_treesatai_like,
+    JoinCommand: run_join,
+    ScenesCommand: run_scenes,
     ExplainCommand: run_explain,
 }
 
@@ -77,4 +89,6 @@ def _joined(argv: list[str]) -> list[str]:
 def _kept(command: msgspec.Struct) -> str:
     if isinstance(command, PaperCommand | StudyCommand | BenchCommand):
         return "finished trainings are kept, and the same command goes on from there"
+    if isinstance(command, TreeSatAILikeCommand):
+        return "finished patches are kept, and the same command goes on from there"
     return "nothing was written"

@@ -55,7 +55,7 @@ class StudyCommand(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaperCommand(msgspec.Struct, frozen=True, kw_only=True):
-    """Recompute the paper: every definition, theorem and figure of it, with what holds and what does not.
+    """Recompute the paper: every definition, theorem, figure and experiment of it, and what holds and what does not.
 
     The quick scale takes some minutes on two cores, the full one some hours. Writes results.json, report.html and the
     charts to the folder --out; killed at any instant, the same command goes on.
@@ -63,6 +63,10 @@ class PaperCommand(msgspec.Struct, frozen=True, kw_only=True):
 
     out: Out
     scale: Annotated[Literal["quick", "full"], _arg(help="How many random problems and trainings.")] = "quick"
+    treesatai: Annotated[
+        Path | None,
+        _arg(metavar="FOLDER", help="The archive TreeSatAI-Time-Series; without it, patches generated in its format."),
+    ] = None
     workers: Workers = None
     scheduler: Scheduler = None
     device: Device = "cpu"
@@ -126,7 +130,7 @@ def run_paper(command: PaperCommand) -> None:
     from alignscope.paper.running import run_paper as run
 
     with Bar() as say, how_of(command) as how:
-        paper = run(command.out, command.scale, stack=command.stack, say=say, **how)
+        paper = run(command.out, command.scale, treesatai=command.treesatai, stack=command.stack, say=say, **how)
         say("drawing the page", 0.95)
         page = paper.save(command.out)
     for verdict, number in paper.verdicts().items():

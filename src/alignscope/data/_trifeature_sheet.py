@@ -14,7 +14,7 @@ from alignscope.data._trifeature_pictures import Trifeature
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["contact_sheet", "pair_sheet"]
+__all__ = ["contact_sheet", "pair_sheet", "sheet"]
 
 _PAPER, _INK = (255, 255, 255), (40, 40, 40)
 
@@ -31,7 +31,7 @@ def contact_sheet(pictures: Trifeature, *, cell: int | None = None) -> Image:
     row, column = np.divmod(grid, len(textures))
     images = pictures.draw(pictures.posed(1, grid, row, column, (row + column) % len(colours)))
     rows = images.reshape(len(shapes), len(textures), *images.shape[1:])
-    return _sheet(list(rows), shapes, textures, cell or pictures.size)
+    return sheet(list(rows), shapes, textures, cell or pictures.size)
 
 
 def pair_sheet(view: PairView, index: npt.ArrayLike, *, cell: int | None = None) -> Image:
@@ -43,10 +43,10 @@ def pair_sheet(view: PairView, index: npt.ArrayLike, *, cell: int | None = None)
     ]
     rows = [np.repeat(x, 3 // x.shape[1], axis=1) for x in view.inputs(index)]
     sides = [f"{number}:\n" + "\n".join(names) for number, names in enumerate(view.visible, start=1)]
-    return _sheet(rows, sides, captions, cell or view.pictures.size)
+    return sheet(rows, sides, captions, cell or view.pictures.size)
 
 
-def _sheet(rows: Sequence[np.ndarray], sides: Sequence[str], tops: Sequence[str], cell: int) -> Image:
+def sheet(rows: Sequence[np.ndarray], sides: Sequence[str], tops: Sequence[str], cell: int) -> Image:
     """Lay out rows of images (n, 3, S, S) with a name beside each row and above each column."""
     from PIL import Image, ImageDraw, ImageFont
 
@@ -55,13 +55,13 @@ def _sheet(rows: Sequence[np.ndarray], sides: Sequence[str], tops: Sequence[str]
     left = max(6 * max(len(part) for part in name.split("\n")) for name in sides) + 12
     top = line * max(name.count("\n") + 1 for name in tops) + 8
     step = max(cell, 50) + gap
-    sheet = Image.new("RGB", (left + step * len(tops), top + step * len(rows)), _PAPER)
-    pen = ImageDraw.Draw(sheet)
+    drawn = Image.new("RGB", (left + step * len(tops), top + step * len(rows)), _PAPER)
+    pen = ImageDraw.Draw(drawn)
     for j, name in enumerate(tops):
         pen.multiline_text((left + j * step, 4), name, fill=_INK, font=font, spacing=1)
     for i, (images, name) in enumerate(zip(rows, sides, strict=True)):
         pen.multiline_text((4, top + i * step + 4), name, fill=_INK, font=font, spacing=1)
         for j, image in enumerate(images):
             tile = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
-            sheet.paste(tile.resize((cell, cell), Image.Resampling.NEAREST), (left + j * step, top + i * step))
-    return sheet
+            drawn.paste(tile.resize((cell, cell), Image.Resampling.NEAREST), (left + j * step, top + i * step))
+    return drawn

@@ -13,8 +13,9 @@ import numpy as np
 
 from alignscope.data.containers import open_h5, open_npz, open_pt, open_zarr
 from alignscope.data.npy import open_npy
+from alignscope.data.parquet import open_parquet, parquet_parts
 from alignscope.data.rows import ArrayRows, Rows, Where, as_numpy, first_text, fixed_text, require_numbers
-from alignscope.data.tables import open_csv, open_parquet
+from alignscope.data.tables import open_csv
 from alignscope.errors import AlignscopeError
 
 __all__ = ["FORMATS", "Input", "open_any", "open_rows", "read_vector", "split_key"]
@@ -116,14 +117,14 @@ def _open_file(spec: str, role: str) -> Rows:
     where = Where(path, key, role, spec)
     try:
         reader = FORMATS.get(path.suffix.lower())
-        if not path.exists():
+        if not (path.exists() or (reader is open_parquet and parquet_parts(path) != [path])):
             raise AlignscopeError("E101", spec, "there is no such file", _similar(path))
-        if path.is_dir() and reader is not open_zarr:
+        if path.is_dir() and reader not in (open_zarr, open_parquet):
             raise AlignscopeError(
                 "E108",
                 spec,
                 "it is a folder",
-                "Give a file, or a folder that ends in .zarr (an array in a group: store.zarr:group/array).",
+                "Give a file, or a folder that ends in .zarr (in a group: store.zarr:group/array) or .parquet.",
             )
         if reader is None:
             found = f"the format {path.suffix}" if path.suffix else "a name without a suffix"

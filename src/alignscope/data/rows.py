@@ -15,7 +15,7 @@ import numpy as np
 from alignscope._types import Array
 from alignscope.errors import AlignscopeError
 
-__all__ = ["ArrayRows", "Header", "NpyRows", "Rows", "StoredRows", "as_numpy", "describe", "require_numbers"]
+__all__ = ["ArrayRows", "Header", "NpyRows", "Rows", "StoredRows", "as_numpy", "describe", "release", "require_numbers"]
 
 NUMERIC_KINDS = "biuf"
 
@@ -278,6 +278,12 @@ def _find_map(array: np.ndarray) -> mmap.mmap | None:
     if not (shared and isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED")):
         return None
     return base
+
+
+def release(array: np.ndarray) -> None:
+    """Drop a mapped array's pages from resident memory; what was written to them stays in the file."""
+    if (pages := _find_map(array)) is not None:
+        _release(array, pages)
 
 
 def _release(block: np.ndarray, pages: mmap.mmap) -> None:

@@ -1,9 +1,10 @@
-"""Tables with named columns: `.csv` and `.parquet`, read into memory whole."""
+"""Tables with named columns: `.csv` and `.parquet`, read into memory whole. `parquet.py` opens the latter."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,7 +13,7 @@ from alignscope.data.labels import fitting_names
 from alignscope.data.rows import ArrayRows, Where, first_text
 from alignscope.errors import AlignscopeError
 
-__all__ = ["open_csv", "open_parquet"]
+__all__ = ["LISTED", "broken", "is_list", "matrix", "open_csv", "pick", "rows_of"]
 
 Column: TypeAlias = Any  # a pyarrow.ChunkedArray
 
@@ -28,7 +29,7 @@ def open_csv(where: Where) -> ArrayRows:
 
     The first line names the columns, unless all of its cells are numbers.
 
-    The key picks columns: ``table.csv:label``, ``table.csv:b1,b2``. Missing cells become NaN.
+    The key picks columns: ``table.csv:label``, ``table.csv:b1,b2``, ``table.csv:A*``. Missing cells become NaN.
     Raises E103 (ragged lines), E105 (no such column), E106 (a column of text, or of ids) and E201.
     """
     import pyarrow as pa
@@ -43,7 +44,7 @@ def open_csv(where: Where) -> ArrayRows:
             parse_options=arrow_csv.ParseOptions(delimiter=delimiter),
         )
     except pa.ArrowInvalid as error:
-        raise _broken(where, error) from error
+        raise broken(where, error) from error
     names, columns = list(table.column_names), list(table.columns)
     if header and len(names) == 1 and names[0] in columns[0].unique().to_pylist():
         # a lone column of labels, whose first label recurs, has no header
@@ -52,26 +53,8 @@ def open_csv(where: Where) -> ArrayRows:
     if not header:
         notes += _doubtful_header(first, where)
         names = [f"{where.role} {j}" for j in range(len(names))] if len(names) > 1 else [where.role]
-    picked = _pick(where, names)
-    return _rows_of(where, [names[j] for j in picked], [columns[j] for j in picked], notes, 2 if header else 1)
-
-
-def open_parquet(where: Where) -> ArrayRows:
-    """A parquet file. The key picks columns: ``table.parquet:label``; a lone column of lists is a matrix.
-
-    Raises E103, E105 (no such column), E106 (a column of text, or of ids) and E201.
-    """
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(where.path) as file:
-            names = list(file.schema_arrow.names)
-            names = [names[j] for j in _pick(where, names)]
-            table = file.read(columns=names)
-    except (pa.ArrowException, OSError) as error:
-        raise _broken(where, error) from error
-    return _rows_of(where, names, [table.column(name) for name in names], [], 0)
+    picked = pick(where, names)
+    return rows_of(where, [names[j] for j in picked], [columns[j] for j in picked], notes, 2 if header else 1)
 
 
 def _first_line(where: Where) -> tuple[list[str], str]:
@@ -82,7 +65,7 @@ def _first_line(where: Where) -> tuple[list[str], str]:
             with where.path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
                 cells = next((line for line in csv.reader(file, delimiter=delimiter) if line), [])
         except csv.Error as error:
-            raise _broken(where, error) from error
+            raise broken(where, error) from error
         if len(cells) > 1:
             return cells, delimiter
     if not cells:
@@ -110,11 +93,13 @@ def _doubtful_header(first: Sequence[str], where: Where) -> list[str]:
     ]
 
 
-def _pick(where: Where, names: Sequence[str]) -> list[int]:
-    """The columns that the key asks for. Raises E105 for one that is not there."""
+def pick(where: Where, names: Sequence[str]) -> list[int]:
+    """The columns that the key asks for, by name or by a pattern with ``*``. Raises E105 for one that is not there."""
     if where.key is None:
         return list(range(len(names)))
     wanted = [where.key] if where.key in names else [name.strip() for name in where.key.split(",")]
+    fitting = {name: [n for n in names if fnmatchcase(n, name)] for name in wanted if name not in names and "*" in name}
+    wanted = [one for name in wanted for one in (fitting.get(name) or [name])]
     missing = [name for name in wanted if name not in names]
     if missing:
         listed = ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
@@ -127,9 +112,13 @@ def _pick(where: Where, names: Sequence[str]) -> list[int]:
     return [names.index(name) for name in wanted]
 
 
-def _rows_of(
+def rows_of(
     where: Where, names: Sequence[str], columns: Sequence[Column], notes: Sequence[str], line: int
 ) -> ArrayRows:
+    """Columns side by side; a lone one as it is. `line` is that of the first row, 0 without lines.
+
+    Raises E106 for a column of text among others, or of ids, and E201.
+    """
     if len(columns) == 1:
         array = _one_column(columns[0], where)
         labels = names if array.ndim == 1 else None
@@ -151,14 +140,22 @@ def _one_column(column: Column, where: Where) -> np.ndarray:
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
         kind = kind.value_type
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return _matrix(column, where)
+    if is_list(kind):
+        return matrix(column, where)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return np.asarray(column.fill_null("").to_numpy().astype(str))
     return _numbers(where.name, column, where, 0)
 
 
-def _matrix(column: Column, where: Where) -> np.ndarray:
+def is_list(kind: Any) -> bool:
+    """Whether a column of this type holds a list in every row."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def matrix(column: Column, where: Where) -> np.ndarray:
+    """A column of lists as (N, length). Raises E106 for lists of anything but numbers, E201 for different lengths."""
     import pyarrow.compute as pc
 
     lengths = pc.unique(pc.list_value_length(column)).to_pylist()
@@ -227,7 +224,8 @@ def _side_by_side(columns: Sequence[np.ndarray]) -> np.ndarray:
     return out
 
 
-def _broken(where: Where, error: Exception) -> AlignscopeError:
+def broken(where: Where, error: Exception) -> AlignscopeError:
+    """E103 for what the library that reads tables says of a file."""
     reason = next(iter(str(error).splitlines()), "").rstrip(". ")
     return AlignscopeError(
         "E103", where.text, f"it cannot be read as a table ({reason})", "Check the file, or write it again."

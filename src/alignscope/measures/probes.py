@@ -27,6 +27,7 @@ class Probe:
         where it is worse than the mean, NaN where the target does not vary. Of classes, Y is their one-hot matrix, so
         that it is sigma of THEORY 2, held out.
     per_column : (C,) the same of every column, or class.
+    predicted : (N, C) what it says of the rows that were scored.
     accuracy : share of rows whose class is predicted; None for a numerical target.
     balanced_accuracy : mean of the recalls; chance is 1 over the number of classes. None for a numerical target.
     recalls : (C,) share found of each class, NaN of a class that is not among the rows scored. None likewise.
@@ -34,6 +35,7 @@ class Probe:
 
     r2: float
     per_column: Vector
+    predicted: Matrix
     accuracy: float | None = None
     balanced_accuracy: float | None = None
     recalls: Vector | None = None
@@ -121,7 +123,7 @@ class _Target:
     def probe(self, rss: Vector, tss: Vector, predicted: Matrix) -> Probe:
         r2, per_column = explained_share(rss, tss), explained(rss, tss)
         if self.codes is None:
-            return Probe(r2, per_column)
+            return Probe(r2, per_column, predicted)
         classes = predicted.argmax(axis=1)
         each = recalls(classes, self.codes, predicted.shape[1])
-        return Probe(r2, per_column, float((classes == self.codes).mean()), float(np.nanmean(each)), each)
+        return Probe(r2, per_column, predicted, float((classes == self.codes).mean()), float(np.nanmean(each)), each)

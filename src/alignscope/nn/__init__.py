@@ -16,6 +16,7 @@ from alignscope.nn.alignment import DIRECTIONS, GAUGES, RegressionAlignment, gau
 from alignscope.nn.budget import Budget
 from alignscope.nn.capacity import LatentSize, latent_size
 from alignscope.nn.encoders import ConvEncoder, Encoder, LinearEncoder, MLPEncoder, initialise
+from alignscope.nn.masked import MaskedReconstruction, OmniSatPretraining, PretrainingLosses
 from alignscope.nn.monitor import ModalityState, Monitor, MonitorReport, PairState, TargetState
 from alignscope.nn.objectives import (
     EMATeacher,
@@ -36,12 +37,23 @@ from alignscope.nn.objectives import (
     symile,
     vicreg,
 )
+from alignscope.nn.omnisat import (
+    SIZES,
+    AerialEncoder,
+    SeriesEncoder,
+    Size,
+    TokenEncoder,
+    omnisat_encoder,
+)
+from alignscope.nn.omnisat_fusion import OmniSatFusion
 from alignscope.nn.towers import TASKS, Losses, Outputs, Tower, TwoTowers, task_loss
 
 __all__ = [
     "DIRECTIONS",
     "GAUGES",
+    "SIZES",
     "TASKS",
+    "AerialEncoder",
     "Budget",
     "ConvEncoder",
     "EMATeacher",
@@ -50,13 +62,20 @@ __all__ = [
     "LinearEncoder",
     "Losses",
     "MLPEncoder",
+    "MaskedReconstruction",
     "ModalityState",
     "Monitor",
     "MonitorReport",
+    "OmniSatFusion",
+    "OmniSatPretraining",
     "Outputs",
     "PairState",
+    "PretrainingLosses",
     "RegressionAlignment",
+    "SeriesEncoder",
+    "Size",
     "TargetState",
+    "TokenEncoder",
     "Tower",
     "TwoTowers",
     "barlow_twins",
@@ -72,6 +91,7 @@ __all__ = [
     "jepa",
     "latent_size",
     "mil_nce",
+    "omnisat_encoder",
     "over_pairs",
     "regression_loss",
     "siglip",

@@ -174,7 +174,7 @@ def initialise(module: nn.Module, seed: int) -> None:
     seed : whole number >= 0.
     """
     for prefix, layer in module.named_modules():
-        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.LayerNorm):
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.GroupNorm | nn.LayerNorm):
             layer.reset_parameters()
         elif isinstance(layer, nn.Linear | nn.Conv2d | nn.Embedding):
             _draw(layer.weight, seed, f"{prefix}.weight")

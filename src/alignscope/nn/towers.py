@@ -26,9 +26,9 @@ from alignscope.errors import AlignscopeError
 from alignscope.nn.alignment import RegressionAlignment, regression_loss
 from alignscope.nn.encoders import Encoder
 
-__all__ = ["TASKS", "Losses", "Outputs", "Tower", "TwoTowers", "task_loss"]
+__all__ = ["TASKS", "Losses", "Outputs", "Reading", "Tower", "TwoTowers", "task_loss"]
 
-Task = Literal["squared", "cross_entropy"]
+Task = Literal["squared", "cross_entropy", "binary"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
 
@@ -39,6 +39,14 @@ class Outputs(NamedTuple):
     z2: Tensor
     y1: Tensor
     y2: Tensor
+
+
+class Reading(NamedTuple):
+    """What one modality's tower says of N samples: features (N, F), latents (N, K) and outputs (N, sum of sizes)."""
+
+    features: Tensor
+    latent: Tensor
+    output: Tensor
 
 
 class Losses(NamedTuple):
@@ -54,12 +62,17 @@ def task_loss(output: Tensor, y: Tensor, sizes: Sequence[int], task: Task) -> Te
 
         squared:        (1/N) sum_n ||output_n - y_n||^2                       y (N, sum of sizes) floats
         cross_entropy:  (1/N) sum_n sum_f -log softmax(output_n[f])[y_nf]      y (N, factors) class codes
+        binary:         (1/N) sum_n sum_c -y_nc log s(o_nc) - (1 - y_nc) log(1 - s(o_nc))     y (N, sum of sizes) 0 or 1
 
+    with s the logistic function: several labels of a sample may be present.
     For the squared loss, centre the targets and scale them as a block to ||Y||^2 = N C, so that lambda has no unit
     (THEORY 2).
     """
     if task == "squared":
         return regression_loss(output, y)
+    if task == "binary":
+        lost = functional.binary_cross_entropy_with_logits(output.float(), y.float(), reduction="none")
+        return lost.sum(dim=1).mean()
     blocks = output.float().split(tuple(sizes), dim=1)
     return sum(functional.cross_entropy(block, y[:, f]) for f, block in enumerate(blocks))
 
@@ -71,7 +84,7 @@ class Tower(nn.Module):  # type: ignore[misc]
     ----------
     encoder : inputs -> (N, K).
     outputs : number of target columns, or the number of classes of every factor.
-    task : ``squared`` or ``cross_entropy``.
+    task : ``squared``, ``cross_entropy`` or ``binary``.
 
     Raises
     ------
@@ -112,7 +125,7 @@ class TwoTowers(nn.Module):  # type: ignore[misc]
     encoder1, encoder2 : encoders of the modalities.
     outputs1, outputs2 : target columns, or numbers of classes of every factor, of each modality.
     alignment : the term between the latents.
-    task : ``squared`` or ``cross_entropy``, for both.
+    task : ``squared``, ``cross_entropy`` or ``binary``, for both.
 
     Example
     -------
@@ -144,6 +157,11 @@ class TwoTowers(nn.Module):  # type: ignore[misc]
         z1, y1 = self.tower1(x1)
         z2, y2 = self.tower2(x2)
         return Outputs(z1, z2, y1, y2)
+
+    def readings(self, x1: Tensor, x2: Tensor) -> tuple[Reading, Reading]:
+        """Return features, latents and outputs of each modality."""
+        first, second = ((t.encoder.features(x), t) for t, x in ((self.tower1, x1), (self.tower2, x2)))
+        return _reading(*first), _reading(*second)
 
     def losses(self, x1: Tensor, x2: Tensor, y1: Tensor, y2: Tensor) -> Losses:
         """Return the terms of the joint objective, without any strength."""
@@ -186,3 +204,8 @@ class TwoTowers(nn.Module):  # type: ignore[misc]
         tower = self.tower1 if self.alignment.learner == 1 else self.tower2
         z, output = tower(x)
         return task_loss(output, y, tower.sizes, tower.task), self.alignment.towards(z, target)
+
+
+def _reading(features: Tensor, tower: Tower) -> Reading:
+    latent = tower.encoder.project(features)
+    return Reading(features, latent, tower.predict(latent))

@@ -1,4 +1,4 @@
-"""The paper's two experiments: what a study with encoders that are not linear says of each claim.
+"""The paper's experiment on synthetic data: what a study with encoders that are not linear says of each claim.
 
 A cost is 1 - retention of what only one modality was asked to predict, held out, against lambda = 0 at the same K,
 seed and length of training.
@@ -24,8 +24,8 @@ _NOTICEABLE = 0.02  # a mean cost below 2 % of what is known at lambda = 0 is ca
 
 
 def claims_of(results: StudyResults) -> list[Claim]:
-    """Return the claims on both experiments, in the order of the page."""
-    return [trade_off(results), shrinkage(results), delay(results), capacity(results), forecast(results), real_data()]
+    """Return the claims on the experiment, in the order of the page."""
+    return [trade_off(results), shrinkage(results), delay(results), capacity(results), forecast(results)]
 
 
 def trade_off(results: StudyResults) -> Claim:
@@ -158,13 +158,6 @@ def forecast(results: StudyResults) -> Claim:
         trials=_trainings(results),
         shown="figure:study_forecast",
     )  # fmt: skip
-
-
-def real_data() -> Claim:
-    """The place of the experiment on satellite data."""
-    claim = "On satellite images with tree species alignment does not hurt, which is read as redundancy of modalities."
-    why = "it follows with the satellite data; one target for both modalities hides losses in its average, so it will "
-    return _untested("real-data", "Experiment on TreeSatAI-Time-Series", claim, why + "be shown for every species")
 
 
 def _untested(key: str, source: str, claim: str, why: str) -> Claim:

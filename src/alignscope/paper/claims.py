@@ -10,13 +10,30 @@ from typing import TYPE_CHECKING, Any
 
 from alignscope._threads import one_blas_thread
 from alignscope.errors import AlignscopeError
-from alignscope.paper import _corrected_claims, _definition_claims, _figures, _study_claims, _theorem_claims
+from alignscope.paper import (
+    _corrected_claims,
+    _definition_claims,
+    _figures,
+    _real_claims,
+    _study_claims,
+    _theorem_claims,
+)
 from alignscope.paper._record import GLOSSARY, Claim, Run, Verdict
 
 if TYPE_CHECKING:
     from alignscope.study.results import StudyResults
 
-__all__ = ["FULL", "GLOSSARY", "QUICK", "Claim", "Verdict", "linear_claims", "linear_figures", "study_claims"]
+__all__ = [
+    "FULL",
+    "GLOSSARY",
+    "QUICK",
+    "Claim",
+    "Verdict",
+    "linear_claims",
+    "linear_figures",
+    "real_claims",
+    "study_claims",
+]
 
 QUICK, FULL = 2000, 12_000
 """Random problems behind the count for theorem 2 at either scale; other checks take a fixed share of it."""
@@ -71,8 +88,16 @@ def linear_figures(seed: int = 0, trials: int = QUICK) -> dict[str, list[dict[st
 
 
 def study_claims(results: StudyResults) -> list[Claim]:
-    """Return what a finished study says of the paper's experiments; the one on satellite data is not tested here."""
+    """Return what a finished study says of the paper's experiment on synthetic data."""
     return _study_claims.claims_of(results)
+
+
+def real_claims(same: StudyResults, different: StudyResults) -> list[Claim]:
+    """Return what two finished studies of satellite patches say of the paper's experiment on real data.
+
+    same : both modalities are asked for the genera. different : the aerial picture is asked for the stand's age.
+    """
+    return _real_claims.claims_of(same, different)
 
 
 def _run(seed: int, trials: int) -> Run:

@@ -1,4 +1,4 @@
-"""The paper recomputed end to end: claims, linear figures and the synthetic experiment."""
+"""The paper recomputed end to end: claims, linear figures, the synthetic experiment and the one on satellite data."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import msgspec
+from msgspec.structs import replace
 
 from alignscope import __version__
 from alignscope._files import write_all
 from alignscope._threads import one_blas_thread
 from alignscope.errors import AlignscopeError
 from alignscope.paper._record import Verdict
-from alignscope.paper.claims import FULL, QUICK, Claim, linear_claims, linear_figures, study_claims
+from alignscope.paper.claims import FULL, QUICK, Claim, linear_claims, linear_figures, real_claims, study_claims
 from alignscope.results import to_json_ready
 from alignscope.study.results import StudyResults
 from alignscope.study.running import run_study
-from alignscope.study.spec import parse_spec
+from alignscope.study.satellite import archive_identity
+from alignscope.study.spec import StudySpec, TreeSatAIData, parse_spec
 
 __all__ = ["Paper", "run_paper"]
 
@@ -29,8 +31,9 @@ Say = Callable[[str, float], None]
 Scale = Literal["quick", "full"]
 
 _SPECS = {"quick": "quick.toml", "full": "paper.toml"}
+_SATELLITE = {"quick": "satellite-quick.toml", "full": "satellite.toml"}
 _TRIALS = {"quick": QUICK, "full": FULL}
-_LINEAR = 0.1  # share of the time that the linear part takes
+_SHARES = (0.5, 0.7, 0.9)  # of the time, when the synthetic study, then either satellite study has ended
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,16 @@ class Paper:
     claims : one row a claim.
     figures : rows of the linear figures, by name.
     study : results of the synthetic experiment.
+    same, different : those on satellite patches: both modalities asked for the genera, as in the paper; and the aerial
+        picture asked for the age of the stand.
     """
 
     scale: Scale
     claims: list[Claim]
     figures: dict[str, list[dict[str, Any]]]
     study: StudyResults
+    same: StudyResults
+    different: StudyResults
 
     def verdicts(self) -> dict[str, int]:
         """Return how many claims have each verdict."""
@@ -63,6 +70,7 @@ class Paper:
             "claims": to_json_ready(msgspec.to_builtins(self.claims)),
             "figures": to_json_ready(self.figures),
             "study": msgspec.to_builtins(self.study),
+            "satellite": {"same": msgspec.to_builtins(self.same), "different": msgspec.to_builtins(self.different)},
         }
         return msgspec.json.encode(content, order="deterministic") + b"\n"
 
@@ -71,8 +79,9 @@ class Paper:
         from alignscope.report.paper_page import paper_charts, render_paper
 
         folder = Path(folder)
-        page = render_paper(self.study, self.claims, self.figures, self.scale)
-        charts = paper_charts(self.study, self.figures)
+        satellite = {"same": self.same, "different": self.different}
+        page = render_paper(self.study, self.claims, self.figures, self.scale, satellite)
+        charts = paper_charts(self.study, self.figures, satellite)
         write_all(folder, {"results.json": self.to_json(), "report.html": page.encode(), **charts})
         return folder / "report.html"
 
@@ -81,6 +90,7 @@ def run_paper(
     out: str | Path,
     scale: Scale = "quick",
     *,
+    treesatai: str | Path | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
     device: str = "cpu",
@@ -94,6 +104,7 @@ def run_paper(
     ----------
     out : the folder; killed at any instant, the same call goes on where it stopped.
     scale : ``quick`` for some minutes on two cores, ``full`` for the whole experiment.
+    treesatai : the archive TreeSatAI-Time-Series; without it, generated patches of its format with known truth.
     workers, executor, device, stack, resume, say : as for `alignscope.study.run_study`.
 
     Raises
@@ -103,19 +114,36 @@ def run_paper(
     if scale not in _SPECS:
         raise AlignscopeError("E305", "scale", f"'{scale}' is not known", f"Use one of {', '.join(_SPECS)}.")
     say = say or (lambda what, share: None)
-    name = _SPECS[scale]
-    spec = parse_spec((files("alignscope.study") / "specs" / name).read_text(encoding="utf-8"), name)
-    study = run_study(
-        spec,
-        out,
-        workers=workers,
-        executor=executor,
-        device=device,
-        stack=stack,
-        resume=resume,
-        say=lambda what, share: say(what, (1 - _LINEAR) * share),
-    ).results
+    how = {"workers": workers, "executor": executor, "device": device, "stack": stack}
+    ends = (0.0, *_SHARES)
+    specs = [_read(_SPECS[scale]), *_satellite_specs(_read(_SATELLITE[scale]), treesatai)]
+    if treesatai is not None:
+        archive_identity(specs[1].data, Path())  # a folder that is not the archive is said before any training
+    study, same, different = (
+        run_study(spec, out, resume=resume and k == 0, say=_part(say, ends[k], ends[k + 1]), **how).results
+        for k, spec in enumerate(specs)
+    )
     with one_blas_thread():
-        claims = linear_claims(trials=_TRIALS[scale], say=lambda what, share: say(what, 1 - _LINEAR * (1 - share)))
+        claims = linear_claims(trials=_TRIALS[scale], say=_part(say, ends[-1], 1.0))
         figures = linear_figures(trials=_TRIALS[scale])
-    return Paper(scale, [*claims, *study_claims(study)], figures, study)
+    every = [*claims, *study_claims(study), *real_claims(same, different)]
+    return Paper(scale, every, figures, study, same, different)
+
+
+def _read(name: str) -> StudySpec:
+    return parse_spec((files("alignscope.study") / "specs" / name).read_text(encoding="utf-8"), name)
+
+
+def _satellite_specs(spec: StudySpec, archive: str | Path | None) -> tuple[StudySpec, StudySpec]:
+    """Return the study in which both modalities are asked for the genera, and that with a target for each."""
+    data = spec.data
+    assert isinstance(data, TreeSatAIData)
+    same = replace(data, path=None if archive is None else str(archive))
+    different = replace(same, targets=("age", "genus"))
+    name = f"{spec.name}, a target for each modality"
+    return replace(spec, data=same), replace(spec, data=different, name=name)
+
+
+def _part(say: Say, begin: float, end: float) -> Say:
+    """Return what reports the progress of one part of the whole."""
+    return lambda what, share: say(what, begin + (end - begin) * share)

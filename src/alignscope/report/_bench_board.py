@@ -8,11 +8,11 @@ import numpy as np
 from msgspec.structs import replace
 
 from alignscope.bench.results import BenchResults, Column, Interval, MethodRow
-from alignscope.bench.spec import GaussianTask, PicturesTask, TaskSpec
+from alignscope.bench.spec import GaussianTask, PairTask, PicturesTask, TaskSpec
 from alignscope.bench.summary import interval
 from alignscope.report._words import named, share, short, signed
 
-__all__ = ["GROUPS", "Board", "apart", "gap_text", "hundred", "minus", "range_text", "share_text", "value_text"]
+__all__ = ["GROUPS", "Board", "apart", "cut", "gap_text", "hundred", "minus", "range_text", "share_text", "value_text"]
 
 GROUPS = {
     "none": "without labels",
@@ -94,6 +94,16 @@ class Board:
         twice = {w for w in words.values() if list(words.values()).count(w) > 1}
         return {name: f"{w} ({short(named(name), 30)})" if w in twice else w for name, w in words.items()}
 
+    @cached_property
+    def own(self) -> list[str]:
+        """Return the names of the tasks that are users' own pairs."""
+        return [t.name for t in self.results.spec.tasks if isinstance(t, PairTask)]
+
+    @property
+    def chance(self) -> float:
+        """Return what guessing has as its mean over the columns."""
+        return float(np.mean([column.chance for column in self.columns]))
+
     def column_text(self, column: Column) -> str:
         """Return "Uniqueness on CoMM’s pairs"."""
         return f"{short(named(column.title), 30)} on {self.tasks[column.task]}"
@@ -105,13 +115,20 @@ class Board:
 
 def _within(row: MethodRow) -> MethodRow:
     """Return a row as it is shown: intervals end at 1, beyond which no score is, and parts are a group of their own."""
-    ends = {k: v if v.high is None else replace(v, high=min(1.0, v.high)) for k, v in row.columns.items()}
+    ends = {k: cut(v) for k, v in row.columns.items()}
     return replace(row, columns=ends, supervision="parts" if row.part_of else row.supervision)
+
+
+def cut(value: Interval) -> Interval:
+    """Return an interval of scores, none of which is above 1."""
+    return value if value.high is None else replace(value, high=min(1.0, value.high))
 
 
 def _task_words(task: TaskSpec) -> str:
     if isinstance(task, GaussianTask):
         return _TASKS["gaussian"]
+    if isinstance(task, PairTask):
+        return f"your pair “{short(task.name, 30)}”"
     return _TASKS["biased" if task.biased is not None else task.view]
 
 

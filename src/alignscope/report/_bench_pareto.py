@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alignscope.bench.results import ParetoPoint
-from alignscope.report._bench_board import GROUPS, Board, share_text
+from alignscope.report._bench_board import GROUPS, Board, cut, share_text
+from alignscope.report._bench_pairs import kept_words
 from alignscope.report._bench_parts import STROKE, channels, kind_of, legend, marks_layer
 from alignscope.report._parts import Spec, tips
 from alignscope.report._study_parts import Figure, Row, missing, panel
@@ -26,13 +27,15 @@ def pareto(board: Board) -> Figure:
     ]
     panels = [_pareto(board, name, points) for name, points in tasks if points]
     if not panels:
-        return missing("It needs the reference “none”, which trains without alignment, on a task with unique targets.")
+        return missing(
+            "It needs the reference “none”, which trains without alignment, on a task with something to keep."
+        )
     return Figure(
         "How to read it: each mark is one method, with 95 % intervals over seeds; right is better aligned, up keeps "
-        "more of what only one modality knows (1, the dotted line: as much as without alignment). The stepped line is "
-        "the front of the methods without labels: nothing without labels lies above and to the right of it. Filled "
-        "marks are ours. Named are ours (bold), the front and a few references; point at a mark for its name and "
-        "figures.",
+        f"more of {kept_words(board, 'what only one modality knows')} (1, the dotted line: as much as without "
+        "alignment). The stepped line is the front of the methods without labels: nothing without labels lies above "
+        "and to the right of it. Filled marks are ours. Named are ours (bold), the front and a few references; point "
+        "at a mark for its name and figures.",
         [Row("", panels[i : i + 2]) for i in range(0, len(panels), 2)],
         legend(board),
     )
@@ -43,7 +46,8 @@ def _pareto(board: Board, task: str, points: Sequence[ParetoPoint]) -> Spec:
     high_y = min(1.6, max(1.08, max(p.retention.high or p.retention.value for p in points) + 0.03))
     low_x = min(0.0, max(-0.5, min(p.alignment_r2.value for p in points) - 0.03))
     x = _plane_axis("x", "alignment R² (held out)", low_x, low_x + (1.03 - low_x) / ROOM, 1.0)
-    y = _plane_axis("y", "kept of what is unique (held out)", low_y, high_y, high_y)
+    kept = "kept of own targets (held out)" if task in board.own else "kept of what is unique (held out)"
+    y = _plane_axis("y", kept, low_y, high_y, high_y)
     marks = [_mark(board, p) for p in points]
     front = sorted(
         (m for m in marks if m["front"] and board.rows[m["method"]].supervision == "none"), key=lambda m: m["x"]
@@ -100,7 +104,7 @@ def _pareto(board: Board, task: str, points: Sequence[ParetoPoint]) -> Spec:
         ),
     ]
     title = board.tasks[task]
-    text = f"Kept of what is unique against alignment R², {title}: {len(points)} methods."
+    text = f"{capital(kept)} against alignment R², {title}: {len(points)} methods."
     spec = panel(capital(title), f"{len(points)} methods", text, marks, layers, HEIGHT, None)
     return {**spec, "params": [*spec["params"], {"name": "label_room", "value": 129}]}
 
@@ -118,7 +122,7 @@ def _mark(board: Board, p: ParetoPoint) -> Spec:
     return {
         "x": p.alignment_r2.value,
         "x0": p.alignment_r2.low,
-        "x1": p.alignment_r2.high,
+        "x1": cut(p.alignment_r2).high,
         "y": p.retention.value,
         "y0": p.retention.low,
         "y1": p.retention.high,

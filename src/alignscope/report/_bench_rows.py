@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from alignscope.bench.results import Column, MethodRow
+from alignscope.bench.summary import CEILING
 from alignscope.report._bench_board import GROUPS, Board, apart, gap_text, value_text
 from alignscope.report._bench_parts import STROKE, channels, kind_of, legend, marks_layer
 from alignscope.report._parts import Spec, row_axis, tips
@@ -110,7 +111,7 @@ def _dots(board: Board, column: Column) -> Spec:
 def _unit(column: Column) -> str:
     if column.unit == "percent":
         return "balanced accuracy, percent (held out)"
-    return "percent of the exact ceiling (held out)"
+    return "percent of the exact ceiling (held out)" if column.unit == CEILING else "percent of the variance (held out)"
 
 
 # Paired differences

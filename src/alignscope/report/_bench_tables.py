@@ -9,8 +9,10 @@ from typing import Any
 from msgspec import to_builtins
 
 from alignscope.bench.results import Column, Interval, MethodRow
+from alignscope.bench.spec import PicturesTask
 from alignscope.bench.summary import REFERENCE
 from alignscope.report._bench_board import GROUPS, Board, apart, gap_text, hundred, range_text, share_text, value_text
+from alignscope.report._bench_pairs import kept_words
 from alignscope.report._bench_published import PUBLISHED
 from alignscope.report._study_tables import Table
 from alignscope.report._study_words import capital
@@ -120,8 +122,9 @@ def _kept(board: Board, row: MethodRow) -> list[str]:
     kept = sorted(p.retention.value for p in board.results.pareto if p.method == row.method)
     if not kept or row.method == REFERENCE:
         return []
+    words = kept_words(board, "what only one modality knows")
     ends = list(dict.fromkeys(hundred(v, 0) for v in (kept[0], kept[-1])))
-    return [f"Keeps {' to '.join(ends)}\u00a0% of what only one modality knows{', by task' if len(ends) > 1 else ''}."]
+    return [f"Keeps {' to '.join(ends)}\u00a0% of {words}{', by task' if len(ends) > 1 else ''}."]
 
 
 def _behind(board: Board, row: MethodRow) -> list[str]:
@@ -174,12 +177,12 @@ def published(board: Board) -> Table:
 
 def protocol(board: Board) -> list[tuple[str, str, str]]:
     """Return what differs between the published protocol and this one: (of what, theirs, ours)."""
-    tasks = [t for t in board.results.spec.tasks if getattr(t, "view", "") == "comm"]
+    tasks = [t for t in board.results.spec.tasks if isinstance(t, PicturesTask) and t.view == "comm"]
     if not tasks:
         return []
     task, spec = tasks[0], board.results.spec
-    shape = f"{task.size} px drawn, {round(task.size * 128 / 224)} px shown"  # type: ignore[union-attr]
-    widths = ", ".join(map(str, task.widths))  # type: ignore[union-attr]
+    shape = f"{task.size} px drawn, {round(task.size * 128 / 224)} px shown"
+    widths = ", ".join(map(str, task.widths))
     steps = f"{count(task.training.steps)} steps of {task.training.batch}, from {count(task.train)} pairs"
     mapping = "drawn after the pictures, so first and later runs differ"
     return [

@@ -8,6 +8,7 @@ from alignscope.bench.results import Column, Interval, MethodRow, ParetoPoint
 from alignscope.bench.spec import GaussianTask
 from alignscope.report import _bench_published
 from alignscope.report._bench_board import GROUPS, Board, apart, gap_text, hundred, minus, value_text
+from alignscope.report._bench_pairs import cost, kept_words
 from alignscope.report._words import count, share
 
 __all__ = ["GOALS", "cards", "reached", "tone", "verdict"]
@@ -30,7 +31,7 @@ def verdict(board: Board) -> list[str]:
         row = board.ordered[0]
         said = "; ".join(f"{board.column_text(c)} {value_text(row.columns[c.key])}" for c in board.columns)
         return [f"Only {board.title(row)} has figures, so there is nothing to compare it with.", f"It reaches {said}."]
-    return [_leaders(board), _ours(board), _advice(board)]
+    return [text for text in (_leaders(board), cost(board), _ours(board), _advice(board)) if text]
 
 
 def _listed(parts: Sequence[str]) -> str:
@@ -167,8 +168,8 @@ def _advice(board: Board) -> str:
     row, aligned, kept = matched
     return (
         f"{text} Where the codes of the modalities must also match, without labels: {board.title(row)}, the most "
-        f"aligned (R² {share(aligned, 2)}) of those that keep at least {hundred(KEEPS, 0)}\u00a0% of what is unique "
-        f"(it keeps {hundred(kept)}\u00a0%)."
+        f"aligned (R² {share(aligned, 2)}) of those that keep at least {hundred(KEEPS, 0)}\u00a0% of "
+        f"{kept_words(board, 'what is unique')} (it keeps {hundred(kept)}\u00a0%)."
     )
 
 

@@ -9,12 +9,15 @@ from alignscope.report._look import CONFIG, LIGHT, paint
 from alignscope.report._parts import Spec
 from alignscope.report._pdf import canonical
 from alignscope.report._study_apart_charts import apart, cost_parts, loss_parts
+from alignscope.report._study_class_charts import classes
 from alignscope.report._study_curve_charts import training_curves
 from alignscope.report._study_forecast_charts import forecast_curves, forecast_points
 from alignscope.report._study_kept_charts import along_lambda, along_training
 from alignscope.report._study_map_chart import capacity_map
 from alignscope.report._study_parts import RAMP_LIGHT, Figure
 from alignscope.report._study_plane_charts import aligned, published
+from alignscope.report._study_score_charts import scores
+from alignscope.report._study_scores import scored
 from alignscope.report.charts import dumps, renumber
 from alignscope.study.results import StudyResults
 
@@ -37,8 +40,13 @@ _OWN = ("width", "height", "layer", "data", "title")  # what a panel keeps insid
 
 
 def study_figures(results: StudyResults) -> dict[str, Figure]:
-    """Return every figure of a study by name, in the page's order; some only say what they lack."""
-    return {name: make(results) for name, make in _FIGURES.items()}
+    """Return every figure of a study by name; some only say what they lack.
+
+    Those of classes are left out where the study has none.
+    """
+    figures = {name: make(results) for name, make in _FIGURES.items()}
+    more = {"scores": (scores, scored(results)), "classes": (classes, results.class_rows)}
+    return figures | {name: make(results) for name, (make, found) in more.items() if found}
 
 
 def panel_specs(figures: Mapping[str, Figure]) -> dict[str, Spec]:

@@ -37,6 +37,7 @@ from alignscope.study.results import RetentionRow, StudyResults
 
 __all__ = ["along_lambda", "along_training", "retention_axis", "target_looks"]
 
+PRETRAINED = " Epoch 0 is the encoder after pre-training, before any label; what follows is fine-tuning."
 MOST = 2  # targets of each modality that are drawn along training
 
 
@@ -187,7 +188,8 @@ def along_training(results: StudyResults) -> Figure:
     targets = _hardest_hit(results, rows)
     shown = [r for r in rows if Target(r.modality, r.target) in targets]
     steps = Steps(sorted(results.spec.sweep.lambdas))
-    y, x = retention_axis(_ends(shown)), _epoch_axis(sorted({r.epoch for r in shown}))
+    moments = sorted({r.epoch for r in shown})
+    y = retention_axis(_ends(shown))
     out = []
     for arm in arms(results):
         for target in targets:
@@ -195,7 +197,7 @@ def along_training(results: StudyResults) -> Figure:
             for k in results.spec.sweep.components:
                 some = [r for r in shown if in_arm(r, arm) and (r.modality, r.target, r.components) == (*target, k)]
                 if some:
-                    panels.append(_along_training(results, arm, target, k, some, x, y, steps))
+                    panels.append(_along_training(results, arm, target, k, some, moments, y, steps))
             if panels:
                 out.append(Row(f"{capital(target.text)}, {plain(results, arm)}", panels))
     few = len(targets) < len(asked_targets(results))
@@ -208,7 +210,7 @@ def along_training(results: StudyResults) -> Figure:
         "How to read it: from left to right training goes on; lighter is a smaller λ. What is kept is "
         "relative to λ = 0 at the same epoch (held out). A line that climbs back to 1 was only late: "
         "alignment delayed the target, it did not lose it. A line that stays below 1 is a loss. Intervals "
-        "are in the tables." + which,
+        "are in the tables." + (PRETRAINED if results.spec.pretraining else "") + which,
         out,
         legend,
     )
@@ -228,7 +230,12 @@ def _hardest_hit(results: StudyResults, rows: list[RetentionRow]) -> list[Target
     return chosen
 
 
-def _epoch_axis(epochs: list[int]) -> Spec:
+def _epoch_axis(epochs: list[int]) -> tuple[Spec, Steps | None]:
+    """Return the axis, and its steps where it starts at 0, after pre-training: no log axis holds a 0."""
+    if epochs[0] == 0:
+        steps = Steps(epochs)
+        x = steps.axis("at")
+        return {**x, "axis": {**x["axis"], "title": "epoch of fine-tuning (equal steps)"}}, steps
     wide = epochs[-1] / epochs[0] >= 8
     scale = {"type": "log" if wide else "linear", "domain": [epochs[0], epochs[-1]], "nice": False, "zero": False}
     axis = {
@@ -239,15 +246,25 @@ def _epoch_axis(epochs: list[int]) -> Spec:
         "labelOverlap": "greedy",
         "labelFlush": False,
     }
-    return {"field": "epoch", "type": "quantitative", "scale": scale, "axis": axis}
+    return {"field": "epoch", "type": "quantitative", "scale": scale, "axis": axis}, None
 
 
 def _along_training(
-    results: StudyResults, arm: Arm, target: Target, k: int, rows: list[RetentionRow], x: Spec, y: Spec, steps: Steps
+    results: StudyResults,
+    arm: Arm,
+    target: Target,
+    k: int,
+    rows: list[RetentionRow],
+    epochs: list[int],
+    y: Spec,
+    steps: Steps,
 ) -> Spec:
+    x, moments = _epoch_axis(epochs)
     scale = {"domain": steps.labels, "range": ramp(steps.lambdas)}
     colour = {"field": "lam", "type": "nominal", "scale": scale, "legend": None}
     points = _points(rows, steps)
+    if moments:
+        points = [{**p, "at": moments.at(p["epoch"])} for p in points]
     layers: list[Spec] = [
         _one(),
         {"mark": {"type": "line", "strokeWidth": 2}, "encoding": {"x": x, "y": y, "color": colour}},
@@ -257,4 +274,4 @@ def _along_training(
         },
     ]
     text = f"What is kept of {target.text} along training, {plain(results, arm)}, {size_text(k)}."
-    return panel(size_text(k), f"{target.text}, {plain(results, arm)}", text, points, layers, 180, None)
+    return panel(size_text(k), f"{target.text}, {plain(results, arm)}", text, points, layers, 180, moments)

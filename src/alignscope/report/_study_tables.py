@@ -17,7 +17,7 @@ from alignscope.report._study_words import (
 from alignscope.report._words import MISSING, lam, named, number, share
 from alignscope.study.results import CellRecord, RetentionRow, StudyResults
 
-__all__ = ["Table", "failures", "settings", "sizes", "tables"]
+__all__ = ["Table", "failures", "lambda_heads", "pivot", "settings", "sizes", "tables", "way"]
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,12 @@ def tables(results: StudyResults) -> list[Table]:
     return [table for table in every if table.rows]
 
 
-def _way(row: Any) -> str:
+def way(row: Any) -> str:
+    """Write how a row is aligned: "normalised, 1to2, joint"."""
     return "none" if row.gauge == "none" else f"{plain_gauge(row.gauge)}, {row.direction}, {row.training}"
 
 
-def _pivot(
+def pivot(
     rows: Iterable[Any], key: Callable[[Any], tuple[str, ...]], cell: Callable[[Any], str]
 ) -> tuple[list[float], list[list[str]]]:
     """Return the λs, and a line for each key with a cell for each λ."""
@@ -68,7 +69,8 @@ def _pivot(
     return lambdas, [[*name, *(line.get(v, MISSING) for v in lambdas)] for name, line in lines.items()]
 
 
-def _lambda_heads(lambdas: Sequence[float]) -> list[str]:
+def lambda_heads(lambdas: Sequence[float]) -> list[str]:
+    """Return the heads of the columns of a table by λ."""
     return [f"λ\u00a0=\u00a0{lam(v)}" for v in lambdas]
 
 
@@ -76,7 +78,7 @@ def _retention(results: StudyResults, title: str, what: str, cell: Callable[[Ret
     def key(r: RetentionRow) -> tuple[str, ...]:
         asked = "" if r.asked else " (not asked)"
         return (
-            _way(r),
+            way(r),
             size_text(r.components),
             f"{named(r.target)}{asked}",
             str(r.modality),
@@ -85,18 +87,18 @@ def _retention(results: StudyResults, title: str, what: str, cell: Callable[[Ret
         )
 
     some = [r for r in results.retention if cell(r) != MISSING]
-    lambdas, rows = _pivot(some, key, cell)
-    head = ["Alignment", "Latent", "Target", "Modality", "Epoch", "Of", *_lambda_heads(lambdas)]
+    lambdas, rows = pivot(some, key, cell)
+    head = ["Alignment", "Latent", "Target", "Modality", "Epoch", "Of", *lambda_heads(lambdas)]
     return Table(title, f"{what}: mean over seeds with 95 % interval, held out.", head, rows, 3)
 
 
 def _alignment(results: StudyResults) -> Table:
-    lambdas, rows = _pivot(
+    lambdas, rows = pivot(
         results.retention,
-        lambda r: (_way(r), size_text(r.components), str(r.epoch), str(r.epochs)),
+        lambda r: (way(r), size_text(r.components), str(r.epoch), str(r.epochs)),
         lambda r: spread(r.alignment_r2),
     )
-    head = ["Alignment", "Latent", "Epoch", "Of", *_lambda_heads(lambdas)]
+    head = ["Alignment", "Latent", "Epoch", "Of", *lambda_heads(lambdas)]
     return Table(
         "Alignment R²", "How aligned, free of scale: mean over seeds with 95 % interval, held out.", head, rows, 2
     )
@@ -143,7 +145,7 @@ def _loss(results: StudyResults) -> Table:
 def _forecast(results: StudyResults) -> Table:
     rows = [
         [
-            _way(r),
+            way(r),
             named(r.target),
             str(r.modality),
             size_text(r.components),
@@ -160,7 +162,7 @@ def _forecast(results: StudyResults) -> Table:
 def _agreement(results: StudyResults) -> Table:
     rows = [
         [
-            _way(r),
+            way(r),
             size_text(r.components),
             str(r.points),
             share(r.correlation),
@@ -200,10 +202,10 @@ def _capacity(results: StudyResults) -> Table:
 
 
 def _map(results: StudyResults) -> Table:
-    lambdas, rows = _pivot(
+    lambdas, rows = pivot(
         results.forecast_map, lambda p: (str(p.modality), size_text(p.components)), lambda p: share(p.retention)
     )
-    head = ["Modality", "Latent", *_lambda_heads(lambdas)]
+    head = ["Modality", "Latent", *lambda_heads(lambdas)]
     return Table(
         "The forecast map",
         "Mean retention of the targets of a modality, forecast from one set of λ = 0 encoders. Held out.",
@@ -229,7 +231,7 @@ def _cells(results: StudyResults) -> Table:
         "CKA",
     ]
     caption = "One line for each training, at its end: held out, and in sample after the stroke."
-    return Table("Trainings", caption, head, [_cell(cell) for cell in results.cells], 2)
+    return Table("Trainings", caption, head, [_cell(cell) for cell in [*results.cells, *results.baselines]], 2)
 
 
 def _cell(cell: CellRecord) -> list[str]:
@@ -280,7 +282,7 @@ def failures(results: StudyResults) -> Table:
     rows = [[f.text, f.status, f.reason, f.id] for f in results.failures]
     return Table(
         "Failed and diverged trainings",
-        f"{len(rows)} of {len(results.cells)} trainings.",
+        f"{len(rows)} of {len(results.cells) + len(results.baselines)} trainings.",
         ["Training", "Outcome", "Why", "Id"],
         rows,
         4,
@@ -297,4 +299,7 @@ def sizes(results: StudyResults) -> str:
         f"{len(s.gauges)} scale{'s' if len(s.gauges) > 1 else ''}",
         f"lengths of {' and '.join(epochs_text(e) for e in sorted(s.epochs))}",
     ]
-    return f"{len(results.cells)} trainings: {', '.join(parts)}"
+    both = len(results.baselines)
+    parts += [f"{epochs_text(p.epochs)} of pre-training"] if (p := results.spec.pretraining) else []
+    parts += [f"{both} of them on both modalities together"] if both else []
+    return f"{len(results.cells) + both} trainings: {', '.join(parts)}"

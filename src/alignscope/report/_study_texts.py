@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-__all__ = ["CONTENTS", "GLOSSARY", "TEXTS"]
+__all__ = ["CONTENTS", "GLOSSARY", "OPTIONAL", "TEXTS", "WORDS_OF"]
 
 CONTENTS = {
     "published": "The published picture",
     "aligned": "The same trainings on a scale-free axis",
+    "scores": "Prediction scores against alignment",
     "apart": "The apparent loss, taken apart",
     "retention": "What each modality keeps",
+    "classes": "What each class keeps",
+    "pretraining": "Before and after fine-tuning",
     "capacity": "Latent size against strength",
     "forecast": "Was it foreseeable?",
     "curves": "Training curves and failures",
+    "notes": "What was found in the data",
     "figures": "All figures",
     "settings": "Settings",
     "glossary": "Glossary",
 }
+OPTIONAL = ("scores", "classes", "pretraining", "notes")  # sections that a study may have nothing for
 TEXTS = {
     "how": "Each modality has an encoder that gives K numbers for a sample, and is trained to predict its own targets. "
     "Alignment pulls the two representations together; its strength is λ, and at λ = 0 each modality is trained "
@@ -25,6 +30,10 @@ TEXTS = {
     "prediction (up).",
     "aligned": "The raw alignment loss also falls when the second representation merely shrinks. The alignment R² does "
     "not: it is the share of that representation which the other one predicts.",
+    "scores": "The same question in the scores that are published: how many labels are right, and F1. On real data the "
+    "paper plots train accuracy against alignment and sees no harm. Train accuracy cannot tell a representation that "
+    "learned from one that remembers, so held-out scores stand beneath it. Where labels are rare, label accuracy "
+    "is high for a model that says “no” to all of them; macro F1 is not.",
     "apart_left": "The raw alignment loss is the variance of the second representation times the share of it that "
     "is not predicted. So its fall is exactly the sum of shrinkage, which helps nobody, and real alignment.",
     "apart_right": "The apparent cost of alignment is what a target loses in the paper’s setting. Fixing the scale, "
@@ -33,6 +42,12 @@ TEXTS = {
     "retention": "Retention is what a linear probe finds of a target in the representation (R²), divided by what it "
     "finds at λ = 0 with the same latent size, seed and length of training. Targets that a modality sees but was not "
     "asked for are drawn thinner.",
+    "classes": "An average over classes can stay while one class goes. Here each class has a figure of its own: the R² "
+    "of a linear probe for that class, divided by that at λ = 0. The class that keeps least was looked for among all, "
+    "so its interval alone proves little: the count beside it says how many would lie below 1 by chance.",
+    "pretraining": "A linear probe of the pre-trained encoder says what was there before any label was used; the same "
+    "probe after fine-tuning says what of it was kept, or regained. Between the two only the task is trained.",
+    "notes": "What reading the data showed, so that nothing is left out in silence.",
     "capacity": "If the latent has room for what must be predicted and for what is aligned to, alignment should be "
     "free. The map shows how much room that takes, as forecast, and what training made of it.",
     "forecast": "The forecast takes the features of the λ = 0 encoders and computes, by the exact linear theory of the "
@@ -54,12 +69,20 @@ GLOSSARY = {
     "Delay": "A loss that longer training makes good.",
     "Diverged": "The loss stopped being a number during training.",
     "Effective rank": "How many dimensions of a representation are in use, from 1 to K.",
+    "F1, macro and weighted": "The F1 of a class is 2 hits / (2 hits + false alarms + misses). Macro F1 is its plain "
+    "mean over classes, weighted F1 that weighted by how many samples have the class; classes that nobody has are left "
+    "out. Weighted F1 is often larger, since frequent classes are easier.",
     "Held out, in sample": "Scored on samples that no training saw; scored on those that were trained on.",
     "Interval": "The mean over seeds is within it with a confidence of 95 % (t-interval). Not given for a single seed.",
     "K, latent size": "How many numbers an encoder gives for a sample.",
+    "Label accuracy": "Where a sample may have several labels: the share of all pairs of a sample and a label that are "
+    "right.",
     "Lambda, λ": "The strength of alignment: its weight in the sum of losses. Between different scales the same λ "
     "means different things.",
+    "Late fusion, concatenation, attention": "Models that see both modalities, without alignment: the mean of two "
+    "predictions; one prediction from both representations side by side; one from the places of both.",
     "Linear probe": "A linear map fitted, after training, from the representation to a target.",
+    "Pre-training, fine-tuning": "Training without labels that comes first; training on the task that follows it.",
     "Prediction loss": "Mean loss a sample of predicting its targets; both modalities added up.",
     "Rank correlation": "Spearman’s: 1 if the forecast puts all losses in the right order, 0 if in no order.",
     "Retention, kept": "Probe R² divided by that at λ = 0, at the same latent size, seed, length and epoch.",
@@ -69,4 +92,10 @@ GLOSSARY = {
     "Seed": "One random initialisation and order of samples.",
     "Shrinkage": "The second representation becoming small, which lowers the raw alignment loss without aligning "
     "anything.",
+}
+WORDS_OF = {  # words of the glossary that only one section uses
+    "F1, macro and weighted": "scores",
+    "Label accuracy": "scores",
+    "Late fusion, concatenation, attention": "scores",
+    "Pre-training, fine-tuning": "pretraining",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from alignscope.report._study_apart_charts import fall_beside, headline
+from alignscope.report._study_class_words import class_lead
 from alignscope.report._study_forecast_charts import correlation_text
 from alignscope.report._study_words import (
     Target,
@@ -19,6 +20,7 @@ from alignscope.report._study_words import (
     spread,
     spread_percent,
     unique_targets,
+    up_to_one,
 )
 from alignscope.report._words import count, lam, number, percent, share
 from alignscope.study.results import Agreement, CostParts, Interval, LossParts, RetentionRow, StudyResults
@@ -29,13 +31,14 @@ SMALL = 0.05  # a loss of less than this share is called small
 
 
 def verdict(results: StudyResults) -> list[str]:
-    """Return the verdict: what seems lost, what of it is real, and whether it was foreseen."""
+    """Return the verdict: what seems lost, what of it is real, whether it was foreseen, and which class pays."""
     row, agreement = headline(results), main_agreement(results)
     said = [lead(results)]
     if row is not None:
         fall = fall_beside(results, row)
         said += [parts_words(results, row), *([fall_words(fall, "There")] if fall is not None else [])]
-    return said + ([_foreseen(agreement)] if agreement is not None and agreement.correlation is not None else [])
+    said += [_foreseen(agreement)] if agreement is not None and agreement.correlation is not None else []
+    return said + ([by_class] if (by_class := class_lead(results)) else [])
 
 
 def lead(results: StudyResults) -> str:
@@ -126,7 +129,7 @@ def worst_kept(results: StudyResults) -> RetentionRow | None:
         and Target(r.modality, r.target) in unique_targets(results)
         and any(r.gauge != "none" and in_arm(r, arm) for arm in ways[:1])
     ]
-    top = max((r.lambda_ for r in rows if r.lambda_ <= 1), default=min((r.lambda_ for r in rows), default=0.0))
+    top = up_to_one(r.lambda_ for r in rows) if rows else 0.0
     some = [r for r in rows if r.lambda_ == top]
     return min(some, key=lambda r: r.retention.value if r.retention else 1.0, default=None)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from alignscope.report._words import MISSING, count, finite, lam, named, percent, share, short
 from alignscope.study.results import CellRecord, Interval, StudyResults
 
 __all__ = [
+    "BASELINES",
     "GAUGES",
     "Arm",
     "Target",
@@ -20,12 +21,14 @@ __all__ = [
     "finished",
     "fixed_arms",
     "in_arm",
+    "main_arm",
     "plain",
     "plain_gauge",
     "size_text",
     "spread",
     "spread_percent",
     "unique_targets",
+    "up_to_one",
 ]
 
 GAUGES = {
@@ -38,7 +41,11 @@ GAUGES = {
 _SHORT = {"raw": "raw scale", "stop_gradient": "stop-gradient", "normalised": "normalised", "whitened": "whitened"}
 _DIRECTIONS = {"1to2": "1 → 2", "2to1": "2 → 1", "both": "both ways", "none": "no alignment"}
 _TRAININGS = {"joint": "trained together", "bilevel": "one trained first, then frozen", "none": "no alignment"}
-
+BASELINES = {
+    "concatenation": "both modalities, concatenated",
+    "late_fusion": "both modalities, late fusion",
+    "attention": "both modalities, attention",
+}
 
 FIXED = ("whitened", "normalised")  # scales in which λ has the unit of the linear theory
 
@@ -74,6 +81,17 @@ def arms(results: StudyResults) -> list[Arm]:
 def fixed_arms(results: StudyResults) -> list[Arm]:
     """Return the ways to align in which the scale is fixed, so that λ has a meaning."""
     return [arm for gauge in FIXED for arm in arms(results) if arm.gauge == gauge]
+
+
+def main_arm(results: StudyResults) -> Arm | None:
+    """Return the way to align of charts that show one: in a fixed scale where there is one."""
+    return next(iter(fixed_arms(results) or arms(results)), None)
+
+
+def up_to_one(lambdas: Iterable[float]) -> float:
+    """Return the largest λ of the paper's range, from 0 to 1, or the smallest above it."""
+    known = set(lambdas)
+    return max((v for v in known if v <= 1), default=min(known))
 
 
 def in_arm(row: Any, arm: Arm) -> bool:
@@ -147,5 +165,7 @@ def finished(results: StudyResults) -> Iterator[CellRecord]:
 def cell_text(cell: CellRecord) -> str:
     """Write what a cell is: "λ = 1, seed 0, K = 8, raw scale, 40 epochs"."""
     c = cell.cell
+    if c.baseline:
+        return f"{BASELINES[c.training]}, seed {c.seed}, {size_text(c.components)}, {epochs_text(c.epochs)}"
     gauge = "" if c.gauge == "none" else f", {_SHORT[c.gauge]}, {_DIRECTIONS[c.direction]}, {_TRAININGS[c.training]}"
     return f"λ = {lam(c.lambda_)}, seed {c.seed}, {size_text(c.components)}{gauge}, {epochs_text(c.epochs)}"

@@ -7,6 +7,7 @@ from itertools import groupby
 from alignscope.bench.results import BenchResults
 from alignscope.report import _bench_tables
 from alignscope.report._bench_board import Board
+from alignscope.report._bench_pairs import every_target, question
 from alignscope.report._bench_pareto import pareto
 from alignscope.report._bench_rows import columns, paired
 from alignscope.report._bench_texts import CONTENTS, GLOSSARY, TEXTS
@@ -30,6 +31,7 @@ def render_bench(results: BenchResults) -> str:
     figures = _figures(board)
     names = {
         "board": board,
+        "question": question(board),
         "sizes": _bench_tables.sizes(board),
         "verdict": verdict(board),
         "tone": tone(board),
@@ -43,6 +45,7 @@ def render_bench(results: BenchResults) -> str:
         "notes": _bench_tables.notes(board),
         "published": _bench_tables.published(board),
         "protocol": _bench_tables.protocol(board),
+        "targets": every_target(board),
         "tables": _bench_tables.tables(board),
         "settings": _bench_tables.settings(board),
         "failures": _bench_tables.failures(board),

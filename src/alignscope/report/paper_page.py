@@ -9,7 +9,6 @@ from alignscope.report._linear_charts import Rows, linear_figures
 from alignscope.report._study_apart_charts import fall_beside, headline
 from alignscope.report._study_charts import figure_files, study_figures
 from alignscope.report._study_forecast_charts import correlation_text
-from alignscope.report._study_texts import CONTENTS, GLOSSARY
 from alignscope.report._study_verdict import established, fall_words, lead, main_agreement, parts_words, points
 from alignscope.report._study_words import size_text
 from alignscope.report._words import MISSING, count, lam
@@ -101,13 +100,13 @@ def render_paper(results: StudyResults, claims: Sequence[Check], figures: Mappin
     scale : "quick" or "full", as it was asked for.
     """
     drawn = {**linear_figures(figures), **study_figures(results)}
-    contents = {**{k: v for k, v in _HEAD.items() if k not in ("experiment", "real")}, **CONTENTS}
+    study = study_context(results, drawn)
+    contents = {**{k: v for k, v in _HEAD.items() if k not in ("experiment", "real")}, **study["contents"]}
     contents = {k: v for k, v in contents.items() if k not in ("settings", "glossary")}
-    contents |= {"real": _HEAD["real"], "settings": "Settings and limits", "glossary": CONTENTS["glossary"]}
+    contents |= {"real": _HEAD["real"], "settings": "Settings and limits", "glossary": study["contents"]["glossary"]}
     names = {
-        **study_context(results, drawn),
+        **study,
         "contents": contents,
-        "glossary": GLOSSARY,
         "scale": scale,
         "summary": _summary(results, claims),
         "advice": _advice(results),

@@ -9,13 +9,15 @@ from alignscope.report import _study_tables
 from alignscope.report._look import DARK, LIGHT
 from alignscope.report._shell import css, environment, safe_json, text, vega
 from alignscope.report._study_charts import figure_files, panel_specs, study_figures
+from alignscope.report._study_class_words import class_words, unknown_words
+from alignscope.report._study_data_text import data_text, pretraining_text
 from alignscope.report._study_parts import RAMP_DARK, RAMP_LIGHT, Figure
-from alignscope.report._study_texts import CONTENTS, GLOSSARY, TEXTS
+from alignscope.report._study_score_tables import baselines, pretraining, score_tables
+from alignscope.report._study_scores import score_words, scored
+from alignscope.report._study_texts import CONTENTS, GLOSSARY, OPTIONAL, TEXTS, WORDS_OF
 from alignscope.report._study_verdict import cards, tone, verdict
-from alignscope.report._words import named
 from alignscope.report.charts import dumps
 from alignscope.study.results import StudyResults
-from alignscope.study.spec import TrifeatureData
 
 __all__ = ["render_study", "study_charts", "study_context", "write_page"]
 
@@ -23,8 +25,7 @@ __all__ = ["render_study", "study_charts", "study_context", "write_page"]
 def render_study(results: StudyResults) -> str:
     """Return the page of a study as one self-contained HTML file; the same results give the same text."""
     figures = study_figures(results)
-    names = {**study_context(results, figures), "contents": CONTENTS, "glossary": GLOSSARY}
-    return write_page("study.html.j2", names, figures, results.version)
+    return write_page("study.html.j2", study_context(results, figures), figures, results.version)
 
 
 def study_charts(results: StudyResults) -> dict[str, bytes]:
@@ -34,30 +35,36 @@ def study_charts(results: StudyResults) -> dict[str, bytes]:
 
 def study_context(results: StudyResults, figures: Mapping[str, Figure]) -> dict[str, Any]:
     """Return the names that the sections of a study use."""
+    contents = {id: title for id, title in CONTENTS.items() if id not in OPTIONAL or id in _optional(results)}
     return {
         "name": results.spec.name,
+        "contents": contents,
+        "glossary": {w: text for w, text in GLOSSARY.items() if WORDS_OF.get(w, "published") in contents},
         "sizes": _study_tables.sizes(results),
         "verdict": verdict(results),
         "tone": tone(results),
         "cards": cards(results),
-        "texts": {**TEXTS, "data": _data_text(results)},
+        "texts": {**TEXTS, "data": data_text(results), "trained": pretraining_text(results)},
         "figures": figures,
+        "scores": {"words": score_words(results), "table": baselines(results)},
+        "classes": {"words": class_words(results), "unknown": unknown_words(results)},
+        "pretraining": pretraining(results) if results.spec.pretraining else None,
+        "notes": results.notes,
         "failures": _study_tables.failures(results),
-        "tables": _study_tables.tables(results),
+        "tables": [*_study_tables.tables(results), *score_tables(results)],
         "settings": _study_tables.settings(results),
     }
 
 
-def _data_text(results: StudyResults) -> str:
-    first, second = (" and ".join(named(n) for n in names) for names in results.asked)
-    if isinstance(results.spec.data, TrifeatureData):
-        return (
-            "The data are pictures drawn for this purpose, with three independent factors. Modality 1 shows shape "
-            f"and texture in grey and is asked for {first}; modality 2 shows the same shape in a solid colour and is "
-            f"asked for {second}. So texture is known to modality 1 alone, and colour to modality 2 alone: what "
-            "alignment costs of these two is the question."
-        )
-    return f"The data are your own pairs. Modality 1 is asked for {first}; modality 2 is asked for {second}."
+def _optional(results: StudyResults) -> set[str]:
+    """Return which of the optional sections have something to show."""
+    has = {
+        "scores": bool(scored(results)),
+        "classes": bool(results.class_rows),
+        "pretraining": results.spec.pretraining is not None,
+        "notes": bool(results.notes),
+    }
+    return {section for section in OPTIONAL if has[section]}
 
 
 def write_page(template: str, names: Mapping[str, Any], figures: Mapping[str, Figure], version: str) -> str:

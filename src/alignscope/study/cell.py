@@ -7,34 +7,25 @@ alone, so that differences between lambdas, gauges and latent sizes are paired.
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
+from torch import Tensor
 
 from alignscope._threads import one_blas_thread
-from alignscope.nn import (
-    ConvEncoder,
-    Encoder,
-    LinearEncoder,
-    MLPEncoder,
-    RegressionAlignment,
-    TwoTowers,
-    initialise,
-)
+from alignscope.nn import TwoTowers
 from alignscope.nn.training import learning_rates, one_thread
-from alignscope.study.dataset import StudyData
+from alignscope.study.models import Alone, Joint, Pretrained, Pulled, Stack, Towers, build, targets_of
+from alignscope.study.prepared import StudyData
 from alignscope.study.results import CellRecord, Epoch, Mark
 from alignscope.study.scoring import Outputs, Scorer
-from alignscope.study.spec import SCHEMA, CellSpec, ConvSpec, MLPSpec
+from alignscope.study.spec import SCHEMA, CellSpec, ConvSpec
 
-__all__ = ["build", "shape_of", "stackable", "train_cells"]
+__all__ = ["shape_of", "stackable", "train_cells"]
 
 _SCORING_BATCH = 1024
 
@@ -60,29 +51,14 @@ def train_cells(cells: Sequence[CellSpec], data: StudyData, device: str = "cpu")
 
 
 def stackable(cells: Sequence[CellSpec]) -> bool:
-    """Return whether cells differ in lambda and seed alone, and train both modalities together."""
-    return "bilevel" not in {c.training for c in cells} and len({shape_of(c) for c in cells}) == 1
+    """Return whether cells differ in lambda and seed alone, and train both modalities together in one go."""
+    simple = all(c.training != "bilevel" and not c.pretraining for c in cells)
+    return simple and len({shape_of(c) for c in cells}) == 1
 
 
 def shape_of(cell: CellSpec) -> object:
     """Return what cells of one stack have in common: all but lambda and seed, and whether they are aligned at all."""
     return msgspec.structs.replace(cell, lambda_=float(cell.lambda_ > 0), seed=0)
-
-
-def build(cell: CellSpec, data: StudyData) -> TwoTowers:
-    """Return the untrained model of a cell, at its seed's start."""
-    k = cell.components
-    alignment: nn.Module = _Nothing()
-    if cell.gauge != "none" and cell.direction != "none":
-        alignment = RegressionAlignment(k, k, gauge=cell.gauge, direction=cell.direction)
-    outputs1, outputs2 = (
-        [y.values.shape[1]] if cell.task == "squared" else [len(data.classes[t]) for t in asked]
-        for y, asked in zip(data.asked_columns, data.asked, strict=True)
-    )
-    encoder1, encoder2 = (_encoder(cell, x) for x in data.x)
-    towers = TwoTowers(encoder1, encoder2, outputs1, outputs2, alignment, task=cell.task)
-    initialise(towers, cell.seed)
-    return towers
 
 
 @dataclass
@@ -106,7 +82,7 @@ class _Trainer:
         if len(self.cells) == 1 and isinstance(self.first.encoder, ConvSpec):
             self.towers[0].to(memory_format=torch.channels_last)
         self.x = [torch.from_numpy(x).to(device) for x in data.x]
-        self.y = [y.to(device) for y in _targets(self.first, data)]
+        self.y = [y.to(device) for y in targets_of(self.first, data)]
         self.scorer = Scorer(data, self.first.task)
         self.progress = [_Progress(cell, [], []) for cell in self.cells]
 
@@ -114,44 +90,77 @@ class _Trainer:
         """Train, and return every cell's record and features."""
         if self.first.training == "bilevel":
             self._bilevel()
+        elif self.first.pretraining:
+            self._pretrain()
         else:
-            self._fit(_Stack([_Joint(t) for t in self.towers]), [*self.x, *self.y], [1.0, 1.0, math.nan])
+            self._fit(Stack([Joint(t) for t in self.towers]), [*self.x, *self.y], [1.0, 1.0, math.nan])
         return [self._finished(k) for k in range(len(self.cells))]
+
+    def _pretrain(self) -> None:
+        """Train without labels, score the encoders as they are, then train them on the task alone."""
+        towers, spec = self._two_towers, self.first.pretraining
+        assert spec
+        objective = Pretrained(towers, self.first, spec.epochs * self._steps).to(self.device)
+        stack = Stack([objective])
+        self._fit(
+            stack,
+            self.x,
+            [spec.self_weight, spec.self_weight, math.nan],
+            epochs=spec.epochs,
+            record=False,
+            after_step=objective.after_step,
+        )
+        self._mark(0, 0, Stack([Joint(towers)]))
+        if not self.progress[0].diverged:
+            self._fit(Stack([Joint(towers)]), [*self.x, *self.y], [1.0, 1.0, 0.0])
+
+    @property
+    def _two_towers(self) -> TwoTowers:
+        towers = self.towers[0]
+        assert isinstance(towers, TwoTowers)
+        return towers
 
     def _bilevel(self) -> None:
         """Train the modality that is aligned to, freeze it, then the one that learns."""
-        towers = self.towers[0]
+        towers = self._two_towers
         learner = 2 if self.first.direction == "2to1" else 1
         other = 3 - learner
         chosen = towers.train_modality(other)
-        alone = _Alone(towers, other)
-        self._fit(_Stack([alone], chosen), [self.x[other - 1], self.y[other - 1]], [1.0, 1.0, 0.0], record=False)
+        alone = Alone(towers, other)
+        self._fit(Stack([alone], chosen), [self.x[other - 1], self.y[other - 1]], [1.0, 1.0, 0.0], record=False)
         frozen = torch.from_numpy(self._outputs(towers).z[other - 1][: self.data.train])
         target = towers.alignment.target(frozen).to(self.device)
         chosen = towers.train_modality(learner)
-        pulled = _Pulled(towers, learner)
+        pulled = Pulled(towers, learner)
         rows = [self.x[learner - 1], self.y[learner - 1], target]
-        self._fit(_Stack([pulled], chosen), rows, [1.0, 1.0, math.nan], frozen=other)
+        self._fit(Stack([pulled], chosen), rows, [1.0, 1.0, math.nan], frozen=other)
 
     def _fit(
-        self, stack: _Stack, rows: Sequence[Tensor], weights: list[float], *, record: bool = True, frozen: int = 0
+        self,
+        stack: Stack,
+        rows: Sequence[Tensor],
+        weights: list[float],
+        *,
+        epochs: int | None = None,
+        record: bool = True,
+        frozen: int = 0,
+        after_step: Callable[[], None] = lambda: None,
     ) -> None:
         """Minimise the weighted terms; a weight of NaN stands for each cell's lambda."""
-        spec = self.first.optimiser
+        spec, epochs = self.first.optimiser, epochs or self.first.epochs
         lambdas = torch.tensor([c.lambda_ for c in self.cells], device=self.device)
         strength = torch.stack([lambdas if math.isnan(w) else torch.full_like(lambdas, w) for w in weights], dim=1)
         optimiser = torch.optim.AdamW(
             stack.parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=self.device.type != "mps"
         )
-        batch = min(spec.batch, self.data.train)
-        steps = self.data.train // batch
+        batch, steps = min(spec.batch, self.data.train), self._steps
         rates = learning_rates(
             spec.learning_rate,
-            steps * self.first.epochs,
+            steps * epochs,
             warmup=spec.warmup,
             cosine=spec.schedule == "cosine",
         )
-        for epoch in range(1, self.first.epochs + 1):
+        for epoch in range(1, epochs + 1):
             stack.train(frozen)
             sums = torch.zeros_like(strength)
             order = self._order(epoch)
@@ -160,17 +169,18 @@ class _Trainer:
                 for group in optimiser.param_groups:
                     group["lr"] = next(rates)
                 with self._precision():
-                    terms = stack([self._input(r[chosen]) for r in rows], self._shared)
+                    terms = stack([self._input(r[chosen], r.ndim == 4) for r in rows], self._shared)
                 optimiser.zero_grad()
                 (terms * strength).sum().backward()
                 optimiser.step()
+                after_step()
                 sums += terms.detach()
             if record:
                 self._record(epoch, (sums / steps).cpu().double().numpy(), strength.cpu().double().numpy(), stack)
             if all(p.diverged for p in self.progress):
                 return
 
-    def _record(self, epoch: int, terms: np.ndarray, strength: np.ndarray, stack: _Stack) -> None:
+    def _record(self, epoch: int, terms: np.ndarray, strength: np.ndarray, stack: Stack) -> None:
         due = epoch in self.first.marks or epoch == self.first.epochs
         for k, progress in enumerate(self.progress):
             if progress.diverged:
@@ -184,37 +194,35 @@ class _Trainer:
             if due:
                 self._mark(k, epoch, stack)
 
-    def _mark(self, k: int, epoch: int, stack: _Stack) -> None:
+    def _mark(self, k: int, epoch: int, stack: Stack) -> None:
         outputs = self._outputs(stack.load(k, self.towers[k]))
         if not outputs.finite:
             self.progress[k].diverged = epoch
             return
         self.progress[k].marks.append(self.scorer.mark(epoch, outputs, reverse=self.first.direction == "2to1"))
-        if self.cells[k].lambda_ == 0 and epoch == self.first.epochs:
+        if self.cells[k].lambda_ == 0 and not self.cells[k].baseline and epoch == self.first.epochs:
             self.progress[k].features = {f"h{i + 1}": h[self.data.train :] for i, h in enumerate(outputs.h)}
 
-    def _outputs(self, towers: TwoTowers) -> Outputs:
+    def _outputs(self, towers: Towers) -> Outputs:
         """Return features, latents and predictions of both modalities for all rows."""
         towers.eval()
-        made = []
+        parts: list[list[list[Tensor]]] = [[[], [], []], [[], [], []]]
         with torch.no_grad():
-            for tower, x in zip((towers.tower1, towers.tower2), self.x, strict=True):
-                parts = []
-                for start in range(0, len(x), _SCORING_BATCH):
-                    h = tower.encoder.features(self._input(x[start : start + _SCORING_BATCH]))
-                    z = tower.encoder.project(h)
-                    parts.append((h, z, tower.predict(z)))
-                made.append([torch.cat(p).cpu().numpy() for p in zip(*parts, strict=True)])
+            for start in range(0, self.data.x[0].shape[0], _SCORING_BATCH):
+                rows = [self._input(x[start : start + _SCORING_BATCH], x.ndim == 4) for x in self.x]
+                for lists, reading in zip(parts, towers.readings(*rows), strict=True):
+                    for values, mine in zip(lists, reading, strict=True):
+                        values.append(mine)
+        made = [[torch.cat(values).cpu().numpy() for values in lists] for lists in parts]
         (h1, z1, y1), (h2, z2, y2) = made
         return Outputs((h1, h2), (z1, z2), (y1, y2))
 
-    def _input(self, x: Tensor) -> Tensor:
-        """Return rows as an encoder takes them: pictures from -0.5 to 0.5 with the channel in front."""
-        if x.dtype != torch.uint8:
-            return x
-        low = self.first.optimiser.precision == "bfloat16" and torch.is_grad_enabled()
-        scaled = x.to(torch.bfloat16 if low else torch.float32).div_(255).sub_(0.5)
-        return scaled.movedim(-1, -3)
+    def _input(self, x: Tensor, picture: bool) -> Tensor:
+        """Return rows as an encoder takes them: pictures with the channel in front, those of bytes from -0.5 to 0.5."""
+        if x.dtype == torch.uint8:
+            low = self.first.optimiser.precision == "bfloat16" and torch.is_grad_enabled()
+            x = x.to(torch.bfloat16 if low else torch.float32).div_(255).sub_(0.5)
+        return x.movedim(-1, -3) if picture else x
 
     def _order(self, epoch: int) -> Tensor:
         """Return (N,) row numbers, or (cells, N) where the seeds of a stack differ."""
@@ -225,6 +233,11 @@ class _Trainer:
         if self._shared:
             return orders[self.first.seed].to(self.device)
         return torch.stack([orders[c.seed] for c in self.cells]).to(self.device)
+
+    @property
+    def _steps(self) -> int:
+        """Steps an epoch; what is left over is dropped."""
+        return self.data.train // min(self.first.optimiser.batch, self.data.train)
 
     @property
     def _shared(self) -> bool:
@@ -246,97 +259,3 @@ class _Trainer:
             marks=tuple(p.marks),
         )
         return record, p.features
-
-
-class _Joint(nn.Module):  # type: ignore[misc]
-    """The three terms of the joint objective."""
-
-    def __init__(self, towers: TwoTowers) -> None:
-        super().__init__()
-        self.towers = towers
-
-    def forward(self, x1: Tensor, x2: Tensor, y1: Tensor, y2: Tensor) -> Tensor:
-        return torch.stack(list(self.towers.losses(x1, x2, y1, y2)))
-
-
-class _Alone(_Joint):
-    """One modality learns its task."""
-
-    def __init__(self, towers: TwoTowers, modality: int) -> None:
-        super().__init__(towers)
-        self.modality = modality
-
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
-        loss = (self.towers.tower1 if self.modality == 1 else self.towers.tower2).loss(x, y)
-        zero = torch.zeros_like(loss)
-        return torch.stack([loss, zero, zero] if self.modality == 1 else [zero, loss, zero])
-
-
-class _Pulled(_Alone):
-    """One modality learns its task, and to predict the frozen target of the other."""
-
-    def forward(self, x: Tensor, y: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
-        loss, alignment = self.towers.learner_losses(x, y, target)
-        zero = torch.zeros_like(loss)
-        return torch.stack([loss, zero, alignment] if self.modality == 1 else [zero, loss, alignment])
-
-
-class _Nothing(nn.Module):  # type: ignore[misc]
-    """No alignment, for lambda = 0."""
-
-    def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
-        return z1.new_zeros((), dtype=torch.float32)
-
-
-class _Stack:
-    """One objective, or several of one shape as a stack of parameters with the model as first dimension."""
-
-    def __init__(self, objectives: list[_Joint], chosen: dict[str, nn.Parameter] | None = None) -> None:
-        self.base = objectives[0]
-        self.alone = len(objectives) == 1
-        if self.alone:
-            self.parameters = list((chosen or dict(self.base.named_parameters())).values())
-            return
-        self.state, self.buffers = stack_module_state(objectives)
-        self.parameters = list(self.state.values())
-        self.base = copy.deepcopy(self.base).to("meta")
-
-    def __call__(self, rows: list[Tensor], shared: bool) -> Tensor:
-        """Return the terms of every model, (models, 3); `rows` have the models in front unless they are shared."""
-        if self.alone:
-            return self.base(*rows)[None]
-
-        def one(state: dict[str, Tensor], buffers: dict[str, Tensor], *mine: Tensor) -> Tensor:
-            return functional_call(self.base, (state, buffers), mine)
-
-        return vmap(one, in_dims=(0, 0, *[None if shared else 0] * len(rows)))(self.state, self.buffers, *rows)
-
-    def train(self, frozen: int) -> None:
-        """Set training mode; a frozen modality stays as it is."""
-        self.base.train()
-        if frozen:
-            (self.base.towers.tower1 if frozen == 1 else self.base.towers.tower2).eval()
-
-    def load(self, k: int, towers: TwoTowers) -> TwoTowers:
-        """Return the towers of model k, brought up to date."""
-        if not self.alone:
-            state = {**self.state, **self.buffers}
-            towers.load_state_dict({name.removeprefix("towers."): v[k].detach() for name, v in state.items()})
-        return towers
-
-
-def _encoder(cell: CellSpec, x: np.ndarray) -> Encoder:
-    spec = cell.encoder
-    if isinstance(spec, ConvSpec):
-        return ConvEncoder(x.shape[-1], cell.components, widths=spec.widths, patch=spec.patch)
-    inputs = math.prod(x.shape[1:])
-    if isinstance(spec, MLPSpec):
-        return MLPEncoder(inputs, cell.components, hidden=spec.hidden)
-    return LinearEncoder(inputs, cell.components)
-
-
-def _targets(cell: CellSpec, data: StudyData) -> list[Tensor]:
-    """Return what the loss compares with: scaled columns, or class codes (N, factors)."""
-    if cell.task == "squared":
-        return [torch.from_numpy(y.values) for y in data.asked_columns]
-    return [torch.from_numpy(np.stack([data.targets[t] for t in asked], axis=1)) for asked in data.asked]

@@ -17,7 +17,7 @@ from alignscope.data.folds import assign_folds
 from alignscope.data.paired import Pair
 from alignscope.linear.informativeness import HeldOutPath, direction_problem, held_out_path
 from alignscope.onepass import FoldedMoments, collect
-from alignscope.study.dataset import StudyData
+from alignscope.study.prepared import StudyData
 
 __all__ = ["BUDGET", "Forecast"]
 
@@ -52,6 +52,12 @@ class Forecast:
         first = self._by_target(modality, path.first_per_target[None])
         along = self._by_target(modality, path.per_target)
         return {t: along[t] / (first[t] if first[t][0] >= _KNOWN else np.nan) for t in along}
+
+    def class_retention(self, modality: int, components: int, lambdas: Sequence[float]) -> dict[str, Matrix]:
+        """Return target -> (L, C) as `retention`, for each of its columns."""
+        path = self._path(modality, components, np.asarray(lambdas, dtype=np.float64))
+        first = np.where(path.first_per_target >= _KNOWN, path.first_per_target, np.nan)
+        return {t: path.per_target[:, s] / first[s] for t, s in self.data.blocks(modality - 1).items()}
 
     def at_risk(self, modality: int, components: int) -> float:
         """Return the share of sigma^z that is lost as lambda grows without bound."""

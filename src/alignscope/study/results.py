@@ -17,6 +17,7 @@ __all__ = [
     "Agreement",
     "Capacity",
     "CellRecord",
+    "ClassRow",
     "CostParts",
     "Epoch",
     "Failure",
@@ -46,6 +47,12 @@ class TargetScore(msgspec.Struct, frozen=True, kw_only=True):
     r2, accuracy : by the trained head (None where it was not asked; accuracy None for numbers).
     probe_r2, probe_accuracy : by a linear probe fitted on the training rows.
     probe_per_class : probe R^2 of every class, in the order of its names; empty for numbers.
+    macro_f1, weighted_f1 : F1 of the head, mean over labels, plain and weighted by how many samples have each
+        (a multi-label target: present above one half; labels that nobody has are left out). None as for accuracy.
+    f1_per_class : the same of every label; None where nobody has it. Empty where there are no classes or no head.
+    probe_macro_f1, probe_weighted_f1 : the same of the probe, for multi-label targets.
+
+    The accuracy of a multi-label target is the share of all (sample, label) that are right.
     """
 
     modality: int
@@ -56,6 +63,11 @@ class TargetScore(msgspec.Struct, frozen=True, kw_only=True):
     probe_r2: float
     probe_accuracy: float | None = None
     probe_per_class: tuple[float, ...] = ()
+    macro_f1: float | None = None
+    weighted_f1: float | None = None
+    f1_per_class: tuple[float | None, ...] = ()
+    probe_macro_f1: float | None = None
+    probe_weighted_f1: float | None = None
 
 
 class Scores(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,6 +158,29 @@ class RetentionRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_":
     r2: Interval
     accuracy: Interval | None
     alignment_r2: Interval
+
+
+class ClassRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
+    """What a modality keeps of one class or label at the end of the longest training, measured and forecast.
+
+    As `RetentionRow` and `ForecastRow`, for one column of a target that has classes. `r2` is that of the aligned
+    encoder, `before` at lambda = 0; retention is None where `before` is below 0.05 for some seed. `share` is the share
+    of the held-out samples that have the class.
+    """
+
+    gauge: str
+    direction: str
+    training: str
+    components: int
+    lambda_: float
+    modality: int
+    target: str
+    label: str
+    share: float
+    before: Interval
+    r2: Interval
+    retention: Interval | None
+    forecast: Interval | None
 
 
 class ForecastRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
@@ -262,7 +297,10 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StudyResults(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a study found; the content of results.json."""
+    """Everything that a study found; the content of results.json.
+
+    `baselines` are the trainings on both modalities together. `notes` say what was found in the data.
+    """
 
     version: str
     schema: int
@@ -278,4 +316,7 @@ class StudyResults(msgspec.Struct, frozen=True, kw_only=True):
     paths: tuple[PathCurve, ...] = ()
     loss_parts: tuple[LossParts, ...] = ()
     cost_parts: tuple[CostParts, ...] = ()
+    class_rows: tuple[ClassRow, ...] = ()
+    baselines: tuple[CellRecord, ...] = ()
+    notes: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from alignscope import __version__
 from alignscope._files import check_writable, write_all
 from alignscope.errors import AlignscopeError
 from alignscope.study.dataset import StudyData, fingerprinted, open_data, prepare
 from alignscope.study.results import CellRecord, Failure, StudyResults
-from alignscope.study.spec import SCHEMA, CellSpec, ConvSpec, StudySpec, cells_of, checked_spec, read_spec
+from alignscope.study.spec import SCHEMA, CellSpec, ConvSpec, OmniSatSpec, StudySpec, cells_of, checked_spec, read_spec
 from alignscope.study.store import Layout, Store, Trained, check_resumable
 from alignscope.study.sweep import Outcome, run_units
 from alignscope.study.workers import check_device, peak_bytes
@@ -162,8 +163,9 @@ def _open_once(folder: Path) -> StudyData:
 def _results(
     spec: StudySpec, data: StudyData, cells: Sequence[CellSpec], store: Store[CellRecord], outcome: Outcome
 ) -> StudyResults:
-    records = [record for cell in cells if (record := store.read(cell.id)) is not None]
-    records.sort(key=_place)
+    every = [record for cell in cells if (record := store.read(cell.id)) is not None]
+    every.sort(key=_place)
+    records = [record for record in every if not record.cell.baseline]
     failed = dict(outcome.failed)
     missing = [STUDY.failed(cell, failed[cell.id]) for cell in cells if cell.id in failed]
     from alignscope.study.summary import Summary  # half a second that workers need not spend
@@ -186,9 +188,12 @@ def _results(
         cost_parts=summary.cost_parts(),
         failures=tuple(
             Failure(id=r.id, status=r.status, reason=r.reason or "", text=_describe(r.cell))
-            for r in [*records, *missing]
+            for r in [*every, *missing]
             if r.status != "finished"
         ),
+        class_rows=summary.class_rows(data),
+        baselines=tuple(r for r in every if r.cell.baseline),
+        notes=data.notes,
     )
 
 
@@ -213,6 +218,9 @@ def _place(record: CellRecord) -> tuple[object, ...]:
 
 
 def _describe(cell: CellSpec) -> str:
+    if cell.baseline:
+        way = f"both modalities ({cell.training.replace('_', ' ')})"
+        return f"{way}, K = {cell.components}, seed {cell.seed}, {cell.epochs} epochs"
     way = "no alignment" if cell.lambda_ == 0 else f"lambda {cell.lambda_:g}, {cell.gauge} gauge"
     return f"{way}, K = {cell.components}, seed {cell.seed}, {cell.epochs} epochs"
 
@@ -229,6 +237,21 @@ def _check_fit(spec: StudySpec, data: StudyData) -> None:
             raise AlignscopeError(
                 "E306", "encoder.kind", f"'conv', but a sample of modality {modality} has the shape {shape}", way
             )
-    number = next((t for asked in data.asked for t in asked if t not in data.classes), None)
-    if spec.task == "cross_entropy" and number is not None:
-        raise AlignscopeError("E305", "task", f"'{number}' is a number, which has no cross-entropy", "Use squared.")
+        if isinstance(encoder, OmniSatSpec) and not _has_places(shape):
+            way = "Give packed series, or pictures whose side is a multiple of 6; or use conv, mlp or linear."
+            raise AlignscopeError(
+                "E306", "encoder.kind", f"'omnisat', but a sample of modality {modality} has the shape {shape}", way
+            )
+    every = [t for asked in data.asked for t in asked]
+    if spec.task == "cross_entropy" and (wrong := [t for t in every if t not in data.classes or data.multilabel(t)]):
+        found = f"'{wrong[0]}' is not one class a sample, so it has no cross-entropy"
+        raise AlignscopeError("E305", "task", found, "Use squared, or binary for columns of 0 and 1.")
+    if spec.task == "binary" and (wrong := [t for t in every if not np.isin(data.columns(t), (0, 1)).all()]):
+        raise AlignscopeError("E305", "task", f"'{wrong[0]}' holds other numbers than 0 and 1", "Use squared.")
+
+
+def _has_places(shape: tuple[int, ...]) -> bool:
+    """Whether samples lie on the grid of 6 x 6 places."""
+    if len(shape) == 4:
+        return shape[2:] == (6, 6)
+    return len(shape) == 3 and shape[0] == shape[1] and shape[0] % 6 == 0

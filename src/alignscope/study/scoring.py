@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp, softmax
+from scipy.special import expit, logsumexp, softmax
 
-from alignscope.measures import Probe, cka, linear_probes, spectrum
-from alignscope.study.dataset import StudyData
+from alignscope.measures import Probe, cka, f1_scores, linear_probes, spectrum
+from alignscope.study.prepared import StudyData
 from alignscope.study.results import Mark, Scores, TargetScore
 
 __all__ = ["Outputs", "Scorer"]
@@ -39,7 +40,7 @@ class Scorer:
     Parameters
     ----------
     data : the rows and targets.
-    task : ``squared`` or ``cross_entropy``.
+    task : ``squared``, ``cross_entropy`` or ``binary``.
     """
 
     def __init__(self, data: StudyData, task: str) -> None:
@@ -51,7 +52,10 @@ class Scorer:
         return {t: self.data.targets[t] for t in dict.fromkeys(self.data.probed[0] + self.data.probed[1])}
 
     def mark(self, epoch: int, outputs: Outputs, reverse: bool = False) -> Mark:
-        """Return the scores of both parts; `reverse` takes the alignment loss from modality 2 to modality 1."""
+        """Return the scores of both parts; `reverse` takes the alignment loss from modality 2 to modality 1.
+
+        At epoch 0, after pre-training, the heads have learned nothing yet: the probes alone say something.
+        """
         return Mark(
             epoch=epoch, train=self._scores("train", outputs, reverse), test=self._scores("test", outputs, reverse)
         )
@@ -95,39 +99,65 @@ class Scorer:
                 modality=modality + 1,
                 target=t,
                 asked=t in asked,
-                r2=heads[t][0] if t in asked else None,
-                accuracy=heads[t][1] if t in asked else None,
                 probe_r2=_number(probes[t].r2),
-                probe_accuracy=probes[t].accuracy,
                 probe_per_class=tuple(map(_number, probes[t].per_column)) if t in self.data.classes else (),
+                **heads.get(t, {}),
+                **self._probe_labels(t, probes[t], rows),
             )
             for t in self.data.probed[modality]
         ]
 
-    def _head(self, outputs: Outputs, modality: int, target: str, rows: slice) -> tuple[float, float | None]:
-        """Return R^2 and accuracy of the trained head for one target."""
+    def _probe_labels(self, target: str, probe: Probe, rows: slice) -> dict[str, Any]:
+        if not self.data.multilabel(target):
+            return {"probe_accuracy": probe.accuracy}
+        f1 = f1_scores(self.data.targets[target][rows] > 0.5, probe.predicted > 0.5)
+        return {
+            "probe_accuracy": f1.accuracy,
+            "probe_macro_f1": _known(f1.macro),
+            "probe_weighted_f1": _known(f1.weighted),
+        }
+
+    def _head(self, outputs: Outputs, modality: int, target: str, rows: slice) -> dict[str, Any]:
+        """Return R^2 and, of classes and labels, accuracy and F1 of the trained head for one target."""
         columns = self.data.blocks(modality)[target]
         said = outputs.y[modality][rows, columns].astype(np.float64)
         scaled = self.data.asked_columns[modality]
         if self.task == "squared":
             truth = scaled.values[rows, columns]
-            # Targets are centred; the largest of the uncentred columns is the class.
-            guess = said + scaled.offset[columns]
+            # Targets are centred and scaled; classes are told by what the columns were before.
+            guess = (said + scaled.offset[columns]) / scaled.scale
         else:
-            said = softmax(said, axis=1)
-            one_hot = self.data.columns(target)
-            mean = one_hot[: self.data.train].mean(axis=0)
-            truth, guess, said = one_hot[rows] - mean, said, said - mean
+            guess = expit(said) if self.task == "binary" else softmax(said, axis=1)
+            plain = self.data.columns(target)
+            mean = plain[: self.data.train].mean(axis=0)
+            truth, said = plain[rows] - mean, guess - mean
         total = np.square(truth).sum()
-        r2 = 1 - float(np.square(truth - said).sum() / total) if total > 0 else 0.0
-        if target not in self.data.classes:
-            return r2, None
-        return r2, float((guess.argmax(axis=1) == self.data.targets[target][rows]).mean())
+        found: dict[str, Any] = {"r2": 1 - float(np.square(truth - said).sum() / total) if total > 0 else 0.0}
+        if target in self.data.classes:
+            found |= self._classified(target, guess, rows)
+        return found
+
+    def _classified(self, target: str, guess: np.ndarray, rows: slice) -> dict[str, Any]:
+        truth = self.data.columns(target)[rows] > 0.5
+        chosen = (
+            guess > 0.5 if self.data.multilabel(target) else guess.argmax(axis=1)[:, None] == np.arange(guess.shape[1])
+        )
+        f1 = f1_scores(truth, chosen)
+        right = f1.accuracy if self.data.multilabel(target) else float((truth & chosen).any(axis=1).mean())
+        return {
+            "accuracy": right,
+            "macro_f1": _known(f1.macro),
+            "weighted_f1": _known(f1.weighted),
+            "f1_per_class": tuple(map(_known, f1.per_label)),
+        }
 
     def _task_loss(self, outputs: Outputs, modality: int, rows: slice) -> float:
         said = outputs.y[modality][rows].astype(np.float64)
         if self.task == "squared":
             return float(np.square(said - self.data.asked_columns[modality].values[rows]).sum(axis=1).mean())
+        if self.task == "binary":
+            truth = np.hstack([self.data.columns(t)[rows] for t in self.data.asked[modality]])
+            return float((np.logaddexp(0, said) - truth * said).sum(axis=1).mean())
         loss = 0.0
         for target, columns in self.data.blocks(modality).items():
             scores = said[:, columns]
@@ -139,3 +169,7 @@ class Scorer:
 def _number(value: float) -> float:
     """A figure that does not exist, since its target does not vary, counts as nothing known."""
     return float(value) if math.isfinite(value) else 0.0
+
+
+def _known(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

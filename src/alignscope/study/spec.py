@@ -11,12 +11,13 @@ import itertools
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
 
 from alignscope._toml import convert, invalid, parse, read_text
+from alignscope.study.data_spec import Count, DataSpec, FileData, Seed, Share, TreeSatAIData, TrifeatureData, check_data
 
 __all__ = [
     "SCHEMA",
@@ -27,9 +28,12 @@ __all__ = [
     "FileData",
     "LinearSpec",
     "MLPSpec",
+    "OmniSatSpec",
     "OptimiserSpec",
+    "PretrainingSpec",
     "StudySpec",
     "SweepSpec",
+    "TreeSatAIData",
     "TrifeatureData",
     "cells_of",
     "checked_spec",
@@ -45,55 +49,10 @@ _GUIDE = "study guide"
 Gauge = Literal["raw", "stop_gradient", "normalised", "whitened"]
 Direction = Literal["1to2", "2to1", "both"]
 Training = Literal["joint", "bilevel"]
-Task = Literal["squared", "cross_entropy"]
+Task = Literal["squared", "cross_entropy", "binary"]
+Baseline = Literal["concatenation", "late_fusion", "attention"]
 
-Count = Annotated[int, Meta(ge=1)]
-Share = Annotated[float, Meta(ge=0, le=1)]
 Strength = Annotated[float, Meta(ge=0)]
-Seed = Annotated[int, Meta(ge=0, lt=2**31)]
-
-
-class TrifeatureData(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="trifeature"
-):
-    """Pictures with three generative factors, rendered here: the paper's pairs.
-
-    Modality 1 shows shape and texture in grey, modality 2 the same shape in a solid colour. Texture and colour are
-    independent; each modality has its own place and rotation.
-    """
-
-    size: Annotated[int, Meta(ge=16, le=512)] = 64
-    train: Annotated[int, Meta(ge=16)] = 8192
-    test: Annotated[int, Meta(ge=16)] = 2048
-    seed: Seed = 0
-    values: tuple[Count, Count, Count] = (10, 10, 10)
-    correlation: tuple[Share, Share, Share] = (0.0, 0.0, 0.0)
-    rotation: Annotated[float, Meta(ge=0, le=180)] = 45.0
-    jitter: Share = 1.0
-    noise: Share = 0.0
-    occlusion: Share = 0.0
-    difficulty: tuple[Share, Share, Share] = (0.0, 0.0, 0.0)
-    held_out: Literal["samples", "combinations"] = "samples"
-
-
-class FileData(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="files"):
-    """A user's own paired arrays: `pair` (a folder as `alignscope audit --pair` reads it), or x1, x2, y1 and y2.
-
-    Paths are relative to the specification. A share `test` of the rows, or of the groups, is held out.
-    """
-
-    pair: str | None = None
-    x1: str | None = None
-    x2: str | None = None
-    y1: str | None = None
-    y2: str | None = None
-    groups: str | None = None
-    test: Annotated[float, Meta(gt=0, lt=1)] = 0.25
-    seed: Seed = 0
-    fingerprint: str = ""
-
-
-DataSpec = TrifeatureData | FileData
 
 
 class ConvSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="conv"):
@@ -113,7 +72,34 @@ class LinearSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """A linear encoder, for which the theory is exact."""
 
 
-EncoderSpec = ConvSpec | MLPSpec | LinearSpec
+class OmniSatSpec(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="omnisat"
+):
+    """Encoders of satellite patches: sub-patches or temporal attention, then a transformer over the 6 x 6 grid."""
+
+    size: Literal["tiny", "small", "base"] = "tiny"
+
+
+EncoderSpec = ConvSpec | MLPSpec | LinearSpec | OmniSatSpec
+
+
+class PretrainingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Training without labels that comes first; the encoders are then probed as they are, and fine-tuned.
+
+    The objective is self_weight (reconstruction of hidden places, of each modality) + lambda (alignment); fine-tuning
+    has the task alone.
+
+    Attributes
+    ----------
+    epochs : of pre-training; those of the sweep are the fine-tuning.
+    objective : the alignment: "regression" of the codes in the sweep's gauge, "mil_nce" (OmniSat) or "jepa" (AnySat).
+    mask : share of the places that are hidden.
+    """
+
+    epochs: Count = 20
+    objective: Literal["regression", "mil_nce", "jepa"] = "mil_nce"
+    mask: Annotated[float, Meta(gt=0, lt=1)] = 0.75
+    self_weight: Strength = 1.0
 
 
 class OptimiserSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -151,9 +137,17 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     marks: tuple[Count, ...] = ()
     """Epochs after which a cell is scored, besides its last."""
 
+    baselines: tuple[Baseline, ...] = ()
+    """Trained on both modalities together, unaligned, for every latent size, seed and length."""
+
+    pretraining: PretrainingSpec | None = None
+
 
 class CellSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename={"lambda_": "lambda"}):
-    """One training. At lambda = 0 nothing is aligned, and gauge, direction and training are "none"."""
+    """One training. At lambda = 0 nothing is aligned, and gauge and direction are "none".
+
+    So is training, unless it is a baseline on both modalities.
+    """
 
     data: DataSpec
     encoder: EncoderSpec
@@ -164,9 +158,10 @@ class CellSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     components: int
     gauge: Gauge | Literal["none"]
     direction: Direction | Literal["none"]
-    training: Training | Literal["none"]
+    training: Training | Baseline | Literal["none"]
     epochs: int
     marks: tuple[int, ...] = ()
+    pretraining: PretrainingSpec | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def id(self) -> str:
@@ -177,7 +172,12 @@ class CellSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     @property
     def cost(self) -> float:
         """How long it takes, in epochs."""
-        return self.epochs
+        return self.epochs + (self.pretraining.epochs if self.pretraining else 0)
+
+    @property
+    def baseline(self) -> bool:
+        """Whether it is trained on both modalities together."""
+        return self.training in get_args(Baseline)
 
 
 def read_spec(path: str | Path) -> StudySpec:
@@ -218,24 +218,30 @@ def cells_of(spec: StudySpec) -> list[CellSpec]:
 
 def _cells(spec: StudySpec) -> Iterator[CellSpec]:
     s = spec.sweep
-    for lam, seed, k, gauge, direction, training, epochs in itertools.product(
-        s.lambdas, s.seeds, s.components, s.gauges, s.directions, s.trainings, s.epochs
-    ):
-        aligned = lam > 0
-        yield CellSpec(
-            data=spec.data,
-            encoder=spec.encoder,
-            task=spec.task,
-            optimiser=spec.optimiser,
-            lambda_=abs(float(lam)),  # -0.0 is the same cell as 0.0
-            seed=seed,
-            components=k,
-            gauge=gauge if aligned else "none",
-            direction=direction if aligned else "none",
-            training=training if aligned else "none",
-            epochs=epochs,
-            marks=tuple(sorted({m for m in spec.marks if m < epochs})),
-        )
+    for seed, k, epochs in itertools.product(s.seeds, s.components, s.epochs):
+        common: dict[str, Any] = {
+            "data": spec.data,
+            "encoder": spec.encoder,
+            "task": spec.task,
+            "optimiser": spec.optimiser,
+            "seed": seed,
+            "components": k,
+            "epochs": epochs,
+            "marks": tuple(sorted({m for m in spec.marks if m < epochs})),
+        }
+        for baseline in spec.baselines:
+            yield CellSpec(lambda_=0.0, gauge="none", direction="none", training=baseline, **common)
+        if spec.pretraining is not None:
+            common["pretraining"] = spec.pretraining
+        for lam, gauge, direction, training in itertools.product(s.lambdas, s.gauges, s.directions, s.trainings):
+            aligned = lam > 0
+            yield CellSpec(
+                lambda_=abs(float(lam)),  # -0.0 is the same cell as 0.0
+                gauge=gauge if aligned else "none",
+                direction=direction if aligned else "none",
+                training=training if aligned else "none",
+                **common,
+            )
 
 
 def _check(spec: StudySpec) -> None:
@@ -254,18 +260,27 @@ def _check(spec: StudySpec) -> None:
         raise invalid("It lacks 0, the baseline that every cost is relative to", "sweep.lambdas")
     if "bilevel" in spec.sweep.trainings and "both" in spec.sweep.directions:
         raise invalid("A bilevel training freezes one modality, so the direction cannot be `both`", "sweep.directions")
-    data = spec.data
-    if isinstance(data, FileData):
-        _check_files(data)
-    elif isinstance(spec.encoder, ConvSpec) and data.size // spec.encoder.patch < 2 ** (len(spec.encoder.widths) - 1):
-        raise invalid(f"Too many halvings for pictures of {data.size} pixels", "encoder.widths")
-    if spec.optimiser.batch > getattr(data, "train", spec.optimiser.batch):
+    if len(set(spec.baselines)) < len(spec.baselines):
+        raise invalid("A baseline stands twice", "baselines")
+    _check_encoder(spec)
+    check_data(spec.data)
+    if spec.optimiser.batch > getattr(spec.data, "train", spec.optimiser.batch):
         raise invalid("A batch is larger than the training set", "optimiser.batch")
 
 
-def _check_files(data: FileData) -> None:
-    given = [name for name in ("x1", "x2", "y1") if getattr(data, name) is not None]
-    if (data.pair is None) == (not given) or (given and given != ["x1", "x2", "y1"]):
-        raise invalid("Expected either `pair`, or all of `x1`, `x2` and `y1`", "data")
-    if data.fingerprint:
-        raise invalid("It is worked out from the files, not given", "data.fingerprint")
+def _check_encoder(spec: StudySpec) -> None:
+    encoder, data = spec.encoder, spec.data
+    pictures = data.size if isinstance(data, TrifeatureData) else 0
+    if isinstance(encoder, ConvSpec) and pictures and pictures // encoder.patch < 2 ** (len(encoder.widths) - 1):
+        raise invalid(f"Too many halvings for pictures of {pictures} pixels", "encoder.widths")
+    if isinstance(encoder, OmniSatSpec) and pictures % 6:
+        raise invalid("`omnisat` sees 6 x 6 places: the side of pictures must be a multiple of 6", "data.size")
+    if isinstance(encoder, ConvSpec) and isinstance(data, TreeSatAIData):
+        raise invalid("`conv` takes no series: use `omnisat`, `mlp` or `linear`", "encoder.kind")
+    if not isinstance(encoder, OmniSatSpec):
+        if "attention" in spec.baselines:
+            raise invalid("`attention` needs the places of the encoder `omnisat`", "baselines")
+        if spec.pretraining is not None:
+            raise invalid("It hides places, which only the encoder `omnisat` has", "pretraining")
+    if spec.pretraining is not None and "bilevel" in spec.sweep.trainings:
+        raise invalid("Pre-training aligns both encoders together, so the training is `joint`", "sweep.trainings")

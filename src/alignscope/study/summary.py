@@ -16,10 +16,12 @@ import numpy as np
 from scipy import stats
 
 from alignscope.study.forecast import Forecast
+from alignscope.study.prepared import StudyData
 from alignscope.study.results import (
     Agreement,
     Capacity,
     CellRecord,
+    ClassRow,
     CostParts,
     ForecastPoint,
     ForecastRow,
@@ -211,6 +213,53 @@ class Summary:
                 if mine:
                     rows.append(_agreement(way, k, mine))
         return tuple(rows)
+
+    def class_rows(self, data: StudyData) -> tuple[ClassRow, ...]:
+        """Return a row for every class of the asked targets: what alignment costs it, and what was foreseen."""
+        rows = []
+        for way, k, modality in itertools.product(self._ways, sorted(self.spec.sweep.components), (1, 2)):
+            if modality in self._pulled(way):
+                rows += self._class_rows(way, k, modality, data)
+        return tuple(rows)
+
+    def _class_rows(self, way: _Way, k: int, modality: int, data: StudyData) -> list[ClassRow]:
+        told = {
+            seed: f.class_retention(modality, k, self._strengths)
+            for (seed, size), f in self.forecasts.items()
+            if size == k and way.gauge in FIXED_GAUGES
+        }
+        rows = []
+        named = [t for t in self.asked[modality - 1] if t in data.classes]
+        for target, (i, lam) in itertools.product(named, enumerate(self._strengths)):
+            found = {
+                seed: (_classes(mark, modality, target), _classes(base, modality, target))
+                for seed in self.spec.sweep.seeds
+                if (mark := self._marks.get((way, k, lam, self._longest, seed, self._longest))) is not None
+                and (base := self._baseline(k, self._longest, seed, self._longest)) is not None
+            }
+            shares = data.columns(target)[data.train :].mean(axis=0)
+            for c, label in enumerate(data.classes[target] if found else ()):
+                after, before = ({s: v[side][c] for s, v in found.items()} for side in (0, 1))
+                known = all(value >= _KNOWN for value in before.values())
+                foreseen = [told[s][target][i, c] for s in found if s in told]
+                rows.append(
+                    ClassRow(
+                        gauge=way.gauge,
+                        direction=way.direction,
+                        training=way.training,
+                        components=k,
+                        lambda_=lam,
+                        modality=modality,
+                        target=target,
+                        label=label,
+                        share=float(shares[c]),
+                        before=interval(before.values()),
+                        r2=interval(after.values()),
+                        retention=interval(after[s] / before[s] for s in found) if known else None,
+                        forecast=interval(foreseen) if foreseen and np.isfinite(foreseen).all() else None,
+                    )
+                )
+        return rows
 
     def capacity(self) -> tuple[Capacity, ...]:
         """Return what the audit says of each set of lambda = 0 features, averaged over seeds."""
@@ -406,3 +455,7 @@ def _score(targets: Sequence[TargetScore], like: TargetScore) -> TargetScore:
 
 def _find(targets: Sequence[TargetScore], modality: int, target: str) -> TargetScore:
     return next(t for t in targets if t.modality == modality and t.target == target)
+
+
+def _classes(mark: Mark, modality: int, target: str) -> tuple[float, ...]:
+    return _find(mark.test.targets, modality, target).probe_per_class

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from alignscope.bench.results import Column, Role
-from alignscope.bench.spec import GaussianTask, PicturesTask, TaskSpec
+from alignscope.bench.spec import GaussianTask, PairTask, PicturesTask, TaskSpec
 
 __all__ = ["columns", "gaussian_factors", "roles"]
 
@@ -27,6 +29,8 @@ _ROLES: dict[str, dict[str, Role]] = {
     },
 }
 """What every target of a view is to its modalities."""
+
+_MOST = 6  # targets of a pair that a column's text names
 
 
 class _Plan(NamedTuple):
@@ -95,10 +99,20 @@ def gaussian_factors(spec: GaussianTask) -> dict[str, Role]:
     return shared | unique
 
 
-def columns(spec: TaskSpec) -> tuple[Column, ...]:
-    """Return the columns that a task gives to the leaderboard."""
+def columns(spec: TaskSpec, folder: Path | None = None) -> tuple[Column, ...]:
+    """Return the columns that a task gives to the leaderboard.
+
+    Parameters
+    ----------
+    spec : the task.
+    folder : where the rows of a user's own pair have been prepared.
+    """
     if isinstance(spec, GaussianTask):
         return _gaussian_columns(spec)
+    if isinstance(spec, PairTask):
+        if folder is None:
+            raise ValueError(f"the rows of the task '{spec.name}' have not been prepared")
+        return tuple(_pair_columns(spec, folder))
     known, (shapes, textures, colours) = roles(spec), spec.values
     chance = {"shape": 1 / shapes, "texture": 1 / textures, "colour": 1 / colours, "synergy": 1 / 2}
     plans = {"paper": _PAPER, "three": _THREE, "comm": (_REDUNDANCY, _UNIQUENESS)}[spec.view]
@@ -133,3 +147,35 @@ def _gaussian_columns(spec: GaussianTask) -> tuple[Column, ...]:
         )
         for role, text in texts.items()
     )
+
+
+def _pair_columns(spec: PairTask, folder: Path) -> Iterator[Column]:
+    """Yield what both codes tell of each modality's targets, then what its own code does."""
+    from alignscope.bench.tasks.asked import asked_of, sides
+    from alignscope.study.prepared import open_data
+
+    data = open_data(folder)
+    asked = asked_of(data)
+    for side, modalities in sides(data).items():
+        targets = [asked[name] for name in data.asked[modalities[0]]]
+        score = "R^2 of a linear probe" if targets[0].classes == 1 else "Balanced accuracy of a logistic probe"
+        for code, title in (("fused", "both"), *((str(m + 1), f"code {m + 1}") for m in modalities)):
+            source = "both codes" if code == "fused" else f"the code of modality {code} alone"
+            yield Column(
+                key=f"{spec.name}.{side}.{title.replace(' ', '')}",
+                task=spec.name,
+                title=f"{side} from {title}",
+                text=f"{score}: {_named([t.name for t in targets], side)}, from {source}.",
+                targets=tuple((t.name, code) for t in targets),
+                role="yours" if code == "fused" else "own",
+                chance=sum(t.chance for t in targets) / len(targets),
+                unit="R^2" if targets[0].classes == 1 else "percent",
+            )
+
+
+def _named(names: Sequence[str], side: str) -> str:
+    """Write "mean over the 9 targets of y1 (water, trees, ...)"."""
+    if len(names) == 1:
+        return names[0]
+    some = ", ".join(names[:_MOST]) + (", ..." if len(names) > _MOST else "")
+    return f"mean over the {len(names)} targets of {side} ({some})"

@@ -1,0 +1,230 @@
+"""A user's own pair: features, embeddings or pictures of the same samples, and targets that nobody has planted.
+
+Every modality is standardised by its training rows: features column by column, pictures channel by channel.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alignscope.bench.entries import TaskFacts
+from alignscope.bench.results import Score
+from alignscope.bench.spec import PairTask
+from alignscope.bench.tasks.asked import asked_of, split
+from alignscope.bench.tasks.base import Codes, Task, encode, orders
+from alignscope.errors import AlignscopeError
+from alignscope.measures import linear_probes, logistic_probes
+from alignscope.nn.encoders import ConvEncoder, Encoder, LinearEncoder, MLPEncoder
+from alignscope.nn.omnisat import AerialEncoder
+from alignscope.nn.preserving.base import Batch, Method
+from alignscope.study.prepared import open_data
+from alignscope.study.spec import ConvSpec, EncoderSpec, MLPSpec, OmniSatSpec
+
+__all__ = ["OwnPair"]
+
+_CHUNK = 1024
+
+
+class OwnPair(Task):
+    """The rows of a pair, and which of them one seed trains on.
+
+    Parameters
+    ----------
+    spec : the task.
+    seed : of the rows held out, of their order and of the augmentation.
+    folder : where `alignscope.study.dataset.prepare` has put the rows.
+    validation : whether what is held out are the validation rows, for tuning.
+
+    Raises
+    ------
+    AlignscopeError : E205 for too few rows, E304 for joint codes with more numbers than there are training rows; of
+        `encoders`, E306 for one that cannot take these inputs.
+    """
+
+    def __init__(self, spec: PairTask, seed: int, folder: Path, *, validation: bool = False) -> None:
+        data = open_data(folder)
+        self.spec, self.seed, self.asked = spec, seed, asked_of(data)
+        self.train, self.held_out = split(spec, data.groups, len(data.x[0]), seed, validation=validation)
+        width = 2 * spec.components
+        if len(self.train) <= width:
+            found = f"joint codes of {width} numbers, and {len(self.train)} training rows to fit probes on"
+            raise AlignscopeError("E304", "components", found, "Give fewer components, or more rows.")
+        self.inputs = [_Standardised.of(x, self.train) for x in data.x]
+        self.facts = TaskFacts(
+            components=spec.components,
+            classes={name: target.classes for name, target in self.asked.items()},
+            per_modality=data.asked,
+            steps=spec.training.steps,
+            modalities=2,
+        )
+
+    def encoders(self) -> list[Encoder]:
+        """Return the encoder of each modality."""
+        spec = self.spec
+        first = _encoder("encoder", spec.encoder, self.inputs[0].shape, spec.components)
+        name = "encoder" if spec.encoder2 is None else "encoder2"
+        return [first, _encoder(name, spec.encoder2 or spec.encoder, self.inputs[1].shape, spec.components)]
+
+    def batches(self, views: int) -> Iterator[Batch]:
+        """Yield the batch of every step. Views differ in noise and, of pictures, in gain and in how they are turned."""
+        training = self.spec.training
+        targets = {name: self._learnt(name) for name in self.asked}
+        augment = _Augmentation(self.spec, self.inputs, np.random.default_rng([self.seed, 2]))
+        order = np.random.default_rng([self.seed, 1])
+        for chosen in orders(len(self.train), training.batch, training.steps, order):
+            rows = self.train[chosen]
+            labels = {name: torch.from_numpy(values[rows]) for name, values in targets.items()}
+            yield Batch(tuple(augment(rows) for _ in range(views)), labels)
+
+    def codes(self, method: Method) -> tuple[Codes, Codes]:
+        """Return the codes of all training rows, and those of the held-out ones."""
+        fitted, held_out = (
+            encode(method, self._chunks(rows), {name: t.values[rows] for name, t in self.asked.items()})
+            for rows in (self.train, self.held_out)
+        )
+        return fitted, held_out
+
+    def scores(self, fitted: Codes, held_out: Codes) -> tuple[Score, ...]:
+        """Return what each code tells of every target: balanced accuracy of a logistic probe, or R^2 of a linear one.
+
+        A target that does not vary among the training rows, or among the held-out ones, has no score.
+        """
+        known = {n: t for n, t in self.asked.items() if t.scorable(self.train) and t.scorable(self.held_out)}
+        fit, held = ({name: codes.labels[name] for name in known} for codes in (fitted, held_out))
+        classes = {name for name, target in known.items() if target.classes > 1}
+        found = []
+        for code, z in fitted.named.items():
+            other = held_out.named[code]
+            accuracy = logistic_probes(z, _some(fit, classes), other, _some(held, classes))
+            r2 = linear_probes(z, _some(fit, known.keys() - classes), other, _some(held, known.keys() - classes))
+            for name, target in known.items():
+                value = accuracy[name].balanced_accuracy if name in classes else r2[name].r2
+                found.append(Score(target=name, role="yours", code=code, value=value, chance=target.chance))
+        return tuple(found)
+
+    def _learnt(self, name: str) -> np.ndarray:
+        """Return a target as methods with labels learn it: codes (N,), or numbers (N, 1) of unit variance."""
+        target = self.asked[name]
+        if target.classes > 1:
+            return target.values
+        values = target.values[self.train]
+        return ((target.values - values.mean()) / (values.std() or 1.0)).astype(np.float32)[:, None]
+
+    def _chunks(self, rows: np.ndarray) -> Iterator[Sequence[Tensor]]:
+        for start in range(0, len(rows), _CHUNK):
+            yield [_as_input(x.read(rows[start : start + _CHUNK])) for x in self.inputs]
+
+
+@dataclass(frozen=True, eq=False)
+class _Standardised:
+    """The inputs of one modality, (N, D) or (N, H, W, C), read as (x - mean) / deviation along the last axis."""
+
+    x: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    @classmethod
+    def of(cls, x: np.ndarray, train: np.ndarray) -> _Standardised:
+        """Return inputs with the mean and deviation of the training rows; a constant column or channel becomes 0."""
+        axes = tuple(range(x.ndim - 1))
+        start = x[train[0]].reshape(-1, x.shape[-1])[0].astype(np.float64)
+        count, total, squares = 0, np.zeros(x.shape[-1]), np.zeros(x.shape[-1])
+        for first in range(0, len(train), _CHUNK):
+            # About one of the values, so that a constant gives exactly 0.
+            part = x[train[first : first + _CHUNK]].astype(np.float64) - start
+            count += part[..., 0].size
+            total += part.sum(axis=axes)
+            squares += np.square(part).sum(axis=axes)
+        shift = total / count
+        deviation = np.sqrt(np.maximum(squares / count - shift**2, 0.0))
+        deviation = np.where(deviation > 0, deviation, 1.0)
+        return cls(x, (start + shift).astype(np.float32), deviation.astype(np.float32))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample: (D,) or (H, W, C)."""
+        return self.x.shape[1:]
+
+    @property
+    def pictures(self) -> bool:
+        return self.x.ndim == 4
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Return rows, float32."""
+        out = self.x[rows].astype(np.float32)
+        out -= self.mean
+        out /= self.deviation
+        return out
+
+
+class _Augmentation:
+    """Noise on every number; of pictures also a gain a channel, and one turn of both modalities of a sample.
+
+    Noise is read at a random place of a bank of normal numbers: to draw each afresh takes longer than the encoder.
+    """
+
+    def __init__(self, spec: PairTask, inputs: Sequence[_Standardised], rng: np.random.Generator) -> None:
+        self.inputs, self.rng, self.gain = inputs, rng, spec.gain
+        quarters = (0, 1, 2, 3) if all(x.shape[0] == x.shape[1] for x in inputs if x.pictures) else (0, 2)
+        self.turns = [(k, mirror) for k in quarters for mirror in (False, True)] if spec.turns else [(0, False)]
+        largest = max(math.prod(x.shape) for x in inputs)
+        self.bank = spec.noise * rng.standard_normal(2 * spec.training.batch * largest, dtype=np.float32)
+
+    def __call__(self, rows: np.ndarray) -> tuple[Tensor, ...]:
+        """Return one view of chosen rows: of features (B, D), of pictures (B, C, H, W), channels last in memory."""
+        turns = self.rng.integers(0, len(self.turns), len(rows))
+        return tuple(_as_input(self._seen(x, x.read(rows), turns)) for x in self.inputs)
+
+    def _seen(self, source: _Standardised, x: np.ndarray, turns: np.ndarray) -> np.ndarray:
+        if source.pictures:
+            x = self._turned(x, turns)
+            x *= np.exp(self.gain * self.rng.standard_normal((len(x), 1, 1, x.shape[-1]), dtype=np.float32))
+        start = int(self.rng.integers(0, len(self.bank) - x.size + 1))
+        x += self.bank[start : start + x.size].reshape(x.shape)
+        return x
+
+    def _turned(self, x: np.ndarray, turns: np.ndarray) -> np.ndarray:
+        out = np.empty_like(x)
+        for i, (quarters, mirror) in enumerate(self.turns):
+            chosen = turns == i
+            turned = np.rot90(x[chosen], quarters, axes=(1, 2))
+            out[chosen] = turned[:, :, ::-1] if mirror else turned
+        return out
+
+
+def _as_input(x: np.ndarray) -> Tensor:
+    return torch.from_numpy(x).movedim(-1, 1)  # of features nothing moves
+
+
+def _some(targets: dict[str, np.ndarray], names: set[str]) -> dict[str, np.ndarray]:
+    return {name: values for name, values in targets.items() if name in names}
+
+
+def _encoder(field: str, spec: EncoderSpec, shape: tuple[int, ...], components: int) -> Encoder:
+    picture = len(shape) == 3
+    if isinstance(spec, ConvSpec):
+        if not picture or min(shape[:2]) // spec.patch < 2 ** (len(spec.widths) - 1):
+            raise _misfit(field, "conv", shape, "larger pictures, a smaller patch or fewer widths")
+        encoder = ConvEncoder(shape[-1], components, widths=spec.widths, patch=spec.patch)
+        return encoder.to(memory_format=torch.channels_last)
+    if isinstance(spec, OmniSatSpec):
+        if not picture or shape[0] != shape[1] or shape[0] % 6:
+            raise _misfit(field, "omnisat", shape, "square pictures whose side is a multiple of 6")
+        return AerialEncoder(components, channels=shape[-1], size=spec.size)
+    inputs = math.prod(shape)
+    if isinstance(spec, MLPSpec):
+        return MLPEncoder(inputs, components, hidden=spec.hidden)
+    return LinearEncoder(inputs, components)
+
+
+def _misfit(field: str, kind: str, shape: tuple[int, ...], needed: str) -> AlignscopeError:
+    found = f"'{kind}', but a sample has the shape {shape}, channels last"
+    way = f"Give {needed}, as .npy (N, channels, H, W); or use mlp or linear."
+    return AlignscopeError("E306", f"{field}.kind", found, way)

@@ -1,0 +1,48 @@
+"""``alignscope data scenes``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import tyro
+
+from alignscope.cli.progress import Bar
+from alignscope.cli.training import Out, print_where
+
+__all__ = ["ScenesCommand", "run_scenes"]
+
+_arg = tyro.conf.arg
+
+
+class ScenesCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """Cut chips from co-registered rasters (GeoTIFF, .npy, .npz), with targets and blocks for held-out figures.
+
+    Writes x1.npy, x2.npy and the rest of a pair, the same pair as features, results.json and report.html to the folder
+    --out: alignscope audit --pair OUT/features reads the features, and a study the pixels.
+    """
+
+    spec: Annotated[Path, tyro.conf.Positional, _arg(metavar="SPEC.toml", help="What to cut; see the scenes guide.")]
+    out: Out
+    root: Annotated[
+        Path | None, _arg(metavar="FOLDER", help="What the paths in SPEC.toml are relative to. By default its folder.")
+    ] = None
+
+
+def run_scenes(command: ScenesCommand) -> None:
+    """Cut the chips, and say how many stayed."""
+    import json
+
+    from alignscope.data.scenes import cut
+
+    with Bar() as say:
+        page = cut(command.spec, command.out, command.root, say)
+    record = json.loads(page.with_name("results.json").read_text(encoding="utf-8"))
+    print(f"Chips: {record['n']:,} in {record['blocks']:,} blocks of {len(record['scenes']):,} scenes.")
+    for reason, number in record["dropped"].items():
+        print(f"  {number:,} left out: {reason}")
+    for i, modality in enumerate(record["modalities"], 1):
+        if modality["constant"]:
+            print(f"  Targets of modality {i} left out, since they do not vary: {', '.join(modality['constant'])}")
+    print_where(page)

@@ -1,0 +1,25 @@
+"""Scenes: chips cut from co-registered rasters, with targets a modality and blocks that keep neighbours together.
+
+A TOML file names the rasters of two modalities and the rasters that say what is true of the ground; `cut` writes a
+folder that an audit and a study read. The chips of a block are one group, so that no held-out chip has its neighbours
+among those that were fitted.
+"""
+
+from __future__ import annotations
+
+from alignscope.data._scene_features import FEATURES, chip_features, feature_names
+from alignscope.data._scene_files import cut
+from alignscope.data._scene_spec import MaskSpec, ModalitySpec, RasterSpec, SceneSpec, TargetSpec, read_scenes
+
+__all__ = [
+    "FEATURES",
+    "MaskSpec",
+    "ModalitySpec",
+    "RasterSpec",
+    "SceneSpec",
+    "TargetSpec",
+    "chip_features",
+    "cut",
+    "feature_names",
+    "read_scenes",
+]

@@ -1,0 +1,103 @@
+"""Both modalities to one prediction: what a model that may look at everything reaches.
+
+    concatenation:  output_j = [z1 z2] W_j                       trained together
+    late fusion:    output_j = (z1 A_1j + z2 A_2j) / 2           each modality trained alone on all targets
+    attention:      output_j = fusion(tokens 1, tokens 2) W_j    the combiner of OmniSat
+
+Source: Audebert et al. 2018, arXiv 1711.08681 (the first two); Astruc et al. 2024, arXiv 2404.08351 (the third).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from alignscope.errors import AlignscopeError
+from alignscope.nn.encoders import Encoder
+from alignscope.nn.omnisat_fusion import OmniSatFusion
+from alignscope.nn.towers import Losses, Reading, Task, task_loss
+
+__all__ = ["FUSIONS", "FusedTowers"]
+
+Fusion = Literal["concatenation", "late_fusion", "attention"]
+FUSIONS: tuple[Fusion, ...] = ("concatenation", "late_fusion", "attention")
+
+
+class FusedTowers(nn.Module):  # type: ignore[misc]
+    """Two encoders that predict together; the baseline that alignment is compared with. Nothing is aligned.
+
+    Parameters
+    ----------
+    encoder1, encoder2 : encoders of the modalities, of latent sizes K1 and K2.
+    outputs1, outputs2 : target columns, or numbers of classes of every factor, of each modality's targets.
+    fusion : how they are joined.
+    task : ``squared``, ``cross_entropy`` or ``binary``.
+    size : of the combiner, for ``attention`` alone, which takes encoders of `alignscope.nn.omnisat`.
+
+    Raises
+    ------
+    AlignscopeError : E305 for an unknown fusion.
+    """
+
+    def __init__(
+        self,
+        encoder1: Encoder,
+        encoder2: Encoder,
+        outputs1: Sequence[int],
+        outputs2: Sequence[int],
+        fusion: Fusion,
+        *,
+        task: Task = "squared",
+        size: Literal["tiny", "small", "base"] = "tiny",
+    ) -> None:
+        super().__init__()
+        if fusion not in FUSIONS:
+            raise AlignscopeError("E305", "fusion", f"'{fusion}' is not known", f"Use one of {', '.join(FUSIONS)}.")
+        self.fusion, self.task = fusion, task
+        self.sizes = tuple(outputs1), tuple(outputs2)
+        self.encoders = nn.ModuleList([encoder1, encoder2])
+        width = sum(self.sizes[0]) + sum(self.sizes[1])
+        k1, k2 = encoder1.components, encoder2.components
+        if fusion == "late_fusion":
+            self.heads = nn.ModuleList([nn.Linear(k1, width), nn.Linear(k2, width)])
+        elif fusion == "concatenation":
+            self.heads = nn.ModuleList([nn.Linear(k1 + k2, width)])
+        else:
+            self.combiner = OmniSatFusion([encoder1, encoder2], k1, size=size)
+            self.heads = nn.ModuleList([nn.Linear(k1, width)])
+
+    def readings(self, x1: Tensor, x2: Tensor) -> tuple[Reading, Reading]:
+        """Return features and latents of each modality, with the joint outputs for its targets."""
+        features = [encoder.features(x) for encoder, x in zip(self.encoders, (x1, x2), strict=True)]
+        latents = [encoder.project(h) for encoder, h in zip(self.encoders, features, strict=True)]
+        outputs = self._split(torch.stack(self._said(self._codes(x1, x2, latents))).mean(dim=0))
+        first, second = (Reading(*parts) for parts in zip(features, latents, outputs, strict=True))
+        return first, second
+
+    def losses(self, x1: Tensor, x2: Tensor, y1: Tensor, y2: Tensor) -> Losses:
+        """Return the two prediction losses; in late fusion, the mean of those of each modality alone."""
+        each = [
+            [task_loss(part, y, n, self.task) for part, y, n in zip(self._split(o), (y1, y2), self.sizes, strict=True)]
+            for o in self._said(self._codes(x1, x2))
+        ]
+        first, second = (torch.stack(column).mean() for column in zip(*each, strict=True))
+        return Losses(first, second, torch.zeros_like(first))
+
+    def _codes(self, x1: Tensor, x2: Tensor, latents: list[Tensor] | None = None) -> list[Tensor]:
+        """Return what each head looks at."""
+        if self.fusion == "attention":
+            return [self.combiner([x1, x2])]
+        if latents is None:
+            latents = [encoder(x) for encoder, x in zip(self.encoders, (x1, x2), strict=True)]
+        return [torch.cat(latents, dim=1)] if self.fusion == "concatenation" else latents
+
+    def _said(self, codes: list[Tensor]) -> list[Tensor]:
+        """Return the outputs that are averaged, (N, all columns) each, at full precision even under autocast."""
+        with torch.autocast(codes[0].device.type, enabled=False):
+            return [head(z.to(head.weight.dtype)) for head, z in zip(self.heads, codes, strict=True)]
+
+    def _split(self, output: Tensor) -> tuple[Tensor, ...]:
+        return output.split([sum(sizes) for sizes in self.sizes], dim=1)

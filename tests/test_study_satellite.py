@@ -1,0 +1,198 @@
+"""A study of satellite patches: what is prepared, what was found on the way in, baselines and pre-training."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from alignscope.data.treesatai import Cache, Choice, Generated, packed
+from alignscope.errors import AlignscopeError
+from alignscope.study import run_study
+from alignscope.study.cell import stackable, train_cells
+from alignscope.study.dataset import StudyData, open_data, prepare
+from alignscope.study.spec import CellSpec, StudySpec, TreeSatAIData, cells_of, checked_spec, parse_spec
+
+DATA = TreeSatAIData(generated=200, dates=4, aerial_side=30, targets=("genus", "age"))
+TEXT = """
+task = "binary"
+baselines = ["concatenation", "late_fusion", "attention"]
+[data]
+kind = "treesatai"
+generated = 200
+dates = 4
+aerial_side = 30
+targets = ["genus", "age"]
+[encoder]
+kind = "omnisat"
+[optimiser]
+batch = 16
+[sweep]
+lambdas = [0, 1]
+components = [4]
+epochs = [1]
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepare(DATA, tmp_path_factory.mktemp("satellite"), Path())
+
+
+@pytest.fixture(scope="module")
+def data(folder: Path) -> StudyData:
+    return open_data(folder)
+
+
+def spec(text: str = TEXT, **changes: Any) -> StudySpec:
+    return msgspec.structs.replace(parse_spec(text), **changes)
+
+
+def cell(**changes: Any) -> CellSpec:
+    chosen = changes.pop("chosen", lambda c: c.lambda_ > 0)
+    return next(c for c in cells_of(spec(**changes)) if chosen(c))
+
+
+def test_rows_are_those_of_the_cache_training_patches_first(data: StudyData, folder: Path) -> None:
+    cache = Cache.open(folder.parent / "patches")
+    split = cache.labels.split
+    order = np.concatenate([np.flatnonzero(split == "train"), np.flatnonzero(split == "test")])
+    assert data.train == (split == "train").sum()
+    np.testing.assert_array_equal(data.x[0], packed(cache, "aerial", order))
+    np.testing.assert_array_equal(data.x[1], packed(cache, "s2", order, Choice(dates=4)))
+    assert (data.x[0].dtype, data.x[0].shape[1:]) == (np.uint8, (30, 30, 4))
+    assert (data.x[1].dtype, data.x[1].shape[1:]) == (np.float32, (4, 11, 6, 6))
+    np.testing.assert_array_equal(data.targets["genus"][:, 0], cache.labels.present[order][:, 0])
+    ages = np.array([int(name.split()[-1]) for name in data.classes["age"]])
+    np.testing.assert_array_equal(ages[data.targets["age"]], cache.labels.ages[order])
+
+
+def test_targets_asked_and_probed(data: StudyData) -> None:
+    assert data.asked == (("genus",), ("age",))
+    assert data.probed[1] == ("age", "genus", "phenology", "moisture")
+    assert data.multilabel("genus")
+    assert not data.multilabel("age")
+    truth = Generated(DATA.generated, seed=0).truth
+    assert len(np.unique(truth["phenology_class"])) == len(data.classes["phenology"])
+
+
+def test_what_was_found_is_said(data: StudyData) -> None:
+    assert data.notes[0].startswith(f"{len(data.x[0])} of 200 patches are used, {data.train} of them for training")
+    held = data.targets["genus"][data.train :]
+    never = [name for name, n in zip(data.classes["genus"], held.sum(axis=0), strict=True) if n == 0]
+    said = [note for note in data.notes if note.startswith("No held-out patch has")]
+    assert bool(never) == bool(said)
+    assert all(name in said[0] for name in never)
+
+
+def test_the_same_bytes_twice(data: StudyData, folder: Path, tmp_path: Path) -> None:
+    again = prepare(DATA, tmp_path, Path())
+    assert again.name == folder.name
+    for name in ("x1.npy", "x2.npy", "targets.npz", "data.json"):
+        assert (again / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_at_most_so_many_training_patches(tmp_path: Path) -> None:
+    few = open_data(prepare(msgspec.structs.replace(DATA, most=40), tmp_path, Path()))
+    assert few.train == 40
+
+
+@pytest.mark.parametrize("training", ["joint", "concatenation", "late_fusion", "attention"])
+def test_every_training_gives_finite_scores_and_f1_of_what_is_asked(training: str, data: StudyData) -> None:
+    chosen = cell(chosen=lambda c: c.training == training)
+    record, features = train_cells([chosen], data)[0]
+    assert (record.status, features) == ("finished", None)
+    asked = {(t.modality, t.target): t for t in record.last.test.targets if t.asked}
+    assert set(asked) == {(1, "genus"), (2, "age")}
+    for score in asked.values():
+        assert score.macro_f1 is not None
+        assert score.weighted_f1 is not None
+        assert 0 <= score.macro_f1 <= 1
+        assert len(score.f1_per_class) == len(data.classes[score.target])
+    genus = asked[1, "genus"]
+    assert genus.probe_macro_f1 is not None
+    unseen = data.targets["genus"][data.train :].sum(axis=0) == 0
+    assert [f is None for f in genus.f1_per_class] == unseen.tolist()
+
+
+def test_a_study_from_its_specification_to_its_results(data: StudyData, tmp_path: Path) -> None:
+    study = run_study(spec(), tmp_path, workers=1)
+    results = study.results
+    assert [r.cell.training for r in results.baselines] == ["attention", "concatenation", "late_fusion"]
+    assert {r.cell.lambda_ for r in results.cells} == {0.0, 1.0}
+    assert {(c.modality, c.target) for c in results.class_rows} == {(1, "genus"), (2, "age")}
+    assert len(results.class_rows) == len(data.classes["genus"]) + len(data.classes["age"])
+    assert results.notes == data.notes
+    assert run_study(spec(), tmp_path, workers=1).to_json() == study.to_json()
+
+
+@pytest.mark.parametrize("objective", ["regression", "mil_nce", "jepa"])
+def test_pretraining_is_probed_as_it_is_and_then_fine_tuned(objective: str, data: StudyData) -> None:
+    text = TEXT.replace('baselines = ["concatenation", "late_fusion", "attention"]', "")
+    chosen = cell(text=text + f'[pretraining]\nepochs = 1\nobjective = "{objective}"\n')
+    record = train_cells([chosen], data)[0][0]
+    assert [m.epoch for m in record.marks] == [0, 1]
+    assert [e.epoch for e in record.curve] == [1]
+    assert train_cells([chosen], data)[0][0] == record
+    assert not stackable([chosen])
+    assert chosen.cost == 2
+
+
+def test_pretraining_does_not_see_labels(data: StudyData) -> None:
+    chosen = cell(text=TEXT + "[pretraining]\nepochs = 1\n")
+    other = dataclasses.replace(data, targets={**data.targets, "genus": 1 - data.targets["genus"]})
+    (one,), (two,) = (train_cells([chosen], d)[0][:1] for d in (data, other))
+    first = [r.marks[0].test for r in (one, two)]
+    assert first[0].alignment_r2_12 == first[1].alignment_r2_12
+    assert first[0].variance == first[1].variance
+
+
+def test_ids_of_older_cells_are_what_they_were() -> None:
+    for name in ("study-paper", "study-at-capacity"):
+        kept = Path(__file__).parents[1] / "docs" / "results" / f"{name}.json"
+        record = msgspec.json.decode(kept.read_bytes())["cells"][0]
+        assert msgspec.convert(record["cell"], CellSpec).id == record["id"]
+
+
+BAD = {
+    "series and convolutions": ('kind = "omnisat"', 'kind = "conv"', "`conv` takes no series"),
+    "one modality twice": ("dates = 4", 'modalities = ["s2", "s2"]', "two different modalities"),
+    "a baseline twice": ('"late_fusion"', '"concatenation"', "baseline stands twice"),
+    "attention without places": ('kind = "omnisat"', 'kind = "mlp"', "`attention` needs the places"),
+    "pre-training without places": (
+        'baselines = ["concatenation", "late_fusion", "attention"]',
+        "",
+        "hides places, which only the encoder `omnisat` has",
+    ),
+    "bilevel pre-training": ("epochs = [1]", 'epochs = [1]\ntrainings = ["bilevel"]', "so the training is `joint`"),
+    "a picture that is no grid": ("aerial_side = 30", "aerial_side = 40", "aerial_side"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "match"), BAD.values(), ids=BAD)
+def test_what_does_not_go_together_is_said(old: str, new: str, match: str) -> None:
+    text = TEXT.replace(old, new)
+    if "hides" in match:
+        text = text.replace('kind = "omnisat"', 'kind = "mlp"')
+    if "hides" in match or "joint" in match:
+        text += "[pretraining]\n"
+    with pytest.raises(AlignscopeError, match=match) as caught:
+        parse_spec(text)
+    assert caught.value.code == "E306"
+
+
+def test_too_few_patches(tmp_path: Path) -> None:
+    few = msgspec.structs.replace(DATA, generated=64)
+    with pytest.raises(AlignscopeError, match=r"of test have both modalities\. At least 16 of each") as caught:
+        prepare(few, tmp_path, Path())
+    assert caught.value.code == "E205"
+
+
+def test_tasks_that_the_targets_cannot_have(tmp_path: Path) -> None:
+    with pytest.raises(AlignscopeError, match="'genus' is not one class a sample") as caught:
+        run_study(checked_spec(spec(TEXT.replace('"binary"', '"cross_entropy"'))), tmp_path)
+    assert caught.value.code == "E305"

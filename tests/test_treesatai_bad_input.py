@@ -1,0 +1,382 @@
+"""Bad files of TreeSatAI: each ends in one clear error that names the file and the key, entry or line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alignscope import cli
+from alignscope.data._treesatai_archive import Archive
+from alignscope.data._treesatai_format import SERIES, Series, parse_stem
+from alignscope.data._treesatai_inspection import inspect
+from alignscope.data._treesatai_labels import LABEL_FILE, read_label_file, read_splits
+from alignscope.data._treesatai_read import check_aerial, read_aerial, read_dates, read_series
+from alignscope.errors import AlignscopeError
+from treesatai_files import (
+    STEMS,
+    Keys,
+    changed,
+    cut,
+    products,
+    series_keys,
+    write_aerial,
+    write_archive,
+    write_lists,
+    write_series,
+)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file that is spoilt by `spoil`; the message names the file, then says `match`."""
+
+    name: str
+    spoil: Callable[[Path], object]
+    code: str
+    match: str
+    modality: str = "s2"
+    header: bool = True
+    """Whether a look at the header finds it too."""
+
+
+def shape(key: str, *sizes: int) -> Callable[[Path], None]:
+    return changed(lambda keys: keys.update({key: np.ones(sizes, np.float32)}))
+
+
+def named(key: str, place: int, name: bytes) -> Callable[[Path], None]:
+    return changed(lambda keys: keys[key].__setitem__(place, name))
+
+
+def empty(keys: Keys) -> None:
+    for key in ("data", "masks", "products"):
+        keys[f"sen-2-{key}"] = keys[f"sen-2-{key}"][:0]
+
+
+def group(path: Path) -> None:
+    changed(lambda keys: keys.pop("sen-2-data"))(path)
+    with h5py.File(path, "a") as file:
+        file.create_group("sen-2-data/inner")
+
+
+def with_masks(key: str, value: object) -> Callable[[Path], None]:
+    return changed(lambda keys: keys.update({key: value}))
+
+
+SERIES_CASES = [
+    Refused("no file", lambda path: path.unlink(), "E101", "there is no such file"),
+    Refused("truncated", lambda path: cut(path, 0.6), "E103", "truncated or corrupt .*eof"),
+    Refused("no bytes", lambda path: cut(path, 0), "E103", "truncated or corrupt"),
+    Refused("another format", lambda path: path.write_text("not HDF5" * 200), "E103", "truncated or corrupt"),
+    Refused(
+        "no data", changed(lambda k: k.pop("sen-2-data")), "E105", r"sen-2-data: no such key; there are: sen-1-asc-d"
+    ),
+    Refused("no masks", changed(lambda k: k.pop("sen-2-masks")), "E105", "sen-2-masks: no such key"),
+    Refused("no products", changed(lambda k: k.pop("sen-1-des-products")), "E105", "sen-1-des-products: no", "s1_des"),
+    Refused("nothing in it", changed(lambda keys: keys.clear()), "E105", "sen-2-data: no such key; there are: none"),
+    Refused("a group", group, "E105", "sen-2-data: a group, not a data set"),
+    Refused(
+        "a rank too few", shape("sen-2-data", 9, 10, 6), "E201", r"sen-2-data: shape \(9, 10, 6\). Expected \(dates, 10"
+    ),
+    Refused("a channel less", shape("sen-2-data", 9, 9, 6, 6), "E201", r"sen-2-data: shape \(9, 9, 6, 6\)"),
+    Refused("a channel more", shape("sen-1-asc-data", 6, 3, 6, 6), "E201", r"asc-data: shape \(6, 3, 6, 6\)", "s1_asc"),
+    Refused("another side", shape("sen-2-data", 9, 10, 6, 7), "E201", r"sen-2-data: shape \(9, 10, 6, 7\)"),
+    Refused("one mask", shape("sen-2-masks", 9, 1, 6, 6), "E201", r"sen-2-masks: shape \(9, 1, 6, 6\)"),
+    Refused("a number", shape("sen-2-data"), "E201", r"sen-2-data: shape \(\)"),
+    Refused("no dates", changed(empty), "E201", "sen-2-data: a series without dates"),
+    Refused(
+        "more dates than products", shape("sen-2-data", 10, 10, 6, 6), "E202", r"products has shape \(9,\), .*data 10"
+    ),
+    Refused("fewer masks", shape("sen-2-masks", 8, 2, 6, 6), "E202", r"sen-2-data 9 dates, sen-2-masks 8 dates"),
+    Refused("a table of products", shape("sen-2-products", 9, 1), "E202", r"products has shape \(9, 1\)"),
+    Refused("text for numbers", with_masks("sen-2-data", [b"1", b"2"]), "E106", "sen-2-data: values of type object"),
+    Refused(
+        "complex numbers", with_masks("sen-2-masks", np.ones((9, 2, 6, 6), complex)), "E106", "sen-2-masks: values of"
+    ),
+    Refused("numbers for text", shape("sen-2-products", 9), "E103", "sen-2-products: values of type float32, not text"),
+    Refused(
+        "a short name",
+        named("sen-2-products", 3, b"S2A"),
+        "E103",
+        "sen-2-products: 'S2A' has no date YYYYMMDD in part 3",
+    ),
+    Refused(
+        "no such day", named("sen-2-products", 0, products("s2", ["20190230"])[0]), "E103", "20190230.* has no date"
+    ),
+    Refused(
+        "a name of Sentinel-2",
+        named("sen-1-asc-products", 0, products("s2", ["20190101"])[0]),
+        "E103",
+        "part 5",
+        "s1_asc",
+    ),
+    Refused("a name that is no text", named("sen-2-products", 0, b"\xff\xfe_\xff_\xff"), "E103", "has no date"),
+    Refused(
+        "only NaN",
+        changed(lambda k: k["sen-1-asc-data"].fill(np.nan)),
+        "E203",
+        "asc-data: no finite value",
+        "s1_asc",
+        False,
+    ),
+    Refused(
+        "only infinity", changed(lambda k: k["sen-2-data"].fill(np.inf)), "E203", "sen-2-data: no finite", header=False
+    ),
+]
+
+
+@pytest.mark.parametrize("case", SERIES_CASES, ids=lambda case: case.name)
+def test_a_bad_series_is_named(tmp_path: Path, case: Refused) -> None:
+    path = write_series(tmp_path / f"{STEMS[0]}_2019.h5", series_keys())
+    case.spoil(path)
+    match = rf"(?s)^{path}.*{case.match}.*\[{case.code}\]$"
+    with pytest.raises(AlignscopeError, match=match):
+        read_series(path, case.modality)
+    if case.header:
+        with pytest.raises(AlignscopeError, match=match):
+            read_dates(path, case.modality)
+    else:
+        assert len(read_dates(path, case.modality))
+
+
+def test_other_series_of_a_bad_file_are_read(tmp_path: Path) -> None:
+    path = write_series(tmp_path / f"{STEMS[0]}.h5", series_keys())
+    changed(lambda keys: keys.pop("sen-2-masks"))(path)
+    assert [len(read_series(path, m).dates) for m in ("s1_asc", "s1_des")] == [6, 8]
+
+
+@given(share=st.floats(0, 1, exclude_max=True))
+@settings(max_examples=40)
+def test_a_truncated_file_is_an_error_or_whole(tmp_path_factory: pytest.TempPathFactory, share: float) -> None:
+    """HDF5 may end in bytes that hold nothing, so what can be read is what was written."""
+    path = write_series(tmp_path_factory.mktemp("cut") / f"{STEMS[0]}.h5", series_keys())
+    before = {modality: read_series(path, modality) for modality in SERIES}
+    cut(path, share)
+    for modality, whole in before.items():
+        try:
+            series = read_series(path, modality)
+        except AlignscopeError as error:
+            assert error.code == "E103"
+        else:
+            assert isinstance(series, Series)
+            np.testing.assert_array_equal(series.data, whole.data)
+
+
+def pixels(*sizes: int, dtype: type = np.uint8) -> Callable[[Path], object]:
+    return lambda path: write_aerial(path, np.ones(sizes, dtype))
+
+
+AERIAL_CASES = [
+    Refused("no file", lambda path: path.unlink(), "E101", "there is no such file"),
+    Refused("truncated", lambda path: cut(path, 0.6), "E103", "truncated or corrupt", header=False),
+    Refused("no bytes", lambda path: cut(path, 0), "E103", "truncated or corrupt"),
+    Refused("a PNG", lambda path: write_aerial(path, driver="PNG"), "E103", "truncated or corrupt .*not recognized"),
+    Refused("three channels", pixels(3, 304, 304), "E201", r"\(channels, height, width\) = \(3, 304, 304\)"),
+    Refused("not square", pixels(4, 304, 300), "E201", r"= \(4, 304, 300\). Expected 4 channels of 304 x 304 or 300"),
+    Refused("20 cm less", pixels(4, 303, 303), "E201", r"= \(4, 303, 303\)"),
+    Refused("16 bits", pixels(4, 304, 304, dtype=np.uint16), "E106", "pixels of type uint16. Expected uint8"),
+]
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize("case", AERIAL_CASES, ids=lambda case: case.name)
+def test_a_bad_picture_is_named(tmp_path: Path, case: Refused) -> None:
+    path = write_aerial(tmp_path / f"{STEMS[0]}.tif")
+    case.spoil(path)
+    match = rf"(?s)^{path}.*{case.match}.*\[{case.code}\]$"
+    with pytest.raises(AlignscopeError, match=match):
+        read_aerial(path)
+    if case.header:
+        with pytest.raises(AlignscopeError, match=match):
+            check_aerial(path)
+    else:
+        check_aerial(path)
+
+
+def test_pictures_need_rasterio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_aerial(tmp_path / f"{STEMS[0]}.tif")
+    monkeypatch.setitem(sys.modules, "rasterio", None)
+    with pytest.raises(AlignscopeError, match=r"rasterio: it is not installed.*alignscope\[eo\].*E107"):
+        read_aerial(path)
+
+
+# labels
+
+
+def text(content: str) -> Callable[[Path], object]:
+    return lambda path: path.write_text(content)
+
+
+def entries(**listed: object) -> Callable[[Path], object]:
+    return text(json.dumps({f"{stem}.tif": value for stem, value in listed.items()}))
+
+
+A = STEMS[0]
+LABEL_CASES = [
+    Refused("no file", lambda path: path.unlink(), "E101", "there is no label file"),
+    Refused("cut off", text('{"a.tif": [["Abies", 0.'), "E111", "not JSON"),
+    Refused("no bytes", text(""), "E111", "not JSON"),
+    Refused("not text", lambda path: path.write_bytes(b"\xff\xfe\x00{"), "E111", "not JSON"),
+    Refused("a list", text("[]"), "E111", "not an object of patches by name"),
+    Refused("deep", text("[" * 100_000), "E111", "not JSON"),
+    Refused(
+        "an unknown genus",
+        entries(**{A: [["Abies", 0.5], ["Ulmus", 0.5]]}),
+        "E111",
+        f"'{A}.tif': an unknown genus, 'Ulmus'",
+    ),
+    Refused("a genus that is no text", entries(**{A: [[["Abies"], 0.5]]}), "E111", r"an unknown genus, \['Abies'\]"),
+    Refused("a share of text", entries(**{A: [["Abies", "0.5"]]}), "E111", f"'{A}.tif': the share of Abies is '0.5'"),
+    Refused("NaN", text(f'{{"{A}.tif": [["Abies", NaN]]}}'), "E111", "the share of Abies is nan"),
+    Refused("infinity", text(f'{{"{A}.tif": [["Abies", 1e999]]}}'), "E111", "the share of Abies is inf"),
+    Refused("a negative share", entries(**{A: [["Abies", -0.1]]}), "E111", "the share of Abies is -0.1"),
+    Refused("true", entries(**{A: [["Abies", True]]}), "E111", "the share of Abies is True"),
+    Refused("nothing", entries(**{A: None}), "E111", "None is not a list of shares"),
+    Refused("an object", entries(**{A: {"Abies": 0.5}}), "E111", "is not a list of shares"),
+    Refused("no pair", entries(**{A: ["Abies", 0.5]}), "E111", r"'Abies' is not \[genus, share\]"),
+    Refused(
+        "a patch twice", text(f'{{"{A}.tif": [], "{A}.tif": []}}'), "E111", f"'{A}.tif': the patch is listed twice"
+    ),
+    Refused("under two names", text(f'{{"{A}.tif": [], "{A}": []}}'), "E111", "the patch is listed twice"),
+    Refused(
+        "not a patch",
+        text('{"Abies.tif": []}'),
+        "E110",
+        "entry 'Abies.tif': 'Abies.tif' is not the name of a TreeSatAI",
+    ),
+    Refused("an age of 12", text('{"Abies_alba_12_1_BI_NLF.tif": []}'), "E110", "Expected <species>_<age 0..11>"),
+]
+
+
+@pytest.mark.parametrize("case", LABEL_CASES, ids=lambda case: case.name)
+def test_a_bad_label_file_is_named(tmp_path: Path, case: Refused) -> None:
+    path = tmp_path / LABEL_FILE
+    path.touch()
+    case.spoil(path)
+    with pytest.raises(AlignscopeError, match=rf"(?s)^{path}.*{case.match}.*\[{case.code}\]$"):
+        read_label_file(path)
+
+
+def train_again(root: Path) -> None:
+    write_lists(root / "split", train=STEMS[:1], val=STEMS[1:2], test=STEMS[:1])
+
+
+SPLIT_CASES = [
+    Refused("in two lists", train_again, "E111", f"split/test_filenames.lst, line 1: {A} is already in train"),
+    Refused(
+        "twice in one",
+        lambda root: write_lists(root / "split", train=[A, A], test=[]),
+        "E111",
+        "line 2: .* already in train",
+    ),
+    Refused(
+        "not a patch",
+        lambda root: write_lists(root, train=["x"], test=[]),
+        "E110",
+        "train_filenames.lst, line 1: 'x.tif' is not the",
+    ),
+    Refused("no test", lambda root: write_lists(root / "split", train=[A]), "E111", "split: no test_filenames.lst"),
+    Refused(
+        "only val", lambda root: write_lists(root / "split", val=[A]), "E111", "no train_filenames.lst and test_filen"
+    ),
+]
+
+
+@pytest.mark.parametrize("case", SPLIT_CASES, ids=lambda case: case.name)
+def test_bad_lists_are_named(tmp_path: Path, case: Refused) -> None:
+    case.spoil(tmp_path)
+    with pytest.raises(AlignscopeError, match=rf"^{tmp_path}.*{case.match}.*\[{case.code}\]$"):
+        read_splits(tmp_path)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
+def test_a_share_for_validation_is_below_one(tmp_path: Path, share: float) -> None:
+    with pytest.raises(AlignscopeError, match=r"validation: .* Give a share from 0, below 1.*E304"):
+        read_splits(tmp_path, share)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "Abies", "Abies_alba_1_1005_WEFL", "Abies_alba_x_1005_WEFL_NLF", "Abies_alba_1_1005_XX_NLF", "_1_2_BI_NLF"],
+)
+def test_a_name_of_another_form(name: str) -> None:
+    with pytest.raises(AlignscopeError, match=r"not the name of a TreeSatAI patch.*E110"):
+        parse_stem(name)
+
+
+# folders
+
+
+def make(*names: str) -> Callable[[Path], None]:
+    def touched(root: Path) -> None:
+        for name in names:
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+    return touched
+
+
+def two(root: Path) -> None:
+    write_archive(root / "a", STEMS[:1])
+    write_archive(root / "b", STEMS[:1])
+
+
+FOLDER_CASES = [
+    Refused(
+        "empty",
+        lambda root: None,
+        "E109",
+        r"it is empty, and no patch of TreeSatAI. Expected aerial/<stem>.tif, sentinel-ts/",
+    ),
+    Refused("something else", make(*"abcdefgh"), "E109", r"it holds a, b, c, d, e, f ..., and no patch"),
+    Refused(
+        "other pictures", make("aerial/map.tif", "sentinel/x.h5"), "E109", "it holds aerial, sentinel, and no patch"
+    ),
+    Refused("still packed", make("aerial.zip", "labels.zip"), "E109", r"Unpack the \.zip files there\. Expected"),
+    Refused("two of them", two, "E109", "it holds several data sets: a, b. Give one of them"),
+]
+
+
+@pytest.mark.parametrize("case", FOLDER_CASES, ids=lambda case: case.name)
+def test_another_folder_is_named(tmp_path: Path, case: Refused, capsys: pytest.CaptureFixture[str]) -> None:
+    case.spoil(tmp_path)
+    with pytest.raises(AlignscopeError, match=rf"^{tmp_path}.*{case.match}.*\[{case.code}\]$"):
+        Archive.open(tmp_path)
+    assert cli.main(["data", "treesatai", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"alignscope: {tmp_path}: ")
+
+
+def test_a_part_and_nothing_are_no_folder_of_it(tmp_path: Path) -> None:
+    write_archive(tmp_path, STEMS[:1])
+    with pytest.raises(AlignscopeError, match=rf"one part of the data set. Give {tmp_path}.*E109"):
+        Archive.open(tmp_path / "aerial")
+    with pytest.raises(AlignscopeError, match=r"there is no such folder.*E101"):
+        Archive.open(tmp_path / "nowhere")
+
+
+def test_what_cannot_be_asked_of_an_archive(tmp_path: Path) -> None:
+    archive = Archive.open(write_archive(tmp_path, STEMS[:1]))
+    with pytest.raises(AlignscopeError, match=r"modality: 'lidar'. Known are aerial, s2.*E305"):
+        archive.patch(STEMS[0], ("lidar",))
+    with pytest.raises(AlignscopeError, match=rf"sentinel-ts/{STEMS[1]}_<YYYY>.h5: there is no such file.*E101"):
+        archive.patch(STEMS[1], ("s2",))
+    with pytest.raises(AlignscopeError, match=r"workers: 0. Give a whole number of at least 1.*E304"):
+        inspect(archive, workers=0)
+    (tmp_path / "labels" / LABEL_FILE).unlink()
+    with pytest.raises(AlignscopeError, match=r"labels/TreeSatBA.*there is no label file.*E101"):
+        Archive.open(tmp_path).labels
+
+
+REFUSED = [*SERIES_CASES, *AERIAL_CASES, *LABEL_CASES, *SPLIT_CASES, *FOLDER_CASES]
+"""Every bad input, for the test that reads all codes."""
