@@ -19,6 +19,7 @@ NAMES = (
     "recognition",
     "sweep",
     "monitor",
+    "satellite_epoch",
     "satellite_reading",
 )
 

@@ -14,8 +14,8 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from alignscope._threads import cores
-from alignscope.study.models import build
 from alignscope.study.dataset import StudyData, open_data, prepare
+from alignscope.study.models import build
 from alignscope.study.running import run_study
 from alignscope.study.scoring import Outputs, Scorer
 from alignscope.study.spec import CellSpec, OptimiserSpec, StudySpec, SweepSpec, TrifeatureData, cells_of

@@ -31,10 +31,10 @@ HELP = {
     "E208": "Held-out figures need at least two groups.",
     "E209": "Weights are at least 0, and some are positive.",
     "E210": "Give one name per column, all different.",
-    "E211": "The message says what differs, by how many pixels, and the `gdalwarp` command that brings the raster to the "
-    "grid of the finest one. Nothing is resampled unasked: that would move what a pixel shows. See [](scenes.md).",
-    "E212": "The message counts the reasons. Most often `nodata` is a value that real pixels have, such as 0, or the chips "
-    "are larger than the rasters. See [](scenes.md).",
+    "E211": "The message says what differs, by how many pixels, and the `gdalwarp` command that brings the raster to "
+    "the grid of the finest one. Nothing is resampled unasked: that would move what a pixel shows. See [](scenes.md).",
+    "E212": "The message counts the reasons. Most often `nodata` is a value that real pixels have, such as 0, or the "
+    "chips are larger than the rasters. See [](scenes.md).",
     "E301": "Choose a whole number of at least 1, or leave `--components` out.",
     "E302": "Write `START:STOP:COUNT`, for example `0.001:1000:100`.",
     "E303": "Choose a whole number of at least 2; 5 and 10 are usual.",

@@ -24,7 +24,7 @@ from pyarrow import parquet
 
 from alignscope import cli
 from alignscope.auditing import AuditOptions, audit_pair
-from alignscope.data import _joining_files, _joining_rows
+from alignscope.data import _joining_rows
 from alignscope.data._joining_ids import match_ids
 from alignscope.data.folder import open_folder
 from alignscope.data.joining import join, match
@@ -396,7 +396,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_joining_files.os, "posix_fallocate", full)
+    monkeypatch.setattr(_files.os, "posix_fallocate", full)
     with pytest.raises(AlignscopeError, match=r"No space left on device.*E402"):
         match(X, X, IDS, IDS).save(tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -555,3 +555,10 @@ def test_the_reason_names_every_table() -> None:
     assert reasons == {"x1": ["", "not in x2, y1", "not in y1"], "x2": ["not in y1", ""], "y1": ["", "not in x1, x2"]}
     matching = matching.without("x2", np.array([True, True]))
     assert matching.reason(int(matching.fate("x1")[2])) == "not in y1; missing values in x2"
+
+
+def test_ids_that_are_no_text_are_written_as_far_as_they_go(tmp_path: Path) -> None:
+    ids = np.char.add(IDS, "\udce9")  # from a file name that is not UTF-8
+    match(X, X[1:], ids, ids[1:]).save(tmp_path)
+    assert b"\\udce9,not in x2" in (tmp_path / "dropped.csv").read_bytes()
+    assert len(open_folder(tmp_path).ids) == len(ids) - 1

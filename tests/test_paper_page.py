@@ -15,16 +15,19 @@ import msgspec
 import pytest
 
 from alignscope.report._linear_charts import linear_figures
+from alignscope.report._paper_real import real_context
 from alignscope.report._study_charts import panel_specs
 from alignscope.report.paper_page import MARKS, SHOWN, paper_charts, render_paper
 from alignscope.report.study_page import render_study
 from page_reader import Page
 from report_example import HOSTILE
-from study_example import VARIANTS, example
+from study_example import VARIANTS, ages, all_failed, example, genera
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 400, "height": 800}
 LINEAR = ["paths", "theorem2_counts", "two_projector_loss"]
+REAL = ["same_scores", "same_classes", *(f"different_{n}" for n in ("scores", "classes", "retention", "forecast"))]
+SATELLITE = {"same": genera(), "different": ages()}
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,10 +62,18 @@ CLAIMS = [
         key="real-data",
         source="Experiment on TreeSatAI-Time-Series",
         verdict="not tested here",
-        trials=0,
+        measured={"cost": 0.01, "cost_low": 0.0, "cost_high": 0.015, "harm": 0.0, "generated": 1.0,
+                  "fused_gain": 0.1, "fused_gain_low": 0.05, "fused_gain_high": 0.15, "redundant": 0.0},
+        trials=24,
         shown="figure:real-data",
     ),
-]
+    Claim(
+        key="real-own-target",
+        source="Experiment on TreeSatAI-Time-Series (ours)",
+        measured={"cost": 0.2, "cost_low": 0.1, "cost_high": 0.3, "harm": 1.0},
+        shown="figure:real-data",
+    ),
+]  # fmt: skip
 
 
 def _rows() -> dict[str, list[dict[str, Any]]]:
@@ -98,7 +109,13 @@ def _rows() -> dict[str, list[dict[str, Any]]]:
 
 @pytest.fixture(scope="module")
 def html() -> str:
-    return render_paper(example(), CLAIMS, _rows(), "quick")
+    return render_paper(example(), CLAIMS, _rows(), "quick", SATELLITE)
+
+
+@pytest.fixture(scope="module")
+def real(html: str) -> Page:
+    """The section on satellite data alone."""
+    return Page(html[html.index('<section id="real">') : html.index('<section id="settings">')])
 
 
 @pytest.fixture(scope="module")
@@ -142,9 +159,78 @@ def test_the_summary_has_the_numbers(page: Page) -> None:
     assert "fails in 24 of the 61 random problems that meet its assumptions" in text
     assert "Taken apart, in points of a hundred" in text
     assert "alignscope audit x1.npy x2.npy" in text
-    assert "it follows with the satellite data" in text
-    for verdict, n in (("holds", 5), ("does not hold", 2), ("holds with a correction", 1), ("not tested here", 1)):
+    for verdict, n in (("holds", 6), ("does not hold", 2), ("holds with a correction", 1), ("not tested here", 1)):
         assert f"{MARKS[verdict][0]} {n} {verdict}" in text
+
+
+def test_satellite_data_have_their_pictures_tables_and_notes(page: Page, real: Page) -> None:
+    assert real.ids("figure") == [f"fig-{name}" for name in REAL]
+    assert {f"{name}_0" for name in REAL} <= page.data["charts"].keys()
+    text = " ".join(real.text.split())
+    for part in SATELLITE.values():
+        assert all(note in text for note in part.notes)
+    assert text.count("Models that are not aligned") == 2
+    assert text.count("24 of 24 trainings finished.") == 1
+    assert "The patches are generated, not those of the archive." in text
+    assert "F1, macro and weighted" in page.text[page.text.index("Glossary") :]
+
+
+def test_what_it_means_follows_from_the_claims(page: Page, real: Page) -> None:
+    text = " ".join(real.text.split())
+    assert (
+        "Alignment costs 1 % (0 to 2 %) of the genera where both are asked for them, and 20 % (10 to 30 %) of" in text
+    )
+    assert "So it may: the loss comes with the target." in text
+    assert "So they are not redundant" in text
+    assert "Not tested here: too few genera are known without alignment." in text
+    assert "generated satellite patches, which are not the archive, alignment costs" in " ".join(page.text.split())
+
+
+OWN = {"cost": 0.2, "cost_low": 0.1, "cost_high": 0.3, "harm": 1.0}
+FREE = {"cost": 0.0, "cost_low": -0.01, "cost_high": 0.01, "harm": 0.0}
+OPEN = {"cost": 0.02, "cost_low": -0.1, "cost_high": 0.14}
+MEAN = {"mean": 0.9, "worst": 0.5, "below": 3.0, "clear": 1.0, "chance": 0.7, "classes": 28.0}
+
+
+@pytest.mark.parametrize(
+    ("same", "own", "mean", "said"),
+    [
+        (FREE, OWN, MEAN | {"hides": 1.0}, ("So it may:", "Not tested here:", "So in part: 3 intervals")),
+        (OWN, OWN, MEAN | {"hides": 0.0}, ("no null result to explain", "Not tested here:", "So no: every genus")),
+        (FREE, FREE, MEAN, ("So no: a target of its own", "Not tested here:", "Undecided: 3 intervals")),
+        (OPEN, OWN, {}, ("Undecided: these intervals", "Not tested here:", "Not tested here:")),
+        ({"cost": 0.0}, {"cost": 0.1}, MEAN | {"chance": 0.0}, ("one seed gives", "Not tested", "one seed gives")),
+        ({}, OWN, {}, ("Not tested here:",) * 3),
+        (FREE | {"fused_gain": 0.0, "redundant": 1.0}, OWN, {}, ("So it may:", "redundancy can explain", "Not")),
+        (FREE | {"fused_gain": 0.03}, OWN, {}, ("So it may:", "Undecided: the interval", "Not tested here:")),
+    ],
+)
+def test_readings_of_a_null_result(same: Any, own: Any, mean: Any, said: tuple[str, str, str]) -> None:
+    measured = {"real-data": same, "real-own-target": own, "real-average": mean}
+    context = real_context(SATELLITE, [Claim(key=key, measured=m) for key, m in measured.items()])
+    assert context is not None
+    assert all(words in answer for words, (_, answer) in zip(said, context["means"], strict=True)), context["means"]
+
+
+def test_without_satellite_data_the_section_says_so() -> None:
+    html = render_paper(VARIANTS["bare"](), CLAIMS, {}, "quick")
+    assert "was not run for this page" in html
+    assert "fig-same_scores" not in html and "satellite patches, which are not the archive, alignment costs" not in html
+
+
+def test_failed_satellite_trainings_are_said() -> None:
+    page = Page(render_paper(VARIANTS["bare"](), CLAIMS, {}, "quick", dict.fromkeys(SATELLITE, all_failed())))
+    assert page.text.count("0 of 3 trainings finished.") == 2
+    assert page.text.count("MemoryError: cannot allocate") == 6
+    assert {f"fig-{name}" for name in REAL} <= set(page.ids("p"))
+
+
+def test_the_synthetic_experiment_has_scores_and_classes_where_they_are_few() -> None:
+    """Sixteen panels of scores are left out, four of classes are not; the page then has no such section."""
+    drawn = paper_charts(ages(), {})
+    assert "charts/classes.svg" in drawn and "charts/scores.svg" not in drawn
+    page = Page(render_paper(ages(), CLAIMS, {}, "quick"))
+    assert "classes" in page.ids("section") and "scores" not in page.ids("section")
 
 
 def test_hostile_claims_stay_text() -> None:

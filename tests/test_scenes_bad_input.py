@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +15,8 @@ import pytest
 from rasterio.transform import Affine
 
 from alignscope import cli
-from alignscope.errors import CODES
+from alignscope.data.folder import open_folder
+from alignscope.errors import CODES, AlignscopeError
 from scene_files import CORNER, north_up, tiff, two_modalities
 
 RNG = np.random.default_rng(0)
@@ -34,6 +37,24 @@ kind = "fractions"
 ARRAYS = two_modalities(
     'path = "s.npz:x", axes = "scene channel y x"', 'path = "s.npz:z", axes = "scene y x"', chip=4, block=2
 )
+
+
+def complex_pixels(folder: Path) -> None:
+    tiff(folder / "b/1.tif", PIXELS[1].astype(np.complex64), north_up(10))
+
+
+def other_format(folder: Path) -> None:
+    """A .tif that GDAL would take for a description of other files."""
+    (folder / "a/0.tif").write_text('<VRTDataset rasterXSize="24" rasterYSize="24"></VRTDataset>')
+
+
+def not_utf8(folder: Path) -> None:
+    (folder / "a/0.tif").rename(os.fsdecode(os.fsencode(folder / "a") + b"/caf\xe9.tif"))
+
+
+def objects(folder: Path) -> None:
+    np.save(folder / "o.npy", np.full((2, 24, 24), None), allow_pickle=True)
+    (folder / "spec.toml").write_text(TEXT.replace('path = "b/*.tif"', 'path = "o.npy", axes = "scene y x"'))
 
 
 @dataclass(frozen=True)
@@ -192,6 +213,10 @@ REFUSED = [
     Refused("no group", spec('path = "b/*.tif"', "path = \"b/*.tif\", match = 'a'"), "E306",
             r"match: .*round brackets"),
     Refused("nan", spec('path = "b/*.tif"', 'path = "b/*.tif", nodata = nan'), "E306", r"nodata: expected a finite"),
+    Refused("complex", complex_pixels, "E106", r"b/1\.tif: values of type complex64, not real numbers"),
+    Refused("not a GeoTIFF", other_format, "E103", r"a/0\.tif: it cannot be read"),
+    Refused("name", not_utf8, "E101", r"a/caf\ufffd\.tif: a name that is not UTF-8"),
+    Refused("objects mapped", objects, "E104", r"o\.npy: it holds Python objects"),
     Refused("twice", spec('path = "b/*.tif"', 'path = "b/*.tif", channels = [0, 0]'), "E306", r"channels: .*each once"),
     Refused("two shown", spec('name = "two"', 'name = "two"\nshow = [0, 0]'), "E306", r"show: expected one channel or"),
     Refused("edges", spec(TARGET, 'kind = "bins"\nedges = [2, 1]'), "E306", r"edges: expected increasing"),
@@ -246,3 +271,49 @@ def test_without_rasterio_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "rasterio", None)
     status, message = run(capsys)
     assert status == 2 and "pip install" in message and "[E107]" in message
+
+
+def test_tables_of_others_are_not_touched(scenes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("new/out").mkdir(parents=True)
+    Path("new/out/y1.npy").write_bytes(b"mine")
+    status, message = run(capsys)
+    assert status == 2 and re.search(r"it holds y1\.npy, which no scenes has written.*E404", message)
+    assert [p.read_bytes() for p in Path("new/out").iterdir()] == [b"mine"]
+
+
+def test_chips_are_not_cut_from_what_is_written_over(scenes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys) == (0, "")
+    before = Path("new/out/x1.npy").read_bytes()
+    first = 'path = "new/out/x1.npy", axes = "scene channel y x"'
+    Path("spec.toml").write_text(two_modalities(first, first, chip=2, block=1))
+    status, message = run(capsys)
+    assert status == 2 and re.search(r"modality1\.rasters\[0\] is read from it\. Choose another.*E404", message)
+    assert Path("new/out/x1.npy").read_bytes() == before
+
+
+KILLED = """
+import itertools, os, sys
+from pathlib import Path
+from alignscope import cli
+count, replace = itertools.count(), Path.replace
+Path.replace = lambda source, target: os._exit(9) if next(count) == int(sys.argv[1]) else replace(source, target)
+cli.main(["data", "scenes", "spec.toml", "--out", "new/out"])
+"""
+
+
+@pytest.mark.parametrize("renamed", [0, 1, 6, 14, 15])
+def test_a_run_killed_between_its_files_leaves_no_pair(
+    renamed: int, scenes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(capsys) == (0, "")
+    whole = contents(Path("new/out"))
+    done = subprocess.run([sys.executable, "-c", KILLED, str(renamed)], check=False, capture_output=True)
+    assert done.returncode == 9, done.stderr
+    with pytest.raises(AlignscopeError, match=r"no x[12]\.npy"):
+        open_folder("new/out")
+    assert run(capsys) == (0, "")
+    assert contents(Path("new/out")) == whole
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name[0] != "."}

@@ -94,7 +94,10 @@ def test_a_record_is_whole(name: str) -> None:
         assert features is None
         return
     assert features is not None
-    assert {k: v.shape for k, v in features.items()} == {f"h{i}": (len(data.x[0]) - data.train, 12) for i in (1, 2)}
+    rows = {"": len(data.x[0]) - data.train, "train_": data.train}
+    widths = {"h": 12, "z": wanted.components}
+    expected = {f"{part}{name}{i}": (n, w) for part, n in rows.items() for name, w in widths.items() for i in (1, 2)}
+    assert {k: v.shape for k, v in features.items()} == expected
 
 
 def test_features_are_those_of_the_trained_trunks() -> None:

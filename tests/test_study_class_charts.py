@@ -373,7 +373,8 @@ def test_words_on_satellite_patches(data: TreeSatAIData, said: list[str], not_sa
 
 
 @pytest.mark.parametrize(
-    ("objective", "word"), [("regression", "regression"), ("mil_nce", "OmniSat"), ("jepa", "AnySat")]
+    ("objective", "word"),
+    [("regression", "regression"), ("mil_nce", "OmniSat"), ("jepa", "AnySat"), ("anysat", "MIL-NCE and JEPA")],
 )
 def test_words_on_pre_training(objective: Any, word: str) -> None:
     spec = msgspec.structs.replace(genera().spec, pretraining=PretrainingSpec(epochs=7, objective=objective, mask=0.5))

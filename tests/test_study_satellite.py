@@ -130,7 +130,7 @@ def test_a_study_from_its_specification_to_its_results(data: StudyData, tmp_path
     assert run_study(spec(), tmp_path, workers=1).to_json() == study.to_json()
 
 
-@pytest.mark.parametrize("objective", ["regression", "mil_nce", "jepa"])
+@pytest.mark.parametrize("objective", ["regression", "mil_nce", "jepa", "anysat"])
 def test_pretraining_is_probed_as_it_is_and_then_fine_tuned(objective: str, data: StudyData) -> None:
     text = TEXT.replace('baselines = ["concatenation", "late_fusion", "attention"]', "")
     chosen = cell(text=text + f'[pretraining]\nepochs = 1\nobjective = "{objective}"\n')
@@ -169,6 +169,11 @@ BAD = {
         "hides places, which only the encoder `omnisat` has",
     ),
     "bilevel pre-training": ("epochs = [1]", 'epochs = [1]\ntrainings = ["bilevel"]', "so the training is `joint`"),
+    "gauges that pre-training has not": (
+        "epochs = [1]",
+        'epochs = [1]\ngauges = ["raw", "normalised"]',
+        "Only the objective `regression` has a gauge|only the objective `regression` has a gauge",
+    ),
     "a picture that is no grid": ("aerial_side = 30", "aerial_side = 40", "aerial_side"),
 }
 
@@ -178,7 +183,7 @@ def test_what_does_not_go_together_is_said(old: str, new: str, match: str) -> No
     text = TEXT.replace(old, new)
     if "hides" in match:
         text = text.replace('kind = "omnisat"', 'kind = "mlp"')
-    if "hides" in match or "joint" in match:
+    if "hides" in match or "joint" in match or "regression" in match:
         text += "[pretraining]\n"
     with pytest.raises(AlignscopeError, match=match) as caught:
         parse_spec(text)
@@ -196,3 +201,16 @@ def test_tasks_that_the_targets_cannot_have(tmp_path: Path) -> None:
     with pytest.raises(AlignscopeError, match="'genus' is not one class a sample") as caught:
         run_study(checked_spec(spec(TEXT.replace('"binary"', '"cross_entropy"'))), tmp_path)
     assert caught.value.code == "E305"
+
+
+def test_a_full_disk_is_told_before_rows_are_written_through_a_map(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write to a mapped file on a full disk would end the process."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("alignscope._files.os.posix_fallocate", full)
+    with pytest.raises(AlignscopeError, match=r"x1\.npy: writing failed \(No space left on device\).*E402"):
+        prepare(msgspec.structs.replace(DATA, generated=64), tmp_path / "study", Path())

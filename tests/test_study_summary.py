@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from alignscope.study.results import CellRecord, Interval, Scores
+from alignscope.study.forecast import Foreseen
+from alignscope.study.prepared import StudyData
+from alignscope.study.results import CellRecord, ClassRow, Interval, Scores, SigmaRow
 from alignscope.study.spec import CellSpec, StudySpec, cells_of, parse_spec
 from alignscope.study.summary import Summary, interval
 from study_helpers import record, scored
@@ -68,6 +71,13 @@ class Told:
         if self.none and self.none[0] == modality:
             out[self.none[1]] = np.full(len(lambdas), np.nan)
         return out
+
+    def foreseen(self, modality: int, components: int, lambdas: Sequence[float]) -> Foreseen:
+        kept = self.retention(modality, components, lambdas)
+        blocks = {target: slice(c, c + 1) for c, target in enumerate(kept)}
+        before = np.array([0.0 if np.isnan(k).any() else 0.5 for k in kept.values()])
+        along = np.column_stack([0.5 * np.nan_to_num(k) for k in kept.values()])
+        return Foreseen(before, along, np.array([1.0, 3.0]), blocks)
 
     def at_risk(self, modality: int, components: int) -> float:
         return (modality + self.seed) / 10 / components
@@ -297,9 +307,222 @@ def test_the_map_and_the_paths_follow_the_forecasts() -> None:
         )
         assert path.retention == pytest.approx(kept.tolist())
         assert list(path.lambdas) == sorted(path.lambdas)
-    assert len(WHOLE.paths()) == 3 * 4
+    assert len(WHOLE.paths()) == 2 * 3 * 4
+    assert {p.gauge for p in summary(SPEC.replace('"normalised", "whitened"', '"stop_gradient"')).paths()} == {
+        "whitened"
+    }
     some = summary(told=lambda s: Told(s, none=(2, "other")))
     assert {(p.modality, p.target) for p in some.paths()} == {(1, "shape"), (1, "own"), (2, "shape")}
+
+
+def test_the_loss_beside_retention_divides_by_nothing() -> None:
+    for row in WHOLE.forecast():
+        told, lost = [], []
+        for s in (0, 1, 4):
+            cells = (cell_of(WHOLE.spec, lam, s, row.components, row.gauge, 4) for lam in (row.lambda_, 0))
+            after, before = (r2(c, 4, row.modality, row.target) for c in cells)
+            lost.append(before - after)
+            told.append(
+                0.5 - 0.5 * float(Told(s).retention(row.modality, row.components, [row.lambda_])[row.target][0])
+            )
+        assert close(row.measured_loss, interval(lost)) and close(row.forecast_loss, interval(told))
+
+
+# The forecast from the latent itself.
+
+
+@dataclass(frozen=True)
+class Own:
+    """A forecast of its own for each gauge: half or a quarter is kept."""
+
+    def of_modality(self, modality: int, lambdas: Sequence[float], gauge: str) -> Foreseen:
+        kept = np.full((len(lambdas), 2), 0.5 if gauge == "whitened" else 0.25)
+        blocks = {target: slice(c, c + 1) for c, target in enumerate(ASKED[modality - 1])}
+        return Foreseen(np.array([0.8, 0.4]), kept * [0.8, 0.4], np.array([3.0, 1.0]), blocks)
+
+
+def test_a_trained_size_is_foreseen_by_the_latent_itself_and_any_other_by_the_audit() -> None:
+    spec = parse_spec(SPEC)
+    audits = {(s, k): Told(s) for s in (0, 1, 4) for k in (2, 3, 8)}
+    told = Summary(spec, ASKED, WHOLE.cells, audits, {(s, k): Own() for s in (0, 1, 4) for k in (2, 8)})
+    kept = {"whitened": 0.5, "normalised": 0.25}
+    for row, before in zip(told.forecast(), WHOLE.forecast(), strict=True):
+        own = row.components != 3
+        assert row.forecast == (interval([kept[row.gauge]] * 3) if own else before.forecast)
+        assert row.measured == before.measured
+    for row in told.sigma_rows():
+        if row.components != 3:
+            assert row.forecast.value == pytest.approx(0.7 * (1 - kept[row.gauge]))
+    paths = {(p.gauge, p.components): p.retention[0] for p in told.paths()}
+    assert {k: v for k, v in paths.items() if k[1] != 3} == {(g, k): v for g, v in kept.items() for k in (2, 8)}
+    assert told.forecast_map() == WHOLE.forecast_map() and told.capacity() == WHOLE.capacity()
+
+
+def test_seeds_without_their_latent_are_foreseen_by_the_audit_beside_those_with_it() -> None:
+    spec = parse_spec(SPEC)
+    told = Summary(spec, ASKED, WHOLE.cells, {(s, 2): Told(s) for s in (0, 4)}, {(4, 2): Own()})
+    rows = [r for r in told.forecast() if r.gauge == "whitened"]
+    assert {r.components for r in rows} == {2}
+    for row in rows:
+        audit = float(Told(0).retention(row.modality, 2, [row.lambda_])[row.target][0])
+        assert close(row.forecast, interval([audit, 0.5])) and row.measured.seeds == 2
+
+
+# All targets together.
+
+
+def close(one: Interval, two: Interval) -> bool:
+    """Equal but for rounding."""
+    return one.seeds == two.seeds and np.allclose([one.value, one.low, one.high], [two.value, two.low, two.high])
+
+
+def sigma(cell: CellSpec, modality: int) -> float:
+    """What `Told` weighs one to three."""
+    one, three = (r2(cell, 4, modality, target) for target in ASKED[modality - 1])
+    return (one + 3 * three) / 4
+
+
+def whole(rows: Iterable[SigmaRow | ClassRow]) -> bool:
+    """Whether JSON has every figure: it would write null for a NaN."""
+    rows = tuple(rows)
+    return msgspec.json.decode(msgspec.json.encode(rows), type=tuple[type(rows[0]), ...]) == rows
+
+
+def test_sigma_is_of_all_targets_by_their_energy() -> None:
+    rows = WHOLE.sigma_rows()
+    assert len(rows) == 2 * 3 * 2 * 2 and whole(rows)
+    assert {r.gauge for r in rows} == {"normalised", "whitened"}
+    for row in rows:
+        before, measured, told = [], [], []
+        for s in (0, 1, 4):
+            base, cell = (cell_of(WHOLE.spec, lam, s, row.components, row.gauge, 4) for lam in (0, row.lambda_))
+            before.append(sigma(base, row.modality))
+            measured.append(sigma(base, row.modality) - sigma(cell, row.modality))
+            one, three = Told(s).retention(row.modality, row.components, [row.lambda_]).values()
+            told.append(0.5 - 0.5 * (one[0] + 3 * three[0]) / 4)
+        for found, wanted in ((row.before, before), (row.measured, measured), (row.forecast, told)):
+            assert close(found, interval(wanted))
+
+
+@pytest.mark.parametrize("training", ["joint", "bilevel"])
+@pytest.mark.parametrize(("direction", "learner"), [("1to2", 1), ("2to1", 2)])
+def test_sigma_and_classes_are_of_what_is_pulled(training: str, direction: str, learner: int) -> None:
+    made = summary(SPEC.replace("epochs", f'directions = ["{direction}"]\ntrainings = ["{training}"]\nepochs'))
+    pulled = {1, 2} if training == "joint" else {learner}
+    assert {r.modality for r in made.sigma_rows()} == pulled
+    assert {(r.direction, r.training) for r in made.sigma_rows()} == {(direction, training)}
+    classes = labelled(made.spec).class_rows(DATA)
+    assert {r.modality for r in classes} == pulled
+
+
+@pytest.mark.parametrize("status", [None, "diverged"])
+def test_sigma_is_of_the_seeds_that_finished(status: str | None) -> None:
+    lost = without(lambda c: (c.lambda_, c.seed, c.components, c.gauge) == (1, 1, 3, "whitened"), status)
+    for row in summary(make=lost).sigma_rows():
+        touched = (row.lambda_, row.components, row.gauge) == (1, 3, "whitened")
+        assert {row.before.seeds, row.measured.seeds, row.forecast.seeds} == {2 if touched else 3}
+    no_base = summary(make=without(lambda c: c.lambda_ == 0 and c.components == 3, status))
+    assert {r.components for r in no_base.sigma_rows()} == {2, 8}
+    assert Summary(WHOLE.spec, ASKED, WHOLE.cells, {}).sigma_rows() == ()
+
+
+# Classes.
+
+
+def shapes(n: int = 10) -> StudyData:
+    """Classes of which one is rare, a number, and two labels; the last four rows are held out."""
+    targets = {
+        "shape": np.array([0, 1, 2, 0, 1, 2, 0, 0, 1, 0]),
+        "own": np.arange(n, dtype=np.float32)[:, None],
+        "other": np.array([[0, 1], [1, 1]] * 5, dtype=np.float32),
+    }
+    x = np.zeros((n, 2), dtype=np.float32)
+    return StudyData((x, x), targets, 6, ASKED, ASKED, {"shape": ("a", "b", "c"), "other": ("p", "q")})
+
+
+DATA = shapes()
+SHARES = {"a": 0.75, "b": 0.25, "c": 0.0, "p": 0.5, "q": 1.0}
+
+
+def by_class(cell: CellSpec, modality: int, target: str) -> tuple[float, ...]:
+    """Made-up R^2 of each class; of the last shape nothing is known without alignment."""
+    rng = np.random.default_rng([int(cell.id, 16), modality, len(target)])
+    r2 = rng.uniform(0.2, 0.9, len(DATA.classes[target])).tolist()
+    return (*r2[:2], 0.01 if cell.lambda_ == 0 else 0.3) if target == "shape" else tuple(r2)
+
+
+class Classes(Told):
+    """Forecasts by class: `none` at (modality, column) where nothing is known."""
+
+    def foreseen(self, modality: int, components: int, lambdas: Sequence[float]) -> Foreseen:
+        blocks = DATA.blocks(modality - 1)
+        n = max(b.stop for b in blocks.values())
+        before = 0.5 + 0.05 * np.arange(n)
+        if self.none and self.none[0] == modality:
+            before[self.none[1]] = 0.01
+        along = np.array([before / (1 + lam / (1 + np.arange(n) + self.seed) / components) for lam in lambdas])
+        return Foreseen(before, along, np.ones(n), blocks)
+
+
+def labelled(
+    spec: StudySpec,
+    make: Callable[[CellSpec], CellRecord | None] = finished,
+    told: Callable[[int], Told] = Classes,
+    seeds: Sequence[int] = (0, 1, 4),
+) -> Summary:
+    def with_classes(r: CellRecord) -> CellRecord:
+        def more(s: Scores) -> Scores:
+            each = [(t, by_class(r.cell, t.modality, t.target) if t.target != "own" else ()) for t in s.targets]
+            return msgspec.structs.replace(
+                s, targets=tuple(msgspec.structs.replace(t, probe_per_class=v) for t, v in each)
+            )
+
+        marks = tuple(msgspec.structs.replace(m, train=more(m.train), test=more(m.test)) for m in r.marks)
+        return msgspec.structs.replace(r, marks=marks)
+
+    made = [with_classes(r) for c in cells_of(spec) if (r := make(c)) is not None]
+    return Summary(spec, ASKED, made, {(s, k): told(s) for s in seeds for k in spec.sweep.components})
+
+
+def test_every_class_and_label_has_a_row_with_its_forecast() -> None:
+    spec = WHOLE.spec
+    rows = labelled(spec).class_rows(DATA)
+    assert len(rows) == 3 * 3 * 2 * (3 + 3 + 2) and whole(rows)
+    for row in rows:
+        c = DATA.classes[row.target].index(row.label)
+        before, after, told = [], [], []
+        for s in (0, 1, 4):
+            base, cell = (cell_of(spec, lam, s, row.components, row.gauge, 4) for lam in (0, row.lambda_))
+            before.append(by_class(base, row.modality, row.target)[c])
+            after.append(by_class(cell, row.modality, row.target)[c])
+            told.append(1 / (1 + row.lambda_ / (1 + c + 3 * (row.target == "other") + s) / row.components))
+        assert row.share == pytest.approx(SHARES[row.label])
+        assert close(row.before, interval(before)) and close(row.r2, interval(after))
+        assert (row.retention is None) == (row.label == "c")
+        assert row.retention is None or close(
+            row.retention, interval(a / b for a, b in zip(after, before, strict=True))
+        )
+        assert (row.forecast is None) == (row.gauge == "raw")
+        assert row.forecast is None or close(row.forecast, interval(told))
+
+
+def test_a_class_that_the_forecast_does_not_know_has_none() -> None:
+    rows = labelled(WHOLE.spec, told=lambda s: Classes(s, none=(2, 4) if s == 1 else ())).class_rows(DATA)
+    assert {(r.modality, r.label) for r in rows if r.forecast is None and r.gauge != "raw"} == {(2, "q")}
+    assert whole(rows)
+
+
+@pytest.mark.parametrize("status", [None, "diverged"])
+def test_classes_are_of_the_seeds_that_finished(status: str | None) -> None:
+    """The forecast is of those among them that it has."""
+    lost = without(lambda c: (c.lambda_, c.seed, c.components, c.gauge) == (1, 1, 3, "whitened"), status)
+    for row in labelled(WHOLE.spec, lost, seeds=(0, 1)).class_rows(DATA):
+        touched = (row.lambda_, row.components, row.gauge) == (1, 3, "whitened")
+        assert {row.before.seeds, row.r2.seeds} == {2 if touched else 3}
+        assert row.forecast is None or row.forecast.seeds == (1 if touched else 2)
+    no_base = labelled(WHOLE.spec, without(lambda c: c.lambda_ == 0 and c.components == 3, status))
+    assert {r.components for r in no_base.class_rows(DATA)} == {2, 8}
+    assert all(r.forecast is None for r in labelled(WHOLE.spec, seeds=()).class_rows(DATA))
 
 
 # Parts.

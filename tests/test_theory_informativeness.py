@@ -147,6 +147,29 @@ def test_the_held_out_path_is_a_refit_of_every_fold(direction: str, gauge: str, 
         assert 1 - held_out_residuals(m, predictors).sum() / energy.sum() == pytest.approx(sigma, abs=1e-9)
 
 
+@pytest.mark.parametrize("direction", ["1", "2"])
+@pytest.mark.parametrize("gauge", ["fitted", "whitened"])
+@settings(max_examples=8)
+@given(case=cases(), only=st.integers(0, 2))
+def test_one_fold_alone_is_scored_about_the_mean_of_the_rows_it_was_fitted_on(
+    direction: str, gauge: str, case: Case, only: int
+) -> None:
+    m = folded(case)
+    found = held_out_path(m, direction, case.components, gauge, GRID, only=only)
+    refit = Refit(case, m.folds, only, direction, gauge)
+    energy = np.square(refit.y[refit.test] - refit.y[refit.train].mean(axis=0)).sum(axis=0)
+    for j, lam in enumerate(GRID):
+        if lam > 0 and separated([refit], lam):
+            residuals = refit.residuals(refit.rows.code(lam))
+            np.testing.assert_allclose(found.per_target[j], 1 - residuals / energy, atol=1e-7)
+            assert found.sigma_z[j] == pytest.approx(1 - residuals.sum() / energy.sum(), abs=1e-8)
+    assert found.sigma_z[0] == pytest.approx(found.first_sigma, abs=1e-12)
+    assert found.first_per_target @ energy / energy.sum() == pytest.approx(found.first_sigma, abs=1e-9)
+    for predictors, sigma in ((found.first, found.first_sigma), (found.last, found.last_sigma)):
+        assert list(predictors) == [only]
+        assert 1 - held_out_residuals(m, predictors).sum() / energy.sum() == pytest.approx(sigma, abs=1e-9)
+
+
 @given(cases())
 def test_a_latent_with_room_for_everything_is_plain_held_out_regression(case: Case) -> None:
     m = folded(case)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -252,6 +254,13 @@ LABEL_CASES = [
         "E110",
         "entry 'Abies.tif': 'Abies.tif' is not the name of a TreeSatAI",
     ),
+    Refused("a huge share", text(f'{{"{A}.tif": [["Abies", 1{"0" * 400}]]}}'), "E111", "the share of Abies is 1000"),
+    Refused(
+        "several entries",
+        text(f'{{"{A}.tif": [["Ulmus", 1]], "{STEMS[1]}.tif": [["Abies"]]}}'),
+        "E111",
+        rf"an unknown genus, 'Ulmus' \(of 2 entries that cannot be used; '{STEMS[1]}.tif': \['Abies'\] is not",
+    ),
     Refused("an age of 12", text('{"Abies_alba_12_1_BI_NLF.tif": []}'), "E110", "Expected <species>_<age 0..11>"),
 ]
 
@@ -380,3 +389,58 @@ def test_what_cannot_be_asked_of_an_archive(tmp_path: Path) -> None:
 
 REFUSED = [*SERIES_CASES, *AERIAL_CASES, *LABEL_CASES, *SPLIT_CASES, *FOLDER_CASES]
 """Every bad input, for the test that reads all codes."""
+
+
+def dangling(root: Path) -> str:
+    path = root / "aerial" / f"{A}.tif"
+    path.unlink()
+    path.symlink_to("/nowhere/at/all.tif")
+    return rf"aerial/{A}\.tif: there is no such file.*E101"
+
+
+def listed_twice(root: Path) -> str:
+    train_again(root)
+    return r"test_filenames\.lst, line 1: .* already in train.*E111"
+
+
+def no_text(root: Path) -> str:
+    Path(os.fsdecode(os.fsencode(root / "aerial") + b"/caf\xe9_1_1_BI_NLF.tif")).touch()
+    return r"aerial/caf\ufffd_1_1_BI_NLF\.tif: a name that is not UTF-8.*E110"
+
+
+def other_name(root: Path) -> str:
+    (root / "sentinel" / "mine.h5").parent.mkdir(exist_ok=True)
+    (root / "sentinel" / "mine.h5").touch()
+    return rf"{root}/sentinel/mine\.h5: not the name of a TreeSatAI patch.*E110"
+
+
+@pytest.mark.parametrize("spoil", [dangling, listed_twice, no_text, other_name])
+def test_an_inspection_goes_to_its_end_and_writes_it_down(
+    tmp_path: Path, spoil: Callable[[Path], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_archive(tmp_path / "archive")
+    expected = spoil(root)
+    assert cli.main(["data", "treesatai", str(root), "--workers", "1", "--out", str(tmp_path / "out")]) == 0
+    broken = json.loads((tmp_path / "out" / "results.json").read_text())["broken"]
+    assert len(broken) == 1 and re.search(expected, broken[0]["message"]), broken
+    assert "Broken files: 1\n" in capsys.readouterr().out
+
+
+def test_suffixes_may_be_capitals(tmp_path: Path) -> None:
+    root = write_archive(tmp_path)
+    small = Archive.open(root)
+    for path in [*root.glob("aerial/*"), *root.glob("sentinel*/*")]:
+        path.rename(path.with_suffix(path.suffix.upper()))
+    capital = Archive.open(root)
+    assert (capital.stems, capital.odd) == (small.stems, {})
+    assert [capital.year(stem) for stem in capital.stems] == [small.year(stem) for stem in small.stems]
+    assert inspect(capital, workers=1).broken == ()
+
+
+def test_a_series_of_too_many_dates_is_not_read(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:  # nothing is stored, so the file is small
+        for key, shape in (("data", (2**15, 10, 6, 6)), ("masks", (2**15, 2, 6, 6))):
+            file.create_dataset(f"sen-2-{key}", shape, np.float32, chunks=(64, *shape[1:]))
+        file.create_dataset("sen-2-products", (2**15,), h5py.string_dtype(), chunks=(64,))
+    with pytest.raises(AlignscopeError, match=r"x\.h5, sen-2-data: 32,768 dates.*E201"):
+        read_series(tmp_path / "x.h5", "s2")

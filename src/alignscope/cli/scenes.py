@@ -40,6 +40,8 @@ def run_scenes(command: ScenesCommand) -> None:
         page = cut(command.spec, command.out, command.root, say)
     record = json.loads(page.with_name("results.json").read_text(encoding="utf-8"))
     print(f"Chips: {record['n']:,} in {record['blocks']:,} blocks of {len(record['scenes']):,} scenes.")
+    if record["touching"]:
+        print(f"  {record['touching']:,} chips touch one of another block; a `gap` in the specification parts them.")
     for reason, number in record["dropped"].items():
         print(f"  {number:,} left out: {reason}")
     for i, modality in enumerate(record["modalities"], 1):

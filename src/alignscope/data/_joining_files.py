@@ -7,7 +7,6 @@ import csv
 import io
 import json
 import math
-import os
 import secrets
 from collections import Counter
 from collections.abc import Iterator
@@ -20,8 +19,7 @@ from alignscope import __version__, _files
 from alignscope.data._joining_ids import SHOWN
 from alignscope.data._joining_page import page
 from alignscope.data._joining_rows import Say, Table
-from alignscope.data.folder import TABLES
-from alignscope.errors import AlignscopeError
+from alignscope.data._own_folder import require_own
 
 if TYPE_CHECKING:
     from alignscope.data.joining import Joined
@@ -34,14 +32,17 @@ _SMALL = ("dropped.csv", "pair.toml", "report.html", "results.json")
 
 def save(joined: Joined, out: Path, say: Say) -> Path:
     """Write the folder; see `Joined.save`."""
-    _require_own(joined, out)
+    inputs = {
+        t.label: Path(path) for t in joined.tables.values() if (path := getattr(t.rows, "path", None)) is not None
+    }
+    require_own(out, "join", _WRITTEN, inputs)
     _files.check_writable(out)
     record = _record(joined)
     small = {f"ids{k}.npy": _npy(joined.tables[f"x{k}"].ids[joined.matching.take(f"x{k}")]) for k in (1, 2)}
     small["dropped.csv"] = _dropped(joined)
     small["pair.toml"] = _described(joined)
-    small["report.html"] = page(record).encode()
-    small["results.json"] = (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode()
+    small["report.html"] = page(record).encode(errors="backslashreplace")
+    small["results.json"] = (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
     with _gathered(joined, out, say) as big, _files.reported(out):
         # Without x1.npy the folder is no pair, so old and new tables never stand together as one.
         for name in _WRITTEN:
@@ -50,31 +51,6 @@ def save(joined: Joined, out: Path, say: Say) -> Path:
         for target, temporary in reversed(big.items()):  # x1.npy last
             temporary.replace(target)
     return out / "report.html"
-
-
-def _require_own(joined: Joined, out: Path) -> None:
-    """Raise E404 where the folder has tables that no join wrote, or that are read from now."""
-    there = [path.name for path in sorted(out.glob("*")) if path.name.split(".")[0] in TABLES]
-    ours = _WRITTEN if _is_join(out / "results.json") else ()
-    if others := [name for name in there if name not in ours]:
-        raise AlignscopeError(
-            "E404",
-            str(out),
-            f"it holds {', '.join(others[:SHOWN])}, which no join has written",
-            "Choose an empty or new folder.",
-        )
-    for table in joined.tables.values():
-        path = getattr(table.rows, "path", None)
-        if path is not None and Path(path).resolve() in [(out / name).resolve() for name in _WRITTEN]:
-            raise AlignscopeError("E404", str(out), f"{table.label} is read from it", "Choose another folder.")
-
-
-def _is_join(path: Path) -> bool:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(record, dict) and record.get("kind") == "join"
 
 
 @contextlib.contextmanager
@@ -116,18 +92,10 @@ def _write(joined: Joined, table: Table, path: Path, say: Say) -> None:
         described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, described)
         file.flush()
-        _reserve(file.fileno(), file.tell() + math.prod(shape) * dtype.itemsize)
+        _files.reserve(file.fileno(), file.tell() + math.prod(shape) * dtype.itemsize)
     out = np.lib.format.open_memmap(path, "r+")
     table.gather(joined.matching.take(table.name), out, say)
     out.flush()
-
-
-def _reserve(handle: int, size: int) -> None:
-    """Take the room on the disk now: writing to the map of a file on a full disk ends the process without an error."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(handle, 0, size)
-    else:
-        os.truncate(handle, size)
 
 
 def _npy(array: np.ndarray) -> bytes:
@@ -147,7 +115,7 @@ def _dropped(joined: Joined) -> bytes:
         writer.writerows(
             (name, value, why[bits]) for value, bits in zip(table.ids[gone].tolist(), fate[gone].tolist(), strict=True)
         )
-    return buffer.getvalue().encode()
+    return buffer.getvalue().encode(errors="backslashreplace")
 
 
 def _described(joined: Joined) -> bytes:

@@ -19,15 +19,20 @@ import msgspec
 import numpy as np
 
 from alignscope import __version__, _files
+from alignscope.data._own_folder import require_own
 from alignscope.data._scene_chips import Scene, open_scenes, stacked
 from alignscope.data._scene_features import chip_features, feature_names
+from alignscope.data._scene_ground import touching
 from alignscope.data._scene_page import page, shown_chips
 from alignscope.data._scene_spec import SceneSpec, checked_scenes, read_scenes
 from alignscope.data._scene_survey import Survey, look
+from alignscope.data.readers import split_key
 
 __all__ = ["cut"]
 
 Say: TypeAlias = Callable[[str, float], None]
+
+_TABLES = tuple(f"{name}.npy" for name in ("x1", "x2", "y1", "y2", "groups", "ids1", "ids2"))
 
 
 def cut(spec: SceneSpec | str | Path, out: str | Path, root: str | Path | None = None, say: Say | None = None) -> Path:
@@ -42,12 +47,11 @@ def cut(spec: SceneSpec | str | Path, out: str | Path, root: str | Path | None =
     - groups.npy : (N,) the block of every chip; ids1.npy, ids2.npy : "scene/row/column";
     - samples.csv : scene, row, column, x and y of the chip's centre (on the map, else in pixels), block;
     - features/ : the same pair with `chip_features` instead of pixels;
-    - results.json : the specification, what was dropped and filled in, and the SHA-256 of every file; the last to be
-      written;
+    - results.json : the specification, what was dropped and filled in, and the SHA-256 of every file;
     - report.html : chips of both modalities, targets, and a map of the blocks.
 
     Rasters are read twice, a strip at a time; only an array of a .npz is held whole. A run that is killed leaves files
-    that end in .tmp and nothing else; the next run makes the same bytes.
+    that end in .tmp and no pair, for x1.npy is put in place last; the next run makes the same bytes.
 
     Parameters
     ----------
@@ -59,7 +63,8 @@ def cut(spec: SceneSpec | str | Path, out: str | Path, root: str | Path | None =
     ------
     AlignscopeError
         E101 to E107 (files), E201, E204, E206, E208, E210, E211 and E212 (what does not fit together), E306 and E307
-        (the specification), E401 or E402 (the folder cannot be written).
+        (the specification), E401 or E402 (the folder cannot be written), E404 (it holds tables
+        that no cut wrote, or that are read now).
     """
     out, say = Path(out), say or _quiet
     if isinstance(spec, SceneSpec):
@@ -67,22 +72,27 @@ def cut(spec: SceneSpec | str | Path, out: str | Path, root: str | Path | None =
     else:
         base = Path(spec).parent
         spec = read_scenes(spec)
+    root = base if root is None else Path(root)
+    inputs = {field: root / split_key(source.path)[0] for field, source in spec.sources.items()}
+    require_own(out, "scenes", _TABLES, inputs)
     _files.check_writable(out)
-    scenes = open_scenes(spec, base if root is None else Path(root))
+    scenes = open_scenes(spec, root)
     survey = look(spec, scenes, say)
     small = _small(spec, survey)
     with _streamed(out, spec, survey, say) as written:
-        for i, features in enumerate(written.features, 1):
+        for i, features in reversed([*enumerate(written.features, 1)]):
             small[f"features/x{i}.npy"] = _npy(features)
         hashes = written.hashes | {name: hashlib.sha256(content).hexdigest() for name, content in small.items()}
         record = _record(spec, survey, written.filled, hashes)
         say("drawing the page", 0.98)
-        small["report.html"] = page(spec, survey, written.shown, record).encode()
-        small["results.json"] = (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
-    _files.write_all(out, small)
-    for name in ("y1.npy", "y2.npy", "features/y1.npy", "features/y2.npy"):
-        if name not in small:  # of an older run
-            (out / name).unlink(missing_ok=True)
+        drawn = page(spec, survey, written.shown, record).encode()
+        said = (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
+        with _files.reported(out):
+            # Without x1.npy neither folder is a pair, so old and new tables never stand together as one.
+            for folder in (out, out / "features"):
+                for name in _TABLES:
+                    (folder / name).unlink(missing_ok=True)
+        _files.write_all(out, {"results.json": said, "report.html": drawn, **small})
     return out / "report.html"
 
 
@@ -106,9 +116,7 @@ def _streamed(out: Path, spec: SceneSpec, survey: Survey, say: Say) -> Iterator[
         with _files.reported(out):
             _files.make_folder(out)
             yield _stream(spec, survey, temporary, say)
-            # The record of an older run must not stand beside new pixels, should this run be killed just here.
-            (out / "results.json").unlink(missing_ok=True)
-            for source, target in zip(temporary, targets, strict=True):
+            for source, target in zip(temporary[::-1], targets[::-1], strict=True):  # x1.npy last of all
                 source.replace(target)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -220,6 +228,7 @@ def _described(spec: SceneSpec, survey: Survey, features: bool) -> bytes:
 
 
 def _record(spec: SceneSpec, survey: Survey, filled: list[int], hashes: dict[str, str]) -> dict[str, Any]:
+    at = survey.chips
     total: Counter[str] = Counter()
     for why in survey.dropped:
         total.update(why)
@@ -243,7 +252,8 @@ def _record(spec: SceneSpec, survey: Survey, filled: list[int], hashes: dict[str
         "version": __version__,
         "spec": msgspec.to_builtins(spec),
         "n": survey.n,
-        "blocks": int(survey.chips.block.max()) + 1,
+        "blocks": int(at.block.max()) + 1,
+        "touching": touching(survey.scenes, at.scene, at.row, at.column, at.block),
         "modalities": modalities,
         "dropped": dict(sorted(total.items())),
         "scenes": [

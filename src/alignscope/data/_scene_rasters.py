@@ -13,6 +13,7 @@ import numpy as np
 
 from alignscope.data._scene_grids import Grid
 from alignscope.data._scene_spec import RasterSpec
+from alignscope.data.rows import require_numbers
 from alignscope.errors import AlignscopeError
 
 __all__ = ["ArrayRaster", "SceneRaster", "TiffRaster"]
@@ -150,7 +151,9 @@ class TiffRaster(SceneRaster):
             placed = file.crs is not None or not file.transform.is_identity
             transform = tuple(float(v) for v in file.transform)[:6] if placed else None
             grid = Grid(self.where, file.height, file.width, file.crs, transform)
-            return grid, np.result_type(*file.dtypes), file.count
+            dtype = np.result_type(*file.dtypes)
+        require_numbers(str(dtype), self.where)  # complex pixels would lose a half
+        return grid, dtype, file.count
 
     @property
     def grid(self) -> Grid:
@@ -185,7 +188,7 @@ class _Opened:
         self._quiet.__enter__()
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         try:
-            self._file = rasterio.open(self._path)
+            self._file = rasterio.open(self._path, driver="GTiff")  # a .tif may be XML that names other files
         except self._errors as error:
             self._quiet.__exit__(None, None, None)
             raise self._damaged(error) from None

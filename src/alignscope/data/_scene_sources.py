@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 import zipfile
 import zlib
@@ -50,7 +51,7 @@ def _load(path: Path, key: str | None, text: str) -> np.ndarray:
         raise
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-        if "Object arrays" in reason:
+        if "Object arrays" in reason or "Python objects" in reason:
             way = "Save it as plain numbers: array.astype('float32')."
             raise AlignscopeError("E104", text, "it holds Python objects, which are not read", way) from None
         raise AlignscopeError("E103", text, f"it cannot be read ({reason})", "Write or copy it again.") from None
@@ -74,6 +75,9 @@ def open_source(spec: RasterSpec, root: Path, arrays: Arrays) -> Mapping[str, Sc
         )
     found: dict[str, SceneRaster] = {}
     for file in files:
+        shown = os.fsencode(file).decode(errors="replace")
+        if shown != str(file):
+            raise AlignscopeError("E101", shown, "a name that is not UTF-8", "Rename the file.")
         for scene, raster in _scenes(spec, file, key, arrays).items():
             if scene in found:
                 other = f"{found[scene].where} and {raster.where}"

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from alignscope.data._scene_chips import Scene, Strip, stacked
+from alignscope.data._scene_ground import together
 from alignscope.data._scene_rasters import SceneRaster
 from alignscope.data._scene_spec import SceneSpec
 from alignscope.data._scene_targets import Counted, columns_of, counted
@@ -38,7 +39,8 @@ class Form:
 class Chips:
     """The chips that stay, N of them, by scene, row and column.
 
-    scene, row, column : (N,) places in the list of scenes and in the layout. block : (N,) unique over scenes.
+    scene, row, column : (N,) places in the list of scenes and in the layout. block : (N,) unique over scenes, but for
+    those on the same ground.
     """
 
     scene: np.ndarray
@@ -189,11 +191,12 @@ def _chips(scenes: Sequence[Scene], kept: list[np.ndarray]) -> Chips:
     scene = np.repeat(np.arange(len(scenes)), [len(rows) for rows, _ in places])
     local = np.concatenate([s.layout.blocks()[at] for s, at in zip(scenes, places, strict=True)])
     _, block = np.unique(np.stack([scene, local]), axis=1, return_inverse=True)
+    row, column = (np.concatenate([at[axis] for at in places]) for axis in (0, 1))
+    block = together(scenes, scene, row, column, block.reshape(-1))
     if block.max() == 0:
         found = "all chips are in one block, so none can be held out from its neighbours"
         raise AlignscopeError("E208", "block", found, "Choose a smaller `block`, or give more scenes.")
-    row, column = (np.concatenate([at[axis] for at in places]) for axis in (0, 1))
-    return Chips(scene, row, column, block.reshape(-1))
+    return Chips(scene, row, column, block)
 
 
 def _varying(

@@ -12,7 +12,15 @@ from functools import cached_property
 from pathlib import Path
 
 from alignscope.data._treesatai_format import MODALITIES, SERIES, Labels, Patch, parse_stem
-from alignscope.data._treesatai_labels import LABEL_FILE, LabelFile, Splits, labels_of, read_label_file, read_splits
+from alignscope.data._treesatai_labels import (
+    LABEL_FILE,
+    LabelFile,
+    Splits,
+    labels_of,
+    read_label_file,
+    read_splits,
+    split_files,
+)
 from alignscope.data._treesatai_read import read_aerial, read_series
 from alignscope.errors import AlignscopeError
 
@@ -26,7 +34,7 @@ _EXPECTED = (
     "Expected aerial/<stem>.tif, sentinel-ts/<stem>_<YYYY>.h5 or sentinel/<stem>.h5 (one of them at least), "
     f"labels/{LABEL_FILE} and split/{{train,val,test}}_filenames.lst."
 )
-_YEAR = re.compile(r"_((?:19|20)\d\d)\.h5$")
+_YEAR = re.compile(r"_((?:19|20)\d\d)\.h5$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,13 +134,14 @@ class Archive:
 
     @cached_property
     def identity(self) -> str:
-        """A hash of names, sizes and times of change of all files, of labels, lists and `validation`; 16 digits."""
+        """A hash of names, sizes and times of change of all files, of labels, lists and `validation`; 16 digits.
+
+        It needs no file to be whole: a link that leads nowhere and lists that cannot be used count as they are.
+        """
         digest = hashlib.sha256(repr(self.validation).encode())
         for name in sorted([*self.aerial.values(), *self.series.values()]):
-            facts = os.stat(self.root / name)  # noqa: PTH116 - a Path's own stat takes twice as long over 100,000 files
-            digest.update(f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
-        lists = [] if self.splits.folder is None else sorted(self.splits.folder.glob("*_filenames.lst"))
-        for path in [self.label_path, *lists]:
+            digest.update(os.fsencode(f"{name}\0{_size_and_time(self.root / name)}\n"))
+        for path in [self.label_path, *split_files(self.root)]:
             digest.update(path.read_bytes() if path.is_file() else b"")
         return digest.hexdigest()[:16]
 
@@ -214,14 +223,25 @@ def _scan(
         for entry in entries:
             if entry.name.startswith(".") or not entry.name.lower().endswith(suffixes):
                 continue
-            name = f"{folder}/{entry.name}"
+            shown = os.fsencode(entry.name).decode(errors="replace")
             try:
-                files.setdefault(parse_stem(entry.name).text, []).append(name)
+                if shown != entry.name:
+                    raise AlignscopeError("E110", shown, "a name that is not UTF-8", "Rename the file.")
+                files.setdefault(parse_stem(entry.name).text, []).append(f"{folder}/{entry.name}")
             except AlignscopeError as error:
-                odd[name] = str(error)
+                where = str(root / folder / shown)
+                odd[f"{folder}/{shown}"] = str(AlignscopeError(error.code, where, error.found, error.way_out))
             if first and files:
                 break
     return files, odd
+
+
+def _size_and_time(path: Path) -> str:
+    try:
+        facts = os.stat(path)  # noqa: PTH116 - a Path's own stat takes twice as long over 100,000 files
+    except OSError:
+        return "none"
+    return f"{facts.st_size}\0{facts.st_mtime_ns}"
 
 
 def _year(file: str) -> int | None:

@@ -64,6 +64,7 @@ def build_cache(
     stems, size = source.stems, options.shard
     if not stems:
         raise AlignscopeError("E205", "source", "it holds no patch", "Give one with at least one.")
+    _ = source.labels  # what is wrong with them is told now, not after all else has been read
     home = Path(folder) / _name(source, options)
     _files.make_folder(home)
     parts = {k: stems[k * size : (k + 1) * size] for k in range(-(-len(stems) // size))}

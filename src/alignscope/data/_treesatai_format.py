@@ -118,7 +118,7 @@ def parse_stem(name: str) -> Stem:
     AlignscopeError : E110 for a name of another form, or an age class beyond 11.
     """
     path = PurePath(name)
-    text = path.stem if path.suffix in _SUFFIXES else path.name
+    text = path.stem if path.suffix.lower() in _SUFFIXES else path.name
     text = re.sub(r"_(?:19|20)\d\d$", "", text)
     found = _STEM.match(text)
     if found is None or int(found["age"]) >= AGES:

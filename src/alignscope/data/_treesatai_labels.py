@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +15,13 @@ import numpy as np
 from alignscope.data._treesatai_format import GENERA, SPLITS, THRESHOLD, Labels, Stem, parse_stem
 from alignscope.errors import AlignscopeError
 
-__all__ = ["LABEL_FILE", "LabelFile", "Splits", "labels_of", "read_label_file", "read_splits"]
+__all__ = ["LABEL_FILE", "LabelFile", "Splits", "labels_of", "read_label_file", "read_splits", "split_files"]
 
 LABEL_FILE = "TreeSatBA_v9_60m_multi_labels.json"
 
 _PLACE = {genus: place for place, genus in enumerate(GENERA)}
+_SHOWN = 10
+_MOST = 1000.0  # of a share; none comes near it
 _PUBLISHED = "Give the file as published, or correct the entry."
 
 
@@ -59,15 +60,22 @@ def read_label_file(path: str | Path) -> LabelFile:
     Raises
     ------
     AlignscopeError : E101 no such file, E110 the name of an entry is not a patch, E111 not JSON, an unknown genus, a
-        share that is not a number of at least 0, a patch listed twice. Names the file and the entry.
+        share that is not a number of at least 0, a patch listed twice. Names the file and the entry; of several the
+        first ten.
     """
     path = Path(path)
     entries: dict[str, list[tuple[str, float]]] = {}
+    wrong: list[AlignscopeError] = []
     for name, listed in _pairs(path):
-        stem = _stem(name, f"{path}, entry {name!r}").text
-        if stem in entries:
-            raise AlignscopeError("E111", f"{path}, entry {name!r}", "the patch is listed twice", "Remove one.")
-        entries[stem] = [_share(path, name, item) for item in _list(path, name, listed)]
+        try:
+            stem = _stem(name, f"{path}, entry {name!r}").text
+            if stem in entries:
+                raise AlignscopeError("E111", f"{path}, entry {name!r}", "the patch is listed twice", "Remove one.")
+            entries[stem] = [_share(path, name, item) for item in _list(path, name, listed)]
+        except AlignscopeError as error:
+            wrong.append(error)
+    if wrong:
+        raise _all_of(wrong)
     facts = {stem: _facts(listed) for stem, listed in entries.items()}
     twice, summed, above, empty = (tuple(s for s, found in facts.items() if found[k]) for k in range(4))
     return LabelFile(entries, twice, summed, above, empty)
@@ -87,7 +95,7 @@ def read_splits(root: str | Path, validation: float = 0.1) -> Splits:
     """
     if not 0 <= validation < 1:
         raise AlignscopeError("E304", "validation", f"{validation}", "Give a share from 0, below 1.")
-    folders = [Path(root) / name for name in ("split", "", "split_original")]
+    folders = _folders(root)
     there = {folder: [s for s in SPLITS if _list_path(folder, s).is_file()] for folder in folders}
     for folder in folders:
         if there[folder] == list(SPLITS):
@@ -102,6 +110,16 @@ def read_splits(root: str | Path, validation: float = 0.1) -> Splits:
             needed = " and ".join(_list_path(folder, s).name for s in ("train", "test") if s not in found)
             raise AlignscopeError("E111", str(folder), f"no {needed}", "Put it beside the other lists.")
     return Splits({}, None)
+
+
+def split_files(root: str | Path) -> list[Path]:
+    """Return the lists of the splits that are there, whether or not they can be used."""
+    paths = [_list_path(folder, split) for folder in _folders(root) for split in SPLITS]
+    return [path for path in paths if path.is_file()]
+
+
+def _folders(root: str | Path) -> list[Path]:
+    return [Path(root) / name for name in ("split", "", "split_original")]
 
 
 def labels_of(stems: Sequence[str], file: LabelFile, splits: Splits) -> Labels:
@@ -142,6 +160,17 @@ class _Pairs(list[tuple[str, Any]]):
     """The members of a JSON object, so that it is told from a JSON list."""
 
 
+def _all_of(wrong: Sequence[AlignscopeError]) -> AlignscopeError:
+    """Return the first error, which tells of the others too."""
+    first, *others = wrong
+    if not others:
+        return first
+    named = "; ".join(f"{e.where.partition(', entry ')[2]}: {e.found}" for e in others[: _SHOWN - 1])
+    more = f"; and {len(wrong) - _SHOWN:,} more" if len(wrong) > _SHOWN else ""
+    found = f"{first.found} (of {len(wrong):,} entries that cannot be used; {named}{more})"
+    return AlignscopeError(first.code, first.where, found, first.way_out)
+
+
 def _list(path: Path, name: str, listed: Any) -> list[Any]:
     if isinstance(listed, _Pairs) or not isinstance(listed, list):
         raise AlignscopeError("E111", f"{path}, entry {name!r}", f"{listed!r} is not a list of shares", _PUBLISHED)
@@ -156,8 +185,8 @@ def _share(path: Path, name: str, item: Any) -> tuple[str, float]:
     if genus not in GENERA:
         raise AlignscopeError("E111", where, f"an unknown genus, {genus!r}", f"Known are {', '.join(GENERA)}.")
     # Shares above 1 are published: 38 patches have one.
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < math.inf:
-        raise AlignscopeError("E111", where, f"the share of {genus} is {share!r}", "Expected a number of at least 0.")
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < _MOST:
+        raise AlignscopeError("E111", where, f"the share of {genus} is {share!r}", "Expected a share from 0 to 1.")
     return genus, float(share)
 
 

@@ -110,7 +110,7 @@ def _alone(root: Path, file: str, quick: bool) -> Seen:
         try:
             return pool.submit(_look_at_some, root, [file], quick).result()[0]
         except BrokenExecutor:
-            modalities = tuple(SERIES) if file.endswith(".h5") else ("aerial",)
+            modalities = tuple(SERIES) if file.lower().endswith(".h5") else ("aerial",)
             error = AlignscopeError("E103", str(root / file), "reading it ended the process", "Copy the file again.")
             return Seen(file, broken={str(error): modalities})
 
@@ -149,7 +149,7 @@ def _look_at_one(root: Path, file: str, quick: bool) -> Seen:
     path = root / file
     series: dict[str, SeenSeries] = {}
     broken: dict[str, tuple[str, ...]] = {}
-    for modality in SERIES if file.endswith(".h5") else ("aerial",):
+    for modality in SERIES if file.lower().endswith(".h5") else ("aerial",):
         try:
             if modality != "aerial":
                 series[modality] = _look_at_series(path, modality, quick)

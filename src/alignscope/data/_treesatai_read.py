@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["check_aerial", "read_aerial", "read_dates", "read_series"]
 
 _MARGIN = 2
+_MOST_DATES = 2**15 - 1  # places of dates are kept in 16 bits; real series have a few hundred
 _AGAIN = "Copy or download the file again."
 _PUBLISHED = "Give the file as published; see the guide to TreeSatAI."
 
@@ -58,8 +59,8 @@ def read_series(path: str | Path, modality: str) -> Series:
     Raises
     ------
     AlignscopeError : E101 no such file, E102 the .pth variant, E103 truncated, or a product whose name holds no date,
-        E105 a missing key, E106 not numbers, E201 a wrong shape or no dates, E202 lengths that differ, E203 no finite
-        value.
+        E105 a missing key, E106 not numbers, E201 a wrong shape, no dates or over 32,767, E202 lengths that differ,
+        E203 no finite value.
     """
     path = Path(path)
     with _opened(path) as file:
@@ -106,6 +107,8 @@ class _Header:
             raise AlignscopeError("E202", str(path), shapes, "One product, and one mask, a date; " + _PUBLISHED)
         if not len(data):
             raise AlignscopeError("E201", f"{path}, {its.data}", "a series without dates", _PUBLISHED)
+        if len(data) > _MOST_DATES:
+            raise AlignscopeError("E201", f"{path}, {its.data}", f"{len(data):,} dates", _PUBLISHED)
         return cls(data, masks, _dates(products, f"{path}, {its.products}", its.date_part))
 
 

@@ -169,11 +169,15 @@ class HeldOutPath:
 
 
 def held_out_path(
-    moments: FoldedMoments, direction: str, components: int, gauge: Gauge, lambdas: Vector
+    moments: FoldedMoments, direction: str, components: int, gauge: Gauge, lambdas: Vector, *, only: int | None = None
 ) -> HeldOutPath:
-    """Return the held-out path of one direction. Everything is fitted without the fold, the target included."""
+    """Return the held-out path of one direction. Everything is fitted without the fold, the target included.
+
+    only : a fold; it alone is then scored, against the mean of the rows outside it, as where rows are split once.
+    """
     x, y = f"x{direction}", f"y{direction}"
-    energies = moments.total("x1", "x2").energy(y)
+    energies = moments.total("x1", "x2").energy(y) if only is None else _about_train(moments, only, y)
+    folds = moments.fold_numbers if only is None else [only]
     grid = np.concatenate([lambdas, [0.0, np.inf]])
 
     def solve(fold: int) -> tuple[Matrix, list[Predictor]]:
@@ -194,15 +198,23 @@ def held_out_path(
             residuals = _score(train, within, x, y, reach, weights)[which]
         return residuals, [Predictor.of(train, (x,), y, reach @ weights[k]) for k in which[-2:]]
 
-    solved = side_by_side(solve, moments.fold_numbers)
+    solved = side_by_side(solve, folds)
     residuals = np.sum([found for found, _ in solved], axis=0)
     limits = (
-        {fold: limit for fold, (_, (limit, _)) in zip(moments.fold_numbers, solved, strict=True)},
-        {fold: limit for fold, (_, (_, limit)) in zip(moments.fold_numbers, solved, strict=True)},
+        {fold: limit for fold, (_, (limit, _)) in zip(folds, solved, strict=True)},
+        {fold: limit for fold, (_, (_, limit)) in zip(folds, solved, strict=True)},
     )
     shares = 1 - residuals / np.where(energies > 0, energies, 1.0)
     sigmas = 1 - residuals.sum(axis=1) / energies.sum()
     return HeldOutPath(sigmas[:-2], shares[:-2], *limits, float(sigmas[-2]), float(sigmas[-1]), shares[-2], shares[-1])
+
+
+def _about_train(moments: FoldedMoments, fold: int, y: str) -> Vector:
+    """Return the sums of squares of a fold's targets about the means of the rows outside it."""
+    train, within = moments.train(fold, "x1", "x2"), moments.within(fold, "x1", "x2")
+    assert within is not None, "a fold with rows"
+    shift = within.mean[within.blocks[y]] - train.mean[train.blocks[y]]
+    return within.energy(y) + within.weight * shift**2
 
 
 def _score(train: Moments, within: Moments, x: str, y: str, reach: Matrix, weights: list[Matrix]) -> Matrix:

@@ -70,10 +70,12 @@ class FusedTowers(nn.Module):  # type: ignore[misc]
             self.heads = nn.ModuleList([nn.Linear(k1, width)])
 
     def readings(self, x1: Tensor, x2: Tensor) -> tuple[Reading, Reading]:
-        """Return features and latents of each modality, with the joint outputs for its targets."""
-        features = [encoder.features(x) for encoder, x in zip(self.encoders, (x1, x2), strict=True)]
-        latents = [encoder.project(h) for encoder, h in zip(self.encoders, features, strict=True)]
-        outputs = self._split(torch.stack(self._said(self._codes(x1, x2, latents))).mean(dim=0))
+        """Return features and latents of each modality, with the joint outputs for its targets.
+
+        Under ``attention`` the one code that there is stands for both modalities.
+        """
+        features, latents = self._encoded(x1, x2)
+        outputs = self._split(torch.stack(self._said(self._codes(latents))).mean(dim=0))
         first, second = (Reading(*parts) for parts in zip(features, latents, outputs, strict=True))
         return first, second
 
@@ -81,18 +83,24 @@ class FusedTowers(nn.Module):  # type: ignore[misc]
         """Return the two prediction losses; in late fusion, the mean of those of each modality alone."""
         each = [
             [task_loss(part, y, n, self.task) for part, y, n in zip(self._split(o), (y1, y2), self.sizes, strict=True)]
-            for o in self._said(self._codes(x1, x2))
+            for o in self._said(self._codes(self._encoded(x1, x2)[1]))
         ]
         first, second = (torch.stack(column).mean() for column in zip(*each, strict=True))
         return Losses(first, second, torch.zeros_like(first))
 
-    def _codes(self, x1: Tensor, x2: Tensor, latents: list[Tensor] | None = None) -> list[Tensor]:
+    def _encoded(self, x1: Tensor, x2: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Return features and latents of each modality."""
+        if self.fusion == "attention":  # which never asks the encoders' own transformers
+            features = self.combiner.features([x1, x2])
+            return [features] * 2, [self.combiner.project(features)] * 2
+        each = [encoder.features(x) for encoder, x in zip(self.encoders, (x1, x2), strict=True)]
+        return each, [encoder.project(h) for encoder, h in zip(self.encoders, each, strict=True)]
+
+    def _codes(self, latents: list[Tensor]) -> list[Tensor]:
         """Return what each head looks at."""
-        if self.fusion == "attention":
-            return [self.combiner([x1, x2])]
-        if latents is None:
-            latents = [encoder(x) for encoder, x in zip(self.encoders, (x1, x2), strict=True)]
-        return [torch.cat(latents, dim=1)] if self.fusion == "concatenation" else latents
+        if self.fusion == "concatenation":
+            return [torch.cat(latents, dim=1)]
+        return latents[:1] if self.fusion == "attention" else latents
 
     def _said(self, codes: list[Tensor]) -> list[Tensor]:
         """Return the outputs that are averaged, (N, all columns) each, at full precision even under autocast."""

@@ -159,6 +159,8 @@ class OmniSatPretraining(nn.Module):  # type: ignore[misc]
         """Return the three terms, unweighted; the generator, on the processor, draws all that is random."""
         same_rows("x1, x2", (x1, x2))
         order = shuffled_places(len(x1), generator, x1.device)
+        # Drawn whether or not they are contrasted, so that all objectives hide the same places in every step.
+        chosen = torch.randperm(PLACES, generator=generator)[: self.places].to(x1.device)
         hidden1, hidden2 = order[:, : self.masked1.hidden], order.flip(1)[:, : self.masked2.hidden]
         embedded1, embedded2 = self.masked1.encoder.embed(x1), self.masked2.encoder.embed(x2)
         context1, context2 = self.masked1.context(embedded1, hidden1), self.masked2.context(embedded2, hidden2)
@@ -166,7 +168,6 @@ class OmniSatPretraining(nn.Module):  # type: ignore[misc]
         self2 = self.masked2.reconstruction(x2, context2, hidden2)
         cross = torch.zeros_like(self1)
         if self.objective in ("mil_nce", "anysat"):
-            chosen = torch.randperm(PLACES, generator=generator)[: self.places].to(x1.device)
             tokens = [embedded1[:, chosen], embedded2[:, chosen]]
             cross = cross + mil_nce(tokens, temperature=self.temperature)
         if self.teaches:

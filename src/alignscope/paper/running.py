@@ -16,13 +16,13 @@ from msgspec.structs import replace
 from alignscope import __version__
 from alignscope._files import write_all
 from alignscope._threads import one_blas_thread
+from alignscope.data.treesatai import Archive
 from alignscope.errors import AlignscopeError
 from alignscope.paper._record import Verdict
 from alignscope.paper.claims import FULL, QUICK, Claim, linear_claims, linear_figures, real_claims, study_claims
 from alignscope.results import to_json_ready
 from alignscope.study.results import StudyResults
 from alignscope.study.running import run_study
-from alignscope.study.satellite import archive_identity
 from alignscope.study.spec import StudySpec, TreeSatAIData, parse_spec
 
 __all__ = ["Paper", "run_paper"]
@@ -114,13 +114,21 @@ def run_paper(
     if scale not in _SPECS:
         raise AlignscopeError("E305", "scale", f"'{scale}' is not known", f"Use one of {', '.join(_SPECS)}.")
     say = say or (lambda what, share: None)
-    how = {"workers": workers, "executor": executor, "device": device, "stack": stack}
     ends = (0.0, *_SHARES)
-    specs = [_read(_SPECS[scale]), *_satellite_specs(_read(_SATELLITE[scale]), treesatai)]
+    specs = [_read(_SPECS[scale]), *_satellite_specs(_read(_SATELLITE[scale]), treesatai, scale)]
     if treesatai is not None:
-        archive_identity(specs[1].data, Path())  # a folder that is not the archive is said before any training
+        Archive.open(treesatai)  # a folder that is not the archive is said before any training
     study, same, different = (
-        run_study(spec, out, resume=resume and k == 0, say=_part(say, ends[k], ends[k + 1]), **how).results
+        run_study(
+            spec,
+            out,
+            workers=workers,
+            executor=executor,
+            device=device,
+            stack=stack,
+            resume=resume and k == 0,
+            say=_part(say, ends[k], ends[k + 1]),
+        ).results
         for k, spec in enumerate(specs)
     )
     with one_blas_thread():
@@ -134,14 +142,27 @@ def _read(name: str) -> StudySpec:
     return parse_spec((files("alignscope.study") / "specs" / name).read_text(encoding="utf-8"), name)
 
 
-def _satellite_specs(spec: StudySpec, archive: str | Path | None) -> tuple[StudySpec, StudySpec]:
-    """Return the study in which both modalities are asked for the genera, and that with a target for each."""
+def _satellite_specs(spec: StudySpec, archive: str | Path | None, scale: Scale) -> tuple[StudySpec, StudySpec]:
+    """Return the study in which both modalities are asked for the genera, and that with a target for each.
+
+    The second is trained as in the theory, one modality after the other, in a scale that is fixed. At full scale an
+    archive is read whole: all training patches, and pictures at all of their pixels.
+    """
     data = spec.data
     assert isinstance(data, TreeSatAIData)
-    same = replace(data, path=None if archive is None else str(archive))
-    different = replace(same, targets=("age", "genus"))
-    name = f"{spec.name}, a target for each modality"
-    return replace(spec, data=same), replace(spec, data=different, name=name)
+    if archive is not None:
+        data = replace(data, path=str(archive))
+        if scale == "full":
+            data = replace(data, most=None, aerial_side=300, dates=32)
+    sweep = replace(spec.sweep, gauges=("normalised",), trainings=("bilevel",))
+    different = replace(
+        spec,
+        name=f"{spec.name}, a target for each modality",
+        data=replace(data, targets=("age", "genus")),
+        sweep=sweep,
+        baselines=(),
+    )
+    return replace(spec, data=data), different
 
 
 def _part(say: Say, begin: float, end: float) -> Say:

@@ -20,6 +20,7 @@ _OBJECTIVES = {
     "regression": "by regression of the codes",
     "mil_nce": "by contrasting places (MIL-NCE, as in OmniSat)",
     "jepa": "by predicting the other modality’s places (JEPA, as in AnySat)",
+    "anysat": "by contrasting places and by predicting the other modality’s (MIL-NCE and JEPA, as in AnySat)",
 }
 
 

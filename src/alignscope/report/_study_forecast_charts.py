@@ -164,7 +164,7 @@ def _curves(
     lines: list[Spec] = [
         {"x": steps.at(v), "y": kept, "K": p.components, "lam": lam(v), "said": share(kept)}
         for p in results.paths
-        if (p.modality, p.target) == target
+        if (p.modality, p.target) == target and p.gauge in ("", arm.gauge)
         for v, kept in zip(p.lambdas, p.retention, strict=True)
     ]
     dots = [

@@ -45,6 +45,7 @@ def tables(results: StudyResults) -> list[Table]:
         _cost(results),
         _loss(results),
         _forecast(results),
+        _sigma(results),
         _agreement(results),
         _capacity(results),
         _map(results),
@@ -157,6 +158,28 @@ def _forecast(results: StudyResults) -> Table:
     ]
     head = ["Alignment", "Target", "Modality", "Latent", "λ", "Forecast", "Measured"]
     return Table("Forecast and measured retention", "At the end of the longest training. Held out.", head, rows, 2)
+
+
+def _sigma(results: StudyResults) -> Table:
+    rows = [
+        [
+            way(r),
+            str(r.modality),
+            size_text(r.components),
+            lam(r.lambda_),
+            *(spread(v) for v in (r.before, r.forecast, r.measured)),
+        ]
+        for r in results.sigma_rows
+    ]
+    head = ["Alignment", "Modality", "Latent", "λ", "σ without alignment", "Loss forecast", "Loss measured"]
+    return Table(
+        "What each modality loses in all",
+        "σ is the share of the variance of all its targets together that a linear probe explains; a loss is what of it "
+        "alignment takes. At the end of the longest training, mean over seeds with 95 % interval. Held out.",
+        head,
+        rows,
+        1,
+    )
 
 
 def _agreement(results: StudyResults) -> Table:

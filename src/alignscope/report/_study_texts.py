@@ -52,6 +52,11 @@ TEXTS = {
     "free. The map shows how much room that takes, as forecast, and what training made of it.",
     "forecast": "The forecast takes the features of the λ = 0 encoders and computes, by the exact linear theory of the "
     "audit, what aligning them would cost. It is made before any aligned training.",
+    "forecast_own": "The forecast takes the λ = 0 encoders, before any aligned training, and holds their features "
+    "still. Each modality is pulled towards the representation that the other encoder really has; the linear theory of "
+    "the audit solves this exactly on the training samples, and is scored on held-out ones, as the aligned encoder "
+    "is. At latent sizes that were not trained, as on the map above, the forecast is the audit of the held-out "
+    "features: there the other representation is the one from which those features best predict its targets.",
     "settings": "The same specification and version give the same results.json, byte for byte.",
 }
 GLOSSARY = {

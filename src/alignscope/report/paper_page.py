@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from alignscope.report._linear_charts import Rows, linear_figures
+from alignscope.report._paper_real import real_context, real_figures, real_words
 from alignscope.report._study_apart_charts import fall_beside, headline
 from alignscope.report._study_charts import figure_files, study_figures
 from alignscope.report._study_forecast_charts import correlation_text
+from alignscope.report._study_parts import Figure
+from alignscope.report._study_texts import GLOSSARY, WORDS_OF
 from alignscope.report._study_verdict import established, fall_words, lead, main_agreement, parts_words, points
 from alignscope.report._study_words import size_text
 from alignscope.report._words import MISSING, count, lam
@@ -80,6 +83,8 @@ SHOWN = {  # where a claim's figure stands on the page, and how it is called
     "theorem2_counts": ("theorem2_counts", "theorem 2, counted"),
     "two_projector_loss": ("two_projector_loss", "two directions"),
 }
+FEW = 8  # panels of scores or classes of the synthetic experiment; its full scale has dozens, which say little there
+_SATELLITE_WORDS = [word for word, section in WORDS_OF.items() if section == "scores"]
 _HEAD = {
     "means": "What it means for your encoders",
     "checks": "Every claim, checked",
@@ -89,7 +94,13 @@ _HEAD = {
 }
 
 
-def render_paper(results: StudyResults, claims: Sequence[Check], figures: Mapping[str, Rows], scale: str) -> str:
+def render_paper(
+    results: StudyResults,
+    claims: Sequence[Check],
+    figures: Mapping[str, Rows],
+    scale: str,
+    satellite: Mapping[str, StudyResults] | None = None,
+) -> str:
     """Return the page of the paper as one self-contained HTML file; the same input gives the same text.
 
     Parameters
@@ -98,30 +109,52 @@ def render_paper(results: StudyResults, claims: Sequence[Check], figures: Mappin
     claims : the table of checks.
     figures : rows of the linear figures, by name.
     scale : "quick" or "full", as it was asked for.
+    satellite : the studies of satellite patches: "same", with one target for both modalities, and "different", with a
+        target for each. Without them the page says that they were not run.
     """
-    drawn = {**linear_figures(figures), **study_figures(results)}
+    satellite = satellite or {}
+    drawn = _figures(results, figures, satellite)
     study = study_context(results, drawn)
-    contents = {**{k: v for k, v in _HEAD.items() if k not in ("experiment", "real")}, **study["contents"]}
-    contents = {k: v for k, v in contents.items() if k not in ("settings", "glossary")}
+    left_out = {"settings", "glossary", *(name for name in ("scores", "classes") if name not in drawn)}
+    contents = {k: v for k, v in _HEAD.items() if k not in ("experiment", "real")}
+    contents |= {k: v for k, v in study["contents"].items() if k not in left_out}
     contents |= {"real": _HEAD["real"], "settings": "Settings and limits", "glossary": study["contents"]["glossary"]}
+    words = {w: text for w, text in GLOSSARY.items() if w in study["glossary"] or (satellite and w in _SATELLITE_WORDS)}
     names = {
         **study,
         "contents": contents,
+        "glossary": words,
         "scale": scale,
-        "summary": _summary(results, claims),
+        "summary": [*_summary(results, claims), *real_words(satellite, claims)],
         "advice": _advice(results),
         "groups": _groups(claims),
         "marks": MARKS,
         "tally": _tally(claims),
-        "synthetic": _synthetic,
+        "trained": lambda check: _synthetic(check) or _real(check),
         "place": lambda check: _place(check, drawn),
+        "real": real_context(satellite, claims),
     }
     return write_page("paper.html.j2", names, drawn, results.version)
 
 
-def paper_charts(results: StudyResults, figures: Mapping[str, Rows]) -> dict[str, bytes]:
+def paper_charts(
+    results: StudyResults, figures: Mapping[str, Rows], satellite: Mapping[str, StudyResults] | None = None
+) -> dict[str, bytes]:
     """Return every figure of the page as files on white: {"charts/paths.svg": ..., "charts/paths.pdf": ..., ...}."""
-    return figure_files({**linear_figures(figures), **study_figures(results)})
+    return figure_files(_figures(results, figures, satellite or {}))
+
+
+def _figures(
+    results: StudyResults, figures: Mapping[str, Rows], satellite: Mapping[str, StudyResults]
+) -> dict[str, Figure]:
+    """Return every figure of the page by name."""
+    own = study_figures(results)
+    many = {k for k in ("scores", "classes") if k in own and sum(len(row.panels) for row in own[k].rows) > FEW}
+    return {
+        **linear_figures(figures),
+        **{name: figure for name, figure in own.items() if name not in many},
+        **real_figures(satellite),
+    }
 
 
 def _tally(claims: Sequence[Check]) -> list[tuple[str, int]]:
@@ -136,8 +169,12 @@ def _synthetic(check: Check) -> bool:
     return check.source.startswith("Experiment on synthetic") or check.key == "forecast"
 
 
+def _real(check: Check) -> bool:
+    return "TreeSatAI" in check.source
+
+
 def _groups(claims: Sequence[Check]) -> list[Group]:
-    real = [c for c in claims if "TreeSatAI" in c.source]
+    real = [c for c in claims if _real(c)]
     made = [c for c in claims if _synthetic(c)]
     linear = [c for c in claims if c not in real and c not in made]
     tried = [c for c in linear if c.key.startswith("counter-example")]
@@ -150,9 +187,16 @@ def _groups(claims: Sequence[Check]) -> list[Group]:
             "Linear theory: counter-examples to theorem 2", "Each is a small problem with a known answer.", tried, True
         ),
         Group("Linear theory: what holds instead", "Not in the paper; worked out and checked here.", ours, True),
-        Group("Real data", "", real, False),
+        Group("Real data", _real_text(real), real, False),
     ]
     return [group for group in groups if group.checks]
+
+
+def _real_text(checks: Sequence[Check]) -> str:
+    """Say that the patches were generated, where they were."""
+    if not any(check.measured.get("generated") for check in checks):
+        return ""
+    return "The archive was not given: these verdicts are on generated patches and say nothing of forests."
 
 
 def _place(check: Check, drawn: Mapping[str, Any]) -> tuple[str, str]:
@@ -161,7 +205,7 @@ def _place(check: Check, drawn: Mapping[str, Any]) -> tuple[str, str]:
     if kind == "figure":
         figure, words = SHOWN.get(name, ("", MISSING))
         if name == "real-data":
-            return "#real", "its place"
+            return "#real", "real data"
         return (f"#fig-{figure}", words) if figure in drawn else ("", MISSING)
     guide, _, section = check.shown.partition("#")
     return "", f"{guide} guide, “{section.replace('-', ' ')}”" if section else check.shown

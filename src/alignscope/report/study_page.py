@@ -11,6 +11,7 @@ from alignscope.report._shell import css, environment, safe_json, text, vega
 from alignscope.report._study_charts import figure_files, panel_specs, study_figures
 from alignscope.report._study_class_words import class_words, unknown_words
 from alignscope.report._study_data_text import data_text, pretraining_text
+from alignscope.report._study_forecast_words import forecast_text, forecast_words
 from alignscope.report._study_parts import RAMP_DARK, RAMP_LIGHT, Figure
 from alignscope.report._study_score_tables import baselines, pretraining, score_tables
 from alignscope.report._study_scores import score_words, scored
@@ -44,9 +45,15 @@ def study_context(results: StudyResults, figures: Mapping[str, Figure]) -> dict[
         "verdict": verdict(results),
         "tone": tone(results),
         "cards": cards(results),
-        "texts": {**TEXTS, "data": data_text(results), "trained": pretraining_text(results)},
+        "texts": {
+            **TEXTS,
+            "forecast": forecast_text(results),
+            "data": data_text(results),
+            "trained": pretraining_text(results),
+        },
         "figures": figures,
         "scores": {"words": score_words(results), "table": baselines(results)},
+        "forecast_words": forecast_words(results),
         "classes": {"words": class_words(results), "unknown": unknown_words(results)},
         "pretraining": pretraining(results) if results.spec.pretraining else None,
         "notes": results.notes,

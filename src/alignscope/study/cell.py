@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -23,17 +24,20 @@ from alignscope.study.models import Alone, Joint, Pretrained, Pulled, Stack, Tow
 from alignscope.study.prepared import StudyData
 from alignscope.study.results import CellRecord, Epoch, Mark
 from alignscope.study.scoring import Outputs, Scorer
-from alignscope.study.spec import SCHEMA, CellSpec, ConvSpec
+from alignscope.study.spec import SCHEMA, CellSpec, ConvSpec, OmniSatSpec
 
 __all__ = ["shape_of", "stackable", "train_cells"]
 
-_SCORING_BATCH = 1024
+_SCORED_ROWS = 1024
+_SCORED_BYTES = 2**26  # of one modality as floats: 46 rows of 300 px, 1024 of 64 px
+_RESIDENT = 0.3  # the most of a GPU's free memory that the rows of one modality may take
+_YEAR = 366
 
 Finished = tuple[CellRecord, dict[str, np.ndarray] | None]
 
 
 def train_cells(cells: Sequence[CellSpec], data: StudyData, device: str = "cpu") -> list[Finished]:
-    """Train cells together and return each one's record, and for lambda = 0 the held-out features of both encoders.
+    """Train cells together and return each one's record, and for lambda = 0 features and latents of both encoders.
 
     Parameters
     ----------
@@ -81,7 +85,7 @@ class _Trainer:
         self.towers = [build(cell, data).to(device) for cell in self.cells]
         if len(self.cells) == 1 and isinstance(self.first.encoder, ConvSpec):
             self.towers[0].to(memory_format=torch.channels_last)
-        self.x = [torch.from_numpy(x).to(device) for x in data.x]
+        self.x = [_placed(x, device) for x in data.x]
         self.y = [y.to(device) for y in targets_of(self.first, data)]
         self.scorer = Scorer(data, self.first.task)
         self.progress = [_Progress(cell, [], []) for cell in self.cells]
@@ -111,7 +115,7 @@ class _Trainer:
             after_step=objective.after_step,
         )
         self._mark(0, 0, Stack([Joint(towers)]))
-        if not self.progress[0].diverged:
+        if self.progress[0].diverged is None:
             self._fit(Stack([Joint(towers)]), [*self.x, *self.y], [1.0, 1.0, 0.0])
 
     @property
@@ -123,8 +127,8 @@ class _Trainer:
     def _bilevel(self) -> None:
         """Train the modality that is aligned to, freeze it, then the one that learns."""
         towers = self._two_towers
-        learner = 2 if self.first.direction == "2to1" else 1
-        other = 3 - learner
+        learner: Literal[1, 2] = 2 if self.first.direction == "2to1" else 1
+        other: Literal[1, 2] = 1 if learner == 2 else 2
         chosen = towers.train_modality(other)
         alone = Alone(towers, other)
         self._fit(Stack([alone], chosen), [self.x[other - 1], self.y[other - 1]], [1.0, 1.0, 0.0], record=False)
@@ -169,7 +173,7 @@ class _Trainer:
                 for group in optimiser.param_groups:
                     group["lr"] = next(rates)
                 with self._precision():
-                    terms = stack([self._input(r[chosen], r.ndim == 4) for r in rows], self._shared)
+                    terms = stack([self._input(r, chosen) for r in rows], self._shared)
                 optimiser.zero_grad()
                 (terms * strength).sum().backward()
                 optimiser.step()
@@ -177,13 +181,13 @@ class _Trainer:
                 sums += terms.detach()
             if record:
                 self._record(epoch, (sums / steps).cpu().double().numpy(), strength.cpu().double().numpy(), stack)
-            if all(p.diverged for p in self.progress):
+            if all(p.diverged is not None for p in self.progress):
                 return
 
     def _record(self, epoch: int, terms: np.ndarray, strength: np.ndarray, stack: Stack) -> None:
         due = epoch in self.first.marks or epoch == self.first.epochs
         for k, progress in enumerate(self.progress):
-            if progress.diverged:
+            if progress.diverged is not None:
                 continue
             values = terms[k].tolist()
             loss = float(terms[k] @ strength[k])
@@ -201,15 +205,17 @@ class _Trainer:
             return
         self.progress[k].marks.append(self.scorer.mark(epoch, outputs, reverse=self.first.direction == "2to1"))
         if self.cells[k].lambda_ == 0 and not self.cells[k].baseline and epoch == self.first.epochs:
-            self.progress[k].features = {f"h{i + 1}": h[self.data.train :] for i, h in enumerate(outputs.h)}
+            self.progress[k].features = _kept(outputs, self.data.train)
 
     def _outputs(self, towers: Towers) -> Outputs:
         """Return features, latents and predictions of both modalities for all rows."""
         towers.eval()
         parts: list[list[list[Tensor]]] = [[[], [], []], [[], [], []]]
+        largest = max(4 * math.prod(x.shape[1:]) for x in self.x)
+        batch = max(1, min(_SCORED_ROWS, _SCORED_BYTES // largest))
         with torch.no_grad():
-            for start in range(0, self.data.x[0].shape[0], _SCORING_BATCH):
-                rows = [self._input(x[start : start + _SCORING_BATCH], x.ndim == 4) for x in self.x]
+            for chosen in torch.arange(len(self.x[0])).split(batch):
+                rows = [self._input(x, chosen) for x in self.x]
                 for lists, reading in zip(parts, towers.readings(*rows), strict=True):
                     for values, mine in zip(lists, reading, strict=True):
                         values.append(mine)
@@ -217,12 +223,15 @@ class _Trainer:
         (h1, z1, y1), (h2, z2, y2) = made
         return Outputs((h1, h2), (z1, z2), (y1, y2))
 
-    def _input(self, x: Tensor, picture: bool) -> Tensor:
-        """Return rows as an encoder takes them: pictures with the channel in front, those of bytes from -0.5 to 0.5."""
+    def _input(self, rows: Tensor, chosen: Tensor) -> Tensor:
+        """Return chosen rows as an encoder takes them: pictures with the channel in front, bytes from -0.5 to 0.5."""
+        x = rows[chosen.to(rows.device)].to(self.device)
         if x.dtype == torch.uint8:
             low = self.first.optimiser.precision == "bfloat16" and torch.is_grad_enabled()
             x = x.to(torch.bfloat16 if low else torch.float32).div_(255).sub_(0.5)
-        return x.movedim(-1, -3) if picture else x
+        if rows.ndim == 5 and not isinstance(self.first.encoder, OmniSatSpec):
+            x[..., 0, :, :] /= _YEAR  # else the day, 1..366, outweighs all values
+        return x.movedim(-1, -3) if rows.ndim == 4 else x
 
     def _order(self, epoch: int) -> Tensor:
         """Return (N,) row numbers, or (cells, N) where the seeds of a stack differ."""
@@ -253,9 +262,28 @@ class _Trainer:
             schema=SCHEMA,
             id=p.cell.id,
             cell=p.cell,
-            status="diverged" if p.diverged else "finished",
-            reason=f"the loss was not finite in epoch {p.diverged}" if p.diverged else None,
+            status="finished" if p.diverged is None else "diverged",
+            reason=None if p.diverged is None else f"the loss was not finite {_during(p.diverged)}",
             curve=tuple(p.curve),
             marks=tuple(p.marks),
         )
         return record, p.features
+
+
+def _during(epoch: int) -> str:
+    return f"in epoch {epoch}" if epoch else "in pre-training"
+
+
+def _placed(x: np.ndarray, device: torch.device) -> Tensor:
+    """Return rows on the device; those that would fill a GPU stay mapped from the disk, and batches are sent."""
+    rows = torch.from_numpy(x)
+    if device.type == "cuda" and x.nbytes > _RESIDENT * torch.cuda.mem_get_info(device)[0]:
+        return rows
+    return rows.to(device)
+
+
+def _kept(outputs: Outputs, train: int) -> dict[str, np.ndarray]:
+    """Return features and latents of the held-out rows, and as ``train_h1``, ... those of the training rows."""
+    named = {f"{name}{i}": rows for name in "hz" for i, rows in enumerate(getattr(outputs, name), start=1)}
+    kept = {name: rows[train:] for name, rows in named.items()}
+    return kept | {f"train_{name}": rows[:train] for name, rows in named.items()}

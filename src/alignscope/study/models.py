@@ -162,7 +162,9 @@ class Stack:
         """Return the towers of model k, brought up to date."""
         if not self.alone:
             state = {**self.state, **self.buffers}
-            towers.load_state_dict({name.removeprefix("towers."): v[k].detach() for name, v in state.items()})
+            with torch.no_grad():  # by name: parameters that two modules share are in the state once
+                for name, held in [*towers.named_parameters(), *towers.named_buffers()]:
+                    held.copy_(state[f"towers.{name}"][k])
         return towers
 
 

@@ -50,6 +50,8 @@ class Scaled(NamedTuple):
 class StudyData:
     """Two modalities, N rows of which the first `train` are trained on and the others held out.
 
+    Attributes
+    ----------
     x : per modality (N, H, W, channels) pictures, uint8 or float32; (N, D) float32 features; or (N, T, C + 1, 6, 6)
         float32 packed series (`alignscope.data.treesatai`).
     targets : name -> (N,) integer codes; or (N, C) float32 numbers, 0 or 1 where `classes` names the C labels.

@@ -29,6 +29,7 @@ __all__ = [
     "PathCurve",
     "RetentionRow",
     "Scores",
+    "SigmaRow",
     "StudyResults",
     "TargetScore",
 ]
@@ -184,7 +185,10 @@ class ClassRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "la
 
 
 class ForecastRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
-    """Retention as forecast from the lambda = 0 features, beside what the longest training gave; both held out."""
+    """Retention as forecast from the lambda = 0 encoders, beside what the longest training gave; both held out.
+
+    forecast_loss, measured_loss : the same as R^2 at lambda = 0 less R^2 at lambda, which divides by nothing.
+    """
 
     gauge: str
     direction: str
@@ -193,6 +197,26 @@ class ForecastRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": 
     lambda_: float
     modality: int
     target: str
+    forecast: Interval
+    measured: Interval
+    forecast_loss: Interval | None = None
+    measured_loss: Interval | None = None
+
+
+class SigmaRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
+    """What a modality loses of all its targets together, in sigma (the share of their variance), forecast and measured.
+
+    before : sigma at lambda = 0, by a linear probe. forecast, measured : sigma at lambda = 0 less sigma at lambda; all
+    held out, at the end of the longest training.
+    """
+
+    gauge: str
+    direction: str
+    training: str
+    components: int
+    lambda_: float
+    modality: int
+    before: Interval
     forecast: Interval
     measured: Interval
 
@@ -240,8 +264,12 @@ class ForecastPoint(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_"
 
 
 class PathCurve(msgspec.Struct, frozen=True, kw_only=True):
-    """The forecast along a fine grid of lambdas for one target (mean over seeds)."""
+    """The forecast along a fine grid of lambdas for one target (mean over seeds).
 
+    `gauge` is empty where it is that of any, as in results of versions before 0.2.
+    """
+
+    gauge: str = ""
     components: int
     modality: int
     target: str
@@ -317,6 +345,7 @@ class StudyResults(msgspec.Struct, frozen=True, kw_only=True):
     loss_parts: tuple[LossParts, ...] = ()
     cost_parts: tuple[CostParts, ...] = ()
     class_rows: tuple[ClassRow, ...] = ()
+    sigma_rows: tuple[SigmaRow, ...] = ()
     baselines: tuple[CellRecord, ...] = ()
     notes: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()

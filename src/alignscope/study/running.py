@@ -24,7 +24,7 @@ from alignscope.study.sweep import Outcome, run_units
 from alignscope.study.workers import check_device, peak_bytes
 
 if TYPE_CHECKING:
-    from alignscope.study.forecast import Forecast
+    from alignscope.study.forecast import Forecast, Foresight
 
 __all__ = ["STUDY", "Study", "run_study", "train_unit", "units_of"]
 
@@ -170,7 +170,7 @@ def _results(
     missing = [STUDY.failed(cell, failed[cell.id]) for cell in cells if cell.id in failed]
     from alignscope.study.summary import Summary  # half a second that workers need not spend
 
-    summary = Summary(spec, data.asked, records, _forecasts(spec, data, records, store))
+    summary = Summary(spec, data.asked, records, *_forecasts(spec, data, records, store))
     return StudyResults(
         version=__version__,
         schema=SCHEMA,
@@ -192,6 +192,7 @@ def _results(
             if r.status != "finished"
         ),
         class_rows=summary.class_rows(data),
+        sigma_rows=summary.sigma_rows(),
         baselines=tuple(r for r in every if r.cell.baseline),
         notes=data.notes,
     )
@@ -199,17 +200,24 @@ def _results(
 
 def _forecasts(
     spec: StudySpec, data: StudyData, records: Sequence[CellRecord], store: Store[CellRecord]
-) -> dict[tuple[int, int], Forecast]:
-    from alignscope.study.forecast import Forecast
+) -> tuple[dict[tuple[int, int], Forecast], dict[tuple[int, int], Foresight]]:
+    """Return the forecasts at any latent size, and those at the size that was trained."""
+    from alignscope.study.forecast import Forecast, Foresight
 
     longest = max(spec.sweep.epochs)
-    out = {}
+    audits: dict[tuple[int, int], Forecast] = {}
+    own: dict[tuple[int, int], Foresight] = {}
+    if spec.pretraining is not None:
+        return audits, own  # fine-tuning forgets what pre-training aligned: nothing here foresees that
     for record in records:
         if record.status == "finished" and record.cell.lambda_ == 0 and record.cell.epochs == longest:
             features = store.arrays(record.id)
             if features:
-                out[record.cell.seed, record.cell.components] = Forecast.of(data, features)
-    return out
+                place = record.cell.seed, record.cell.components
+                audits[place] = Forecast.of(data, features)
+                if (foresight := Foresight.of(data, features)) is not None:
+                    own[place] = foresight
+    return audits, own
 
 
 def _place(record: CellRecord) -> tuple[object, ...]:

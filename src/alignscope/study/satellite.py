@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alignscope._files import make_folder
+from alignscope._files import make_folder, reported, reserve
 from alignscope.data.treesatai import (
     AGES,
     GENERA,
@@ -94,6 +94,8 @@ def _write_rows(path: Path, cache: Cache, modality: str, order: np.ndarray, choi
         if rows is None:
             shape = (len(order), *part.shape[1:])
             rows = np.lib.format.open_memmap(path, mode="w+", dtype=part.dtype, shape=shape)
+            with reported(path), path.open("r+b") as file:
+                reserve(file.fileno(), path.stat().st_size)
         rows[start : start + len(part)] = part
         say(f"packing {modality}", _CACHING + (1 - _CACHING) * start / len(order))
     assert rows is not None

@@ -92,12 +92,13 @@ class PretrainingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     Attributes
     ----------
     epochs : of pre-training; those of the sweep are the fine-tuning.
-    objective : the alignment: "regression" of the codes in the sweep's gauge, "mil_nce" (OmniSat) or "jepa" (AnySat).
+    objective : the alignment: "regression" of the codes in the sweep's gauge, "mil_nce" (OmniSat), "jepa", or "anysat"
+        (both of them).
     mask : share of the places that are hidden.
     """
 
     epochs: Count = 20
-    objective: Literal["regression", "mil_nce", "jepa"] = "mil_nce"
+    objective: Literal["regression", "mil_nce", "jepa", "anysat"] = "mil_nce"
     mask: Annotated[float, Meta(gt=0, lt=1)] = 0.75
     self_weight: Strength = 1.0
 
@@ -282,5 +283,10 @@ def _check_encoder(spec: StudySpec) -> None:
             raise invalid("`attention` needs the places of the encoder `omnisat`", "baselines")
         if spec.pretraining is not None:
             raise invalid("It hides places, which only the encoder `omnisat` has", "pretraining")
+    if spec.pretraining is not None and spec.pretraining.objective != "regression":
+        for name in ("gauges", "directions"):
+            if len(getattr(spec.sweep, name)) > 1:
+                text = "Only the objective `regression` has a gauge and a direction: leave the others out"
+                raise invalid(text, f"sweep.{name}")
     if spec.pretraining is not None and "bilevel" in spec.sweep.trainings:
         raise invalid("Pre-training aligns both encoders together, so the training is `joint`", "sweep.trainings")

@@ -9,13 +9,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from scipy import stats
 
-from alignscope.study.forecast import Forecast
+from alignscope.study.forecast import Forecast, Foreseen, Foresight
 from alignscope.study.prepared import StudyData
 from alignscope.study.results import (
     Agreement,
@@ -30,6 +30,7 @@ from alignscope.study.results import (
     Mark,
     PathCurve,
     RetentionRow,
+    SigmaRow,
     TargetScore,
 )
 from alignscope.study.spec import StudySpec
@@ -72,13 +73,15 @@ class Summary:
     spec : the study.
     asked : per modality the targets that it is trained for.
     cells : records; those that diverged or failed are passed over.
-    forecasts : (seed, K) -> forecast, from the lambda = 0 cells of the longest training.
+    forecasts, foresights : (seed, K) -> the forecast at any latent size, and that at its own, from the lambda = 0 cells
+        of the longest training.
     """
 
     spec: StudySpec
     asked: tuple[tuple[str, ...], tuple[str, ...]]
     cells: Sequence[CellRecord]
     forecasts: Mapping[tuple[int, int], Forecast]
+    foresights: Mapping[tuple[int, int], Foresight] = field(default_factory=dict)
 
     @cached_property
     def _marks(self) -> dict[tuple[_Way, int, float, int, int, int], Mark]:
@@ -102,6 +105,11 @@ class Summary:
     @property
     def _longest(self) -> int:
         return max(self.spec.sweep.epochs)
+
+    @property
+    def _drawn(self) -> Sequence[str]:
+        """The gauges in which the forecast is drawn."""
+        return [g for g in FIXED_GAUGES if g in self.spec.sweep.gauges] or FIXED_GAUGES[:1]
 
     @cached_property
     def _strengths(self) -> list[float]:
@@ -169,18 +177,75 @@ class Summary:
     def _comparisons(self, way: _Way) -> list[_Comparison]:
         found = []
         for k, modality in itertools.product(sorted(self.spec.sweep.components), self._pulled(way)):
-            told = {
-                seed: f.retention(modality, k, self._strengths)
-                for (seed, size), f in self.forecasts.items()
-                if size == k
-            }
+            told = self._told(way.gauge, k, modality, self._strengths)
             for target, (i, lam) in itertools.product(self.asked[modality - 1], enumerate(self._strengths)):
                 measured = self._kept(way, k, lam, self._longest, modality, target)
-                seeds = [s for s in measured if s in told and math.isfinite(told[s][target][i])]
+                kept = {s: float(told[s].retention(target)[i]) for s in measured if s in told}
+                seeds = [s for s, value in kept.items() if math.isfinite(value)]
                 if seeds:
-                    forecast = {s: float(told[s][target][i]) for s in seeds}
-                    found.append(_Comparison(k, lam, modality, target, forecast, {s: measured[s] for s in seeds}))
+                    ends = [pair for s in seeds if (pair := self._ends(way, k, lam, s)) is not None]
+                    foreseen = [told[s].target(target) for s in seeds]
+                    found.append(
+                        _Comparison(
+                            k,
+                            lam,
+                            modality,
+                            target,
+                            {s: kept[s] for s in seeds},
+                            {s: measured[s] for s in seeds},
+                            interval(before - along[i] for before, along in foreseen),
+                            interval(_r2(b, modality, target) - _r2(a, modality, target) for b, a in ends),
+                        )
+                    )
         return found
+
+    def _told(self, gauge: str, k: int, modality: int, lambdas: Sequence[float]) -> dict[int, Foreseen]:
+        """Return seed -> the forecast at a latent size that was trained: by the latent itself where it was kept."""
+        audits = {seed: f for (seed, size), f in self.forecasts.items() if size == k}
+        own = {seed: f for (seed, size), f in self.foresights.items() if size == k}
+        return {
+            seed: own[seed].of_modality(modality, lambdas, gauge)
+            if seed in own
+            else audit.foreseen(modality, k, lambdas)
+            for seed, audit in audits.items()
+        }
+
+    def sigma_rows(self) -> tuple[SigmaRow, ...]:
+        """Return what each modality that is pulled loses of all its targets together, forecast and measured."""
+        rows = []
+        ways = [way for way in self._ways if way.gauge in FIXED_GAUGES]
+        for way, k, modality in itertools.product(ways, sorted(self.spec.sweep.components), (1, 2)):
+            if modality not in self._pulled(way):
+                continue
+            told = self._told(way.gauge, k, modality, self._strengths)
+            for i, lam in enumerate(self._strengths):
+                ends = {s: self._ends(way, k, lam, s) for s in told}
+                seeds = [s for s, pair in ends.items() if pair is not None]
+                if not seeds:
+                    continue
+                weights = next(iter(told.values()))
+                known = [[_sigma(mark, modality, weights) for mark in pair] for s in seeds if (pair := ends[s])]
+                foreseen = [told[s].whole for s in seeds]
+                rows.append(
+                    SigmaRow(
+                        gauge=way.gauge,
+                        direction=way.direction,
+                        training=way.training,
+                        components=k,
+                        lambda_=lam,
+                        modality=modality,
+                        before=interval(before for before, _ in known),
+                        forecast=interval(before - along[i] for before, along in foreseen),
+                        measured=interval(before - after for before, after in known),
+                    )
+                )
+        return tuple(rows)
+
+    def _ends(self, way: _Way, k: int, lam: float, seed: int) -> tuple[Mark, Mark] | None:
+        """Return the last scores at lambda = 0 and at lambda, where both trainings finished."""
+        before = self._baseline(k, self._longest, seed, self._longest)
+        after = self._marks.get((way, k, lam, self._longest, seed, self._longest))
+        return None if before is None or after is None else (before, after)
 
     @cached_property
     def _compared(self) -> dict[_Way, list[_Comparison]]:
@@ -199,6 +264,8 @@ class Summary:
                 target=c.target,
                 forecast=interval(c.forecast.values()),
                 measured=interval(c.measured.values()),
+                forecast_loss=c.forecast_loss,
+                measured_loss=c.measured_loss,
             )
             for way, found in self._compared.items()
             for c in found
@@ -223,11 +290,7 @@ class Summary:
         return tuple(rows)
 
     def _class_rows(self, way: _Way, k: int, modality: int, data: StudyData) -> list[ClassRow]:
-        told = {
-            seed: f.class_retention(modality, k, self._strengths)
-            for (seed, size), f in self.forecasts.items()
-            if size == k and way.gauge in FIXED_GAUGES
-        }
+        told = self._told(way.gauge, k, modality, self._strengths) if way.gauge in FIXED_GAUGES else {}
         rows = []
         named = [t for t in self.asked[modality - 1] if t in data.classes]
         for target, (i, lam) in itertools.product(named, enumerate(self._strengths)):
@@ -238,10 +301,11 @@ class Summary:
                 and (base := self._baseline(k, self._longest, seed, self._longest)) is not None
             }
             shares = data.columns(target)[data.train :].mean(axis=0)
+            kept = {s: f.class_retention(target) for s, f in told.items()}
             for c, label in enumerate(data.classes[target] if found else ()):
                 after, before = ({s: v[side][c] for s, v in found.items()} for side in (0, 1))
                 known = all(value >= _KNOWN for value in before.values())
-                foreseen = [told[s][target][i, c] for s in found if s in told]
+                foreseen = [kept[s][i, c] for s in found if s in told]
                 rows.append(
                     ClassRow(
                         gauge=way.gauge,
@@ -308,14 +372,16 @@ class Summary:
     def paths(self) -> tuple[PathCurve, ...]:
         """Return the forecast along a fine grid of lambdas, averaged over seeds."""
         rows = []
-        for k, modality in itertools.product(sorted(self.spec.sweep.components), (1, 2)):
-            told = [f.retention(modality, k, _FINE) for (_, size), f in self.forecasts.items() if size == k]
+        for gauge, k, modality in itertools.product(self._drawn, sorted(self.spec.sweep.components), (1, 2)):
+            told = self._told(gauge, k, modality, _FINE).values()
             for target in self.asked[modality - 1] if told else ():
-                mean = np.mean([t[target] for t in told], axis=0)
+                mean = np.mean([t.retention(target) for t in told], axis=0)
                 if np.isfinite(mean).all():
                     kept = tuple(mean.tolist())
                     rows.append(
-                        PathCurve(components=k, modality=modality, target=target, lambdas=_FINE, retention=kept)
+                        PathCurve(
+                            gauge=gauge, components=k, modality=modality, target=target, lambdas=_FINE, retention=kept
+                        )
                     )
         return tuple(rows)
 
@@ -397,6 +463,8 @@ class _Comparison:
     target: str
     forecast: dict[int, float]
     measured: dict[int, float]
+    forecast_loss: Interval
+    measured_loss: Interval
 
 
 def _agreement(way: _Way, k: int | None, found: list[_Comparison]) -> Agreement:
@@ -459,3 +527,14 @@ def _find(targets: Sequence[TargetScore], modality: int, target: str) -> TargetS
 
 def _classes(mark: Mark, modality: int, target: str) -> tuple[float, ...]:
     return _find(mark.test.targets, modality, target).probe_per_class
+
+
+def _r2(mark: Mark, modality: int, target: str) -> float:
+    return _find(mark.test.targets, modality, target).probe_r2
+
+
+def _sigma(mark: Mark, modality: int, like: Foreseen) -> float:
+    """Return held-out sigma of all targets of a modality, from the probe R^2 of each."""
+    energy = {target: float(like.energy[columns].sum()) for target, columns in like.blocks.items()}
+    total = sum(energy.values()) or 1.0
+    return sum(e * _r2(mark, modality, target) for target, e in energy.items()) / total
