@@ -386,8 +386,15 @@ def bench() -> str:
     """Which method keeps what on each pair of images, from both codes and from each modality's own."""
     rows = []
     for pair in kept_pairs():
-        rows += [[TITLES[pair.name], b["method"], b["column"], _interval(Interval(**b["figure"]))] for b in pair.bench]
-    return table(["pair", "method", "what is read", "held out"], rows)
+        methods: dict[str, dict[str, str]] = {}
+        for b in pair.bench:
+            methods.setdefault(b["method"], {})[b["column"]] = _interval(Interval(**b["figure"]))
+        for method, told in methods.items():
+            both, own = (
+                [f"{k.split()[0]}: {v}" for k, v in told.items() if ("both" in k) is side] for side in (True, False)
+            )
+            rows.append([TITLES[pair.name], method, "; ".join(both), "; ".join(own)])
+    return table(["pair", "method", "from both codes", "from a modality's own code"], rows)
 
 
 # ------------------------------------------------------------------------------------------------------------ figures

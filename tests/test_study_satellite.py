@@ -9,12 +9,14 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+import torch
 
 from alignscope.data.treesatai import Cache, Choice, Generated, packed
 from alignscope.errors import AlignscopeError
 from alignscope.study import run_study
 from alignscope.study.cell import stackable, train_cells
 from alignscope.study.dataset import StudyData, open_data, prepare
+from alignscope.study.models import Pretrained, build
 from alignscope.study.spec import CellSpec, StudySpec, TreeSatAIData, cells_of, checked_spec, parse_spec
 
 DATA = TreeSatAIData(generated=200, dates=4, aerial_side=30, targets=("genus", "age"))
@@ -142,6 +144,81 @@ def test_pretraining_is_probed_as_it_is_and_then_fine_tuned(objective: str, data
     assert chosen.cost == 2
 
 
+def test_what_is_hidden_does_not_depend_on_the_objective(data: StudyData) -> None:
+    """So that encoders pre-trained with and without alignment differ by it alone."""
+
+    def states(lam: float, objective: str) -> torch.Tensor:
+        text = TEXT + f'[pretraining]\nepochs = 1\nobjective = "{objective}"\n'
+        chosen = cell(text=text, chosen=lambda c: c.lambda_ == lam and not c.baseline)
+        made = Pretrained(build(chosen, data), chosen, 1)
+        made(*(made_input(x[:4]) for x in data.x))
+        return made.generator.get_state()
+
+    def made_input(x: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(x) if x.ndim == 5 else torch.from_numpy(x / 255 - 0.5).float().movedim(-1, 1)
+
+    without = states(0.0, "mil_nce")
+    for objective in ("regression", "mil_nce", "jepa", "anysat"):
+        assert torch.equal(states(1.0, objective), without)
+
+
+@pytest.mark.parametrize("training", ["joint", "attention"])
+def test_a_stack_gives_what_single_trainings_give(training: str, data: StudyData) -> None:
+    text = TEXT.replace("epochs = [1]", "epochs = [1]\nseeds = [0, 1]")
+    cells = [c for c in cells_of(parse_spec(text)) if c.training == training]
+    for cell_, (record, _) in zip(cells, train_cells(cells, data), strict=True):
+        ((alone, _),) = train_cells([cell_], data)
+        assert record.last.test.task_loss == pytest.approx(alone.last.test.task_loss, rel=1e-4)
+        assert record.last.test.variance == pytest.approx(alone.last.test.variance, rel=1e-3)
+
+
+def test_a_pretraining_that_diverges_is_not_fine_tuned(data: StudyData) -> None:
+    text = TEXT + "[pretraining]\nepochs = 2\nself_weight = 1e38\n"
+    text = text.replace("batch = 16", "batch = 16\nlearning_rate = 1e30")
+    record = train_cells([cell(text=text, chosen=lambda c: c.lambda_ > 0)], data)[0][0]
+    assert (record.status, record.curve, record.marks) == ("diverged", (), ())
+    assert record.reason == "the loss was not finite in pre-training"
+
+
+def test_scores_do_not_depend_on_how_many_rows_are_read_at_once(
+    data: StudyData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = cell(chosen=lambda c: c.training == "joint")
+    whole = train_cells([chosen], data)[0][0].last.test
+    monkeypatch.setattr("alignscope.study.cell._SCORED_BYTES", 100_000)  # 6 rows
+    parts = train_cells([chosen], data)[0][0].last.test
+    assert parts.task_loss == pytest.approx(whole.task_loss, rel=1e-5)
+    assert parts.variance == pytest.approx(whole.variance, rel=1e-4)
+
+
+def test_other_encoders_see_the_day_as_a_share_of_the_year(data: StudyData) -> None:
+    """Else a linear encoder's variance would be that of the day of the year, up to 366."""
+    text = TEXT.replace('"omnisat"', '"linear"').replace(', "attention"', "")
+    chosen = cell(text=text, chosen=lambda c: c.lambda_ == 0 and not c.baseline)
+    features = train_cells([chosen], data)[0][1]
+    assert features is not None
+    series = data.x[1].copy()
+    series[:, :, 0] /= 366
+    np.testing.assert_allclose(features["train_h2"], series[: data.train].reshape(data.train, -1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("pretraining", ["", "[pretraining]\nepochs = 1\n"])
+def test_held_out_patches_change_nothing_of_the_training(pretraining: str, data: StudyData) -> None:
+    def emptied(values: np.ndarray) -> np.ndarray:
+        return np.concatenate([values[: data.train], 0 * values[data.train :]])
+
+    other = dataclasses.replace(
+        data,
+        x=tuple(emptied(x) for x in data.x),
+        targets={name: emptied(values) for name, values in data.targets.items()},
+    )
+    chosen = cell(text=TEXT + pretraining)
+    one, two = (train_cells([chosen], d)[0][0] for d in (data, other))
+    assert one.curve == two.curve
+    assert [m.train.targets for m in one.marks] == [m.train.targets for m in two.marks]
+    assert one.last.test != two.last.test
+
+
 def test_pretraining_does_not_see_labels(data: StudyData) -> None:
     chosen = cell(text=TEXT + "[pretraining]\nepochs = 1\n")
     other = dataclasses.replace(data, targets={**data.targets, "genus": 1 - data.targets["genus"]})
@@ -172,7 +249,12 @@ BAD = {
     "gauges that pre-training has not": (
         "epochs = [1]",
         'epochs = [1]\ngauges = ["raw", "normalised"]',
-        "Only the objective `regression` has a gauge|only the objective `regression` has a gauge",
+        "nly the objective `regression` has a gauge and a direction",
+    ),
+    "directions that pre-training has not": (
+        "epochs = [1]",
+        'epochs = [1]\ndirections = ["1to2", "2to1"]',
+        "nly the objective `regression` has a gauge and a direction",
     ),
     "a picture that is no grid": ("aerial_side = 30", "aerial_side = 40", "aerial_side"),
 }
@@ -213,4 +295,4 @@ def test_a_full_disk_is_told_before_rows_are_written_through_a_map(
 
     monkeypatch.setattr("alignscope._files.os.posix_fallocate", full)
     with pytest.raises(AlignscopeError, match=r"x1\.npy: writing failed \(No space left on device\).*E402"):
-        prepare(msgspec.structs.replace(DATA, generated=64), tmp_path / "study", Path())
+        prepare(DATA, tmp_path / "study", Path())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -444,3 +445,20 @@ def test_a_series_of_too_many_dates_is_not_read(tmp_path: Path) -> None:
         file.create_dataset("sen-2-products", (2**15,), h5py.string_dtype(), chunks=(64,))
     with pytest.raises(AlignscopeError, match=r"x\.h5, sen-2-data: 32,768 dates.*E201"):
         read_series(tmp_path / "x.h5", "s2")
+
+
+BUILD = """
+import sys
+from alignscope.data.treesatai import Archive, build_cache
+build_cache(Archive.open(sys.argv[1]), sys.argv[2], workers=1)
+"""
+
+
+def test_bad_labels_are_told_before_a_cache_is_begun(tmp_path: Path) -> None:
+    root = write_archive(tmp_path / "archive")
+    text(f'{{"{A}.tif": [["Ulmus", 1]]}}')(root / "labels" / LABEL_FILE)
+    # In a process of its own, since the checks of types in tests look at the labels by themselves.
+    command = [sys.executable, "-c", BUILD, str(root), str(tmp_path / "cache")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert re.search(r"an unknown genus.*E111", done.stderr), done.stderr
+    assert not (tmp_path / "cache").exists()

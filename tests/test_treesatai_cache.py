@@ -422,20 +422,3 @@ def test_real_patches_are_packed_from_the_cache_as_from_their_files(tmp_path):
             np.testing.assert_allclose(batch[name][k], pack(series, cache.statistics[name]), atol=0.0005)
             day = batch[f"{name}_day"][k]
             assert set(day[day > 0]) <= set(day_of_year(series.dates).tolist())
-
-
-class Mislabelled(Fake):
-    """Labels that cannot be used, and patches that must not be asked for."""
-
-    @property
-    def labels(self):
-        raise AlignscopeError("E111", "labels.json", "an unknown genus", "Correct it.")
-
-    def patch(self, *_):
-        raise AssertionError("read before the labels were")
-
-
-def test_bad_labels_are_told_before_anything_is_read(tmp_path: Path) -> None:
-    with pytest.raises(AlignscopeError, match=r"an unknown genus.*E111"):
-        build_cache(Mislabelled(), tmp_path / "cache", options=SMALL, workers=1)
-    assert not (tmp_path / "cache").exists()
