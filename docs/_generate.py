@@ -17,6 +17,7 @@ from types import ModuleType
 import _bench_guide
 import _bench_results
 import _cli
+import _satellite_results
 import _study_results
 import _tables
 import alignscope
@@ -138,6 +139,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "study_capacity": _study_results.capacity,
     **_bench_guide.PAGES,
     **_bench_results.PAGES,
+    **_satellite_results.PAGES,
 }
 
 
@@ -150,6 +152,7 @@ def write_all(folder: Path) -> None:
             path.write_text(text, encoding="utf-8")
     _study_results.figures("study-paper", folder / "study")
     _bench_results.figures(folder / "bench")
+    _satellite_results.figures(folder / "satellite")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 python docs/_satellite_results.py OUT     # keeps what the runs below OUT found as docs/results/satellite-*.json
 
 OUT holds pairs/NAME/results.json (studies), audits/NAME/audit.json, bench/NAME/results.json, and the studies of patches
-same/, different/ and pretraining/.
+same/, different/, long/ and pretraining/.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from alignscope.report.study_page import study_charts
 from alignscope.study.results import ClassRow, ForecastRow, Interval, SigmaRow, StudyResults
 
 PAIRS = KEPT / "satellite-pairs.json"
-STUDIES = ("same", "different", "pretraining")
+STUDIES = ("same", "different", "long", "pretraining")
 CHIPS = "chips_"
 TITLES = {
     "biomassters_s2_s1": "BioMassters, pixels: S2, S1",
@@ -154,11 +154,21 @@ def overview() -> str:
                 TITLES[pair.name],
                 f"{pair.rows:,}",
                 *(_estimate(sigma[who]) for who in ("11", "22")),
+                f"{_number(sigma['b1']['value'])}, {_number(sigma['b2']['value'])}",
                 *(_number(loss) for loss in lost),
                 pair.audit["regime"],
             ]
         )
-    head = ["pair", "rows", "σ of 1 on its target", "σ of 2 on its target", "at risk in 1", "at risk in 2", "regime"]
+    head = [
+        "pair",
+        "rows",
+        "σ of 1 on its target",
+        "σ of 2 on its target",
+        "σ of both on either",
+        "at risk in 1",
+        "at risk in 2",
+        "regime",
+    ]
     return table(head, rows)
 
 
@@ -355,6 +365,24 @@ def class_agreement() -> str:
     return table(head, rows)
 
 
+def along(name: str = "long") -> str:
+    """What each modality tells of its target along training, by strength."""
+    results = load(f"satellite-{name}")
+    epochs = sorted({r.epoch for r in results.retention})
+    found = {(r.lambda_, r.modality, r.target, r.epoch): r for r in results.retention}
+    rows = [
+        [
+            f"{lam:g}",
+            f"{target} from {results.spec.data.modalities[m - 1]}",
+            *(_interval(found[lam, m, target, e].r2) for e in epochs),
+        ]
+        for lam in sorted(results.spec.sweep.lambdas)
+        for m in (1, 2)
+        for target in results.asked[m - 1]
+    ]
+    return table(["λ", "target", *(f"epoch {e}" for e in epochs)], rows)
+
+
 def pretraining() -> str:
     """After pre-training, by a linear probe of the frozen encoder; and after fine-tuning."""
     results = load("satellite-pretraining")
@@ -498,6 +526,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "satellite_different": partial(retained, "different"),
     "satellite_classes": classes,
     "satellite_class_agreement": class_agreement,
+    "satellite_long": along,
     "satellite_pretraining": pretraining,
     "satellite_bench": bench,
 }

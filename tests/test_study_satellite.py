@@ -10,8 +10,10 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
-from alignscope.data.treesatai import Cache, Choice, Generated, packed
+from alignscope.data.treesatai import Cache, Choice, Generated, Patch, packed
 from alignscope.errors import AlignscopeError
 from alignscope.study import run_study
 from alignscope.study.cell import stackable, train_cells
@@ -296,3 +298,29 @@ def test_a_full_disk_is_told_before_rows_are_written_through_a_map(
     monkeypatch.setattr("alignscope._files.os.posix_fallocate", full)
     with pytest.raises(AlignscopeError, match=r"x1\.npy: writing failed \(No space left on device\).*E402"):
         prepare(DATA, tmp_path / "study", Path())
+
+
+def test_a_probe_of_shuffled_labels_is_at_chance_on_every_split() -> None:
+    """No split tells of another: what is learnt of labels that mean nothing carries over nowhere."""
+    source = Generated(600, seed=3)
+    rng = np.random.default_rng(0)
+    labels = source.labels
+    features = np.array([_simple(source.patch(stem, ("aerial", "s2"))) for stem in source.stems])
+    shuffled = rng.permutation(labels.ages)
+    train = labels.split == "train"
+    scale = StandardScaler().fit(features[train])
+    probe = LogisticRegression(max_iter=500).fit(scale.transform(features[train]), shuffled[train])
+    frequent = np.bincount(shuffled[train]).argmax()
+    for split in ("val", "test"):
+        held = labels.split == split
+        found = (probe.predict(scale.transform(features[held])) == shuffled[held]).mean()
+        chance = (shuffled[held] == frequent).mean()
+        assert found < chance + 3 * np.sqrt(0.25 / held.sum())
+
+
+def _simple(patch: Patch) -> np.ndarray:
+    """Means and deviations of every channel."""
+    assert patch.aerial is not None
+    pixels = patch.aerial.reshape(4, -1).astype(float)
+    series = patch.series["s2"].data.transpose(1, 0, 2, 3).reshape(10, -1)
+    return np.concatenate([pixels.mean(axis=1), pixels.std(axis=1), series.mean(axis=1), np.median(series, axis=1)])
