@@ -9,6 +9,7 @@ same/, different/, long/ and pretraining/.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -464,13 +465,19 @@ def _scatter() -> dict[str, Any]:
         "field": "pair",
         "type": "nominal",
         "scale": {"domain": names, "range": [HUES[i % len(HUES)] for i in range(len(names))]},
-        "legend": {"labelLimit": 0, "title": None, "symbolOpacity": 1},
+        "legend": {"labelLimit": 0, "title": None, "symbolOpacity": 1, "orient": "bottom", "columns": 2},
     }
     marks = {"domain": names, "range": [SHAPES[i // 2 % len(SHAPES)] for i in range(len(names))]}
-    shape = {"field": "pair", "type": "nominal", "scale": marks, "legend": {"title": None}}
+    shape = {
+        "field": "pair",
+        "type": "nominal",
+        "scale": marks,
+        "legend": {"title": None, "orient": "bottom", "columns": 2},
+    }
     return {
-        "width": 460,
+        "width": 560,
         "height": 420,
+        "padding": 12,
         "background": "white",
         "data": {"values": points},
         "layer": [
@@ -495,7 +502,7 @@ def _scatter() -> dict[str, Any]:
 
 
 def _number(value: float, digits: int = 2) -> str:
-    return f"{value:.{digits}f}".replace("-", "−")
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
 def _estimate(found: dict[str, float]) -> str:
@@ -503,7 +510,8 @@ def _estimate(found: dict[str, float]) -> str:
 
 
 def _points(value: Interval, spread: bool = True) -> str:
-    return _interval(value if spread else Interval(value.value, None, None, value.seeds))
+    text = _interval(value if spread else Interval(value.value, None, None, value.seeds))
+    return re.sub(r"−(0\.0+)(?!\d)", r"\1", text)  # no negative zero
 
 
 def _mean(values: Iterable[float | None]) -> str:
