@@ -182,7 +182,7 @@ def refused_task() -> TwoTowers:
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (refused_task, r"^task: 'hinge' is not known\. Use one of squared, cross_entropy\. \[E305\]$"),
+        (refused_task, r"^task: 'hinge' is not known\. Use one of squared, cross_entropy, binary\. \[E305\]$"),
         (lambda: towers(direction="both").train_modality(1), r"^direction: 'both' pulls both modalities.*\[E305\]$"),
         (lambda: towers(direction="both").target(normal(0, 2, 6)), r"^direction: 'both' pulls both.*\[E305\]$"),
     ],

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from alignscope import cli
 from alignscope.paper import running as paper
@@ -197,6 +198,24 @@ def test_interrupted_work_is_said_to_be_kept(
     )  # fmt: skip
 
 
+TINY_SATELLITE = """
+task = "binary"
+baselines = ["late_fusion"]
+[data]
+kind = "treesatai"
+generated = 200
+aerial_side = 30
+dates = 4
+[encoder]
+kind = "omnisat"
+[optimiser]
+batch = 64
+[sweep]
+lambdas = [0, 1]
+components = [4]
+gauges = ["raw", "normalised"]
+epochs = [1]
+"""
 TINY_PAPER = """
 [data]
 kind = "trifeature"
@@ -218,7 +237,8 @@ epochs = [1, 2]
 
 def test_the_paper(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole command, with less data; that its figures mean something is tested where they are made."""
-    monkeypatch.setattr(paper, "parse_spec", lambda text, where: parse_spec(TINY_PAPER))
+    tiny = {"quick.toml": TINY_PAPER, "satellite-quick.toml": TINY_SATELLITE}
+    monkeypatch.setattr(paper, "parse_spec", lambda text, where: parse_spec(tiny[where]))
     monkeypatch.setattr(paper, "_TRIALS", {"quick": 100})
     out = tmp_path / "run"
     assert run(capsys, "paper", "--out", str(out), "--workers", "1")[0] == 0
@@ -227,6 +247,11 @@ def test_the_paper(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypat
     assert record["scale"] == "quick" and len(record["claims"]) > 30
     assert {c["verdict"] for c in record["claims"]} >= {"holds", "does not hold", "not tested here"}
     assert b"Real data" in first["report.html"]
+    assert {c["key"] for c in record["claims"]} >= {"real-data", "real-average", "real-own-target", "real-forecast"}
+    assert {name: study["asked"] for name, study in record["satellite"].items()} == {
+        "same": [["genus"], ["genus"]],
+        "different": [["age"], ["genus"]],
+    }
     assert run(capsys, "paper", "--out", str(out), "--workers", "1")[0] == 0
     assert {k: v for k, v in files(out).items() if k.startswith(("results", "report", "charts"))} == {
         k: v for k, v in first.items() if k.startswith(("results", "report", "charts"))
@@ -239,6 +264,28 @@ def test_the_specifications_that_come_with_the_package_are_the_examples() -> Non
         own = resources("alignscope.study") / "specs" / f"{name}.toml"
         assert (examples / f"study-{name}.toml").read_text() == own.read_text()
         assert read_spec(examples / f"study-{name}.toml").sweep.gauges[0] == "raw"
+
+
+def test_kept_results_of_satellite_patches_are_those_of_the_specifications() -> None:
+    root = Path(__file__).parent.parent
+    same, different = paper._satellite_specs(read_spec(root / "examples" / "satellite.toml"), None, "full")
+    asked = {
+        "same": replace(same, sweep=replace(same.sweep, components=(16,))),
+        "different": different,
+        "pretraining": read_spec(root / "examples" / "satellite-pretraining.toml"),
+    }
+    for name, spec in asked.items():
+        path = root / "docs" / "results" / f"satellite-{name}.json"
+        kept = msgspec.json.decode(path.read_bytes(), type=StudyResults)
+        assert kept.spec == spec
+        assert len(kept.cells) + len(kept.baselines) == len(cells_of(spec)) and not kept.failures
+
+
+def test_at_full_scale_an_archive_is_read_whole() -> None:
+    spec = read_spec(Path(__file__).parent.parent / "examples" / "satellite.toml")
+    for scale, most, side in (("full", None, 300), ("quick", 800, 60)):
+        for study in paper._satellite_specs(spec, "archive", scale):
+            assert (study.data.path, study.data.most, study.data.aerial_side) == ("archive", most, side)
 
 
 @pytest.mark.parametrize("name", ["paper", "at-capacity"])
