@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from alignscope.errors import AlignscopeError
-from alignscope.study import running, summary
+from alignscope.study import foretold, running
 from alignscope.study.cell import stackable
 from alignscope.study.results import StudyResults
 from alignscope.study.running import Study, run_study, train_unit, units_of
@@ -32,7 +32,7 @@ CELLS = 2 * 2 * 2 * (1 + 2)  # seeds, K, lengths; lambda 0 and two gauges
 def few_resamples() -> Iterator[None]:
     """The interval of the rank correlation takes most of a tiny study's time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(summary, "_RESAMPLES", 20)
+        patch.setattr(foretold, "_RESAMPLES", 20)
         yield
 
 

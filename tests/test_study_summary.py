@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from alignscope.study.forecast import Foreseen
+from alignscope.study.foretold import Foretold
 from alignscope.study.prepared import StudyData
 from alignscope.study.results import CellRecord, ClassRow, Interval, Scores, SigmaRow
 from alignscope.study.spec import CellSpec, StudySpec, cells_of, parse_spec
-from alignscope.study.summary import Summary, interval
+from alignscope.study.summary import Summary
+from alignscope.study.trained import Trained, interval
 from study_helpers import record, scored
 
 SPEC = """
@@ -90,14 +92,33 @@ class Told:
         return self.free
 
 
+class Whole:
+    """All summaries of one study under one name, as a study makes them."""
+
+    def __init__(
+        self,
+        spec: StudySpec,
+        asked: tuple[tuple[str, ...], tuple[str, ...]],
+        cells: Sequence[CellRecord],
+        forecasts: dict[tuple[int, int], Any],
+        foresights: dict[tuple[int, int], Any] | None = None,
+    ) -> None:
+        self.spec, self.cells = spec, cells
+        trained = Trained(spec, asked, cells)
+        self._parts = Summary(trained), Foretold(trained, forecasts, foresights or {})
+
+    def __getattr__(self, name: str) -> Any:
+        return next(getattr(part, name) for part in self._parts if hasattr(part, name))
+
+
 def summary(
     text: str = SPEC,
     make: Callable[[CellSpec], CellRecord | None] = finished,
     told: Callable[[int], Told] = Told,
-) -> Summary:
+) -> Whole:
     spec = parse_spec(text)
     made = [r for c in cells_of(spec) if (r := make(c)) is not None]
-    return Summary(spec, ASKED, made, {(s, k): told(s) for s in spec.sweep.seeds for k in spec.sweep.components})
+    return Whole(spec, ASKED, made, {(s, k): told(s) for s in spec.sweep.seeds for k in spec.sweep.components})
 
 
 def without(lost: Callable[[CellSpec], bool], status: str | None) -> Callable[[CellSpec], CellRecord | None]:
@@ -198,7 +219,7 @@ def test_cells_without_figures_are_passed_over(status: str | None) -> None:
 
 def test_no_cells_at_all_say_nothing() -> None:
     spec = parse_spec(SPEC)
-    empty = Summary(spec, ASKED, [], {})
+    empty = Whole(spec, ASKED, [], {})
     for rows in ("retention", "forecast", "agreement", "capacity", "forecast_map", "paths", "loss_parts", "cost_parts"):
         assert getattr(empty, rows)() == ()
 
@@ -344,7 +365,7 @@ class Own:
 def test_a_trained_size_is_foreseen_by_the_latent_itself_and_any_other_by_the_audit() -> None:
     spec = parse_spec(SPEC)
     audits = {(s, k): Told(s) for s in (0, 1, 4) for k in (2, 3, 8)}
-    told = Summary(spec, ASKED, WHOLE.cells, audits, {(s, k): Own() for s in (0, 1, 4) for k in (2, 8)})
+    told = Whole(spec, ASKED, WHOLE.cells, audits, {(s, k): Own() for s in (0, 1, 4) for k in (2, 8)})
     kept = {"whitened": 0.5, "normalised": 0.25}
     for row, before in zip(told.forecast(), WHOLE.forecast(), strict=True):
         own = row.components != 3
@@ -360,7 +381,7 @@ def test_a_trained_size_is_foreseen_by_the_latent_itself_and_any_other_by_the_au
 
 def test_seeds_without_their_latent_are_foreseen_by_the_audit_beside_those_with_it() -> None:
     spec = parse_spec(SPEC)
-    told = Summary(spec, ASKED, WHOLE.cells, {(s, 2): Told(s) for s in (0, 4)}, {(4, 2): Own()})
+    told = Whole(spec, ASKED, WHOLE.cells, {(s, 2): Told(s) for s in (0, 4)}, {(4, 2): Own()})
     rows = [r for r in told.forecast() if r.gauge == "whitened"]
     assert {r.components for r in rows} == {2}
     for row in rows:
@@ -423,7 +444,7 @@ def test_sigma_is_of_the_seeds_that_finished(status: str | None) -> None:
         assert {row.before.seeds, row.measured.seeds, row.forecast.seeds} == {2 if touched else 3}
     no_base = summary(make=without(lambda c: c.lambda_ == 0 and c.components == 3, status))
     assert {r.components for r in no_base.sigma_rows()} == {2, 8}
-    assert Summary(WHOLE.spec, ASKED, WHOLE.cells, {}).sigma_rows() == ()
+    assert Whole(WHOLE.spec, ASKED, WHOLE.cells, {}).sigma_rows() == ()
 
 
 # Classes.
@@ -469,7 +490,7 @@ def labelled(
     make: Callable[[CellSpec], CellRecord | None] = finished,
     told: Callable[[int], Told] = Classes,
     seeds: Sequence[int] = (0, 1, 4),
-) -> Summary:
+) -> Whole:
     def with_classes(r: CellRecord) -> CellRecord:
         def more(s: Scores) -> Scores:
             each = [(t, by_class(r.cell, t.modality, t.target) if t.target != "own" else ()) for t in s.targets]
@@ -481,7 +502,7 @@ def labelled(
         return msgspec.structs.replace(r, marks=marks)
 
     made = [with_classes(r) for c in cells_of(spec) if (r := make(c)) is not None]
-    return Summary(spec, ASKED, made, {(s, k): told(s) for s in seeds for k in spec.sweep.components})
+    return Whole(spec, ASKED, made, {(s, k): told(s) for s in seeds for k in spec.sweep.components})
 
 
 def test_every_class_and_label_has_a_row_with_its_forecast() -> None:

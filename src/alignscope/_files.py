@@ -6,12 +6,12 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from alignscope.errors import AlignscopeError
 
-__all__ = ["check_writable", "make_folder", "reported", "reserve", "write_all"]
+__all__ = ["check_writable", "make_folder", "reported", "reserve", "temporary_names", "write_all"]
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -64,6 +64,26 @@ def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
         _into_place(temporary, targets)
         for parent in {target.parent for target in targets}:
             _flush_folder(parent)
+
+
+@contextlib.contextmanager
+def temporary_names(folder: Path, names: Sequence[str]) -> Iterator[list[Path]]:
+    """Make a folder, and yield a temporary path for every file that is to be written there and renamed by the caller.
+
+    After an error the temporary files are removed, and the folder where it is new. Raises E401 or E402.
+    """
+    paths = [_temporary(folder / name) for name in names]
+    new = not folder.exists()
+    try:
+        make_folder(folder)
+        yield paths
+    except BaseException:
+        with contextlib.suppress(OSError):
+            for path in paths:
+                path.unlink(missing_ok=True)
+            if new:
+                folder.rmdir()
+        raise
 
 
 def _into_place(temporary: list[Path], targets: list[Path]) -> None:

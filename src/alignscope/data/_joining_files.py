@@ -7,7 +7,6 @@ import csv
 import io
 import json
 import math
-import secrets
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from alignscope import __version__, _files
 from alignscope.data._joining_ids import SHOWN
 from alignscope.data._joining_page import page
 from alignscope.data._joining_rows import Say, Table
+from alignscope.data._npy_bytes import npy_bytes, npy_header
 from alignscope.data._own_folder import require_own
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def save(joined: Joined, out: Path, say: Say) -> Path:
     require_own(out, "join", _WRITTEN, inputs)
     _files.check_writable(out)
     record = _record(joined)
-    small = {f"ids{k}.npy": _npy(joined.tables[f"x{k}"].ids[joined.matching.take(f"x{k}")]) for k in (1, 2)}
+    small = {f"ids{k}.npy": npy_bytes(joined.tables[f"x{k}"].ids[joined.matching.take(f"x{k}")]) for k in (1, 2)}
     small["dropped.csv"] = _dropped(joined)
     small["pair.toml"] = _described(joined)
     small["report.html"] = page(record).encode(errors="backslashreplace")
@@ -56,22 +56,13 @@ def save(joined: Joined, out: Path, say: Say) -> Path:
 @contextlib.contextmanager
 def _gathered(joined: Joined, out: Path, say: Say) -> Iterator[dict[Path, Path]]:
     """Write every table under a temporary name; yields target -> temporary, and removes what is left of them."""
-    paths = {out / f"{name}.npy": out / f".{name}.npy.{secrets.token_hex(4)}.tmp" for name in joined.tables}
-    new = not out.exists()
-    try:
+    names = [f"{name}.npy" for name in joined.tables]
+    with _files.temporary_names(out, names) as temporary:
         with _files.reported(out):
-            _files.make_folder(out)
             _remove_stale(out)
-            for k, (path, table) in enumerate(zip(paths.values(), joined.tables.values(), strict=True)):
-                _write(joined, table, path, _share(say, k, len(paths)))
-        yield paths
-    except BaseException:
-        with contextlib.suppress(OSError):
-            for path in paths.values():
-                path.unlink(missing_ok=True)
-            if new:
-                out.rmdir()
-        raise
+            for k, (path, table) in enumerate(zip(temporary, joined.tables.values(), strict=True)):
+                _write(joined, table, path, _share(say, k, len(names)))
+        yield {out / name: path for name, path in zip(names, temporary, strict=True)}
 
 
 def _share(say: Say, k: int, parts: int) -> Say:
@@ -89,19 +80,12 @@ def _remove_stale(out: Path) -> None:
 def _write(joined: Joined, table: Table, path: Path, say: Say) -> None:
     dtype, shape = table.dtype(), table.shape(joined.n)
     with path.open("xb") as file:
-        described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, described)
+        file.write(npy_header(dtype, shape))
         file.flush()
         _files.reserve(file.fileno(), file.tell() + math.prod(shape) * dtype.itemsize)
     out = np.lib.format.open_memmap(path, "r+")
     table.gather(joined.matching.take(table.name), out, say)
     out.flush()
-
-
-def _npy(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
 
 
 def _dropped(joined: Joined) -> bytes:

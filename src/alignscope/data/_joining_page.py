@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from html import escape
-from string import Template
 from typing import Any
+
+from alignscope.data._page_parts import template
 
 __all__ = ["page"]
 
-_PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Joined: $title</title>
-<style>
-:root { color-scheme: light; }
-body { margin: 0 auto; max-width: 1160px; padding: 24px 20px; font: 16px/1.55 system-ui, sans-serif; color: #1c2430; }
-h1 { font-size: 1.7rem; line-height: 1.25; } h2 { font-size: 1.25rem; margin-top: 36px; }
-p, li { max-width: 88ch; }
+_PAGE = template(
+    "Joined",
+    """p, li { max-width: 88ch; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; }
 th, td { text-align: left; padding: 4px 14px 4px 0; border-bottom: 1px solid #d7dce3; vertical-align: top; }
 td { font-variant-numeric: tabular-nums; } code { font-size: .85em; overflow-wrap: anywhere; }
-</style>
-</head>
-<body>
-<h1>Joined: $title</h1>
-<p>$summary</p>
+""",
+    """<p>$summary</p>
 <div class="scroll"><table>
 <tr><th>table</th><th>source</th><th>columns</th><th>rows</th><th>kept</th><th>share</th><th>dropped</th></tr>
 $rows
@@ -35,9 +26,8 @@ $dropped
 <p>Every row left out stands in <code>dropped.csv</code> with its reason.</p>
 <h2>Next</h2>
 <p><code>alignscope audit --pair FOLDER --out RESULTS</code> with this folder says what aligning the two would cost.</p>
-</body>
-</html>
-""")
+""",
+)
 
 
 def page(record: dict[str, Any]) -> str:

@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import os
-import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import msgspec
 import numpy as np
 
 from alignscope import __version__, _files
+from alignscope.data._npy_bytes import npy_bytes, npy_header
 from alignscope.data._own_folder import require_own
 from alignscope.data._scene_chips import Scene, open_scenes, stacked
 from alignscope.data._scene_features import chip_features, feature_names
@@ -81,7 +81,7 @@ def cut(spec: SceneSpec | str | Path, out: str | Path, root: str | Path | None =
     small = _small(spec, survey)
     with _streamed(out, spec, survey, say) as written:
         for i, features in reversed([*enumerate(written.features, 1)]):
-            small[f"features/x{i}.npy"] = _npy(features)
+            small[f"features/x{i}.npy"] = npy_bytes(features)
         hashes = written.hashes | {name: hashlib.sha256(content).hexdigest() for name, content in small.items()}
         record = _record(spec, survey, written.filled, hashes)
         say("drawing the page", 0.98)
@@ -109,22 +109,11 @@ class _Written:
 @contextlib.contextmanager
 def _streamed(out: Path, spec: SceneSpec, survey: Survey, say: Say) -> Iterator[_Written]:
     """Write x1.npy and x2.npy under temporary names, and rename them when what follows has gone well."""
-    targets = [out / "x1.npy", out / "x2.npy"]
-    temporary = [path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp") for path in targets]
-    new = not out.exists()
-    try:
-        with _files.reported(out):
-            _files.make_folder(out)
-            yield _stream(spec, survey, temporary, say)
-            for source, target in zip(temporary[::-1], targets[::-1], strict=True):  # x1.npy last of all
-                source.replace(target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            for path in temporary:
-                path.unlink(missing_ok=True)
-            if new:
-                out.rmdir()
-        raise
+    names = ["x1.npy", "x2.npy"]
+    with _files.temporary_names(out, names) as temporary, _files.reported(out):
+        yield _stream(spec, survey, temporary, say)
+        for source, name in zip(temporary[::-1], names[::-1], strict=True):  # x1.npy last of all
+            source.replace(out / name)
 
 
 def _stream(spec: SceneSpec, survey: Survey, paths: list[Path], say: Say) -> _Written:
@@ -151,7 +140,7 @@ def _modality(
         file.write(content)
         digest.update(content)
 
-    put(_header(dtype, (survey.n, len(form.channels), form.side, form.side)))
+    put(npy_header(dtype, (survey.n, len(form.channels), form.side, form.side)))
     features, filled, shown, done = [], 0, [], 0
     wanted = shown_chips(survey.n)
     for chips in _chips(survey, modality):
@@ -191,7 +180,7 @@ def _small(spec: SceneSpec, survey: Survey) -> dict[str, bytes]:
     ids = np.array([f"{name}/{r}/{c}" for name, r, c in zip(names, at.row, at.column, strict=True)])
     arrays = {"groups": at.block, "ids1": ids, "ids2": ids}
     arrays |= {f"y{i}": values for i, values in enumerate(survey.values, 1) if values.size}
-    files = {f"{name}.npy": _npy(values) for name, values in arrays.items()}
+    files = {f"{name}.npy": npy_bytes(values) for name, values in arrays.items()}
     files = {f"{folder}{name}": content for folder in ("", "features/") for name, content in files.items()}
     files["samples.csv"] = _table(survey, names)
     files["pair.toml"] = _described(spec, survey, features=False)
@@ -262,19 +251,6 @@ def _record(spec: SceneSpec, survey: Survey, filled: list[int], hashes: dict[str
         ],
         "sha256": dict(sorted(hashes.items())),
     }
-
-
-def _header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
-    buffer = io.BytesIO()
-    form = {"descr": dtype.newbyteorder("<").str, "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(buffer, form)
-    return buffer.getvalue()
-
-
-def _npy(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
 
 
 def _quiet(what: str, share: float) -> None:

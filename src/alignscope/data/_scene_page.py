@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from html import escape
-from string import Template
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from alignscope.data._page_parts import inline_png, template
 from alignscope.data._scene_spec import SceneSpec
 from alignscope.data._scene_survey import Survey
 from alignscope.data._trifeature_sheet import sheet
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 __all__ = ["page", "shown_chips"]
 
@@ -29,25 +30,15 @@ LISTED = 200
 _ACROSS = 12
 _BINS = 20
 
-_PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Scenes: $title</title>
-<style>
-:root { color-scheme: light; }
-body { margin: 0 auto; max-width: 1160px; padding: 24px 20px; font: 16px/1.55 system-ui, sans-serif; color: #1c2430; }
-h1 { font-size: 1.7rem; line-height: 1.25; } h2 { font-size: 1.25rem; margin-top: 36px; }
-p, li { max-width: 88ch; } img { max-width: 100%; image-rendering: pixelated; }
+_PAGE = template(
+    "Scenes",
+    """p, li { max-width: 88ch; } img { max-width: 100%; image-rendering: pixelated; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; }
 .many { display: flex; flex-wrap: wrap; gap: 16px; } figure { margin: 0; } figcaption { font-size: .85rem; }
 th, td { text-align: left; padding: 4px 14px 4px 0; border-bottom: 1px solid #d7dce3; vertical-align: top; }
 td { font-variant-numeric: tabular-nums; } code { font-size: .85em; overflow-wrap: anywhere; }
-</style>
-</head>
-<body>
-<h1>Scenes: $title</h1>
-<p>$summary</p>
+""",
+    """<p>$summary</p>
 <h2>Chips</h2>
 <p>$chips</p>
 $sheets
@@ -69,9 +60,8 @@ cost a linear encoder; <code>[data] kind = "files", pair = "FOLDER"</code> in a 
 <h2>Files</h2>
 <p>SHA-256 of every file. The same rasters and specification give the same bytes.</p>
 <div class="scroll"><table>$files</table></div>
-</body>
-</html>
-""")
+""",
+)
 
 
 def shown_chips(n: int) -> np.ndarray:
@@ -134,10 +124,9 @@ def _sheets(spec: SceneSpec, survey: Survey, shown: Sequence[np.ndarray]) -> str
     sides = ["1", "2"]
     for start in range(0, len(at), _ACROSS):
         part = slice(start, start + _ACROSS)
-        buffer = io.BytesIO()
-        sheet([r[part] for r in rows], sides, tops[part], 80).save(buffer, "PNG", optimize=True)
+        drawn = sheet([r[part] for r in rows], sides, tops[part], 80)
         label = f"Chips {start + 1} to {start + len(tops[part])} in both modalities"
-        images.append(f'<div class="scroll">{_image(buffer.getvalue(), label)}</div>')
+        images.append(f'<div class="scroll">{_image(drawn, label)}</div>')
     return "".join(images)
 
 
@@ -162,10 +151,9 @@ def _map(survey: Survey, k: int) -> str:
         turned = (hue[:, None] + np.array([0.0, 1 / 3, 2 / 3])) % 1.0
         colours[keep] = np.rint(70 + 150 * np.abs(2 * turned - 1)).astype(np.uint8)
     scale = max(1, 128 // max(keep.shape))
-    buffer = io.BytesIO()
-    Image.fromarray(np.kron(colours, np.ones((scale, scale, 1), np.uint8))).save(buffer, "PNG", optimize=True)
+    drawn = Image.fromarray(np.kron(colours, np.ones((scale, scale, 1), np.uint8)))
     name = survey.scenes[k].name
-    return f"<figure>{_image(buffer.getvalue(), f'Blocks of {name}')}<figcaption>{escape(name)}</figcaption></figure>"
+    return f"<figure>{_image(drawn, f'Blocks of {name}')}<figcaption>{escape(name)}</figcaption></figure>"
 
 
 def _histograms(survey: Survey, i: int, name: str) -> str:
@@ -190,5 +178,5 @@ def _histogram(name: str, values: np.ndarray) -> str:
     )
 
 
-def _image(content: bytes, label: str) -> str:
-    return f'<img src="data:image/png;base64,{base64.b64encode(content).decode()}" alt="{escape(label)}">'
+def _image(image: Image, label: str) -> str:
+    return f'<img src="{inline_png(image)}" alt="{escape(label)}">'

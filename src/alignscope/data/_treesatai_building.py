@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import io
 import multiprocessing
 import os
 import shutil
 import signal
 import threading
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -21,6 +19,7 @@ import numpy as np
 
 from alignscope import _files
 from alignscope._threads import cores, one_blas_thread
+from alignscope.data._npy_bytes import npz_bytes
 from alignscope.data._treesatai_cache import LABELS, PATCHES, RECORD, VERSION, Cache, CacheOptions, Record
 from alignscope.data._treesatai_codes import LEVELS, seen, statistics_of_counts
 from alignscope.data._treesatai_format import CHANNELS, MODALITIES, Source
@@ -189,7 +188,7 @@ def _finish(
         broken=broken,
         statistics=statistics,
     )
-    _files.write_all(home, {PATCHES: _npz(arrays)})
+    _files.write_all(home, {PATCHES: npz_bytes(arrays)})
     _files.write_all(home, {RECORD: msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"})
     for left in home.glob(".*.tmp"):  # of runs that were killed
         shutil.rmtree(left, ignore_errors=True)
@@ -222,13 +221,3 @@ def _valid_codes(cache: Cache, modality: str, patch: int) -> np.ndarray:
     codes, masks, _ = cache.series(modality, patch)
     valid: np.ndarray = codes.transpose(1, 0, 2, 3)[:, seen(codes, masks, Choice())]
     return valid
-
-
-def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Return an .npz of which every byte follows from the arrays."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name in sorted(arrays):
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.asarray(arrays[name]), allow_pickle=False)
-    return buffer.getvalue()

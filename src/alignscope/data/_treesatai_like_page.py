@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from html import escape
-from string import Template
 from typing import Any
 
 import numpy as np
 
+from alignscope.data._page_parts import inline_png, rows, template
 from alignscope.data._treesatai_format import AGES, GENERA
 from alignscope.data._treesatai_generator import Generated
 from alignscope.data._treesatai_truth import CLASSES, TRAITS
@@ -17,23 +15,14 @@ from alignscope.data._trifeature_sheet import sheet
 
 __all__ = ["page"]
 
-_PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>TreeSatAI-like: $title</title>
-<style>
-:root { color-scheme: light; }
-body { margin: 0 auto; max-width: 1160px; padding: 24px 20px; font: 16px/1.55 system-ui, sans-serif; color: #1c2430; }
-h1 { font-size: 1.7rem; line-height: 1.25; } h2 { font-size: 1.25rem; margin-top: 36px; }
-p { max-width: 88ch; } svg { max-width: 100%; height: auto; }
+_PAGE = template(
+    "TreeSatAI-like",
+    """p { max-width: 88ch; } svg { max-width: 100%; height: auto; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; }
 th, td { text-align: left; padding: 4px 14px 4px 0; border-bottom: 1px solid #d7dce3; vertical-align: top; }
 td { font-variant-numeric: tabular-nums; } code { font-size: .85em; overflow-wrap: anywhere; }
-</style>
-</head>
-<body>
-<h1>TreeSatAI-like: $title</h1>
+""",
+    """\
 <p>$summary Nothing here was measured: the pixels are drawn, and what stands behind them is in <code>truth.csv</code>.
 </p>
 <h2>Who shows what</h2>
@@ -53,9 +42,8 @@ $curves
 <h2>Files</h2>
 <p>SHA-256 of the small files. The same options give the same bytes with the same version of numpy.</p>
 <div class="scroll"><table>$files</table></div>
-</body>
-</html>
-""")
+""",
+)
 
 _CROP = 150  # pixels: 30 m
 _STEP = 12  # days
@@ -72,22 +60,14 @@ def page(source: Generated, record: dict[str, Any]) -> str:
         **{name: f"{options[name]:g}" for name in ("shared", "texture", "phenology", "moisture")},
         aerial=_aerial(source) if "aerial" in source.modalities else "",
         curves=_curves(source) if "s2" in source.modalities else "",
-        counts=_rows({name: ", ".join(f"{v} {n:,}" for v, n in by.items()) for name, by in record["counts"].items()}),
-        options=_rows(options),
-        files=_rows(record["sha256"], code=True),
+        counts=rows({name: ", ".join(f"{v} {n:,}" for v, n in by.items()) for name, by in record["counts"].items()}),
+        options=rows(options),
+        files=rows(record["sha256"], code=True),
     )
 
 
 def _parts(record: dict[str, Any]) -> str:
     return ", ".join(f"{count:,} for {part}" for part, count in record["counts"]["split"].items() if count)
-
-
-def _rows(values: dict[str, Any], code: bool = False) -> str:
-    cells = {name: escape(str(value)) for name, value in values.items()}
-    return "".join(
-        f"<tr><th>{escape(name)}</th><td>{f'<code>{cell}</code>' if code else cell}</td></tr>"
-        for name, cell in cells.items()
-    )
 
 
 def _aerial(source: Generated) -> str:
@@ -100,14 +80,12 @@ def _aerial(source: Generated) -> str:
         assert aerial is not None
         crops.append(aerial[:, :_CROP, :_CROP])
     tops = [f"age {age}\n{GENERA[source.truth['genus'][number]]}" for age, number in first.items()]
-    rows = [np.stack(crops)[:, channels] for channels in ([3, 1, 2], [0, 3, 1])]
-    buffer = io.BytesIO()
-    sheet(rows, ["R G B", "IR R G"], tops, _CROP).save(buffer, "PNG", optimize=True)
-    inline = base64.b64encode(buffer.getvalue()).decode()
+    shown = [np.stack(crops)[:, channels] for channels in ([3, 1, 2], [0, 3, 1])]
+    picture = inline_png(sheet(shown, ["R G B", "IR R G"], tops, _CROP))
     return (
         "<h2>Crowns by age</h2>\n<p>30 m of the first patch of every age class, in red, green and blue, and with the "
         'near infrared as red. Crowns widen with age; colours go with genus.</p>\n<div class="scroll">'
-        f'<img src="data:image/png;base64,{inline}" alt="A patch of every age class in two colourings"></div>'
+        f'<img src="{picture}" alt="A patch of every age class in two colourings"></div>'
     )
 
 

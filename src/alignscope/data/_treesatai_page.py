@@ -7,10 +7,10 @@ import io
 from collections import Counter
 from collections.abc import Sequence
 from html import escape
-from string import Template
 
 import numpy as np
 
+from alignscope.data._page_parts import template
 from alignscope.data._treesatai_archive import Archive
 from alignscope.data._treesatai_format import MODALITIES, SERIES, Patch, Series, parse_stem
 from alignscope.data._treesatai_inspection import Inspection
@@ -24,16 +24,9 @@ _NAMES = {"aerial": "Aerial", "s2": "Sentinel-2", "s1_asc": "Sentinel-1 ascendin
 _COLOURS = {"train": "#0072b2", "val": "#007d5b", "test": "#c65200", "none": "#9aa3ad"}
 _MONTHS = "JFMAMJJASOND"
 
-_PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>TreeSatAI: $title</title>
-<style>
-:root { color-scheme: light; }
-body { margin: 0 auto; max-width: 1160px; padding: 24px 20px; font: 16px/1.55 system-ui, sans-serif; color: #1c2430; }
-h1 { font-size: 1.7rem; line-height: 1.25; } h2 { font-size: 1.25rem; margin-top: 36px; }
-p, li { max-width: 88ch; overflow-wrap: anywhere; } svg, img { max-width: 100%; display: block; }
+_PAGE = template(
+    "TreeSatAI",
+    """p, li { max-width: 88ch; overflow-wrap: anywhere; } svg, img { max-width: 100%; display: block; }
 svg text { font: 12px system-ui, sans-serif; fill: #1c2430; } svg .small { font-size: 9px; }
 .patches { display: grid; grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); gap: 20px; }
 .patches figure { margin: 0; font-size: .85rem; } figcaption { overflow-wrap: anywhere; }
@@ -41,11 +34,8 @@ svg text { font: 12px system-ui, sans-serif; fill: #1c2430; } svg .small { font-
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; }
 th, td { text-align: left; padding: 4px 14px 4px 0; border-bottom: 1px solid #d7dce3; vertical-align: top; }
 td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
-</style>
-</head>
-<body>
-<h1>TreeSatAI: $title</h1>
-<p>$summary</p>
+""",
+    """<p>$summary</p>
 <h2>Some patches</h2>
 <p>Natural colours over 60 m, and the vegetation index (NDVI) of Sentinel-2 over the year: mean of the pixels with at
 most $cloud % cloud, on dates of which half the pixels are. Clouds that the mask does not mark show as drops. The scale
@@ -68,9 +58,8 @@ runs from 0 to 1.</p>
 $broken
 <h2>Notes</h2>
 $notes
-</body>
-</html>
-""")
+""",
+)
 
 
 def page(archive: Archive, found: Inspection) -> str:

@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -17,6 +16,7 @@ import msgspec
 import numpy as np
 
 from alignscope import __version__, _files
+from alignscope.data._npy_bytes import npy_bytes, npy_header
 from alignscope.data._trifeature_page import page
 from alignscope.data._trifeature_pairs import PARTS, PairView
 from alignscope.data._trifeature_pictures import whole
@@ -110,7 +110,7 @@ def make_trifeature(options: TrifeatureOptions, out: str | Path, say: Say | None
     targets = view.targets(index)
     arrays = {f"{name}.npy": codes for name, codes in targets.items()}
     arrays |= {f"y{k}.npy": _one_hot(view, targets, seen) for k, seen in enumerate(view.visible, start=1)}
-    small = {name: _npy(array) for name, array in arrays.items()}
+    small = {name: npy_bytes(array) for name, array in arrays.items()}
     small["samples.csv"] = _table(options, view, index, targets)
     small["pair.toml"] = _described(view)
     with _drawn(view, index, out, say) as hashes:
@@ -126,25 +126,13 @@ def make_trifeature(options: TrifeatureOptions, out: str | Path, say: Say | None
 @contextlib.contextmanager
 def _drawn(view: PairView, index: np.ndarray, out: Path, say: Say) -> Iterator[dict[str, str]]:
     """Write x1.npy, x2.npy, ...: yields the SHA-256 of each, and renames them when what follows has gone well."""
-    targets = [out / f"x{k}.npy" for k in range(1, len(view.modalities) + 1)]
-    temporary = [path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp") for path in targets]
-    new = not out.exists()
-    try:
-        with _files.reported(out):
-            _files.make_folder(out)
-            hashes = _stream(view, index, temporary, say)
-            yield {path.name: digest for path, digest in zip(targets, hashes, strict=True)}
-            # The record of an older run must not stand beside new pictures, should this run be killed just here.
-            (out / "results.json").unlink(missing_ok=True)
-            for source, target in zip(temporary, targets, strict=True):
-                source.replace(target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            for path in temporary:
-                path.unlink(missing_ok=True)
-            if new:
-                out.rmdir()
-        raise
+    names = [f"x{k}.npy" for k in range(1, len(view.modalities) + 1)]
+    with _files.temporary_names(out, names) as temporary, _files.reported(out):
+        yield dict(zip(names, _stream(view, index, temporary, say), strict=True))
+        # The record of an older run must not stand beside new pictures, should this run be killed just here.
+        (out / "results.json").unlink(missing_ok=True)
+        for source, name in zip(temporary, names, strict=True):
+            source.replace(out / name)
 
 
 def _stream(view: PairView, index: np.ndarray, paths: list[Path], say: Say) -> list[str]:
@@ -159,7 +147,7 @@ def _stream(view: PairView, index: np.ndarray, paths: list[Path], say: Say) -> l
             hashes[k].update(content)
 
         for k, channels in enumerate(view.channels):
-            put(k, _header((len(index), channels, size, size)))
+            put(k, npy_header(np.dtype(np.uint8), (len(index), channels, size, size)))
         for start in range(0, len(index), _STEP):
             say("drawing pictures", 0.98 * start / len(index))
             for k, images in enumerate(view.inputs(index[start : start + _STEP])):
@@ -168,18 +156,6 @@ def _stream(view: PairView, index: np.ndarray, paths: list[Path], say: Say) -> l
             file.flush()
             os.fsync(file.fileno())
     return [digest.hexdigest() for digest in hashes]
-
-
-def _header(shape: tuple[int, ...]) -> bytes:
-    buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
-    return buffer.getvalue()
-
-
-def _npy(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
 
 
 def _columns(view: PairView, seen: tuple[str, ...]) -> list[str]:

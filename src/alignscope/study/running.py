@@ -168,9 +168,13 @@ def _results(
     records = [record for record in every if not record.cell.baseline]
     failed = dict(outcome.failed)
     missing = [STUDY.failed(cell, failed[cell.id]) for cell in cells if cell.id in failed]
-    from alignscope.study.summary import Summary  # half a second that workers need not spend
+    # scipy's statistics take half a second that workers need not spend
+    from alignscope.study.foretold import Foretold
+    from alignscope.study.summary import Summary
+    from alignscope.study.trained import Trained
 
-    summary = Summary(spec, data.asked, records, *_forecasts(spec, data, records, store))
+    trained = Trained(spec, data.asked, records)
+    summary, foretold = Summary(trained), Foretold(trained, *_forecasts(spec, data, records, store))
     return StudyResults(
         version=__version__,
         schema=SCHEMA,
@@ -179,11 +183,11 @@ def _results(
         asked=data.asked,
         cells=tuple(records),
         retention=summary.retention(),
-        forecast=summary.forecast(),
-        agreement=summary.agreement(),
-        capacity=summary.capacity(),
-        forecast_map=summary.forecast_map(),
-        paths=summary.paths(),
+        forecast=foretold.forecast(),
+        agreement=foretold.agreement(),
+        capacity=foretold.capacity(),
+        forecast_map=foretold.forecast_map(),
+        paths=foretold.paths(),
         loss_parts=summary.loss_parts(),
         cost_parts=summary.cost_parts(),
         failures=tuple(
@@ -191,8 +195,8 @@ def _results(
             for r in [*every, *missing]
             if r.status != "finished"
         ),
-        class_rows=summary.class_rows(data),
-        sigma_rows=summary.sigma_rows(),
+        class_rows=foretold.class_rows(data),
+        sigma_rows=foretold.sigma_rows(),
         baselines=tuple(r for r in every if r.cell.baseline),
         notes=data.notes,
     )
