@@ -26,7 +26,7 @@ from _study_results import KEPT, _interval, load, rounded
 from _tables import table
 from alignscope.bench.results import BenchResults
 from alignscope.report.study_page import study_charts
-from alignscope.study.results import ClassRow, ForecastRow, Interval, SigmaRow, StudyResults
+from alignscope.study.results import Capacity, ClassRow, ForecastRow, Interval, SigmaRow, StudyResults
 
 PAIRS = KEPT / "satellite-pairs.json"
 STUDIES = ("same", "different", "long", "pretraining")
@@ -58,6 +58,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     components: tuple[int, ...]
     sigma: tuple[SigmaRow, ...]
     targets: tuple[ForecastRow, ...]
+    capacity: tuple[Capacity, ...]
     audit: dict[str, Any]
     bench: tuple[dict[str, Any], ...] = ()
 
@@ -91,6 +92,7 @@ def _pair(folder: Path, out: Path) -> Pair:
         components=results.spec.sweep.components,
         sigma=results.sigma_rows,
         targets=results.forecast,
+        capacity=results.capacity,
         audit={
             "sigma": {who: audit["sigma"]["held_out"][who] for who in ("11", "22", "b1", "b2")},
             "limits": {side: audit["directions"][side]["held_out_limits"] for side in "12"},
@@ -171,6 +173,16 @@ def overview() -> str:
         "regime",
     ]
     return table(head, rows)
+
+
+def unaligned() -> str:
+    """What the audit says of the features of trained encoders that were never aligned, at the latent size of each."""
+    rows = [
+        [TITLES[pair.name], str(c.modality), str(c.components), _points(c.at_risk), _interval(c.lossless_at, digits=1)]
+        for pair in kept_pairs()
+        for c in pair.capacity
+    ]
+    return table(["pair", "modality", "K", "share at risk (held out)", "lossless at K (in sample)"], rows)
 
 
 def losses(lambdas: Sequence[float] = (1.0, 10.0)) -> str:
@@ -526,6 +538,7 @@ def _mean(values: Iterable[float | None]) -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "satellite_overview": overview,
+    "satellite_unaligned": unaligned,
     "satellite_losses": losses,
     "satellite_agreement": agreement,
     "satellite_hardest": hardest,

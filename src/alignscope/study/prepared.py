@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 
 from alignscope._files import make_folder, write_all
+from alignscope.data._npy_bytes import npz_bytes
 from alignscope.errors import AlignscopeError
-from alignscope.study.store import npz_bytes
 
 __all__ = ["Scaled", "StudyData", "Targets", "open_data", "write_data", "write_targets"]
 

@@ -26,10 +26,11 @@ import msgspec
 import numpy as np
 
 from alignscope._files import check_writable, make_folder, reported, write_all
+from alignscope.data._npy_bytes import npz_bytes
 from alignscope.errors import AlignscopeError
 from alignscope.study.locks import hold
 
-__all__ = ["Cell", "Layout", "Record", "Store", "Timing", "Trained", "check_resumable", "npz_bytes"]
+__all__ = ["Cell", "Layout", "Record", "Store", "Timing", "Trained", "check_resumable"]
 
 FOLDERS = ("cells", "timings", "failed", "locks")
 
@@ -321,13 +322,3 @@ def _bytes(path: Path) -> bytes | None:
 
 def _json(value: object) -> bytes:
     return msgspec.json.encode(value, order="deterministic") + b"\n"
-
-
-def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Return an .npz of which every byte follows from the arrays; np.savez would pickle objects."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name in sorted(arrays):
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.asarray(arrays[name]), allow_pickle=False)
-    return buffer.getvalue()
