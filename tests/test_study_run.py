@@ -322,3 +322,13 @@ def test_no_stack_of_less_than_one(stack: int, tmp_path: Path) -> None:
     with pytest.raises(AlignscopeError, match=f"stack: {stack}") as caught:
         run_study(write_files(tmp_path), tmp_path / "out", workers=1, stack=stack)
     assert caught.value.code == "E304"
+
+
+def test_inputs_that_are_too_many_to_be_features(tmp_path: Path) -> None:
+    """The forecast works with products of all pairs of features."""
+    made = rows(64) | {"x1": np.zeros((64, 5000), np.float32) + np.arange(64, dtype=np.float32)[:, None]}
+    spec = write_files(tmp_path, made, SPEC.replace('kind = "mlp"', 'kind = "linear"').replace("hidden = [8]", ""))
+    with pytest.raises(AlignscopeError, match=r"a sample of modality 1 holds 5,000 numbers.*At most 4,096") as caught:
+        run_study(spec, tmp_path / "out", workers=1)
+    assert caught.value.code == "E306"
+    assert not (tmp_path / "out" / "cells").exists() or not any((tmp_path / "out" / "cells").iterdir())

@@ -121,6 +121,8 @@ def run_study(command: StudyCommand) -> None:
         study = run(command.spec, command.out, stack=command.stack, say=say, **how)
         say("drawing the page", 0.95)
         page = study.save(command.out)
+    for note in study.results.notes:
+        print(f"  {note}")
     print_outcome(study.results, study.outcome)
     print_where(page)
 

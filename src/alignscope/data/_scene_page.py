@@ -88,6 +88,11 @@ def page(spec: SceneSpec, survey: Survey, shown: Sequence[np.ndarray], record: d
         sheets=_sheets(spec, survey, shown),
         blocks=escape(
             f"{record['blocks']:,} blocks, each of one colour: its chips stay in one fold. Grey chips were left out."
+            + (
+                f" {record['touching']:,} chips touch one of another block: a gap parts them."
+                if record["touching"]
+                else ""
+            )
             + (f" The first {SCENES} of {len(survey.scenes)} scenes." if len(survey.scenes) > SCENES else "")
         ),
         maps="".join(_map(survey, k) for k in range(min(SCENES, len(survey.scenes)))),

@@ -85,7 +85,7 @@ def _aerial(source: Generated) -> str:
     return (
         "<h2>Crowns by age</h2>\n<p>30 m of the first patch of every age class, in red, green and blue, and with the "
         'near infrared as red. Crowns widen with age; colours go with genus.</p>\n<div class="scroll">'
-        f'<img src="{picture}" alt="A patch of every age class in two colourings"></div>'
+        f'<img src="{picture}" style="max-width: 100%" alt="A patch of every age class in two colourings"></div>'
     )
 
 

@@ -180,6 +180,8 @@ def key(*channels: tuple[str, Sequence[str], Mapping[str, Sequence[Any]]]) -> Sp
 def value_axis(name: str, title: str, low: float, high: float, form: str = ".1f", **axis: Any) -> Spec:
     """Return an axis from `low` to `high`; what lies beyond is drawn at its end."""
     scale = {"domain": [low, high], "nice": False, "clamp": True, "zero": False}
+    if form == ".1f" and high - low < 1:  # ticks are then closer than a tenth
+        form = ".2f"
     look = {"title": title, "format": form, "tickCount": 5, **axis}
     return {"field": name, "type": "quantitative", "scale": scale, "axis": look}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -18,7 +19,17 @@ from alignscope._files import check_writable, write_all
 from alignscope.errors import AlignscopeError
 from alignscope.study.dataset import StudyData, fingerprinted, open_data, prepare
 from alignscope.study.results import CellRecord, Failure, StudyResults
-from alignscope.study.spec import SCHEMA, CellSpec, ConvSpec, OmniSatSpec, StudySpec, cells_of, checked_spec, read_spec
+from alignscope.study.spec import (
+    SCHEMA,
+    CellSpec,
+    ConvSpec,
+    LinearSpec,
+    OmniSatSpec,
+    StudySpec,
+    cells_of,
+    checked_spec,
+    read_spec,
+)
 from alignscope.study.store import Layout, Store, Trained, check_resumable
 from alignscope.study.sweep import Outcome, run_units
 from alignscope.study.workers import check_device, peak_bytes
@@ -32,6 +43,8 @@ Say = Callable[[str, float], None]
 
 STUDY = Layout("study", SCHEMA, CellRecord)
 """What the folder of a study holds."""
+
+_LINEAR_INPUTS = 4096
 
 GPU_STACK = 64
 """How many cells are trained at once on a GPU, unless it is said."""
@@ -249,6 +262,8 @@ def _check_fit(spec: StudySpec, data: StudyData) -> None:
             raise AlignscopeError(
                 "E306", "encoder.kind", f"'conv', but a sample of modality {modality} has the shape {shape}", way
             )
+        if isinstance(encoder, LinearSpec):
+            _check_linear(modality, shape)
         if isinstance(encoder, OmniSatSpec) and not _has_places(shape):
             way = "Give packed series, or pictures whose side is a multiple of 6; or use conv, mlp or linear."
             raise AlignscopeError(
@@ -260,6 +275,14 @@ def _check_fit(spec: StudySpec, data: StudyData) -> None:
         raise AlignscopeError("E305", "task", found, "Use squared, or binary for columns of 0 and 1.")
     if spec.task == "binary" and (wrong := [t for t in every if not np.isin(data.columns(t), (0, 1)).all()]):
         raise AlignscopeError("E305", "task", f"'{wrong[0]}' holds other numbers than 0 and 1", "Use squared.")
+
+
+def _check_linear(modality: int, shape: tuple[int, ...]) -> None:
+    """Raise E306 for inputs that are too many to be features: the forecast is quadratic in their number."""
+    if (inputs := math.prod(shape)) > _LINEAR_INPUTS:
+        found = f"'linear', but a sample of modality {modality} holds {inputs:,} numbers, which would all be features"
+        way = f"At most {_LINEAR_INPUTS:,}: give smaller pictures or fewer dates, or use conv, mlp or omnisat."
+        raise AlignscopeError("E306", "encoder.kind", found, way)
 
 
 def _has_places(shape: tuple[int, ...]) -> bool:
