@@ -176,14 +176,13 @@ def _sizes(results: StudyResults, modality: int, y: Spec, sizes: list[int]) -> l
     if not rows:
         return []
     row = max(rows, key=lambda r: r.components)
-    marks = []
+    marks: list[Spec] = []
     for value, words, dash in ((row.within_budget_at, "at most 5 % lost", [5, 4]), (row.lossless_at, "free", [1, 0])):
         if value is not None and sizes[0] / 1.25 <= value.value <= sizes[-1] * 1.25:
             text = spread(value, 1 if value.value % 1 else 0)
             marks.append({"y": value.value, "words": f"{words}: K ≥ {text}", "dash": dash})
-    if (
-        len(marks) == 2 and abs(math.log(marks[0]["y"] / marks[1]["y"])) < 0.1
-    ):  # the words of one would cover the other's
+    # The words of two lines that lie close together would cover each other.
+    if len(marks) == 2 and abs(math.log(marks[0]["y"] / marks[1]["y"])) < 0.1:
         marks = [{**marks[1], "words": f"at most 5 % lost, and {marks[1]['words']}"}]
     layers: list[Spec] = []
     for mark in marks:
