@@ -11,11 +11,12 @@ PINS := pyproject.toml constraints.txt
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test lint types docs bench format clean
+.PHONY: help run test test-kernels lint types docs bench format clean
 
 help:
 	@echo "make run      recompute the paper and write $(OUT)/report.html (installs torch)"
 	@echo "make test     run the tests (installs torch)"
+	@echo "make test-kernels  run the numerical tests as other processors compute"
 	@echo "make lint     check style and format"
 	@echo "make types    check types"
 	@echo "make docs     build the documentation, and run the examples"
@@ -32,6 +33,15 @@ run: $(VENV)/.stamp-train
 # One thread a worker: two workers whose small matrices each start two threads are many times slower.
 test: $(VENV)/.stamp-test
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
+
+# The numerical tests, as the linear algebra library computes on other processors, with one thread and with two.
+KERNELS := Prescott Haswell SkylakeX Zen
+NUMERICAL := tests/test_theory_*.py tests/test_moments.py tests/test_onepass.py tests/test_resample.py tests/test_regimes.py \
+	tests/test_measures_*.py tests/test_gaussian_information.py tests/test_objectives_theory.py tests/test_nn_theory.py
+test-kernels: $(VENV)/.stamp-test
+	for kernel in $(KERNELS); do for threads in 1 2; do echo "== $$kernel, $$threads thread(s)"; \
+	OPENBLAS_CORETYPE=$$kernel OMP_NUM_THREADS=$$threads OPENBLAS_NUM_THREADS=$$threads \
+	$(BIN)/python -m pytest -q -n 2 $(NUMERICAL) $(ARGS) || exit 1; done; done
 
 lint: $(VENV)/.stamp-dev
 	$(BIN)/ruff check .

@@ -43,25 +43,31 @@ def angle(z: torch.Tensor, subspace: np.ndarray) -> float:
 
 
 def descend(parameters: list[torch.Tensor], loss: Callable[[], torch.Tensor], steps: int = 200) -> float:
-    """Minimise by L-BFGS on all samples and return the minimum."""
-    # A gradient may be small only because a code is long: under scale-free losses lengths grow.
-    optimiser = torch.optim.LBFGS(
-        parameters,
-        max_iter=steps,
-        history_size=50,
-        line_search_fn="strong_wolfe",
-        tolerance_grad=1e-10,
-        tolerance_change=1e-13,
-    )
+    """Minimise by L-BFGS on all samples, begun anew until nothing more is gained, and return the minimum."""
 
     def closure() -> torch.Tensor:
-        optimiser.zero_grad()
+        for p in parameters:
+            p.grad = None
         value = loss()
         value.backward()
         return value
 
-    optimiser.step(closure)
-    return loss().item()
+    before = float("inf")
+    for _ in range(20):
+        # A gradient may be small only because a code is long: under scale-free losses lengths grow.
+        torch.optim.LBFGS(
+            parameters,
+            max_iter=steps,
+            history_size=50,
+            line_search_fn="strong_wolfe",
+            tolerance_grad=1e-10,
+            tolerance_change=1e-13,
+        ).step(closure)
+        found = loss().item()
+        if before - found < 1e-12:
+            break
+        before = found
+    return found
 
 
 def maps(seed: int = 3) -> list[torch.Tensor]:

@@ -201,6 +201,19 @@ def test_what_is_returned_is_accurate_at_every_condition(condition: float, monke
         assert in_sample_sigma(m, key) == pytest.approx(Direct(x).sigma(y), abs=TOLERANCE)
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("far", [0.0, 1e2, 1e4])
+@pytest.mark.parametrize("condition", [1e2, 1e3, 1e4, 1e5])
+def test_the_chan_form_loses_no_more_than_it_says(condition: float, far: float, seed: int) -> None:
+    hard = Hard.of(condition, far, seed)
+    m = hard.collect("chan")
+    for key in KEYS:
+        inputs, _ = blocks_of(key)
+        x, y = inputs_of(hard, key)
+        lost = abs(in_sample_sigma(m, key) - Direct(x).sigma(y))
+        assert lost < m.basis(None, *inputs).predicted_loss + 1e-12
+
+
 @pytest.mark.parametrize("far", [0.0, 1e2, 1e4, 1e6])
 def test_means_far_away(far: float) -> None:
     """float64 holds the rows themselves to 1e-16 of the mean; what is computed from them loses no more."""
