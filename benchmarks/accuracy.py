@@ -10,8 +10,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from alignscope.data.folds import assign_folds
-from alignscope.data.paired import Pair
 from alignscope.linear import Solver, trace
 from alignscope.linear.informativeness import (
     KEYS,
@@ -21,8 +19,10 @@ from alignscope.linear.informativeness import (
     held_out_residuals,
     in_sample_sigma,
 )
-from alignscope.moments import Form
-from alignscope.onepass import collect
+from alignscope.moments.moments import Form
+from alignscope.moments.onepass import collect
+from alignscope.pair.folds import assign_folds
+from alignscope.pair.paired import Pair
 from benchmarks._result import Claim, Result
 
 LAMBDAS = np.array([1e-2, 1.0, 1e2])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from alignscope.nn import ConvEncoder, MLPEncoder, RegressionAlignment, TwoTowers, initialise
-from alignscope.nn.monitor import Monitor
+from alignscope.nn.monitor.monitor import Monitor
 from benchmarks._result import Claim, Result, in_turn, median
 
 BATCH = 256

@@ -9,8 +9,8 @@ import scipy.linalg as sla
 from sklearn.linear_model import LinearRegression
 
 import alignscope
-from alignscope.data.folds import assign_folds
 from alignscope.linear import lambda_grid
+from alignscope.pair.folds import assign_folds
 from benchmarks._data import Sizes, in_memory
 from benchmarks._result import Claim, Result, in_turn, median
 

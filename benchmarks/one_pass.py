@@ -16,13 +16,16 @@ from unittest import mock
 import numpy as np
 
 import alignscope
-from alignscope import _cells, _sampling, auditing, onepass
-from alignscope._direction import solve_direction
-from alignscope._threads import one_blas_thread
-from alignscope.data.folds import assign_folds
-from alignscope.data.paired import Pair
+from alignscope._lib.threads import one_blas_thread
+from alignscope.auditing import api as auditing
+from alignscope.auditing import resampling as _sampling
+from alignscope.auditing.direction import solve_direction
 from alignscope.linear.informativeness import KEYS, fit_predictors, held_out_residuals, in_sample_sigma
 from alignscope.linear.path import lambda_grid
+from alignscope.moments import cells as _cells
+from alignscope.moments import onepass
+from alignscope.pair.folds import assign_folds
+from alignscope.pair.paired import Pair
 from benchmarks._data import Sizes, write_npy
 from benchmarks._result import Claim, Result, in_turn, median, peak_memory
 

@@ -7,7 +7,7 @@ import scipy.linalg as sla
 
 from alignscope.linear import Problem, Solver, lambda_grid, trace
 from alignscope.linear.problem import block_scale
-from alignscope.moments import Moments
+from alignscope.moments.moments import Moments
 from benchmarks._data import Sizes, in_memory
 from benchmarks._result import Claim, Result, in_turn, median
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from alignscope.data.trifeature import FACTORS, PairView
+from alignscope.datasets.trifeature import FACTORS, PairView
 from benchmarks._result import Claim, Result
 
 BATCH = 128

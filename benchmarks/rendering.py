@@ -9,7 +9,7 @@ import numpy as np
 import scipy.ndimage
 from PIL import Image, ImageDraw
 
-from alignscope.data.trifeature import NAMES, Factors, Trifeature
+from alignscope.datasets.trifeature import NAMES, Factors, Trifeature
 from benchmarks._result import Claim, Result, in_turn, median
 
 TONES = (64, 255)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from alignscope.study.cell import train_cells
-from alignscope.study.dataset import StudyData, open_data, prepare
+from alignscope.study.data.dataset import StudyData, open_data, prepare
 from alignscope.study.spec import OmniSatSpec, OptimiserSpec, StudySpec, SweepSpec, TreeSatAIData, cells_of
+from alignscope.study.training.cell import train_cells
 from benchmarks._result import Claim, Result, median, seconds
 
 PATCHES = 1000

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import rasterio
 
-from alignscope.data.treesatai import (
+from alignscope.datasets.treesatai import (
     MODALITIES,
     SERIES,
     Archive,

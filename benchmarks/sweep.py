@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from alignscope._threads import cores
-from alignscope.study.dataset import StudyData, open_data, prepare
-from alignscope.study.models import build
+from alignscope._lib.threads import cores
+from alignscope.study.data.dataset import StudyData, open_data, prepare
 from alignscope.study.running import run_study
-from alignscope.study.scoring import Outputs, Scorer
 from alignscope.study.spec import CellSpec, OptimiserSpec, StudySpec, SweepSpec, TrifeatureData, cells_of
+from alignscope.study.training.models import build
+from alignscope.study.training.scoring import Outputs, Scorer
 from benchmarks._result import Claim, Result, in_turn, median
 
 SCORED = 1024

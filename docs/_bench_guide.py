@@ -10,9 +10,9 @@ from msgspec import inspect
 
 from _tables import table
 from alignscope.bench.methods import METHODS
+from alignscope.bench.page.board import GROUPS
 from alignscope.bench.spec import BenchSpec, GaussianTask, PairTask, PicturesTask, TrainingSpec, TuningSpec, read_scale
 from alignscope.bench.tasks import columns
-from alignscope.report._bench_board import GROUPS
 
 BENCH = {
     "name": "what the page calls it",

@@ -18,16 +18,16 @@ import msgspec
 from scipy.stats import spearmanr
 
 from _tables import table
+from alignscope.bench.page import tables as _bench_tables
+from alignscope.bench.page.board import GROUPS, Board, apart, gap_text, value_text
+from alignscope.bench.page.page import bench_charts
+from alignscope.bench.page.verdict import cards
+from alignscope.bench.page.verdict import verdict as sentences
 from alignscope.bench.results import BenchResults, Column, MethodRow, ParetoPoint
 from alignscope.bench.spec import PicturesTask
 from alignscope.bench.summary import REFERENCE
-from alignscope.report import _bench_tables
-from alignscope.report._bench_board import GROUPS, Board, apart, gap_text, value_text
-from alignscope.report._bench_verdict import cards
-from alignscope.report._bench_verdict import verdict as sentences
-from alignscope.report._study_words import capital
-from alignscope.report._words import MISSING, count, lam, share
-from alignscope.report.bench_page import bench_charts
+from alignscope.report.words import MISSING, count, lam, share
+from alignscope.study.page.words import capital
 
 KEPT = Path(__file__).parent / "results"
 FULL, LONGER = "bench-full", "bench-long"

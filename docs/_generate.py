@@ -22,9 +22,9 @@ import _study_results
 import _tables
 import alignscope
 from _error_help import HELP
+from alignscope.auditing.findings import CODES as FINDINGS
 from alignscope.errors import CODES as ERRORS
 from alignscope.errors import AlignscopeError
-from alignscope.report.findings import CODES as FINDINGS
 
 ROOT = Path(__file__).parent.parent
 
@@ -77,7 +77,7 @@ def entry(code: str, title: str, text: str) -> str:
 
 def error_example() -> str:
     """Show a real message."""
-    from alignscope.data.paired import Pair
+    from alignscope.pair.paired import Pair
 
     try:
         Pair.of([[1.0], [2.0], [3.0]], [[1.0], [2.0], [4.0]], ids1=["a", "b", "c"], ids2=["a", "c", "b"])

@@ -25,7 +25,7 @@ from scipy import stats
 from _study_results import KEPT, _interval, load, rounded
 from _tables import table
 from alignscope.bench.results import BenchResults
-from alignscope.report.study_page import study_charts
+from alignscope.study.page.page import study_charts
 from alignscope.study.results import Capacity, ClassRow, ForecastRow, Interval, SigmaRow, StudyResults
 
 PAIRS = KEPT / "satellite-pairs.json"

@@ -15,12 +15,12 @@ import numpy as np
 from msgspec.structs import replace
 
 from _satellite_results import CHIPS
-from alignscope.auditing import audit_pair
+from alignscope.auditing.api import audit_pair
 from alignscope.bench.running import run_bench
 from alignscope.bench.spec import BenchSpec, PairTask, TrainingSpec
-from alignscope.data.folder import open_folder
-from alignscope.data.scenes import cut
+from alignscope.pair.folder import open_folder
 from alignscope.paper.running import _satellite_specs
+from alignscope.scenes import cut
 from alignscope.study import read_spec, run_study
 from alignscope.study.spec import ConvSpec, EncoderSpec, FileData, MLPSpec, OptimiserSpec, StudySpec, SweepSpec
 

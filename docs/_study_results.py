@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from _tables import table
-from alignscope.report.study_page import study_charts
+from alignscope.study.page.page import study_charts
 from alignscope.study.results import Interval, StudyResults
 
 HERE = Path(__file__).parent

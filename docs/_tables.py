@@ -10,7 +10,7 @@ from alignscope.linear.path import Solver
 from alignscope.linear.problem import Problem
 from alignscope.linear.remedies import remedies
 from alignscope.linear.theorems import COUNTER_EXAMPLES, theorem2
-from alignscope.moments import Moments
+from alignscope.moments.moments import Moments
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

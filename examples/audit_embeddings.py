@@ -14,8 +14,8 @@ import pyarrow as pa
 from pyarrow import parquet
 
 import alignscope
-from alignscope.data.folder import open_folder
-from alignscope.data.joining import match
+from alignscope.joining import match
+from alignscope.pair import open_folder
 
 rng = np.random.default_rng(0)
 n = 1_500

@@ -8,7 +8,7 @@ optical sensor's alone, and surface roughness nearly the radar's; each has a fai
 """
 
 import alignscope
-from alignscope.data.factors import example_pair
+from alignscope.datasets import example_pair
 
 pair = example_pair()
 result = alignscope.audit(

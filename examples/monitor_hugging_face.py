@@ -11,7 +11,7 @@ import tempfile
 
 import torch
 
-from alignscope.data.factors import example_pair
+from alignscope.datasets import example_pair
 from alignscope.nn import LinearEncoder, RegressionAlignment, TwoTowers, initialise, regression_loss
 from alignscope.nn.budget import Budget
 from alignscope.nn.monitor import Monitor

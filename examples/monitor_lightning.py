@@ -8,7 +8,7 @@ installed, this example says so and ends.
 
 import torch
 
-from alignscope.data.factors import example_pair
+from alignscope.datasets import example_pair
 from alignscope.nn import LinearEncoder, RegressionAlignment, TwoTowers, initialise, regression_loss
 from alignscope.nn.budget import Budget
 from alignscope.nn.monitor import Monitor

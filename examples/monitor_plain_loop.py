@@ -10,7 +10,7 @@ budget finds the strength at which no target loses more than a tenth of what it 
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from alignscope.data.factors import example_pair
+from alignscope.datasets import example_pair
 from alignscope.nn import LinearEncoder, RegressionAlignment, TwoTowers, initialise, regression_loss
 from alignscope.nn.budget import Budget
 from alignscope.nn.monitor import Monitor

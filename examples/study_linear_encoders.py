@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alignscope.data.factors import example_pair
+from alignscope.datasets import example_pair
 from alignscope.study import parse_spec, run_study
 
 pair = example_pair()

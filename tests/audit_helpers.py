@@ -92,11 +92,11 @@ def run_audit(arguments: list[str], capsys: pytest.CaptureFixture[str], out: str
 
 def quick_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the page and the charts by stand-ins: drawing them takes longer than all the rest."""
-    page = ModuleType("alignscope.report.page")
+    page = ModuleType("alignscope.auditing.page.page")
     page.render_page = lambda record: f"<p>{record['verdict']}</p>"  # type: ignore[attr-defined]
     page.render_charts = lambda record: {"charts/sigma.svg": b"<svg/>"}  # type: ignore[attr-defined]
     page.notebook_html = page.render_page  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "alignscope.report.page", page)
+    monkeypatch.setitem(sys.modules, "alignscope.auditing.page.page", page)
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:

@@ -56,7 +56,7 @@ OWN = '''\
 
 import torch
 from alignscope.bench import register
-from alignscope.nn.preserving.base import Method
+from alignscope.nn.methods.base import Method
 
 
 @register(title="Distance", note="Squared distance.", grid=({"power": 2.0}, {"power": 1.0}))

@@ -16,12 +16,13 @@ from hypothesis import HealthCheck, settings
 # import, and check what they are given themselves.
 CHECKED = (
     "alignscope.moments",
-    "alignscope.onepass",
-    "alignscope.residuals",
     "alignscope.linear",
-    "alignscope.data",
+    "alignscope.pair",
+    "alignscope.joining",
+    "alignscope.scenes",
+    "alignscope.datasets",
     "alignscope.measures",
-    "alignscope._direction",
+    "alignscope.auditing.direction",
 )
 
 if already := sorted(name for name in sys.modules if name.startswith(CHECKED)):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from alignscope.linear.path import Solver
 from alignscope.linear.problem import Gauge, Problem, alignment_target
-from alignscope.moments import Moments
+from alignscope.moments.moments import Moments
 
 __all__ = ["Case", "cases", "lambdas", "seeds", "structured_cases"]
 

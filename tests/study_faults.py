@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from alignscope import _files
+from alignscope._lib import files as _files
 from alignscope.study.results import CellRecord, Epoch
 from alignscope.study.running import STUDY
 from alignscope.study.spec import SCHEMA, CellSpec, cells_of, parse_spec
-from alignscope.study.store import Store, Trained
-from alignscope.study.sweep import run_units
+from alignscope.sweep.store import Store, Trained
+from alignscope.sweep.sweep import run_units
 
 SPEC = """
 [data]

@@ -20,11 +20,11 @@ import zarr
 from pyarrow import parquet
 
 import alignscope
-from alignscope import auditing
-from alignscope.auditing import Audit, AuditOptions, audit_pair
-from alignscope.data.factors import FactorModel
-from alignscope.data.paired import Pair
+from alignscope.auditing import api as auditing
+from alignscope.auditing.api import Audit, AuditOptions, audit_pair
+from alignscope.datasets.factors import FactorModel
 from alignscope.errors import AlignscopeError
+from alignscope.pair.paired import Pair
 from audit_helpers import LABELS, X1, X2, Y1, Y2, N, changed, figures, odd_figures, quick_page, tree
 
 QUICK = {"lambdas": "0.1:10:3"}

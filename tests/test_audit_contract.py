@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import alignscope
-from alignscope.data.folds import assign_folds
+from alignscope.pair.folds import assign_folds
 
 Record = dict[str, Any]
 N, FOLDS, SEED = 120, 4, 3

@@ -19,8 +19,8 @@ import zarr
 from pyarrow import parquet
 
 from alignscope import cli
+from alignscope.auditing.findings import CODES as FINDINGS
 from alignscope.errors import CODES
-from alignscope.report.findings import CODES as FINDINGS
 from audit_helpers import (
     LABELS,
     QUICK,

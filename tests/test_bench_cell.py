@@ -19,7 +19,7 @@ from alignscope.bench.spec import SCHEMA, BenchCell, GaussianTask, PicturesTask,
 from alignscope.bench.tasks import open_task
 from alignscope.errors import AlignscopeError
 from alignscope.nn import initialise
-from alignscope.nn.preserving.base import Batch, Method
+from alignscope.nn.methods.base import Batch, Method
 from alignscope.nn.training import learning_rates
 
 FILE = Path(__file__).with_name("bench_methods.py")
@@ -28,7 +28,7 @@ METHODS = '''
 import torch
 from torch.nn import functional
 from alignscope.bench import register
-from alignscope.nn.preserving.base import Method
+from alignscope.nn.methods.base import Method
 
 
 def contrast(z1, z2):

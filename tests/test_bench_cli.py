@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from alignscope import cli
-from alignscope.report import bench_page
+from alignscope.bench.page import page as bench_page
 from bench_helpers import GAUSSIAN, OWN, FakeTraining, files
 
 

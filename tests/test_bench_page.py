@@ -18,18 +18,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alignscope.bench.page.board import Board, gap_text, share_text, value_text
+from alignscope.bench.page.page import bench_charts, render_bench
+from alignscope.bench.page.pareto import pareto, spread_out
+from alignscope.bench.page.published import PUBLISHED, best
+from alignscope.bench.page.rows import columns, paired
+from alignscope.bench.page.tables import leaderboard, notes
+from alignscope.bench.page.verdict import GOALS, cards, reached, tone, verdict
 from alignscope.bench.results import BenchResults, Interval
-from alignscope.report._bench_board import Board, gap_text, share_text, value_text
-from alignscope.report._bench_pareto import pareto, spread_out
-from alignscope.report._bench_published import PUBLISHED, best
-from alignscope.report._bench_rows import columns, paired
-from alignscope.report._bench_tables import leaderboard, notes
-from alignscope.report._bench_verdict import GOALS, cards, reached, tone, verdict
-from alignscope.report._look import LIGHT
-from alignscope.report._shell import css
-from alignscope.report._study_charts import panel_specs
-from alignscope.report._study_parts import Figure
-from alignscope.report.bench_page import bench_charts, render_bench
+from alignscope.report.look import LIGHT
+from alignscope.report.panels import Figure
+from alignscope.report.shell import css
+from alignscope.study.page.charts import panel_specs
 from bench_example import MADE, TASKS, VARIANTS, build
 from page_reader import Page
 from report_example import HOSTILE
@@ -326,6 +326,6 @@ def test_the_front_is_drawn_where_the_results_say_so(results: dict[str, BenchRes
 
 def test_importing_the_page_imports_nothing_heavy() -> None:
     heavy = ("altair", "vl_convert", "jinja2", "torch")
-    code = f"import sys; import alignscope.report.bench_page; print([m for m in {heavy!r} if m in sys.modules])"
+    code = f"import sys; import alignscope.bench.page.page; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.replace("'", '"')) == []

@@ -19,6 +19,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from alignscope.bench.methods import METHODS
+from alignscope.bench.page.board import Board
+from alignscope.bench.page.page import render_bench
+from alignscope.bench.page.pairs import cost, every_target, question
 from alignscope.bench.results import BenchRecord, BenchResults
 from alignscope.bench.running import run_bench
 from alignscope.bench.spec import BenchCell, PairTask, TrainingSpec, checked_spec, parse_spec, read_spec
@@ -29,13 +32,10 @@ from alignscope.bench.tasks.base import Codes
 from alignscope.bench.tasks.pairs import OwnPair
 from alignscope.errors import AlignscopeError
 from alignscope.measures import linear_probe, logistic_probes
-from alignscope.nn.preserving.base import Batch, Method
-from alignscope.report._bench_board import Board
-from alignscope.report._bench_pairs import cost, every_target, question
-from alignscope.report.bench_page import render_bench
-from alignscope.study.dataset import prepare
-from alignscope.study.prepared import open_data
-from alignscope.study.sources import FEWEST
+from alignscope.nn.methods.base import Batch, Method
+from alignscope.study.data.dataset import prepare
+from alignscope.study.data.prepared import open_data
+from alignscope.study.data.sources import FEWEST
 from alignscope.study.spec import ConvSpec, EncoderSpec, LinearSpec, MLPSpec, OmniSatSpec
 from bench_helpers import GAUSSIAN, OWN, FakeTraining, files
 from page_reader import Page

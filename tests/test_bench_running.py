@@ -13,7 +13,7 @@ from alignscope.bench.results import BenchResults
 from alignscope.bench.running import BENCH, Bench, run_bench
 from alignscope.bench.spec import parse_spec
 from alignscope.errors import AlignscopeError
-from alignscope.study.store import Store
+from alignscope.sweep.store import Store
 from bench_helpers import GAUSSIAN, OWN, SPEC, FakeTraining, files
 
 NAMES = ("none", "cross", "cross_self", "concatenation")

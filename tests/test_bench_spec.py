@@ -193,8 +193,8 @@ def test_an_entry_that_cannot_be_used(change: dict[str, object], match: str) -> 
 def test_every_method_says_what_it_is_and_can_be_built_with_every_setting(name: str) -> None:
     e = METHODS[name]
     assert e.name == name and e.title and e.source and re.fullmatch(r"[A-Z].*\.", e.note)
-    from alignscope.nn.encoders import LinearEncoder
-    from alignscope.nn.preserving.base import Method
+    from alignscope.nn.encoders.basic import LinearEncoder
+    from alignscope.nn.methods.base import Method
 
     facts = TaskFacts(2, 8, 10, {"a": 3, "b": 4, "c": 1}, (("a", "b"), ("a", "c")))
     for settings in e.choices():
@@ -229,8 +229,8 @@ def test_a_file_of_methods(tmp_path: Path) -> None:
 def test_an_objective_of_ones_own_is_the_mean_over_pairs(tmp_path: Path) -> None:
     import torch
 
-    from alignscope.nn.encoders import LinearEncoder
-    from alignscope.nn.preserving.base import Batch
+    from alignscope.nn.encoders.basic import LinearEncoder
+    from alignscope.nn.methods.base import Batch
 
     path = tmp_path / "mine.py"
     path.write_text(OWN)
@@ -294,8 +294,8 @@ def test_register_elsewhere_does_nothing() -> None:
 def test_an_error_in_a_method_shows_its_line(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text("from alignscope.bench import register\n\n@register\ndef f(a, b):\n    return a.nowhere\n")
-    from alignscope.nn.encoders import LinearEncoder
-    from alignscope.nn.preserving.base import Batch
+    from alignscope.nn.encoders.basic import LinearEncoder
+    from alignscope.nn.methods.base import Batch
 
     torch = pytest.importorskip("torch")
     method = load_methods(path)["f"].build([LinearEncoder(3, 2), LinearEncoder(3, 2)], None)

@@ -21,7 +21,7 @@ from alignscope.bench.tasks.pictures import Pictures
 from alignscope.errors import AlignscopeError
 from alignscope.measures import alignment_r2, cka
 from alignscope.nn import initialise
-from alignscope.nn.preserving.base import Batch, Method
+from alignscope.nn.methods.base import Batch, Method
 
 PLAIN: dict[str, Any] = {"shift": 0, "noise": 0.0, "flip": False}
 

@@ -15,8 +15,8 @@ import pytest
 
 import alignscope
 from alignscope import cli
+from alignscope.auditing.findings import CODES as FINDINGS
 from alignscope.errors import CODES
-from alignscope.report.findings import CODES as FINDINGS
 from audit_helpers import LABELS, QUICK, Y2, Done, N, given, odd_figures, quick_page, run_audit, tree
 
 QUICKER = ("--lambdas", "1:2:2")
@@ -193,7 +193,7 @@ def test_interrupted(folder: Path, capsys: pytest.CaptureFixture[str], monkeypat
     def stop(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("alignscope.auditing.audit_pair", stop)
+    monkeypatch.setattr("alignscope.auditing.api.audit_pair", stop)
     arguments = given()(folder)
     before = tree(folder)
     status = cli.main(["audit", *arguments, "--out", "run"])

@@ -23,7 +23,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from alignscope import AlignedReducedRank, AlignscopeError
 from alignscope.linear import Problem, Solver
-from alignscope.moments import Moments
+from alignscope.moments.moments import Moments
 
 EXPECTED_FAILURES: dict[str, str] = {}
 """Name of a check of scikit-learn -> why it does not apply. Empty: all of them hold."""

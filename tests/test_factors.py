@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import orth, subspace_angles
 
-from alignscope.data.factors import FactorModel, FactorSample, example_pair, prescribed_angles
+from alignscope.datasets.factors import FactorModel, FactorSample, example_pair, prescribed_angles
 from alignscope.errors import AlignscopeError
 
 NAMES = ("a", "b", "c")

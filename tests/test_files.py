@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from alignscope import _files
-from alignscope._files import check_writable, write_all
+from alignscope._lib import files as _files
+from alignscope._lib.files import check_writable, write_all
 from alignscope.errors import AlignscopeError
 
 FILES = {"a.json": b"{}", "charts/sigma.svg": b"<svg/>", "b.html": b"x" * 100_000}
@@ -78,7 +78,7 @@ def test_a_real_limit_on_file_size_leaves_nothing(tmp_path: Path) -> None:
     code = f"""
 import resource
 from pathlib import Path
-from alignscope._files import write_all
+from alignscope._lib.files import write_all
 from alignscope.errors import AlignscopeError
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 try:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import alignscope
-from alignscope.auditing import Audit
-from alignscope.data.factors import FactorModel, FactorSample, example_pair
+from alignscope.auditing.api import Audit
+from alignscope.auditing.findings import CODES
+from alignscope.datasets.factors import FactorModel, FactorSample, example_pair
 from alignscope.linear.theorems import COUNTER_EXAMPLES
-from alignscope.report.findings import CODES
 
 RNG = np.random.default_rng(5)
 START = RNG.bit_generator.state

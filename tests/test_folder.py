@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from alignscope.data.folder import open_folder
-from alignscope.data.paired import Pair
 from alignscope.errors import AlignscopeError
+from alignscope.pair.folder import open_folder
+from alignscope.pair.paired import Pair
 from audit_helpers import LABELS, X1, X2, Y1, Y2, N
 
 DESCRIBED = """

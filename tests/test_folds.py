@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alignscope.data.folds import _whole, assign_folds, fold_count
 from alignscope.errors import AlignscopeError
+from alignscope.pair.folds import _whole, assign_folds, fold_count
 
 
 @given(st.integers(2, 400), st.integers(2, 12), st.integers(0, 5))

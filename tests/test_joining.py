@@ -23,15 +23,15 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from alignscope import cli
-from alignscope.auditing import AuditOptions, audit_pair
-from alignscope.data import _joining_rows
-from alignscope.data._joining_ids import match_ids
-from alignscope.data.folder import open_folder
-from alignscope.data.joining import join, match
-from alignscope.data.paired import Pair
-from alignscope.data.parquet import ListRows
-from alignscope.data.readers import open_rows, read_vector
+from alignscope.auditing.api import AuditOptions, audit_pair
 from alignscope.errors import AlignscopeError
+from alignscope.joining import rows as _joining_rows
+from alignscope.joining.ids import match_ids
+from alignscope.joining.join import join, match
+from alignscope.pair.folder import open_folder
+from alignscope.pair.paired import Pair
+from alignscope.pair.readers.parquet import ListRows
+from alignscope.pair.readers.readers import open_rows, read_vector
 
 GIVEN = os.environ.get("ALIGNSCOPE_DATA")
 DATA = Path(GIVEN) if GIVEN else Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -369,7 +369,7 @@ KILLED = """
 import itertools, os, sys
 from pathlib import Path
 from alignscope import cli
-from alignscope.auditing import AuditOptions, audit_pair
+from alignscope.auditing.api import AuditOptions, audit_pair
 
 replace, count = Path.replace, itertools.count()
 Path.replace = lambda source, target: os._exit(9) if next(count) == int(sys.argv[1]) else replace(source, target)
@@ -396,7 +396,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("alignscope._files.os.posix_fallocate", full)
+    monkeypatch.setattr("alignscope._lib.files.os.posix_fallocate", full)
     with pytest.raises(AlignscopeError, match=r"No space left on device.*E402"):
         match(X, X, IDS, IDS).save(tmp_path / "out")
     assert not (tmp_path / "out").exists()

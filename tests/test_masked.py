@@ -20,8 +20,8 @@ from alignscope.nn import (
     initialise,
     mil_nce,
 )
-from alignscope.nn._ltae import days
-from alignscope.nn.masked import shuffled_places
+from alignscope.nn.encoders.ltae import days
+from alignscope.nn.encoders.masked import shuffled_places
 from test_omnisat import drawn, pictures, series, started
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way

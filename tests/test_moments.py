@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import twins
 from alignscope.errors import AlignscopeError
-from alignscope.moments import Form, Moments, merge
+from alignscope.moments.moments import Form, Moments, merge
 from strategies import Case, cases, seeds
 
 FORMS: list[Form] = ["chan", "root"]

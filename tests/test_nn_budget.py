@@ -12,13 +12,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alignscope.data.factors import FactorModel
+from alignscope.datasets.factors import FactorModel
 from alignscope.errors import AlignscopeError
 from alignscope.linear.path import Solver
 from alignscope.linear.problem import Problem
-from alignscope.moments import Moments
+from alignscope.moments.moments import Moments
 from alignscope.nn.budget import Budget
-from alignscope.nn.monitor import Monitor
+from alignscope.nn.monitor.monitor import Monitor
 from strategies import seeds
 
 epsilons = st.sampled_from([0.01, 0.05, 0.2])

@@ -12,10 +12,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alignscope.data.factors import FactorModel
+from alignscope.datasets.factors import FactorModel
 from alignscope.errors import AlignscopeError
 from alignscope.measures import spectrum
-from alignscope.nn.monitor import Monitor, MonitorReport
+from alignscope.nn.monitor.monitor import Monitor, MonitorReport
 from strategies import seeds
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way
@@ -449,7 +449,7 @@ def test_a_reference_of_other_targets_is_refused() -> None:
 @settings(max_examples=5)
 @given(st.integers(2, 10), st.integers(-(2**62), 2**62), st.sampled_from([1, 2, 5, 10, 64, 1000, 2**20]))
 def test_folds_are_even_and_in_no_step_with_any_period(folds: int, start: int, period: int) -> None:
-    from alignscope.nn._streaming import fold_of
+    from alignscope.nn.monitor.streaming import fold_of
 
     ids = start + period * torch.arange(4000)
     found = fold_of(ids, folds)

@@ -12,7 +12,7 @@ import twins
 from alignscope.linear import Problem, Solver
 from alignscope.linear.problem import Gauge
 from alignscope.measures import spectrum
-from alignscope.moments import Moments
+from alignscope.moments.moments import Moments
 from alignscope.nn import LinearEncoder, RegressionAlignment, TwoTowers, initialise, regression_loss
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way

@@ -28,10 +28,10 @@ from alignscope.nn import (
     initialise,
     omnisat_encoder,
 )
-from alignscope.nn._aerial_tokens import AerialTokens, sub_patches
-from alignscope.nn._ltae import SeriesTokens, days
-from alignscope.nn._token_blocks import Block, ClassQuery, Mixer, RelativeBias
-from alignscope.nn.preserving import Batch, PlaceContrast
+from alignscope.nn.encoders.aerial_tokens import AerialTokens, sub_patches
+from alignscope.nn.encoders.ltae import SeriesTokens, days
+from alignscope.nn.encoders.token_blocks import Block, ClassQuery, Mixer, RelativeBias
+from alignscope.nn.methods import Batch, PlaceContrast
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way
 

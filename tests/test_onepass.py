@@ -13,9 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import twins
-from alignscope import onepass
-from alignscope.data.folds import assign_folds
-from alignscope.data.paired import Pair
 from alignscope.errors import AlignscopeError
 from alignscope.linear.informativeness import (
     KEYS,
@@ -26,8 +23,11 @@ from alignscope.linear.informativeness import (
     in_sample_sigma,
 )
 from alignscope.linear.path import Solver
-from alignscope.moments import Form, Moments
-from alignscope.onepass import FoldedMoments, collect
+from alignscope.moments import onepass
+from alignscope.moments.moments import Form, Moments
+from alignscope.moments.onepass import FoldedMoments, collect
+from alignscope.pair.folds import assign_folds
+from alignscope.pair.paired import Pair
 from strategies import seeds
 from test_moments import assert_moments, comoments, exact
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from alignscope.report import _shell
-from alignscope.report.charts import chart_specs, render_charts
-from alignscope.report.page import notebook_html, render_page
+from alignscope.auditing.page.charts import chart_specs, render_charts
+from alignscope.auditing.page.page import notebook_html, render_page
+from alignscope.report import shell as _shell
 from report_example import CLASSES, HOSTILE, VARIANTS, Audit, example, hostile_names, hundred_targets
 
 SECTIONS = [
@@ -285,7 +285,7 @@ def test_notebook_summary_is_small_and_says_the_same() -> None:
 
 def test_importing_the_page_imports_nothing_heavy() -> None:
     heavy = ("altair", "vl_convert", "jinja2", "numpy", "scipy")
-    code = f"import sys; import alignscope.report.page; print([m for m in {heavy!r} if m in sys.modules])"
+    code = f"import sys; import alignscope.auditing.page.page; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.replace("'", '"')) == []
 

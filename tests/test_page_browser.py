@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from alignscope.report._look import DARK, LIGHT
-from alignscope.report.charts import chart_specs
-from alignscope.report.page import render_page
+from alignscope.auditing.page.charts import chart_specs
+from alignscope.auditing.page.page import render_page
+from alignscope.report.look import DARK, LIGHT
 from report_example import VARIANTS, example
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install alignscope[test])")

@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from alignscope.report import _shell
-from alignscope.report._look import DARK, LIGHT, paint
-from alignscope.report._pdf import canonical
-from alignscope.report._words import count, estimate, lam, percent, share, short, signed, strength
-from alignscope.report.charts import chart_specs, render_charts
+from alignscope.auditing.page.charts import chart_specs, render_charts
+from alignscope.report import shell as _shell
+from alignscope.report.look import DARK, LIGHT, paint
+from alignscope.report.pdf import canonical
+from alignscope.report.words import count, estimate, lam, percent, share, short, signed, strength
 from report_example import HOSTILE, VARIANTS, example, hostile_names
 
 CHARTS = ["sigma"] + [f"{c}_{j}" for c in ["path", "targets", "carriers", "capacity", "remedies"] for j in "12"]

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from alignscope.data.labels import ClassRows, encode_labels
-from alignscope.data.paired import Pair, Rows
-from alignscope.data.rows import ArrayRows
 from alignscope.errors import AlignscopeError
+from alignscope.pair.labels import ClassRows, encode_labels
+from alignscope.pair.paired import Pair, Rows
+from alignscope.pair.readers.rows import ArrayRows
 
 N = 30
 RNG = np.random.default_rng(0)
@@ -129,7 +129,7 @@ def test_whole_numbers_as_floats_are_a_quantity_and_noted() -> None:
 
 
 def test_a_large_one_hot_matrix_is_looked_at_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("alignscope.data.labels.SCAN", 8)
+    monkeypatch.setattr("alignscope.pair.labels.SCAN", 8)
     assert Pair.of(X1, X2, ONE_HOT).y1.kind == "class"
     assert Pair.of(X1, X2, changed(ONE_HOT, N - 1, 1.0)).y1.kind == "regression"
 

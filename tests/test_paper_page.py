@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from alignscope.report._linear_charts import linear_figures
-from alignscope.report._paper_real import real_context
-from alignscope.report._study_charts import panel_specs
-from alignscope.report.paper_page import MARKS, SHOWN, paper_charts, render_paper
-from alignscope.report.study_page import render_study
+from alignscope.paper.page.linear_charts import linear_figures
+from alignscope.paper.page.page import MARKS, SHOWN, paper_charts, render_paper
+from alignscope.paper.page.real import real_context
+from alignscope.study.page.charts import panel_specs
+from alignscope.study.page.page import render_study
 from page_reader import Page
 from report_example import HOSTILE
 from study_example import VARIANTS, ages, all_failed, example, genera

@@ -14,14 +14,14 @@ from torch.nn import functional
 
 from alignscope.errors import AlignscopeError
 from alignscope.nn import LinearEncoder, MLPEncoder, initialise, objectives
+from alignscope.nn.methods.aligned import OBJECTIVES, Aligned, NoAlignment, SingleModality
+from alignscope.nn.methods.base import Batch, Method
+from alignscope.nn.methods.cross_self import CrossSelf
+from alignscope.nn.methods.decur import DeCUR
+from alignscope.nn.methods.private import PrivateSubspace
+from alignscope.nn.methods.simmmdg import SimMMDG
+from alignscope.nn.methods.supervised import Concatenation, LateFusion, SupervisedAlignment, target_loss
 from alignscope.nn.objectives import over_pairs
-from alignscope.nn.preserving.aligned import OBJECTIVES, Aligned, NoAlignment, SingleModality
-from alignscope.nn.preserving.base import Batch, Method
-from alignscope.nn.preserving.cross_self import CrossSelf
-from alignscope.nn.preserving.decur import DeCUR
-from alignscope.nn.preserving.private import PrivateSubspace
-from alignscope.nn.preserving.simmmdg import SimMMDG
-from alignscope.nn.preserving.supervised import Concatenation, LateFusion, SupervisedAlignment, target_loss
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way
 

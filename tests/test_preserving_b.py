@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from alignscope.errors import AlignscopeError
 from alignscope.measures.gaussian_information import gaussian_information
 from alignscope.nn import LinearEncoder, MLPEncoder, initialise
+from alignscope.nn.methods.base import Batch, Method
+from alignscope.nn.methods.comm import CoMM, InfMasking, infinite_mask_bound
+from alignscope.nn.methods.disentangled import DisentangledSSL, orthogonality
+from alignscope.nn.methods.factorcl import FactorCL, nce_club_upper, nce_lower
+from alignscope.nn.methods.fusion import Fusion
 from alignscope.nn.objectives import info_nce
-from alignscope.nn.preserving.base import Batch, Method
-from alignscope.nn.preserving.comm import CoMM, InfMasking, infinite_mask_bound
-from alignscope.nn.preserving.disentangled import DisentangledSSL, orthogonality
-from alignscope.nn.preserving.factorcl import FactorCL, nce_club_upper, nce_lower
-from alignscope.nn.preserving.fusion import Fusion
 from strategies import seeds
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way

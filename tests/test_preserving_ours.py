@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from alignscope.errors import AlignscopeError
-from alignscope.nn import ConvEncoder, Encoder, LinearEncoder, MLPEncoder, cross_covariance, initialise, preserving
+from alignscope.nn import ConvEncoder, Encoder, LinearEncoder, MLPEncoder, cross_covariance, initialise
+from alignscope.nn import methods as preserving
 from alignscope.nn.alignment import RegressionAlignment, gauge_target
-from alignscope.nn.preserving import (
+from alignscope.nn.methods import (
     Batch,
     BudgetedAlignment,
     CanonicalSplit,
@@ -28,7 +29,7 @@ from alignscope.nn.preserving import (
     SupervisedAlignment,
     TargetRemedy,
 )
-from alignscope.nn.preserving.remedies import usable_part
+from alignscope.nn.methods.remedies import usable_part
 from strategies import seeds
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way

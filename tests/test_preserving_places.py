@@ -7,7 +7,7 @@ import torch
 
 from alignscope.errors import AlignscopeError
 from alignscope.nn import ConvEncoder, LinearEncoder, info_nce, initialise, mil_nce
-from alignscope.nn.preserving import Batch, PlaceContrast
+from alignscope.nn.methods import Batch, PlaceContrast
 
 
 def pictures(n: int = 6, size: int = 16, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

@@ -19,9 +19,9 @@ import msgspec
 import pytest
 
 import alignscope
+from alignscope.auditing.findings import CODES as FINDINGS
 from alignscope.cli import COMMANDS
 from alignscope.errors import CODES, AlignscopeError
-from alignscope.report.findings import CODES as FINDINGS
 from test_bad_input import REFUSED
 from test_bench_cli import REFUSED as BENCH_REFUSED
 from test_findings import CASES

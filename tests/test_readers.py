@@ -16,9 +16,9 @@ import zarr
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
-from alignscope.data.npy import open_npy
-from alignscope.data.readers import FORMATS, open_rows, read_vector, split_key
-from alignscope.data.rows import ArrayRows, NpyRows, Rows, Where
+from alignscope.pair.readers.npy import open_npy
+from alignscope.pair.readers.readers import FORMATS, open_rows, read_vector, split_key
+from alignscope.pair.readers.rows import ArrayRows, NpyRows, Rows, Where
 
 N, D = 1000, 6
 A = np.random.default_rng(0).standard_normal((N, D)).astype(np.float32)
@@ -256,7 +256,7 @@ def test_memory_maps_are_read_and_their_pages_let_go(tmp_path: Path) -> None:
     del big
     script = """
 import numpy as np, resource
-from alignscope.data.readers import open_rows
+from alignscope.pair.readers.readers import open_rows
 rows = open_rows({source}, "x1")
 rows.read(0, 1024)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -450,5 +450,5 @@ def test_a_file_larger_than_a_chunk_is_read_in_place(tmp_path: Path) -> None:
 
 def test_importing_the_door_is_light() -> None:
     heavy = ("scipy", "torch", "pyarrow", "h5py", "zarr", "array_api_compat")
-    code = f"import sys, alignscope.data.paired; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, alignscope.pair.paired; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"

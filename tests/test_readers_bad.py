@@ -17,8 +17,8 @@ import torch
 import zarr
 from pyarrow import parquet
 
-from alignscope.data.readers import open_rows, read_vector
 from alignscope.errors import CODES, AlignscopeError
+from alignscope.pair.readers.readers import open_rows, read_vector
 
 A = np.arange(60.0).reshape(20, 3)
 

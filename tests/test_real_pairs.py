@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alignscope.auditing import Audit, AuditOptions, audit_pair
-from alignscope.data.folder import open_folder
+from alignscope.auditing.api import Audit, AuditOptions, audit_pair
+from alignscope.pair.folder import open_folder
 
 GIVEN = os.environ.get("ALIGNSCOPE_DATA")
 DATA = Path(GIVEN) if GIVEN else Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -28,6 +28,9 @@ SIGMA = {
     "statlog_visible_infrared": {"1": (0.39, 0.29, 0.54)},
     "statlog_centre_neighbours": {"1": (0.50, 0.54, 0.54)},
     "fuel_s2_era5": {"1": (0.25, 0.32, 0.38)},
+    "alphaearth_sentinel1": {"1": (0.496, 0.074, 0.497)},
+    "watch_accelerometer_gyroscope": {"1": (0.492, 0.357, 0.615), "2": (0.613, 0.062, 0.624)},
+    "leaves_texture_shape": {"1": (0.213, 0.250, 0.412)},
 }
 VERDICTS = {"statlog_centre_neighbours": "no"}
 OPTIONS = AuditOptions(lambdas="0.01:100:9")

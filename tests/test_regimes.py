@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alignscope.data.factors import FactorModel, FactorSample, example_pair
+from alignscope.datasets.factors import FactorModel, FactorSample, example_pair
 from alignscope.errors import AlignscopeError
-from alignscope.linear._chance import chance_cross, chance_root, population_cross, population_root, visible
-from alignscope.linear.regimes import Bounds, RegimeInput, regime
-from alignscope.moments import Moments
+from alignscope.linear.regimes.chance import chance_cross, chance_root, population_cross, population_root, visible
+from alignscope.linear.regimes.regimes import Bounds, RegimeInput, regime
+from alignscope.moments.moments import Moments
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
 ENDLESS = 1e12  # rows at which nothing is left to chance

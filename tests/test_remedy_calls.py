@@ -6,7 +6,7 @@ import io
 import pytest
 
 import alignscope
-from alignscope.data.factors import FactorSample, example_pair
+from alignscope.datasets.factors import FactorSample, example_pair
 
 REMEDIES = ["prediction_first", "target", "budget", "capacity", "split"]
 

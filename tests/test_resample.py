@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 import twins
-from alignscope import onepass, residuals
-from alignscope.data.folds import assign_folds
-from alignscope.data.paired import Pair
+from alignscope.linear import residuals
 from alignscope.linear.informativeness import KEYS, blocks_of, fit_predictors, held_out_residuals
 from alignscope.linear.resample import Bootstrap, Interval, null_rows, permutation_null, shuffled_rows
-from alignscope.onepass import FoldedMoments, collect
-from alignscope.residuals import UnitSums, sampling_units, unit_sums
+from alignscope.linear.residuals import UnitSums, sampling_units, unit_sums
+from alignscope.moments import onepass
+from alignscope.moments.onepass import FoldedMoments, collect
+from alignscope.pair.folds import assign_folds
+from alignscope.pair.paired import Pair
 
 NAMES = ("x1", "x2", "y1", "y2")
 

@@ -16,14 +16,15 @@ from hypothesis import strategies as st
 
 import alignscope
 from alignscope import cli
-from alignscope.data import _scene_chips, _scene_files
-from alignscope.data._scene_chips import Layout
-from alignscope.data._scene_targets import columns_of, counted
-from alignscope.data.folder import open_folder
-from alignscope.data.folds import assign_folds
-from alignscope.data.scenes import FEATURES, TargetSpec, chip_features, cut, read_scenes
 from alignscope.errors import AlignscopeError
 from alignscope.measures.probes import linear_probe
+from alignscope.pair.folder import open_folder
+from alignscope.pair.folds import assign_folds
+from alignscope.scenes import FEATURES, TargetSpec, chip_features, cut, read_scenes
+from alignscope.scenes import chips as _scene_chips
+from alignscope.scenes import files as _scene_files
+from alignscope.scenes.chips import Layout
+from alignscope.scenes.targets import columns_of, counted
 from scene_files import CORNER, north_up, smooth, tiff, two_modalities
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("scenes-*.toml"))

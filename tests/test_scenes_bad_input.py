@@ -15,8 +15,8 @@ import pytest
 from rasterio.transform import Affine
 
 from alignscope import cli
-from alignscope.data.folder import open_folder
 from alignscope.errors import CODES, AlignscopeError
+from alignscope.pair.folder import open_folder
 from scene_files import CORNER, north_up, tiff, two_modalities
 
 RNG = np.random.default_rng(0)

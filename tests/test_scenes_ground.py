@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alignscope.data.scenes import cut
+from alignscope.scenes import cut
 from scene_files import CORNER, north_up, tiff, two_modalities
 
 RNG = np.random.default_rng(0)

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alignscope.auditing import Audit, AuditOptions, audit_pair
-from alignscope.data.folder import open_folder
-from alignscope.data.scenes import cut
+from alignscope.auditing.api import Audit, AuditOptions, audit_pair
+from alignscope.pair.folder import open_folder
+from alignscope.scenes import cut
 from scene_files import two_modalities
 
 GIVEN = os.environ.get("ALIGNSCOPE_DATA")

@@ -14,12 +14,12 @@ import pytest
 import torch
 
 from alignscope.linear import Problem, Solver
-from alignscope.moments import Moments
-from alignscope.study.cell import shape_of, stackable, train_cells
-from alignscope.study.dataset import StudyData
-from alignscope.study.models import build
+from alignscope.moments.moments import Moments
+from alignscope.study.data.dataset import StudyData
 from alignscope.study.results import CellRecord, TargetScore
 from alignscope.study.spec import CellSpec, ConvSpec
+from alignscope.study.training.cell import shape_of, stackable, train_cells
+from alignscope.study.training.models import build
 from study_helpers import LINEAR, MLP, cell, classes, numbers, plain, rows, swapped, training_rows
 
 torch.set_num_threads(1)

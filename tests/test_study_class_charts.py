@@ -15,17 +15,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alignscope.report._look import LIGHT
-from alignscope.report._study_charts import figure_files, panel_specs, study_figures
-from alignscope.report._study_class_words import class_lead, class_words, kept, rank_correlation, shown
-from alignscope.report._study_data_text import data_text, pretraining_text
-from alignscope.report._study_kept_charts import along_training
-from alignscope.report._study_parts import RAMP_LIGHT
-from alignscope.report._study_score_charts import scores
-from alignscope.report._study_scores import measure_name, score_words
-from alignscope.report._study_verdict import verdict
-from alignscope.report._study_words import spread, up_to_one
-from alignscope.report.study_page import render_study, study_context
+from alignscope.report.look import LIGHT
+from alignscope.report.panels import RAMP_LIGHT
+from alignscope.study.page.charts import figure_files, panel_specs, study_figures
+from alignscope.study.page.class_words import class_lead, class_words, kept, rank_correlation, shown
+from alignscope.study.page.data_text import data_text, pretraining_text
+from alignscope.study.page.kept_charts import along_training
+from alignscope.study.page.page import render_study, study_context
+from alignscope.study.page.score_charts import scores
+from alignscope.study.page.scores import measure_name, score_words
+from alignscope.study.page.verdict import verdict
+from alignscope.study.page.words import spread, up_to_one
 from alignscope.study.results import ClassRow, Interval, StudyResults
 from alignscope.study.spec import PretrainingSpec, TreeSatAIData
 from page_reader import Page

@@ -18,10 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alignscope.data.trifeature import PairView
+from alignscope.datasets.trifeature import PairView
 from alignscope.errors import AlignscopeError
-from alignscope.study import dataset, prepared, sources
-from alignscope.study.dataset import StudyData, fingerprinted, open_data, prepare
+from alignscope.study.data import dataset, prepared, sources
+from alignscope.study.data.dataset import StudyData, fingerprinted, open_data, prepare
 from alignscope.study.spec import FileData, TrifeatureData
 from study_helpers import classes, numbers, rows
 from study_helpers import write_files as write
@@ -345,7 +345,7 @@ def test_a_run_killed_half_way_leaves_no_folder_that_is_taken_for_whole(tmp_path
     program = """
         import os, signal
         from pathlib import Path
-        from alignscope.study import dataset, prepared
+        from alignscope.study.data import dataset, prepared
         from alignscope.study.spec import FileData
         saved = []
         save = prepared.np.save

@@ -10,9 +10,9 @@ import pytest
 
 import alignscope
 import twins
-from alignscope.data.factors import FactorModel, prescribed_angles
-from alignscope.study.dataset import StudyData
-from alignscope.study.forecast import BUDGET, Forecast
+from alignscope.datasets.factors import FactorModel, prescribed_angles
+from alignscope.study.data.dataset import StudyData
+from alignscope.study.summary.forecast import BUDGET, Forecast
 from study_helpers import classes
 
 LAMBDAS = (0.1, 1.0, 10.0)

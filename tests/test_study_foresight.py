@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import twins
-from alignscope.report._study_charts import study_figures
-from alignscope.report._study_forecast_words import forecast_text, forecast_words
-from alignscope.report._study_tables import tables
-from alignscope.report.study_page import render_study
 from alignscope.study import run_study
-from alignscope.study.dataset import StudyData
-from alignscope.study.forecast import Foreseen, Foresight
+from alignscope.study.data.dataset import StudyData
+from alignscope.study.page.charts import study_figures
+from alignscope.study.page.forecast_words import forecast_text, forecast_words
+from alignscope.study.page.page import render_study
+from alignscope.study.page.tables import tables
 from alignscope.study.results import Interval, PathCurve, SigmaRow, StudyResults
+from alignscope.study.summary.forecast import Foreseen, Foresight
 from page_reader import Page
 from study_example import bare, build
 from study_helpers import rows, write_files

@@ -14,14 +14,14 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
-from alignscope.report._look import DARK, LIGHT
-from alignscope.report._shell import css
-from alignscope.report._study_apart_charts import headline
-from alignscope.report._study_charts import panel_specs, study_figures
-from alignscope.report._study_parts import RAMP_DARK, RAMP_LIGHT, Steps, ramp
-from alignscope.report._study_verdict import tone, verdict
-from alignscope.report._study_words import spread
-from alignscope.report.study_page import render_study, study_charts
+from alignscope.report.look import DARK, LIGHT
+from alignscope.report.panels import RAMP_DARK, RAMP_LIGHT, Steps, ramp
+from alignscope.report.shell import css
+from alignscope.study.page.apart_charts import headline
+from alignscope.study.page.charts import panel_specs, study_figures
+from alignscope.study.page.page import render_study, study_charts
+from alignscope.study.page.verdict import tone, verdict
+from alignscope.study.page.words import spread
 from alignscope.study.results import CostParts, Interval, StudyResults
 from page_reader import Page
 from report_example import HOSTILE
@@ -317,6 +317,6 @@ def test_every_colour_used_is_defined() -> None:
 
 def test_importing_the_page_imports_nothing_heavy() -> None:
     heavy = ("altair", "vl_convert", "jinja2", "torch")
-    code = f"import sys; import alignscope.report.paper_page; print([m for m in {heavy!r} if m in sys.modules])"
+    code = f"import sys; import alignscope.paper.page.page; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.replace("'", '"')) == []

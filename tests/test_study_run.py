@@ -16,11 +16,12 @@ import pytest
 import torch
 
 from alignscope.errors import AlignscopeError
-from alignscope.study import foretold, running
-from alignscope.study.cell import stackable
+from alignscope.study import running
 from alignscope.study.results import StudyResults
 from alignscope.study.running import Study, run_study, train_unit, units_of
 from alignscope.study.spec import ConvSpec, LinearSpec, StudySpec, cells_of, parse_spec, read_spec
+from alignscope.study.summary import comparison as foretold
+from alignscope.study.training.cell import stackable
 from study_helpers import SPEC, cell, rows, write_files
 
 torch.set_num_threads(1)

@@ -13,13 +13,13 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from alignscope.data.treesatai import Cache, Choice, Generated, Patch, packed
+from alignscope.datasets.treesatai import Cache, Choice, Generated, Patch, packed
 from alignscope.errors import AlignscopeError
 from alignscope.study import run_study
-from alignscope.study.cell import stackable, train_cells
-from alignscope.study.dataset import StudyData, open_data, prepare
-from alignscope.study.models import Pretrained, build
+from alignscope.study.data.dataset import StudyData, open_data, prepare
 from alignscope.study.spec import CellSpec, StudySpec, TreeSatAIData, cells_of, checked_spec, parse_spec
+from alignscope.study.training.cell import stackable, train_cells
+from alignscope.study.training.models import Pretrained, build
 
 DATA = TreeSatAIData(generated=200, dates=4, aerial_side=30, targets=("genus", "age"))
 TEXT = """
@@ -187,7 +187,7 @@ def test_scores_do_not_depend_on_how_many_rows_are_read_at_once(
 ) -> None:
     chosen = cell(chosen=lambda c: c.training == "joint")
     whole = train_cells([chosen], data)[0][0].last.test
-    monkeypatch.setattr("alignscope.study.cell._SCORED_BYTES", 100_000)  # 6 rows
+    monkeypatch.setattr("alignscope.study.training.cell._SCORED_BYTES", 100_000)  # 6 rows
     parts = train_cells([chosen], data)[0][0].last.test
     assert parts.task_loss == pytest.approx(whole.task_loss, rel=1e-5)
     assert parts.variance == pytest.approx(whole.variance, rel=1e-4)
@@ -295,7 +295,7 @@ def test_a_full_disk_is_told_before_rows_are_written_through_a_map(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("alignscope._files.os.posix_fallocate", full)
+    monkeypatch.setattr("alignscope._lib.files.os.posix_fallocate", full)
     with pytest.raises(AlignscopeError, match=r"x1\.npy: writing failed \(No space left on device\).*E402"):
         prepare(DATA, tmp_path / "study", Path())
 

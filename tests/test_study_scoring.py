@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import twins
-from alignscope.study.dataset import StudyData
+from alignscope.study.data.dataset import StudyData
 from alignscope.study.results import Mark, Scores, TargetScore
-from alignscope.study.scoring import Outputs, Scorer
+from alignscope.study.training.scoring import Outputs, Scorer
 from study_helpers import classes, numbers, regression, share
 
 NUMBERS, CLASSES = numbers(), classes()

@@ -20,12 +20,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from alignscope import _files
+from alignscope._lib import files as _files
 from alignscope.errors import AlignscopeError
 from alignscope.study.results import CellRecord
 from alignscope.study.running import STUDY
 from alignscope.study.spec import SCHEMA
-from alignscope.study.store import Store, Timing
+from alignscope.sweep.store import Store, Timing
 from study_faults import cells, made, start, tree
 
 BASE, ALIGNED = cells(1, 2)

@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from alignscope.study.forecast import Foreseen
-from alignscope.study.foretold import Foretold
-from alignscope.study.prepared import StudyData
+from alignscope.study.data.prepared import StudyData
 from alignscope.study.results import CellRecord, ClassRow, Interval, Scores, SigmaRow
 from alignscope.study.spec import CellSpec, StudySpec, cells_of, parse_spec
-from alignscope.study.summary import Summary
-from alignscope.study.trained import Trained, interval
+from alignscope.study.summary.comparison import Foretold
+from alignscope.study.summary.forecast import Foreseen
+from alignscope.study.summary.summary import Summary
+from alignscope.study.summary.trained import Trained, interval
 from study_helpers import record, scored
 
 SPEC = """

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from alignscope._threads import cores
+from alignscope._lib.threads import cores
+from alignscope._lib.workers import Place
 from alignscope.errors import AlignscopeError
-from alignscope.study import sweep as sweeping
 from alignscope.study.running import STUDY
-from alignscope.study.store import Store
-from alignscope.study.sweep import Outcome, run_units
-from alignscope.study.workers import Place
+from alignscope.sweep import sweep as sweeping
+from alignscope.sweep.store import Store
+from alignscope.sweep.sweep import Outcome, run_units
 from study_faults import Fake, Losing, cells, made, singles, start, tree
 
 CELLS = cells(2, 2)
@@ -324,8 +324,8 @@ def test_a_script_without_a_guard_is_told_so(tmp_path: Path) -> None:
         "from pathlib import Path\n"
         "from study_faults import Fake, cells, singles\n"
         "from alignscope.study.running import STUDY\n"
-        "from alignscope.study.store import Store\n"
-        "from alignscope.study.sweep import run_units\n"
+        "from alignscope.sweep.store import Store\n"
+        "from alignscope.sweep.sweep import run_units\n"
         "here = Path(__file__).parent\n"
         "print(run_units(singles(cells()), Store.open(here / 'store', STUDY), Fake(here / 'log'), workers=2))\n"
     )

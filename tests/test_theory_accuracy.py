@@ -11,9 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from alignscope import onepass
-from alignscope.data.folds import assign_folds
-from alignscope.data.paired import Pair
 from alignscope.linear.informativeness import (
     KEYS,
     blocks_of,
@@ -24,8 +21,11 @@ from alignscope.linear.informativeness import (
     in_sample_sigma,
 )
 from alignscope.linear.path import Solver, trace
-from alignscope.moments import Form
-from alignscope.onepass import FoldedMoments, collect
+from alignscope.moments import onepass
+from alignscope.moments.moments import Form
+from alignscope.moments.onepass import FoldedMoments, collect
+from alignscope.pair.folds import assign_folds
+from alignscope.pair.paired import Pair
 
 TOLERANCE = 1e-9
 N, D, C, K = 900, 8, 3, 2

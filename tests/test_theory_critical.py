@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import twins
-from alignscope.data.factors import FactorModel
+from alignscope.datasets.factors import FactorModel
 from alignscope.linear.path import Solver, trace
 from alignscope.linear.problem import Problem
 from strategies import Case, cases, lambdas, seeds, structured_cases

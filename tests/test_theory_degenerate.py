@@ -10,7 +10,7 @@ from alignscope.linear.joint import solve_joint
 from alignscope.linear.path import Solver, trace
 from alignscope.linear.problem import Problem
 from alignscope.linear.remedies import remedies
-from alignscope.moments import Form, Moments
+from alignscope.moments.moments import Form, Moments
 
 GRID = np.array([0.0, 1e-6, 1e-2, 1.0, 1e2, 1e6, np.inf])
 N = 30

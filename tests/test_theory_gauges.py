@@ -12,7 +12,7 @@ import twins
 from alignscope.errors import AlignscopeError
 from alignscope.linear.path import Solver
 from alignscope.linear.problem import Problem, alignment_target, stack_targets
-from alignscope.moments import Moments
+from alignscope.moments.moments import Moments
 from strategies import Case, cases, lambdas, seeds
 
 

@@ -8,9 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import twins
-from alignscope.data.factors import FactorModel
-from alignscope.data.folds import assign_folds
-from alignscope.data.paired import Pair
+from alignscope.datasets.factors import FactorModel
 from alignscope.linear.informativeness import (
     KEYS,
     blocks_of,
@@ -20,8 +18,10 @@ from alignscope.linear.informativeness import (
     in_sample_sigma,
     truncated_sigma,
 )
-from alignscope.moments import Form
-from alignscope.onepass import FoldedMoments, collect
+from alignscope.moments.moments import Form
+from alignscope.moments.onepass import FoldedMoments, collect
+from alignscope.pair.folds import assign_folds
+from alignscope.pair.paired import Pair
 from strategies import Case, cases, seeds
 
 FORMS: list[Form] = ["chan", "root"]

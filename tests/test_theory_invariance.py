@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from alignscope.linear.path import Solver, trace
 from alignscope.linear.problem import Problem, stack_targets
-from alignscope.moments import Form, Moments
+from alignscope.moments.moments import Form, Moments
 from strategies import Case, cases, lambdas, seeds
 
 GRID = np.array([0.0, 1e-3, 0.1, 1.0, 7.0, 1e3, np.inf])

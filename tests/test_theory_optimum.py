@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import twins
-from alignscope.data.factors import FactorModel
+from alignscope.datasets.factors import FactorModel
 from alignscope.linear.path import Solver
 from alignscope.linear.problem import Problem
 from alignscope.linear.theorems import theorem1_eigenproblem

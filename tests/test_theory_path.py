@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import twins
-from alignscope.data.factors import prescribed_angles
+from alignscope.datasets.factors import prescribed_angles
 from alignscope.errors import AlignscopeError
 from alignscope.linear import path as path_module
 from alignscope.linear.path import lambda_grid, trace

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import twins
-from alignscope.data.factors import FactorModel
+from alignscope.datasets.factors import FactorModel
 from alignscope.linear.carriers import Carriers, carriers
 from alignscope.linear.path import Solver, trace
 from alignscope.linear.remedies import remedies, split_latent, target_remedy

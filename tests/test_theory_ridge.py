@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import twins
 from alignscope.linear.path import Solver, trace
 from alignscope.linear.problem import Problem
-from alignscope.moments import Form, Moments
+from alignscope.moments.moments import Form, Moments
 from strategies import Case, cases, lambdas
 
 ALPHAS = st.floats(-6, 2).map(lambda exponent: float(10**exponent))

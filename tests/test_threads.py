@@ -8,7 +8,7 @@ import pytest
 import scipy.linalg  # noqa: F401  (it brings a BLAS of its own)
 from threadpoolctl import threadpool_info
 
-from alignscope._threads import one_blas_thread, side_by_side
+from alignscope._lib.threads import one_blas_thread, side_by_side
 
 
 def blas_threads(_=None):

@@ -19,12 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alignscope import cli
-from alignscope.data import _treesatai_look
-from alignscope.data._treesatai_archive import Archive
-from alignscope.data._treesatai_format import GENERA, MODALITIES, SERIES, parse_stem
-from alignscope.data._treesatai_inspection import Inspection, inspect
-from alignscope.data._treesatai_labels import labels_of, read_label_file, read_splits
-from alignscope.data._treesatai_read import check_aerial, read_aerial, read_dates, read_series
+from alignscope.datasets.treesatai.archive import Archive
+from alignscope.datasets.treesatai.format import GENERA, MODALITIES, SERIES, parse_stem
+from alignscope.datasets.treesatai.inspection import look as _treesatai_look
+from alignscope.datasets.treesatai.inspection.inspection import Inspection, inspect
+from alignscope.datasets.treesatai.labels import labels_of, read_label_file, read_splits
+from alignscope.datasets.treesatai.read import check_aerial, read_aerial, read_dates, read_series
 from alignscope.errors import AlignscopeError
 from test_real_pairs import DATA
 from treesatai_files import (

@@ -18,11 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alignscope import cli
-from alignscope.data._treesatai_archive import Archive
-from alignscope.data._treesatai_format import SERIES, Series, parse_stem
-from alignscope.data._treesatai_inspection import inspect
-from alignscope.data._treesatai_labels import LABEL_FILE, read_label_file, read_splits
-from alignscope.data._treesatai_read import check_aerial, read_aerial, read_dates, read_series
+from alignscope.datasets.treesatai.archive import Archive
+from alignscope.datasets.treesatai.format import SERIES, Series, parse_stem
+from alignscope.datasets.treesatai.inspection.inspection import inspect
+from alignscope.datasets.treesatai.labels import LABEL_FILE, read_label_file, read_splits
+from alignscope.datasets.treesatai.read import check_aerial, read_aerial, read_dates, read_series
 from alignscope.errors import AlignscopeError
 from treesatai_files import (
     STEMS,
@@ -449,7 +449,7 @@ def test_a_series_of_too_many_dates_is_not_read(tmp_path: Path) -> None:
 
 BUILD = """
 import sys
-from alignscope.data.treesatai import Archive, build_cache
+from alignscope.datasets.treesatai import Archive, build_cache
 build_cache(Archive.open(sys.argv[1]), sys.argv[2], workers=1)
 """
 

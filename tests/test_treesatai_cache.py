@@ -13,10 +13,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alignscope.data._treesatai_codes import LEVELS, decoded, encode_aerial, encode_series, seen, statistics_of_counts
-from alignscope.data._treesatai_format import CHANNELS, MODALITIES, Patch, Series, parse_stem
-from alignscope.data._treesatai_series import Choice, average_repeats, day_of_year, decibels, pack, valid, values
-from alignscope.data.treesatai import Archive, Cache, CacheOptions, TreeSatAI, build_cache, packed
+from alignscope.datasets.treesatai import Archive, Cache, CacheOptions, TreeSatAI, build_cache, packed
+from alignscope.datasets.treesatai.cache.codes import (
+    LEVELS,
+    decoded,
+    encode_aerial,
+    encode_series,
+    seen,
+    statistics_of_counts,
+)
+from alignscope.datasets.treesatai.cache.series import (
+    Choice,
+    average_repeats,
+    day_of_year,
+    decibels,
+    pack,
+    valid,
+    values,
+)
+from alignscope.datasets.treesatai.format import CHANNELS, MODALITIES, Patch, Series, parse_stem
 from alignscope.errors import AlignscopeError
 from treesatai_source import Fake, optical, patch, radar, stem
 

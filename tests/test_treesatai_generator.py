@@ -15,11 +15,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from alignscope import audit
-from alignscope.data._treesatai_calendar import Passes
-from alignscope.data._treesatai_format import AGES, GENERA, MODALITIES, SERIES, parse_stem
-from alignscope.data._treesatai_generator import Generated
-from alignscope.data._treesatai_pixels import Ground, genera_map, paint_aerial, paint_optical, paint_radar
-from alignscope.data._treesatai_truth import CELLS, TRAITS, draw
+from alignscope.datasets.treesatai.format import AGES, GENERA, MODALITIES, SERIES, parse_stem
+from alignscope.datasets.treesatai.generator.calendar import Passes
+from alignscope.datasets.treesatai.generator.generator import Generated
+from alignscope.datasets.treesatai.generator.pixels import Ground, genera_map, paint_aerial, paint_optical, paint_radar
+from alignscope.datasets.treesatai.generator.truth import CELLS, TRAITS, draw
 from alignscope.errors import AlignscopeError
 
 N = 300

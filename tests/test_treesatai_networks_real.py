@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from alignscope.data.treesatai import Archive, Cache, build_cache, packed
+from alignscope.datasets.treesatai import Archive, Cache, build_cache, packed
 from alignscope.errors import AlignscopeError
 from alignscope.nn import OmniSatPretraining, initialise, omnisat_encoder
-from alignscope.study.dataset import prepare
+from alignscope.study.data.dataset import prepare
 from alignscope.study.spec import TreeSatAIData
 
 torch.set_num_threads(1)

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alignscope.data._treesatai_format import Series
-from alignscope.data._treesatai_series import (
+from alignscope.datasets.treesatai.cache.series import (
     Choice,
     Statistics,
     average_repeats,
@@ -23,7 +22,8 @@ from alignscope.data._treesatai_series import (
     values,
     year,
 )
-from alignscope.data._trifeature_random import hashed, key
+from alignscope.datasets.treesatai.format import Series
+from alignscope.datasets.trifeature.random import hashed, key
 from alignscope.errors import AlignscopeError
 from treesatai_source import IDENTITY, days, optical, radar
 

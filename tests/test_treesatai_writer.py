@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from alignscope.cli import main
-from alignscope.data._treesatai_archive import Archive
-from alignscope.data._treesatai_format import GENERA, MODALITIES, SERIES
-from alignscope.data._treesatai_generator import Generated
-from alignscope.data._treesatai_labels import LABEL_FILE
-from alignscope.data._treesatai_making import make_treesatai_like
-from alignscope.data._treesatai_writer import write_archive
+from alignscope.datasets.treesatai.archive import Archive
+from alignscope.datasets.treesatai.format import GENERA, MODALITIES, SERIES
+from alignscope.datasets.treesatai.generator.generator import Generated
+from alignscope.datasets.treesatai.generator.making import make_treesatai_like
+from alignscope.datasets.treesatai.generator.writer import write_archive
+from alignscope.datasets.treesatai.labels import LABEL_FILE
 from alignscope.errors import AlignscopeError
 
 rasterio = pytest.importorskip("rasterio", reason="GeoTIFF needs the extra alignscope[eo]")

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alignscope.data import _trifeature_paint
-from alignscope.data._trifeature_random import below, cos_sin, hashed, key, uniform
-from alignscope.data._trifeature_shapes import SHAPES
-from alignscope.data._trifeature_textures import TEXTURES, TILE
-from alignscope.data.trifeature import FACTORS, NAMES, Factors, Trifeature, contact_sheet
+from alignscope.datasets.trifeature import FACTORS, NAMES, Factors, Trifeature, contact_sheet
+from alignscope.datasets.trifeature import paint as _trifeature_paint
+from alignscope.datasets.trifeature.random import below, cos_sin, hashed, key, uniform
+from alignscope.datasets.trifeature.shapes import SHAPES
+from alignscope.datasets.trifeature.textures import TEXTURES, TILE
 from alignscope.errors import AlignscopeError
 
 BOX = 128 / 224

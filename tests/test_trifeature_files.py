@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from alignscope.data import _trifeature_files
-from alignscope.data.folder import open_folder
-from alignscope.data.trifeature import TrifeatureOptions, make_trifeature
+from alignscope.datasets.trifeature import TrifeatureOptions, make_trifeature
+from alignscope.datasets.trifeature import files as _trifeature_files
 from alignscope.errors import AlignscopeError
+from alignscope.pair.folder import open_folder
 
 SMALL = TrifeatureOptions(n=30, n_validation=5, n_test=10, size=16)
 

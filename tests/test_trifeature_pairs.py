@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from alignscope.data.trifeature import NAMES, Modality, PairView, Trifeature, pair_sheet
+from alignscope.datasets.trifeature import NAMES, Modality, PairView, Trifeature, pair_sheet
 from alignscope.errors import AlignscopeError
 
 N = 20_000

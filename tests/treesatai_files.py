@@ -14,9 +14,9 @@ import rasterio
 from rasterio import Affine
 from rasterio.crs import CRS
 
-from alignscope.data import _treesatai_look
-from alignscope.data._treesatai_format import SERIES
-from alignscope.data._treesatai_labels import LABEL_FILE
+from alignscope.datasets.treesatai.format import SERIES
+from alignscope.datasets.treesatai.inspection import look as _treesatai_look
+from alignscope.datasets.treesatai.labels import LABEL_FILE
 
 STEMS = (
     "Abies_alba_1_1005_WEFL_NLF",

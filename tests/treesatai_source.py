@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from alignscope.data._treesatai_format import CHANNELS, MODALITIES, Labels, Patch, Series, parse_stem
-from alignscope.data._treesatai_series import Statistics
+from alignscope.datasets.treesatai.cache.series import Statistics
+from alignscope.datasets.treesatai.format import CHANNELS, MODALITIES, Labels, Patch, Series, parse_stem
 from alignscope.errors import AlignscopeError
 
 IDENTITY = {

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any
 from alignscope.errors import AlignscopeError
 
 if TYPE_CHECKING:
-    from alignscope.auditing import Audit, AuditOptions, audit
-    from alignscope.data.paired import Pair
-    from alignscope.estimator import AlignedReducedRank
+    from alignscope.auditing.api import Audit, AuditOptions, audit
+    from alignscope.auditing.estimator import AlignedReducedRank
+    from alignscope.pair.paired import Pair
 
 __version__ = "0.1.0"
 
 __all__ = ["AlignedReducedRank", "AlignscopeError", "Audit", "AuditOptions", "Pair", "__version__", "audit"]
 
 _HOMES = {
-    "Audit": "alignscope.auditing",
-    "AuditOptions": "alignscope.auditing",
-    "audit": "alignscope.auditing",
-    "Pair": "alignscope.data.paired",
-    "AlignedReducedRank": "alignscope.estimator",
+    "Audit": "alignscope.auditing.api",
+    "AuditOptions": "alignscope.auditing.api",
+    "audit": "alignscope.auditing.api",
+    "Pair": "alignscope.pair.paired",
+    "AlignedReducedRank": "alignscope.auditing.estimator",
 }
 
 

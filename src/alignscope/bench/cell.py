@@ -10,7 +10,7 @@ import torch
 from msgspec.structs import replace
 from torch import Tensor, nn
 
-from alignscope._threads import one_blas_thread
+from alignscope._lib.threads import one_blas_thread
 from alignscope.bench.entries import Entry
 from alignscope.bench.registry import entry, own_line
 from alignscope.bench.results import BenchRecord
@@ -18,8 +18,8 @@ from alignscope.bench.spec import SCHEMA, BenchCell, PairTask, PicturesTask, Tas
 from alignscope.bench.tasks import open_task
 from alignscope.bench.tasks.base import Task, measures
 from alignscope.errors import AlignscopeError
-from alignscope.nn.encoders import initialise
-from alignscope.nn.preserving.base import Batch, Method
+from alignscope.nn.encoders.basic import initialise
+from alignscope.nn.methods.base import Batch, Method
 from alignscope.nn.training import learning_rates, one_thread
 
 __all__ = ["train", "train_cell", "try_method"]

@@ -12,7 +12,7 @@ from alignscope.bench.spec import GaussianTask, PairTask, Setting, TaskSpec
 from alignscope.errors import AlignscopeError
 
 if TYPE_CHECKING:
-    from alignscope.nn.preserving.base import Method
+    from alignscope.nn.methods.base import Method
 
 __all__ = ["MOST_SETTINGS", "Build", "Entry", "Supervision", "TaskFacts", "View"]
 

@@ -30,11 +30,11 @@ def _own_classes(facts: TaskFacts) -> dict[str, Any]:
 
 
 def _of(path: str, known: Callable[[TaskFacts], dict[str, Any]] = lambda facts: {}) -> Build:
-    """Return what builds ``module.Class`` of `alignscope.nn.preserving`, told what it has to know of the task."""
+    """Return what builds ``module.Class`` of `alignscope.nn.methods`, told what it has to know of the task."""
     module, name = path.split(".")
 
     def build(encoders: Any, facts: TaskFacts, **settings: Any) -> Any:
-        made = getattr(import_module(f"alignscope.nn.preserving.{module}"), name)
+        made = getattr(import_module(f"alignscope.nn.methods.{module}"), name)
         return made(encoders, **known(facts), **settings)
 
     return build

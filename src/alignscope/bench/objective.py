@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from alignscope.errors import AlignscopeError
-from alignscope.nn.encoders import Encoder
-from alignscope.nn.preserving.base import Batch, Method, pairs
+from alignscope.nn.encoders.basic import Encoder
+from alignscope.nn.methods.base import Batch, Method, pairs
 
 __all__ = ["OwnObjective"]
 

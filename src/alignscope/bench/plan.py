@@ -102,8 +102,8 @@ def _cell(
 def own_sources() -> str:
     """Return the hash of the sources that decide what a training gives: networks, tasks, data, measures, the loop."""
     root = Path(__file__).parents[1]
-    files = [p for part in ("nn", "bench/tasks", "data", "measures", "linear") for p in (root / part).glob("**/*.py")]
-    files += [root / name for name in ("bench/cell.py", "study/prepared.py", "study/sources.py")]
+    parts = ("nn", "bench/tasks", "pair", "datasets", "moments", "measures", "linear", "study/data")
+    files = [root / "bench/cell.py", *(p for part in parts for p in (root / part).rglob("*.py"))]
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(f"{path.relative_to(root).as_posix()}\n".encode() + path.read_bytes())

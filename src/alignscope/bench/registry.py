@@ -9,7 +9,7 @@ A file of methods registers what it defines; nothing else is asked of it:
         return (z1 - z2).square().sum(1).mean()
 
 A function of two codes is run as pure alignment: its mean over the pairs of modalities. For more, derive a class from
-`alignscope.nn.preserving.Method`. ``alignscope bench --method FILE.py`` trains it beside all others.
+`alignscope.nn.methods.Method`. ``alignscope bench --method FILE.py`` trains it beside all others.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def register(thing: Any = None, /, **how: Any) -> Any:
 
     Parameters
     ----------
-    thing : a class derived from `alignscope.nn.preserving.Method`, made as ``thing(encoders, **settings)``, with the
+    thing : a class derived from `alignscope.nn.methods.Method`, made as ``thing(encoders, **settings)``, with the
         task's facts as ``facts=`` where its constructor has a parameter of that name; or a function
         ``objective(z1, z2, **settings)`` of two codes (N, K) that returns a scalar, differentiable, to be minimised.
     name, title : the object's own by default.
@@ -186,14 +186,14 @@ def _by_name(entries: list[Entry], path: Path) -> dict[str, Entry]:
 
 
 def _entry_of(thing: Any, *, name: str | None = None, title: str | None = None, **how: Any) -> Entry:
-    from alignscope.nn.preserving.base import Method
+    from alignscope.nn.methods.base import Method
 
     own = getattr(thing, "__name__", type(thing).__name__)
     name = own if name is None else name
     supervision: Any = "none"
     if isinstance(thing, type):
         if not issubclass(thing, Method):
-            way = "Derive it from alignscope.nn.preserving.Method, or give a function of two codes."
+            way = "Derive it from alignscope.nn.methods.Method, or give a function of two codes."
             raise AlignscopeError("E308", f"the method '{name}'", "it is a class, but no Method", way)
         supervision = thing.supervision
     elif not callable(thing):

@@ -13,7 +13,8 @@ from typing import get_args
 import msgspec
 
 from alignscope import __version__
-from alignscope._files import check_writable, write_all
+from alignscope._lib.files import check_writable, write_all
+from alignscope._lib.workers import check_device, peak_bytes
 from alignscope.bench.entries import Entry
 from alignscope.bench.plan import cells_of, choices_of, entries_of, tuning_cells
 from alignscope.bench.registry import load_methods, read_methods
@@ -21,9 +22,8 @@ from alignscope.bench.results import BenchRecord, BenchResults, Column, Failure
 from alignscope.bench.spec import SCHEMA, BenchCell, BenchSpec, PairTask, Scale, checked_spec, read_scale, read_spec
 from alignscope.bench.summary import Choice, Summary
 from alignscope.errors import AlignscopeError
-from alignscope.study.store import Layout, Store, Trained, check_resumable
-from alignscope.study.sweep import Outcome, run_units
-from alignscope.study.workers import check_device, peak_bytes
+from alignscope.sweep.store import Layout, Store, Trained, check_resumable
+from alignscope.sweep.sweep import Outcome, run_units
 
 __all__ = ["BENCH", "Bench", "run_bench", "train_unit"]
 
@@ -54,7 +54,7 @@ class Bench:
 
     def save(self, folder: str | Path) -> Path:
         """Write results.json, report.html and the charts to a folder, all or none; return the page's path."""
-        from alignscope.report.bench_page import bench_charts, render_bench
+        from alignscope.bench.page.page import bench_charts, render_bench
 
         folder = Path(folder)
         files = {"results.json": self.to_json(), "report.html": render_bench(self.results).encode()}
@@ -176,7 +176,7 @@ def _fingerprinted(spec: BenchSpec, base: Path) -> BenchSpec:
     """Return the specification with the hashes of the files of users' own pairs."""
     if not any(isinstance(task, PairTask) for task in spec.tasks):
         return spec
-    from alignscope.study.dataset import fingerprinted
+    from alignscope.study.data.dataset import fingerprinted
 
     def marked(task: PairTask) -> PairTask:
         mark = fingerprinted(task.files, base).fingerprint  # type: ignore[union-attr]
@@ -195,7 +195,7 @@ def _prepared(spec: BenchSpec, out: Path, base: Path, say: Say) -> dict[str, Pat
     for task in spec.tasks:
         if isinstance(task, PairTask):
             from alignscope.bench.tasks import open_task
-            from alignscope.study.dataset import prepare
+            from alignscope.study.data.dataset import prepare
 
             folders[task.name] = prepare(task.files, out, base, say).resolve()
             open_task(task, spec.seeds[0], folders[task.name]).encoders()

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from alignscope._toml import convert, invalid, parse, read_text
+from alignscope._lib.toml import convert, invalid, parse, read_text
 from alignscope.study.spec import ConvSpec, EncoderSpec, FileData
 
 __all__ = [

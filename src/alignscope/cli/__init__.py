@@ -12,9 +12,7 @@ import tyro
 from alignscope import __version__
 from alignscope.cli.audit import AuditCommand, ExplainCommand, run_audit, run_explain
 from alignscope.cli.bench import BenchCommand, run_bench
-from alignscope.cli.generating import TreeSatAILikeCommand, run_treesatai_like
-from alignscope.cli.joining import JoinCommand, run_join
-from alignscope.cli.satellite import TreeSatAICommand, run_treesatai
+from alignscope.cli.join import JoinCommand, run_join
 from alignscope.cli.scenes import ScenesCommand, run_scenes
 from alignscope.cli.training import (
     PaperCommand,
@@ -24,6 +22,8 @@ from alignscope.cli.training import (
     run_study,
     run_trifeature,
 )
+from alignscope.cli.treesatai import TreeSatAICommand, run_treesatai
+from alignscope.cli.treesatai_like import TreeSatAILikeCommand, run_treesatai_like
 from alignscope.errors import AlignscopeError
 
 __all__ = ["COMMANDS", "main"]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 import tyro
 
-from alignscope.cli.progress import Bar
+from alignscope._lib.progress import Bar
 from alignscope.errors import AlignscopeError
 
 if TYPE_CHECKING:
-    from alignscope.auditing import Audit
-    from alignscope.data.paired import Pair
+    from alignscope.auditing.api import Audit
+    from alignscope.pair.paired import Pair
 
 __all__ = ["AuditCommand", "ExplainCommand", "run_audit", "run_explain"]
 
@@ -93,8 +93,8 @@ class ExplainCommand(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_explain(command: ExplainCommand) -> None:
     """Print what a code means."""
+    from alignscope.auditing.findings import CODES as FINDINGS
     from alignscope.errors import CODES as ERRORS
-    from alignscope.report.findings import CODES as FINDINGS
 
     code = command.code.upper()
     if code in ERRORS:
@@ -110,8 +110,8 @@ def run_explain(command: ExplainCommand) -> None:
 
 def run_audit(command: AuditCommand) -> None:
     """Audit, write the results, and print the verdict."""
-    from alignscope._files import check_writable
-    from alignscope.auditing import AuditOptions, audit_pair
+    from alignscope._lib.files import check_writable
+    from alignscope.auditing.api import AuditOptions, audit_pair
 
     options = AuditOptions(
         command.components, command.gauge, command.lambdas, command.budget, command.folds, command.seed
@@ -127,8 +127,8 @@ def run_audit(command: AuditCommand) -> None:
 
 
 def _open(command: AuditCommand) -> Pair:
-    from alignscope.data.folder import open_folder
-    from alignscope.data.paired import Pair
+    from alignscope.pair.folder import open_folder
+    from alignscope.pair.paired import Pair
 
     ways = [command.x1 is not None or command.x2 is not None, command.pair is not None, command.example]
     if sum(ways) != 1 or (ways[0] and (command.x1 is None or command.x2 is None)):
@@ -156,8 +156,8 @@ def _open(command: AuditCommand) -> Pair:
 
 
 def _example() -> Pair:
-    from alignscope.data.factors import example_pair
-    from alignscope.data.paired import Pair
+    from alignscope.datasets.factors import example_pair
+    from alignscope.pair.paired import Pair
 
     made = example_pair()
     return Pair.of(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 import tyro
 
-from alignscope.cli.progress import Bar
+from alignscope._lib.progress import Bar
 from alignscope.cli.training import Device, Out, Resume, Scheduler, Workers, how_of, print_outcome, print_where
 
 if TYPE_CHECKING:

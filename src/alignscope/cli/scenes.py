@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import tyro
 
-from alignscope.cli.progress import Bar
+from alignscope._lib.progress import Bar
 from alignscope.cli.training import Out, print_where
 
 __all__ = ["ScenesCommand", "run_scenes"]
@@ -34,7 +34,7 @@ def run_scenes(command: ScenesCommand) -> None:
     """Cut the chips, and say how many stayed."""
     import json
 
-    from alignscope.data.scenes import cut
+    from alignscope.scenes import cut
 
     with Bar() as say:
         page = cut(command.spec, command.out, command.root, say)

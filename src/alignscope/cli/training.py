@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 import tyro
 
-from alignscope.cli.progress import Bar
+from alignscope._lib.progress import Bar
 from alignscope.errors import AlignscopeError
 
 if TYPE_CHECKING:
     from alignscope.bench.results import BenchResults
     from alignscope.cli.bench import BenchCommand
     from alignscope.study.results import StudyResults
-    from alignscope.study.sweep import Outcome
+    from alignscope.sweep.sweep import Outcome
 
 __all__ = ["PaperCommand", "StudyCommand", "TrifeatureCommand", "run_paper", "run_study", "run_trifeature"]
 
@@ -142,7 +142,7 @@ def run_paper(command: PaperCommand) -> None:
 
 def run_trifeature(command: TrifeatureCommand) -> None:
     """Render the pictures."""
-    from alignscope.data.trifeature import TrifeatureOptions, make_trifeature
+    from alignscope.datasets.trifeature import TrifeatureOptions, make_trifeature
 
     options = {name: value for name, value in msgspec.structs.asdict(command).items() if name != "out"}
     with Bar() as say:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alignscope.linear.path import Solution, Solver
-from alignscope.moments import Moments
+from alignscope.moments.moments import Moments
 
 __all__ = ["Carriers", "carriers"]
 

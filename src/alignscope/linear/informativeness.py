@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alignscope._threads import side_by_side
-from alignscope._types import Matrix, Vector
+from alignscope._lib.threads import side_by_side
+from alignscope._lib.types import Matrix, Vector
 from alignscope.linear.path import Solver
 from alignscope.linear.problem import Gauge, Problem
-from alignscope.moments import Moments
-from alignscope.onepass import FoldedMoments
+from alignscope.moments.moments import Moments
+from alignscope.moments.onepass import FoldedMoments
 
 __all__ = [
     "KEYS",

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alignscope._types import Matrix
+from alignscope._lib.types import Matrix
 from alignscope.linear.problem import block_scale, check_components
-from alignscope.moments import Moments
+from alignscope.moments.moments import Moments
 
 __all__ = ["JointSolution", "canonical_correlations", "solve_joint"]
 

@@ -17,9 +17,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from alignscope._types import Matrix, Vector
+from alignscope._lib.types import Matrix, Vector
 from alignscope.errors import AlignscopeError
-from alignscope.moments import Basis, Moments
+from alignscope.moments.moments import Basis, Moments
 
 __all__ = ["RANK_RTOL", "Gauge", "Problem", "Target", "alignment_target", "column_space", "stack_targets"]
 

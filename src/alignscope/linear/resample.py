@@ -14,11 +14,11 @@ from typing import Literal
 
 import numpy as np
 
-from alignscope._threads import side_by_side
-from alignscope._types import Codes, Matrix, Vector
+from alignscope._lib.threads import side_by_side
+from alignscope._lib.types import Codes, Matrix, Vector
 from alignscope.linear.informativeness import KEYS, blocks_of
-from alignscope.moments import Form, Moments, block_slices, merge
-from alignscope.residuals import UnitSums
+from alignscope.linear.residuals import UnitSums
+from alignscope.moments.moments import Form, Moments, block_slices, merge
 
 __all__ = ["LEVEL", "REPLICATES", "Bootstrap", "Interval", "Null", "null_rows", "permutation_null", "shuffled_rows"]
 

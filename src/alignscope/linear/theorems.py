@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg as sla
 
-from alignscope._types import Matrix, Vector
+from alignscope._lib.types import Matrix, Vector
 from alignscope.linear.informativeness import truncated_sigma
 from alignscope.linear.path import Solver
 from alignscope.linear.problem import Problem
-from alignscope.moments import Moments
+from alignscope.moments.moments import Moments
 
 __all__ = [
     "COUNTER_EXAMPLES",

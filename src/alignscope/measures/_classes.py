@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from alignscope._types import Codes, Vector
+from alignscope._lib.types import Codes, Vector
 from alignscope.errors import AlignscopeError
 
 __all__ = ["class_codes", "recalls"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg as sla
 
-from alignscope._types import Matrix, Vector
+from alignscope._lib.types import Matrix, Vector
 from alignscope.measures._rows import centred
 
 __all__ = ["RIDGE", "Readout", "explained", "explained_share", "ridge_solution"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from alignscope._types import Matrix, Vector
+from alignscope._lib.types import Matrix, Vector
 from alignscope.errors import AlignscopeError
 
 __all__ = ["centred", "check_paired", "representation"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from alignscope._types import Vector
+from alignscope._lib.types import Vector
 from alignscope.errors import AlignscopeError
 
 __all__ = ["F1", "f1_scores"]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alignscope._types import Matrix
+from alignscope._lib.types import Matrix
 from alignscope.errors import AlignscopeError
 
 __all__ = ["GaussianPID", "gaussian_information", "gaussian_pid"]

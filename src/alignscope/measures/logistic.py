@@ -10,7 +10,7 @@ import numpy as np
 import scipy.linalg as sla
 from scipy.optimize import minimize
 
-from alignscope._types import Codes, Matrix, Vector
+from alignscope._lib.types import Codes, Matrix, Vector
 from alignscope.measures._classes import class_codes, recalls
 from alignscope.measures._rows import centred, check_paired, representation
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from alignscope._types import Codes, Matrix, Vector
+from alignscope._lib.types import Codes, Matrix, Vector
 from alignscope.errors import AlignscopeError
 from alignscope.measures._classes import class_codes, recalls
 from alignscope.measures._readout import Readout, explained, explained_share

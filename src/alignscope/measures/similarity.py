@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from alignscope._types import Matrix, Vector
+from alignscope._lib.types import Matrix, Vector
 from alignscope.measures._readout import Readout, explained_share
 from alignscope.measures._rows import centred, check_paired, representation
 

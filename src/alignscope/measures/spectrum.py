@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from alignscope._types import Vector
+from alignscope._lib.types import Vector
 from alignscope.measures._rows import centred, representation
 
 __all__ = ["Spectrum", "spectrum"]

@@ -1,6 +1,6 @@
 """Encoders, alignment objectives, and the model of two towers, in torch (extra ``[train]``).
 
-Methods that preserve what one modality alone knows are in `alignscope.nn.preserving`.
+Methods that preserve what one modality alone knows are in `alignscope.nn.methods`.
 """
 
 from alignscope.errors import AlignscopeError
@@ -15,9 +15,18 @@ except ImportError as error:
 from alignscope.nn.alignment import DIRECTIONS, GAUGES, RegressionAlignment, gauge_target, regression_loss
 from alignscope.nn.budget import Budget
 from alignscope.nn.capacity import LatentSize, latent_size
-from alignscope.nn.encoders import ConvEncoder, Encoder, LinearEncoder, MLPEncoder, initialise
-from alignscope.nn.masked import MaskedReconstruction, OmniSatPretraining, PretrainingLosses
-from alignscope.nn.monitor import ModalityState, Monitor, MonitorReport, PairState, TargetState
+from alignscope.nn.encoders.basic import ConvEncoder, Encoder, LinearEncoder, MLPEncoder, initialise
+from alignscope.nn.encoders.masked import MaskedReconstruction, OmniSatPretraining, PretrainingLosses
+from alignscope.nn.encoders.omnisat import (
+    SIZES,
+    AerialEncoder,
+    SeriesEncoder,
+    Size,
+    TokenEncoder,
+    omnisat_encoder,
+)
+from alignscope.nn.encoders.omnisat_fusion import OmniSatFusion
+from alignscope.nn.monitor.monitor import ModalityState, Monitor, MonitorReport, PairState, TargetState
 from alignscope.nn.objectives import (
     EMATeacher,
     barlow_twins,
@@ -37,15 +46,6 @@ from alignscope.nn.objectives import (
     symile,
     vicreg,
 )
-from alignscope.nn.omnisat import (
-    SIZES,
-    AerialEncoder,
-    SeriesEncoder,
-    Size,
-    TokenEncoder,
-    omnisat_encoder,
-)
-from alignscope.nn.omnisat_fusion import OmniSatFusion
 from alignscope.nn.towers import TASKS, Losses, Outputs, Tower, TwoTowers, task_loss
 
 __all__ = [

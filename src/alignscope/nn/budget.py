@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from alignscope.errors import AlignscopeError
 
 if TYPE_CHECKING:
-    from alignscope.nn.monitor import MonitorReport
+    from alignscope.nn.monitor.monitor import MonitorReport
 
 __all__ = ["LEAST_KNOWN", "Budget"]
 

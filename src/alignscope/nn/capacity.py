@@ -7,14 +7,14 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from alignscope._threads import one_blas_thread
-from alignscope.data.folds import assign_folds
-from alignscope.data.paired import Pair
+from alignscope._lib.threads import one_blas_thread
 from alignscope.errors import AlignscopeError
 from alignscope.linear.informativeness import direction_problem, held_out_path
 from alignscope.linear.problem import check_components
+from alignscope.moments.onepass import FoldedMoments, collect
 from alignscope.nn.budget import LEAST_KNOWN
-from alignscope.onepass import FoldedMoments, collect
+from alignscope.pair.folds import assign_folds
+from alignscope.pair.paired import Pair
 
 __all__ = ["LatentSize", "latent_size"]
 
@@ -64,7 +64,7 @@ def latent_size(
 
     Raises
     ------
-    AlignscopeError : those of `alignscope.data.paired.Pair`; E206 for a target and E207 for features that do not vary;
+    AlignscopeError : those of `alignscope.pair.paired.Pair`; E206 for a target and E207 for features that do not vary;
         E301 for a latent size, E303 for the folds, E304 for the share, E305 for the modality.
 
     Example

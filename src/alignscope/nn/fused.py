@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from alignscope.errors import AlignscopeError
-from alignscope.nn.encoders import Encoder
-from alignscope.nn.omnisat_fusion import OmniSatFusion
+from alignscope.nn.encoders.basic import Encoder
+from alignscope.nn.encoders.omnisat_fusion import OmniSatFusion
 from alignscope.nn.towers import Losses, Reading, Task, task_loss
 
 __all__ = ["FUSIONS", "FusedTowers"]
@@ -35,7 +35,7 @@ class FusedTowers(nn.Module):  # type: ignore[misc]
     outputs1, outputs2 : target columns, or numbers of classes of every factor, of each modality's targets.
     fusion : how they are joined.
     task : ``squared``, ``cross_entropy`` or ``binary``.
-    size : of the combiner, for ``attention`` alone, which takes encoders of `alignscope.nn.omnisat`.
+    size : of the combiner, for ``attention`` alone, which takes encoders of `alignscope.nn.encoders.omnisat`.
 
     Raises
     ------

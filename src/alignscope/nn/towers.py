@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from alignscope.errors import AlignscopeError
 from alignscope.nn.alignment import RegressionAlignment, regression_loss
-from alignscope.nn.encoders import Encoder
+from alignscope.nn.encoders.basic import Encoder
 
 __all__ = ["TASKS", "Losses", "Outputs", "Reading", "Tower", "TwoTowers", "task_loss"]
 

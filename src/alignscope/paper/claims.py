@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from alignscope._threads import one_blas_thread
+from alignscope._lib.threads import one_blas_thread
 from alignscope.errors import AlignscopeError
-from alignscope.paper import (
-    _corrected_claims,
-    _definition_claims,
-    _figures,
-    _real_claims,
-    _study_claims,
-    _theorem_claims,
-)
-from alignscope.paper._record import GLOSSARY, Claim, Run, Verdict
+from alignscope.paper import corrected_claims as _corrected_claims
+from alignscope.paper import definition_claims as _definition_claims
+from alignscope.paper import figures as _figures
+from alignscope.paper import real_claims as _real_claims
+from alignscope.paper import study_claims as _study_claims
+from alignscope.paper import theorem_claims as _theorem_claims
+from alignscope.paper.record import GLOSSARY, Claim, Run, Verdict
 
 if TYPE_CHECKING:
     from alignscope.study.results import StudyResults

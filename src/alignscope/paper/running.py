@@ -14,13 +14,13 @@ import msgspec
 from msgspec.structs import replace
 
 from alignscope import __version__
-from alignscope._files import write_all
-from alignscope._threads import one_blas_thread
-from alignscope.data.treesatai import Archive
+from alignscope._lib.files import write_all
+from alignscope._lib.threads import one_blas_thread
+from alignscope.auditing.results import to_json_ready
+from alignscope.datasets.treesatai import Archive
 from alignscope.errors import AlignscopeError
-from alignscope.paper._record import Verdict
 from alignscope.paper.claims import FULL, QUICK, Claim, linear_claims, linear_figures, real_claims, study_claims
-from alignscope.results import to_json_ready
+from alignscope.paper.record import Verdict
 from alignscope.study.results import StudyResults
 from alignscope.study.running import run_study
 from alignscope.study.spec import StudySpec, TreeSatAIData, parse_spec
@@ -76,7 +76,7 @@ class Paper:
 
     def save(self, folder: str | Path) -> Path:
         """Write results.json, report.html and the charts to a folder, all or none; return the page's path."""
-        from alignscope.report.paper_page import paper_charts, render_paper
+        from alignscope.paper.page.page import paper_charts, render_paper
 
         folder = Path(folder)
         satellite = {"same": self.same, "different": self.different}

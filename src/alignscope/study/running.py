@@ -15,9 +15,10 @@ import msgspec
 import numpy as np
 
 from alignscope import __version__
-from alignscope._files import check_writable, write_all
+from alignscope._lib.files import check_writable, write_all
+from alignscope._lib.workers import check_device, peak_bytes
 from alignscope.errors import AlignscopeError
-from alignscope.study.dataset import StudyData, fingerprinted, open_data, prepare
+from alignscope.study.data.dataset import StudyData, fingerprinted, open_data, prepare
 from alignscope.study.results import CellRecord, Failure, StudyResults
 from alignscope.study.spec import (
     SCHEMA,
@@ -30,12 +31,11 @@ from alignscope.study.spec import (
     checked_spec,
     read_spec,
 )
-from alignscope.study.store import Layout, Store, Trained, check_resumable
-from alignscope.study.sweep import Outcome, run_units
-from alignscope.study.workers import check_device, peak_bytes
+from alignscope.sweep.store import Layout, Store, Trained, check_resumable
+from alignscope.sweep.sweep import Outcome, run_units
 
 if TYPE_CHECKING:
-    from alignscope.study.forecast import Forecast, Foresight
+    from alignscope.study.summary.forecast import Forecast, Foresight
 
 __all__ = ["STUDY", "Study", "run_study", "train_unit", "units_of"]
 
@@ -69,7 +69,7 @@ class Study:
 
     def save(self, folder: str | Path) -> Path:
         """Write results.json, report.html and the charts to a folder, all or none; return the page's path."""
-        from alignscope.report.study_page import render_study, study_charts
+        from alignscope.study.page.page import render_study, study_charts
 
         folder = Path(folder)
         files = {"results.json": self.to_json(), "report.html": render_study(self.results).encode()}
@@ -150,7 +150,7 @@ def units_of(cells: Sequence[CellSpec], stack: int = 1) -> list[tuple[CellSpec, 
     """
     if stack == 1:
         return [(cell,) for cell in cells]
-    from alignscope.study.cell import shape_of, stackable
+    from alignscope.study.training.cell import shape_of, stackable
 
     groups: dict[object, list[CellSpec]] = {}
     for cell in cells:
@@ -160,7 +160,7 @@ def units_of(cells: Sequence[CellSpec], stack: int = 1) -> list[tuple[CellSpec, 
 
 def train_unit(unit: Sequence[CellSpec], data_folder: Path, device: str) -> list[Trained[CellRecord]]:
     """Train the cells of one unit on the prepared rows; runs in a worker."""
-    from alignscope.study.cell import train_cells
+    from alignscope.study.training.cell import train_cells
 
     begin = time.perf_counter()
     made = train_cells(unit, _open_once(data_folder), device)
@@ -182,9 +182,9 @@ def _results(
     failed = dict(outcome.failed)
     missing = [STUDY.failed(cell, failed[cell.id]) for cell in cells if cell.id in failed]
     # scipy's statistics take half a second that workers need not spend
-    from alignscope.study.foretold import Foretold
-    from alignscope.study.summary import Summary
-    from alignscope.study.trained import Trained
+    from alignscope.study.summary.comparison import Foretold
+    from alignscope.study.summary.summary import Summary
+    from alignscope.study.summary.trained import Trained
 
     trained = Trained(spec, data.asked, records)
     summary, foretold = Summary(trained), Foretold(trained, *_forecasts(spec, data, records, store))
@@ -219,7 +219,7 @@ def _forecasts(
     spec: StudySpec, data: StudyData, records: Sequence[CellRecord], store: Store[CellRecord]
 ) -> tuple[dict[tuple[int, int], Forecast], dict[tuple[int, int], Foresight]]:
     """Return the forecasts at any latent size, and those at the size that was trained."""
-    from alignscope.study.forecast import Forecast, Foresight
+    from alignscope.study.summary.forecast import Forecast, Foresight
 
     longest = max(spec.sweep.epochs)
     audits: dict[tuple[int, int], Forecast] = {}

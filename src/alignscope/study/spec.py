@@ -16,8 +16,8 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 from msgspec import Meta
 
-from alignscope._toml import convert, invalid, parse, read_text
-from alignscope.study.data_spec import Count, DataSpec, FileData, Seed, Share, TreeSatAIData, TrifeatureData, check_data
+from alignscope._lib.toml import convert, invalid, parse, read_text
+from alignscope.study.data.spec import Count, DataSpec, FileData, Seed, Share, TreeSatAIData, TrifeatureData, check_data
 
 __all__ = [
     "SCHEMA",

@@ -8,8 +8,8 @@ import numpy as np
 
 from alignscope.bench.spec import PairTask
 from alignscope.errors import AlignscopeError
-from alignscope.study.prepared import StudyData
-from alignscope.study.sources import FEWEST
+from alignscope.study.data.prepared import StudyData
+from alignscope.study.data.sources import FEWEST
 
 __all__ = ["Asked", "asked_of", "sides", "split"]
 

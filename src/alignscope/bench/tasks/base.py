@@ -13,8 +13,8 @@ from torch import Tensor
 from alignscope.bench.entries import TaskFacts
 from alignscope.bench.results import Measures, Score
 from alignscope.measures import alignment_r2, cka, spectrum
-from alignscope.nn.encoders import Encoder
-from alignscope.nn.preserving.base import Batch, Method, pairs
+from alignscope.nn.encoders.basic import Encoder
+from alignscope.nn.methods.base import Batch, Method, pairs
 
 __all__ = ["Codes", "Task", "encode", "measures", "orders"]
 

@@ -152,7 +152,7 @@ def _gaussian_columns(spec: GaussianTask) -> tuple[Column, ...]:
 def _pair_columns(spec: PairTask, folder: Path) -> Iterator[Column]:
     """Yield what both codes tell of each modality's targets, then what its own code does."""
     from alignscope.bench.tasks.asked import asked_of, sides
-    from alignscope.study.prepared import open_data
+    from alignscope.study.data.prepared import open_data
 
     data = open_data(folder)
     asked = asked_of(data)

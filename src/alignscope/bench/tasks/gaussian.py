@@ -17,10 +17,10 @@ from alignscope.bench.results import Score
 from alignscope.bench.spec import GaussianTask
 from alignscope.bench.tasks.base import Codes, Task, encode, orders
 from alignscope.bench.tasks.columns import gaussian_factors
-from alignscope.data.factors import FactorModel, FactorSample
+from alignscope.datasets.factors import FactorModel, FactorSample
 from alignscope.measures import linear_probes
-from alignscope.nn.encoders import Encoder, LinearEncoder
-from alignscope.nn.preserving.base import Batch, Method
+from alignscope.nn.encoders.basic import Encoder, LinearEncoder
+from alignscope.nn.methods.base import Batch, Method
 
 __all__ = ["Gaussian", "factor_model"]
 

@@ -21,10 +21,10 @@ from alignscope.bench.tasks.asked import asked_of, split
 from alignscope.bench.tasks.base import Codes, Task, encode, orders
 from alignscope.errors import AlignscopeError
 from alignscope.measures import linear_probes, logistic_probes
-from alignscope.nn.encoders import ConvEncoder, Encoder, LinearEncoder, MLPEncoder
-from alignscope.nn.omnisat import AerialEncoder
-from alignscope.nn.preserving.base import Batch, Method
-from alignscope.study.prepared import open_data
+from alignscope.nn.encoders.basic import ConvEncoder, Encoder, LinearEncoder, MLPEncoder
+from alignscope.nn.encoders.omnisat import AerialEncoder
+from alignscope.nn.methods.base import Batch, Method
+from alignscope.study.data.prepared import open_data
 from alignscope.study.spec import ConvSpec, EncoderSpec, MLPSpec, OmniSatSpec
 
 __all__ = ["OwnPair"]
@@ -39,7 +39,7 @@ class OwnPair(Task):
     ----------
     spec : the task.
     seed : of the rows held out, of their order and of the augmentation.
-    folder : where `alignscope.study.dataset.prepare` has put the rows.
+    folder : where `alignscope.study.data.dataset.prepare` has put the rows.
     validation : whether what is held out are the validation rows, for tuning.
 
     Raises

@@ -20,11 +20,11 @@ from alignscope.bench.results import Score
 from alignscope.bench.spec import PicturesTask
 from alignscope.bench.tasks.base import Codes, Task, encode, orders
 from alignscope.bench.tasks.columns import roles
-from alignscope.data.trifeature import Modality, PairView, Trifeature
+from alignscope.datasets.trifeature import Modality, PairView, Trifeature
 from alignscope.errors import AlignscopeError
 from alignscope.measures import logistic_probes
-from alignscope.nn.encoders import ConvEncoder, Encoder
-from alignscope.nn.preserving.base import Batch, Method
+from alignscope.nn.encoders.basic import ConvEncoder, Encoder
+from alignscope.nn.methods.base import Batch, Method
 
 __all__ = ["Pictures", "pair_view"]
 

@@ -1,0 +1,369 @@
+"""The facade: a pair of modalities in, an `Audit` out. Reader -> Pair -> moments -> linear -> findings.
+
+The module is not called audit, since the function `alignscope.audit` is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+import platform
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, SupportsFloat, SupportsIndex
+
+import msgspec
+import numpy as np
+import scipy
+
+from alignscope import __version__
+from alignscope._lib.threads import one_blas_thread, side_by_side
+from alignscope._lib.types import Codes, Vector
+from alignscope.auditing.direction import record_direction, solve_direction
+from alignscope.auditing.facts import gather_facts
+from alignscope.auditing.findings import find, verdict_sentence
+from alignscope.auditing.resampling import Intervals, NullSample, locate_regime
+from alignscope.auditing.results import (
+    Comparison,
+    DataRecord,
+    Direction,
+    Estimate,
+    Finding,
+    Folds,
+    Gain,
+    IntervalRecord,
+    ModalityRecord,
+    MomentsRecord,
+    NonRedundancy,
+    NullRecord,
+    Provenance,
+    Sigma,
+    SigmaEstimate,
+    TargetRecord,
+    to_json_ready,
+)
+from alignscope.errors import AlignscopeError
+from alignscope.linear.informativeness import (
+    KEYS,
+    in_sample_sigma,
+)
+from alignscope.linear.path import lambda_grid
+from alignscope.linear.problem import check_components
+from alignscope.linear.resample import LEVEL, REPLICATES, Null, null_rows
+from alignscope.moments.onepass import FoldedMoments, collect
+from alignscope.pair.folds import assign_folds
+from alignscope.pair.paired import Pair
+
+__all__ = ["Audit", "AuditOptions", "audit", "audit_pair"]
+
+Progress = Callable[[str, float], None]
+
+
+class AuditOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How an audit is done.
+
+    Attributes
+    ----------
+    components : K >= 1, the latent size; by default the larger rank of the two targets.
+    gauge : ``fitted`` or ``whitened``, the scale of the alignment target.
+    lambdas : START:STOP:COUNT, a logarithmic grid; 0 is always added in front.
+    budget : in [0, 1), the share of what is predicted that alignment may cost.
+    folds : how many parts rows are held out in.
+    seed : of folds, bootstrap and permutations.
+    """
+
+    components: int | None = None
+    gauge: Literal["fitted", "whitened"] = "fitted"
+    lambdas: str = "0.001:1000:100"
+    budget: float = 0.05
+    folds: int = 5
+    seed: int = 0
+
+    def grid(self) -> Vector:
+        """Return the lambdas. Raises E302 where they cannot be read."""
+        parts = str(self.lambdas).split(":")
+        try:
+            start, stop, count = float(parts[0]), float(parts[1]), int(parts[2])
+            if len(parts) != 3:
+                raise ValueError
+        except (ValueError, IndexError):
+            raise AlignscopeError(
+                "E302", "lambdas", f"'{self.lambdas}'", "Give START:STOP:COUNT, for example 0.001:1000:100."
+            ) from None
+        return lambda_grid(start, stop, count)
+
+    def check(self) -> AuditOptions:
+        """Return the options as plain numbers. Raises the error of the first that is out of range."""
+        self.grid()
+        components = self.components
+        if components is not None:
+            components = check_components(_whole("components", components, "E301"))
+        folds, seed = _whole("folds", self.folds, "E303"), _whole("seed", self.seed, "E304")
+        if not isinstance(self.budget, SupportsFloat) or not 0 <= float(self.budget) < 1:
+            raise AlignscopeError("E304", "budget", f"{self.budget}", "Give a share from 0 to below 1.")
+        if self.gauge not in ("fitted", "whitened"):
+            raise AlignscopeError("E305", "gauge", f"'{self.gauge}'", "Use fitted or whitened.")
+        if seed < 0:
+            raise AlignscopeError("E304", "seed", f"{seed}", "Give a whole number of at least 0.")
+        return AuditOptions(components, self.gauge, str(self.lambdas), float(self.budget), folds, seed)
+
+
+def _whole(name: str, value: object, code: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise AlignscopeError(code, name, f"{value}", "Give a whole number.")
+    return operator.index(value)
+
+
+class Audit(msgspec.Struct, frozen=True):
+    """What aligning two modalities would cost: the fields are the keys of audit.json (see `results`)."""
+
+    version: str
+    verdict: str
+    n: int
+    d1: int
+    d2: int
+    components: int
+    gauge: str
+    modalities: dict[str, ModalityRecord]
+    targets: dict[str, TargetRecord]
+    sigma: Sigma
+    non_redundant: NonRedundancy
+    directions: dict[str, Direction]
+    regime: dict[str, Any]
+    findings: list[Finding]
+    provenance: Provenance
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of audit.json: plain values, infinity as the string "inf"."""
+        out: dict[str, Any] = to_json_ready(self)
+        return out
+
+    def to_json(self) -> bytes:
+        """Return audit.json; the same input and seed give the same bytes."""
+        return msgspec.json.format(msgspec.json.encode(self.to_dict()), indent=1) + b"\n"
+
+    def save(self, folder: str | Path) -> Path:
+        """Write audit.json, report.html and the charts (SVG and PDF) to a folder, all of them or none.
+
+        Returns the path of the page. Raises E401 or E402 where the folder cannot be written.
+        """
+        from alignscope._lib.files import write_all
+        from alignscope.auditing.page.page import render_charts, render_page
+
+        record = self.to_dict()
+        files = {"audit.json": self.to_json(), "report.html": render_page(record).encode()}
+        write_all(Path(folder), {**files, **render_charts(record)})
+        return Path(folder) / "report.html"
+
+    def _repr_html_(self) -> str:
+        from alignscope.auditing.page.page import notebook_html
+
+        return notebook_html(self.to_dict())
+
+
+def audit(
+    x1: Any,
+    x2: Any,
+    y1: Any = None,
+    y2: Any = None,
+    *,
+    components: int | None = None,
+    gauge: Literal["fitted", "whitened"] = "fitted",
+    lambdas: str = "0.001:1000:100",
+    budget: float = 0.05,
+    folds: int = 5,
+    seed: int = 0,
+    progress: Progress | None = None,
+    **inputs: Any,
+) -> Audit:
+    """Say what aligning two modalities would cost, before it is done.
+
+    Parameters
+    ----------
+    x1, x2 : (N x D1), (N x D2) features of the same N samples: arrays of any array-API namespace, or paths.
+    y1, y2 : targets, labels (N,) or (N x C). Without `y2`, it is `y1`; without both, each modality is its own.
+    components, gauge, lambdas, budget, folds, seed : see `AuditOptions`.
+    progress : called with (what is being done, share done in 0..1).
+    **inputs : `groups`, `ids1`, `ids2`, `weights`, `present1`, `present2`, `name1`, `name2`, `features1`,
+        `features2`, `targets1`, `targets2`, as for `Pair.of`.
+
+    Raises
+    ------
+    AlignscopeError : with a stable code, for every input that cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np, alignscope
+    >>> rng = np.random.default_rng(0)
+    >>> shared, own1, own2 = rng.normal(size=(3, 400, 1))
+    >>> x1, x2 = np.hstack([shared, own1]), np.hstack([shared, own2 + 0.4 * own1])
+    >>> result = alignscope.audit(x1, x2, x1, x2, components=1)
+    >>> result.directions["1"].loss_capacity > 0.4
+    True
+    """
+    options = AuditOptions(components, gauge, lambdas, budget, folds, seed).check()
+    return audit_pair(Pair.of(x1, x2, y1, y2, **inputs), options, progress)
+
+
+def audit_pair(pair: Pair, options: AuditOptions | None = None, progress: Progress | None = None) -> Audit:
+    """Return the audit of a validated pair."""
+    options = (options or AuditOptions()).check()
+    say = progress or (lambda what, share: None)
+    folds = assign_folds(pair.n, options.folds, options.seed, pair.groups)
+    keep = null_rows(pair.n, pair.d1 + pair.d2, pair.groups, options.seed)
+    moments = collect(pair, folds, keep=keep, progress=lambda done, rows: say("reading the rows", done / rows))
+    with one_blas_thread():
+        return _audit_moments(pair, moments, keep, options, say)
+
+
+def _audit_moments(pair: Pair, moments: FoldedMoments, keep: Codes, options: AuditOptions, say: Progress) -> Audit:
+    ranks = _check_variation(pair, moments)
+    components = options.components or max(ranks["y1"], ranks["y2"])
+    solved = []
+    for i, direction in enumerate(("1", "2")):
+        say("solving for every strength", i / 2)
+        solved.append(solve_direction(moments, direction, components, options.gauge, options.grid()))
+    sample = NullSample.of(pair, moments, keep, options.seed)
+    tasks: list[Callable[[], Any]] = [
+        lambda: Intervals.of(pair, moments, solved, options.seed, say),
+        lambda: locate_regime(pair, moments, sample),
+    ]
+    held, where = side_by_side(lambda task: task(), tasks)
+    moments.forget_folds()
+    say("permuting", 0.0)
+    null = sample.null()
+    directions = {
+        s.direction: record_direction(
+            s,
+            held.bootstrap,
+            options.budget,
+            (pair.x1 if s.direction == "1" else pair.x2).columns,
+            (pair.y1 if s.direction == "1" else pair.y2).names,
+        )
+        for s in solved
+    }
+    sigma = _sigma(pair, moments, held, null)
+    facts = gather_facts(pair, moments, held.autocorrelation, options.folds)
+    record = Audit(
+        version=__version__,
+        verdict="",
+        n=pair.n,
+        d1=pair.d1,
+        d2=pair.d2,
+        components=components,
+        gauge=options.gauge,
+        modalities={i: _modality(pair, moments, i) for i in ("1", "2")},
+        targets={i: _target(pair, ranks, i) for i in ("1", "2")},
+        sigma=sigma,
+        non_redundant=_non_redundancy(pair, held),
+        directions=directions,
+        regime=where,
+        findings=[],
+        provenance=_provenance(pair, moments, options),
+    )
+    say("done", 1.0)
+    return msgspec.structs.replace(record, verdict=verdict_sentence(record), findings=find(record, facts))
+
+
+def _check_variation(pair: Pair, moments: FoldedMoments) -> dict[str, int]:
+    """Return the ranks of the targets; raise where a modality or a target does not vary at all."""
+    for name, table in (("x1", pair.x1), ("x2", pair.x2)):
+        if moments.basis(None, name).rank == 0:
+            raise AlignscopeError(
+                "E207",
+                table.name,
+                f"all {table.shape[1]} columns are constant over {table.shape[0]} rows",
+                "Give features that vary.",
+            )
+    ranks = {}
+    for name, target in (("y1", pair.y1), ("y2", pair.y2)):
+        ranks[name] = moments.basis(None, name).rank  # one-hot classes have one less than their number
+        if ranks[name] == 0:
+            raise AlignscopeError(
+                "E206",
+                target.rows.name,
+                f"it has the same value in all {target.rows.shape[0]} rows",
+                "Give a target that varies: there is nothing to predict, and nothing to lose.",
+            )
+    return ranks
+
+
+def _sigma(pair: Pair, moments: FoldedMoments, held: Intervals, null: Null) -> Sigma:
+    estimates = {}
+    for key in KEYS:
+        found = held.bootstrap.interval(held.values[key], lambda s, key=key: s[key])  # type: ignore[misc]
+        estimates[key] = SigmaEstimate(found.value, found.low, found.high, null.null95[key])
+    kind: Literal["row", "group"] = "row" if pair.groups is None else "group"
+    return Sigma(
+        in_sample={key: in_sample_sigma(moments, key) for key in KEYS},
+        held_out=estimates,
+        folds=Folds(kind, len(moments.fold_numbers)),
+        interval=IntervalRecord(held.units.kind, held.units.count, REPLICATES, LEVEL),
+        null=NullRecord(null.kind, null.rows, null.permutations),
+    )
+
+
+def _non_redundancy(pair: Pair, held: Intervals) -> NonRedundancy:
+    comparisons = []
+    for me, other in (("1", "2"), ("2", "1")):
+        difference = held.difference(me + me, other + me)
+        comparisons.append(Comparison(me, other, me, Estimate(**difference.to_dict()), difference.answer()))
+    answers = {c.answer for c in comparisons}
+    verdict: Literal["yes", "no", "undecided"] = (
+        "no" if "no" in answers else "undecided" if "undecided" in answers else "yes"
+    )
+    gains = {}
+    for j in ("1", "2"):
+        better = max("12", key=lambda i: held.values[i + j])
+        gain = held.difference(f"b{j}", better + j)
+        gains[j] = Gain(Estimate(**gain.to_dict()), gain.answer())
+    return NonRedundancy(verdict, _redundancy_text(pair, verdict, comparisons), comparisons, gains)
+
+
+def _redundancy_text(pair: Pair, verdict: str, comparisons: list[Comparison]) -> str:
+    names = {"1": pair.name1, "2": pair.name2}
+    if verdict == "yes":
+        return "Each modality knows its own target better than the other does."
+    if verdict == "no":
+        worse = next(c for c in comparisons if c.answer == "no")
+        if pair.y1.rows is pair.y2.rows:
+            return (
+                f"They share one target, which {names[worse.other]} knows at least as well as {names[worse.knower]}; "
+                "of a common target only one can know more."
+            )
+        return (
+            f"{names[worse.other]} knows the target of {names[worse.knower]} at least as well as "
+            f"{names[worse.knower]} itself."
+        )
+    return "The intervals do not tell whether each modality knows its own target better than the other does."
+
+
+def _modality(pair: Pair, moments: FoldedMoments, i: str) -> ModalityRecord:
+    table, name = (pair.x1, pair.name1) if i == "1" else (pair.x2, pair.name2)
+    basis = moments.basis(None, f"x{i}")
+    constant = [table.columns[j] for j in np.flatnonzero(basis.constant)]
+    return ModalityRecord(name, table.name, basis.rank, table.shape[1], constant)
+
+
+def _target(pair: Pair, ranks: Mapping[str, int], i: str) -> TargetRecord:
+    target = pair.y1 if i == "1" else pair.y2
+    return TargetRecord(target.rows.name, target.kind, list(target.names), ranks[f"y{i}"])
+
+
+def _provenance(pair: Pair, moments: FoldedMoments, options: AuditOptions) -> Provenance:
+    tables = {"x1": pair.x1, "x2": pair.x2, "y1": pair.y1.rows, "y2": pair.y2.rows}
+    data = {k: DataRecord(t.name, moments.digests[k], t.shape[0], t.shape[1], t.dtype) for k, t in tables.items()}
+    if pair.groups is not None:
+        codes = np.ascontiguousarray(pair.groups, dtype="<i8")
+        data["groups"] = DataRecord(
+            f"{int(codes.max()) + 1} groups", hashlib.sha256(codes.data).hexdigest(), len(codes), 1, "int64"
+        )
+    return Provenance(
+        seed=options.seed,
+        folds=len(moments.fold_numbers),
+        lambdas=options.lambdas,
+        budget=options.budget,
+        moments=MomentsRecord(moments.form, moments.basis(None, "x1", "x2").condition),
+        data=data,
+        software={"python": platform.python_version(), "numpy": np.__version__, "scipy": scipy.__version__},
+    )

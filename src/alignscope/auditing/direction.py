@@ -1,0 +1,273 @@
+"""One direction of an audit, from moments to its record: modality i on its own target, pulled towards the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from alignscope._lib.types import Vector
+from alignscope.auditing.results import (
+    Capacity,
+    CapacityCurve,
+    Carrier,
+    Direction,
+    Estimate,
+    Limit,
+    Remedy,
+    TargetAtRisk,
+    Theorem2Record,
+)
+from alignscope.linear.carriers import carriers
+from alignscope.linear.informativeness import HeldOutPath, direction_problem, held_out_path
+from alignscope.linear.path import Path, Solution, Solver, trace
+from alignscope.linear.problem import Gauge, Problem
+from alignscope.linear.remedies import Remedies, remedies
+from alignscope.linear.resample import Bootstrap
+from alignscope.linear.theorems import theorem2
+from alignscope.moments.onepass import FoldedMoments
+
+__all__ = ["Solved", "record_direction", "solve_direction"]
+
+MOST_CARRIERS = 50
+MOST_SIZES = 33  # latent sizes on the capacity curve; a quarter of them where many targets make each one slow
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """A direction's exact solutions, in sample and held out."""
+
+    direction: str
+    moments: FoldedMoments
+    gauge: Gauge
+    solver: Solver
+    path: Path
+    held_out: HeldOutPath
+
+    @property
+    def problem(self) -> Problem:
+        """The problem that was solved."""
+        return self.solver.problem
+
+
+def solve_direction(moments: FoldedMoments, direction: str, components: int, gauge: Gauge, lambdas: Vector) -> Solved:
+    """Return the path of one direction, in sample and held out."""
+    solver = Solver(direction_problem(moments, direction, components, gauge))
+    return Solved(
+        direction,
+        moments,
+        gauge,
+        solver,
+        trace(solver, lambdas),
+        held_out_path(moments, direction, components, gauge, lambdas),
+    )
+
+
+def record_direction(
+    solved: Solved,
+    bootstrap: Bootstrap,
+    budget: float,
+    features: Sequence[str],
+    targets: Sequence[str],
+) -> Direction:
+    """Return the record of a solved direction."""
+    solver, problem, path, held = solved.solver, solved.problem, solved.path, solved.held_out
+    first, last = solver.prediction_first(), solver.align_first()
+    cures = remedies(solver, budget)
+    key = f"z{solved.direction}"
+    risk = bootstrap.interval(held.first_sigma - held.last_sigma, lambda s: s[f"{key}_first"] - s[f"{key}_last"])
+    return Direction(
+        lambdas=path.lambdas.tolist(),
+        sigma=problem.sigma,
+        sigma_z=path.sigma_z.tolist(),
+        alignment_r2=path.alignment_r2.tolist(),
+        held_out_sigma_z=held.sigma_z.tolist(),
+        per_target={name: path.per_target[:, j].tolist() for j, name in enumerate(targets)},
+        held_out_per_target={name: held.per_target[:, j].tolist() for j, name in enumerate(targets)},
+        capacity=Capacity(problem.components, problem.capacity, _gap(problem), _capacity_curve(problem)),
+        loss_capacity=max(problem.sigma - first.sigma_z, 0.0),
+        at_risk=max(first.sigma_z - last.sigma_z, 0.0),
+        lambda_critical=solver.critical_lambda(),
+        lambda_budget=cures.budget_lambda,
+        budget=budget,
+        held_out_at_risk=Estimate(**risk.to_dict()),
+        held_out_lambda_budget=_held_out_budget(held, path.lambdas, budget),
+        limits={
+            "prediction_first": Limit(first.sigma_z, first.alignment_r2),
+            "align_first": Limit(last.sigma_z, last.alignment_r2),
+        },
+        held_out_limits={"prediction_first": held.first_sigma, "align_first": held.last_sigma},
+        targets_at_risk=_targets_at_risk(targets, first, last, held),
+        theorem2=_theorem2(solved),
+        remedies=_remedy_records(cures, solved, budget),
+        carriers=_carrier_records(solved, first, last, features, targets),
+    )
+
+
+def _gap(problem: Problem) -> float:
+    """Return how clear the K-th direction of A is, (a_K - a_K+1) / a_1: near 0, the top K is not unique."""
+    values = np.square(np.linalg.svd(problem.ry, compute_uv=False))
+    k = problem.components
+    if len(values) == 0 or values[0] <= 0 or k >= problem.rank_y:
+        return 1.0
+    return float((values[k - 1] - values[k]) / values[0])
+
+
+def _capacity_curve(problem: Problem) -> CapacityCurve:
+    """Return the two limits, the target unchanged, for latent sizes from 1 to where nothing is lost."""
+    largest = max(problem.capacity, problem.components)
+    most = MOST_SIZES if problem.ry.shape[1] <= 64 else MOST_SIZES // 4
+    sizes = np.unique(np.round(np.linspace(1, largest, min(largest, most))).astype(int))
+    sizes = np.unique([*sizes, problem.components, max(problem.capacity, 1)])
+    solvers = [Solver(problem.with_components(int(k))) for k in sizes]
+    return CapacityCurve(
+        components=[int(k) for k in sizes],
+        sigma_z_prediction_first=[s.prediction_first().sigma_z for s in solvers],
+        sigma_z_align_first=[s.align_first().sigma_z for s in solvers],
+    )
+
+
+def _held_out_budget(held: HeldOutPath, lambdas: Vector, budget: float) -> float:
+    """Return the largest lambda of the grid up to which the held-out loss stays within the budget."""
+    fine = held.first_sigma - held.sigma_z <= budget * abs(held.first_sigma)
+    if fine.all():
+        return (
+            float("inf") if held.first_sigma - held.last_sigma <= budget * abs(held.first_sigma) else float(lambdas[-1])
+        )
+    return float(lambdas[max(int(np.argmin(fine)) - 1, 0)])
+
+
+def _targets_at_risk(targets: Sequence[str], first: Solution, last: Solution, held: HeldOutPath) -> list[TargetAtRisk]:
+    lost = first.per_target - last.per_target
+    lost[np.abs(lost) < 1e-12] = 0.0  # rounding must not rank targets that lose nothing
+    return [
+        TargetAtRisk(
+            targets[j],
+            float(first.per_target[j]),
+            float(last.per_target[j]),
+            float(lost[j]),
+            float(held.first_per_target[j] - held.last_per_target[j]),
+        )
+        for j in np.argsort(-lost, kind="stable")
+    ]
+
+
+def _theorem2(solved: Solved) -> Theorem2Record:
+    me, other = solved.direction, "2" if solved.direction == "1" else "1"
+    found = theorem2(
+        solved.moments.total("x1", "x2"),
+        solved.solver,
+        predict=f"y{me}",
+        other=f"x{other}",
+        other_target=f"y{other}",
+    )
+    return Theorem2Record(
+        assumption_i=found.assumption_i,
+        assumption_ii=found.assumption_ii,
+        claims_loss=found.claims_loss,
+        loses=found.loses,
+        loses_by_alignment=found.loses_by_alignment,
+        sigma_22=found.sigma_22,
+        sigma_2k=found.sigma_2k,
+        sigma_21=found.sigma_21,
+        sigma_1k=found.sigma_1k,
+        text=found.text,
+    )
+
+
+def _remedy_records(cures: Remedies, solved: Solved, budget: float) -> dict[str, Remedy]:
+    k, me = solved.problem.components, solved.direction
+    call = _call_of(me, k, solved.gauge)
+    useful = "lossless at every strength" if k >= solved.problem.rank_y else "the best that K allows"
+    return {
+        "prediction_first": Remedy(
+            cures.prediction_first.sigma_z,
+            cures.prediction_first.alignment_r2,
+            "Predict first, then align with the components that are left: keeps all that K can hold, with as "
+            "much alignment as that allows.",
+            call("prediction_first()"),
+        ),
+        "target": Remedy(
+            cures.target.sigma_z,
+            cures.target.alignment_r2,
+            f"Align only to the part of the target that the task uses: {useful}; shown at infinite strength.",
+            call("target_remedy"),
+        ),
+        "budget": Remedy(
+            cures.budget.sigma_z,
+            cures.budget.alignment_r2,
+            f"The strongest alignment that costs at most {budget:.0%} of what is predicted.",
+            call(f"at(solver.budget_lambda({budget:g}))"),
+            lam=cures.budget_lambda,
+        ),
+        "capacity": Remedy(
+            cures.capacity.sigma_z,
+            cures.capacity.alignment_r2,
+            f"Raise the latent size to {cures.capacity_components}: the same alignment then costs nothing, "
+            "at any strength.",
+            call("align_first()", components=cures.capacity_components),
+            components=cures.capacity_components,
+        ),
+        "split": Remedy(
+            cures.split.sigma_z,
+            cures.split.alignment_r2,
+            f"A split latent, of which {cures.split_shared} of {solved.solver.components} components are aligned "
+            f"(lambda = {cures.split_lambda:g}). Never better than the unsplit latent at equal size and "
+            "strength when everything is linear; shown because deep methods split.",
+            call("split_latent"),
+            lam=cures.split_lambda,
+            components_shared=cures.split_shared,
+            components_private=solved.solver.components - cures.split_shared,
+        ),
+    }
+
+
+def _call_of(me: str, k: int, gauge: str) -> Callable[..., str]:
+    """Return a maker of runnable snippets for this direction."""
+    other = "2" if me == "1" else "1"
+
+    def call(what: str, components: int = k) -> str:
+        extra = ""
+        if what == "target_remedy":
+            extra = "from alignscope.linear.remedies import target_remedy\n"
+            what = "target_remedy(solver)"
+        elif what == "split_latent":
+            extra = "from alignscope.linear.remedies import split_latent\n"
+            what = f"split_latent(solver, shared={max(1, k // 2)}, lam=1.0)"
+        else:
+            what = f"solver.{what}"
+        return (
+            "import numpy as np\n"
+            "from alignscope.moments.moments import Moments\n"
+            "from alignscope.linear import Problem, Solver\n"
+            f"{extra}"
+            "m = Moments.of({'x1': x1, 'x2': x2, 'y1': y1, 'y2': y2})  # (N, columns) float arrays\n"
+            f"problem = Problem.from_moments(m, {components}, encoder='x{me}', predict='y{me}',\n"
+            f"                               towards='x{other}', through='y{other}',\n"
+            f"                               target_components={k}, gauge='{gauge}')\n"
+            "solver = Solver(problem)\n"
+            f"solution = {what}\n"
+            "encoder = problem.basis.coefficients(solver.frame @ solution.code)  # z = (x - mean) @ encoder\n"
+            "print(solution.sigma_z, solution.alignment_r2)"
+        )
+
+    return call
+
+
+def _carrier_records(
+    solved: Solved, first: Solution, last: Solution, features: Sequence[str], targets: Sequence[str]
+) -> list[Carrier]:
+    me = solved.direction
+    found = carriers(solved.moments.total("x1", "x2"), solved.solver, first, last, encoder=f"x{me}", predict=f"y{me}")
+    order = np.argsort(-found.weight, kind="stable")[:MOST_CARRIERS]
+    return [
+        Carrier(
+            features[j],
+            float(found.weight[j]),
+            float(found.per_unit[j]),
+            targets[int(found.most_affected[j])],
+        )
+        for j in order
+        if found.weight[j] > 0
+    ]

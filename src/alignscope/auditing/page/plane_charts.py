@@ -1,0 +1,167 @@
+"""Charts of two quantities: what is kept at each latent size, and what each remedy keeps and reaches."""
+
+from __future__ import annotations
+
+from alignscope.report.parts import HUE, Audit, Spec, by, chart, low_end, rules, share_axis, tips
+from alignscope.report.words import REMEDIES, direction_name, finite, lam, share
+
+__all__ = ["capacity", "letters", "remedies"]
+
+ENDS = ("prediction first (λ → 0)", "align first (λ → ∞)")
+NEAR = 0.05  # marks closer than this part of both axes share one label
+
+
+def capacity(audit: Audit, side: str, _live: bool) -> Spec | None:
+    """Draw what a latent of each size keeps, prediction first and align first; the gap is what is at risk."""
+    figures = audit["directions"][side]["capacity"]
+    sizes = figures["curve"]["components"]
+    if not sizes:
+        return None
+    curves = [figures["curve"]["sigma_z_prediction_first"], figures["curve"]["sigma_z_align_first"]]
+    points = [
+        {"k": k, "series": name, "y": curve[j], "R²": share(curve[j], 4)}
+        for name, curve in zip(ENDS, curves, strict=True)
+        for j, k in enumerate(sizes)
+    ]
+    gap = [{"k": k, "band": "at risk", "y": a, "y2": b} for k, a, b in zip(sizes, *curves, strict=True)]
+    most = max([*sizes, figures["components"], figures["lossless_at"]])
+    axis = {"title": "latent size K (dimensions)", "tickMinStep": 1, "format": "d", "grid": False}
+    scale = {"domain": [min(sizes) - 0.3, most + 0.3], "nice": False}
+    x = {"field": "k", "type": "quantitative", "scale": scale, "axis": axis}
+    y = share_axis("y", f"share of target {side} kept (R²)", low_end(p["y"] for p in points), 1.2)
+    hues = [HUE[side], "var(--loss)"]
+    layers: list[Spec] = [
+        {
+            "data": {"values": gap},
+            "mark": {"type": "area", "opacity": 0.3},
+            "encoding": {
+                "x": x,
+                "y": y,
+                "y2": {"field": "y2"},
+                "fill": by("band", ["at risk"], ["var(--loss)"], "square"),
+            },
+        },
+        {
+            "mark": {"type": "line", "strokeWidth": 2.5},
+            "encoding": {
+                "x": x,
+                "y": y,
+                "color": by("series", ENDS, hues, "stroke"),
+                "strokeDash": by("series", ENDS, [[1, 0], [6, 4]], "stroke"),
+            },
+        },
+        *(
+            {
+                "transform": [{"filter": f"datum.series === '{name}'"}],
+                "mark": {"type": "point", "filled": True, "size": 45, "opacity": 1, "color": hue, "shape": shape},
+                "encoding": {"x": x, "y": y, "tooltip": tips(K="k", Curve="series", Kept_in_sample="R²")},
+            }
+            for name, hue, shape in zip(ENDS, hues, ["circle", "square"], strict=True)
+        ),
+        *rules(_sizes(figures["components"], figures["lossless_at"], (min(sizes) + most) / 2), x),
+    ]
+    text = f"{direction_name(audit, side)}: what is kept at each latent size, prediction first and align first."
+    return chart(text, points, layers, 250, [])
+
+
+def _sizes(audited: int, free: int, middle: float) -> list[Spec]:
+    named = {audited: "audited", free: "free"} if audited != free else {free: "audited, free"}
+    return [
+        {"k": k, "label": f"{text}: {k}", "line": line, "left": k < middle}
+        for line, (k, text) in enumerate(named.items())
+    ]
+
+
+def letters(d: Audit) -> dict[str, str]:
+    """Return the letter of each remedy at hand, as the chart and the table beside it show it: A, B, ..."""
+    return {name: "ABCDEFGH"[place] for place, name in enumerate(name for name in REMEDIES if name in d["remedies"])}
+
+
+def remedies(audit: Audit, side: str, _live: bool) -> Spec:
+    """Draw the remedies in the plane of alignment reached and target kept, before the path as Pareto front."""
+    d = audit["directions"][side]
+    front = [
+        {"i": i, "x": a, "y": s, "λ": lam(v), "kept": share(s, 4), "reached": share(a, 4)}
+        for i, (v, s, a) in enumerate(zip(d["lambda"], d["sigma_z"], d["alignment_r2"], strict=True))
+        if finite(s) and finite(a)
+    ]
+    last = d["limits"]["align_first"]
+    figures = {"kept": share(last["sigma_z"], 4), "reached": share(last["alignment_r2"], 4)}
+    front.append({"i": len(front), "x": last["alignment_r2"], "y": last["sigma_z"], "λ": "∞", **figures})
+    marks = _remedy_marks(d, front)
+    x = _near([p["x"] for p in front + marks], "x", "alignment reached (R², in sample)")
+    y = _near([p["y"] for p in front + marks], "y", f"share of target {side} kept (R², in sample)")
+    kinds = ["any strength, λ from 0 to ∞", "remedy"]
+    layers: list[Spec] = [
+        {
+            "data": {"values": [{**p, "kind": kinds[0]} for p in front]},
+            "mark": {"type": "line", "strokeWidth": 2.5},
+            "encoding": {
+                "x": x,
+                "y": y,
+                "order": {"field": "i"},
+                "color": by("kind", kinds[:1], [HUE[side]], "stroke"),
+            },
+        },
+        {
+            "data": {"values": front},
+            "mark": {"type": "point", "opacity": 0, "size": 120, "filled": True},
+            "encoding": {"x": x, "y": y, "tooltip": _tip("λ")},
+        },
+        {
+            "mark": {"type": "point", "size": 110, "strokeWidth": 2, "opacity": 1, "fill": "var(--paper)"},
+            "encoding": {
+                "x": x,
+                "y": y,
+                "stroke": {"value": "var(--ink)"},
+                "shape": by("kind", ["remedy"], ["diamond"], "point"),
+                "tooltip": _tip("Remedy"),
+            },
+        },
+        {
+            "transform": [{"filter": "datum.label !== ''"}],
+            "mark": {"type": "text", "align": "left", "dx": 9, "dy": -9, "fontWeight": "bold", "fontSize": 13},
+            "encoding": {"x": x, "y": y, "text": {"field": "label"}},
+        },
+    ]
+    text = f"{direction_name(audit, side)}: alignment reached against the share of target {side} kept."
+    return chart(text, marks, layers, 280, [])
+
+
+def _tip(head: str) -> list[Spec]:
+    return [{"field": head}, *tips(Kept_in_sample="kept", Alignment_in_sample="reached")]
+
+
+def _near(values: list[float], field: str, title: str) -> Spec:
+    """Return an axis just wide enough for `values`, with room for labels; it need not start at 0."""
+    low, high = min(values), max(values)
+    room = max(0.02, 0.12 * (high - low))
+    scale = {"domain": [low - room, high + room], "nice": False, "zero": False}
+    return {
+        "field": field,
+        "type": "quantitative",
+        "scale": scale,
+        "axis": {"title": title, "tickCount": 5, "format": ".2f"},
+    }
+
+
+def _remedy_marks(d: Audit, front: list[Spec]) -> list[Spec]:
+    """Return a mark for each remedy; those that fall together carry one label, on the first of them."""
+    marks: list[Spec] = []
+    spots = [*front, *({"x": r["alignment_r2"], "y": r["sigma_z"]} for r in d["remedies"].values())]
+    wide, tall = (NEAR * max(0.1, _spread([spot[axis] for spot in spots])) for axis in "xy")
+    for name, letter in letters(d).items():
+        y, x = d["remedies"][name]["sigma_z"], d["remedies"][name]["alignment_r2"]
+        if not (finite(x) and finite(y)):
+            continue
+        near = next((m for m in marks if m["label"] and abs(m["x"] - x) < wide and abs(m["y"] - y) < tall), None)
+        if near is not None:
+            near["label"] += f", {letter}"
+        mark = {"kind": "remedy", "Remedy": f"{letter}: {REMEDIES[name]}", "kept": share(y, 4), "reached": share(x, 4)}
+        marks.append({"x": x, "y": y, "label": "" if near is not None else letter, **mark})
+    return marks
+
+
+def _spread(values: list[float]) -> float:
+    known = [value for value in values if finite(value)]
+    return max(known) - min(known) if known else 0.0

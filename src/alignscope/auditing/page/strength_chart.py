@@ -1,0 +1,142 @@
+"""The chart along the alignment strength: what is kept, what is reached, and what each loss is due to."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from alignscope.report.parts import HUE, Audit, Spec, by, chart, low_end, rules, share_axis
+from alignscope.report.words import direction_name, finite, lam, percent, share
+
+__all__ = ["path", "start"]
+
+SERIES = ("kept, in sample", "kept, held out", "alignment R², in sample")
+BANDS = ("lost to capacity", "lost to alignment")
+
+
+def start(lambdas: list[float]) -> int:
+    """Return the place of the lambda nearest to 1 on the log axis: where the slider starts."""
+    return min(range(1, len(lambdas)), key=lambda k: abs(math.log(lambdas[k])), default=0)
+
+
+def path(audit: Audit, side: str, live: bool) -> Spec:
+    """Draw sigma_z in sample and held out, and the alignment R², along lambda; shade the two losses."""
+    d = audit["directions"][side]
+    lambdas, first = d["lambda"], d["sigma_z"][0]
+    zero, x = _axis(lambdas)
+    curves = dict(zip(SERIES, (d["sigma_z"], d["held_out_sigma_z"], d["alignment_r2"]), strict=True))
+    places = [{"i": i, "x": zero if i == 0 else v, "λ": lam(v)} for i, v in enumerate(lambdas)]
+    points = [{**p, "series": name, "y": curve[p["i"]]} for name, curve in curves.items() for p in places]
+    hover = [
+        {
+            **p,
+            **{name: share(curve[p["i"]], 4) for name, curve in curves.items()},
+            "lost": share(first - d["sigma_z"][p["i"]], 4),
+        }
+        for p in places
+    ]
+    y = share_axis("y", "share of variance (R²)", low_end(p["y"] for p in points), 1.18)
+    layers = [*_bands(d, places, x, y), *_lines(x, y, side), *rules(_limits(d), x)]
+    params: list[Spec] = []
+    if live:
+        params.append({"name": "lambda_i", "value": start(lambdas)})
+        layers += _slider(hover, x, y, side)
+    text = f"{direction_name(audit, side)}: share of target {side} kept and alignment reached along the strength."
+    return chart(text, points, layers, 300, params)
+
+
+def _axis(lambdas: list[float]) -> tuple[float, Spec]:
+    """Return where lambda = 0 is drawn on the log axis, left of the smallest one, and the axis."""
+    least, most = lambdas[min(1, len(lambdas) - 1)] or 1.0, lambdas[-1] or 1.0
+    zero = least * (least / most) ** 0.08 if most > least else least / 3
+    decades = range(math.ceil(math.log10(least) - 1e-9), math.floor(math.log10(most) + 1e-9) + 1)
+    axis = {
+        "title": "alignment strength λ (no unit, log scale)",
+        "values": [zero, *([10.0**k for k in decades] or [least, most])],
+        "labelExpr": f"datum.value < {least * 0.999!r} ? '0' : format(datum.value, '~g')",
+        "grid": False,
+        "labelOverlap": "greedy",
+        "labelFlush": False,
+    }
+    scale = {"type": "log", "domain": [zero, most], "nice": False}
+    return zero, {"field": "x", "type": "quantitative", "axis": axis, "scale": scale}
+
+
+def _limits(d: Audit) -> list[Spec]:
+    """Return the marks at the budget and at the first loss, where they fall on the axis."""
+    lambdas = d["lambda"]
+    named = {"lambda_budget": f"{percent(d.get('budget', 0.05))} budget", "lambda_critical": "first loss"}
+    middle = math.sqrt(lambdas[-1] * lambdas[min(1, len(lambdas) - 1)])
+    marks: list[Spec] = []
+    for key, text in named.items():
+        value: Any = d[key]
+        if finite(value) and lambdas[min(1, len(lambdas) - 1)] <= value <= lambdas[-1] and value > 0:
+            label = f"{text}: λ = {lam(value)}"
+            marks.append({"x": value, "label": label, "line": len(marks), "left": value < middle})
+    return marks
+
+
+def _bands(d: Audit, places: list[Spec], x: Spec, y: Spec) -> list[Spec]:
+    first, free = d["sigma_z"][0], d["sigma"]
+    capacity = [{"band": BANDS[0], "x": places[end]["x"], "y": free, "y2": first} for end in (0, -1)]
+    alignment = [{"band": BANDS[1], "x": p["x"], "y": first, "y2": d["sigma_z"][p["i"]]} for p in places[1:]]
+    return [
+        {
+            "data": {"values": capacity + alignment},
+            "mark": {"type": "area", "opacity": 0.35},
+            "encoding": {
+                "x": x,
+                "y": y,
+                "y2": {"field": "y2"},
+                "fill": by("band", BANDS, ["var(--cap)", "var(--loss)"], "square"),
+            },
+        }
+    ]
+
+
+def _dots(side: str, test: str, x: Spec, y: Spec, **mark: Any) -> list[Spec]:
+    """Return one layer of points per curve where `test` holds: constant marks, so the legend stays with the lines."""
+    looks = zip(SERIES, [HUE[side], HUE[side], "var(--align)"], ["circle", "square", "triangle-up"], strict=True)
+    return [
+        {
+            "transform": [{"filter": f"{test} && datum.series === '{name}'"}],
+            "mark": {"type": "point", "filled": True, "opacity": 1, "color": hue, "shape": shape, **mark},
+            "encoding": {"x": x, "y": y},
+        }
+        for name, hue, shape in looks
+    ]
+
+
+def _lines(x: Spec, y: Spec, side: str) -> list[Spec]:
+    hues = [HUE[side], HUE[side], "var(--align)"]
+    looks = {
+        "color": by("series", SERIES, hues, "stroke"),
+        "strokeDash": by("series", SERIES, [[1, 0], [6, 4], [2, 3]], "stroke"),
+    }
+    line = {
+        "transform": [{"filter": "datum.i > 0"}],
+        "mark": {"type": "line", "strokeWidth": 2.5},
+        "encoding": {"x": x, "y": y, **looks},
+    }
+    return [line, *_dots(side, "datum.i === 0", x, y, size=55)]
+
+
+def _slider(hover: list[Spec], x: Spec, y: Spec, side: str) -> list[Spec]:
+    """Return what follows the slider, and the invisible rules that show figures and take clicks."""
+    here = [{"filter": "datum.i === lambda_i"}]
+    tip = [{"field": "λ"}, *({"field": name} for name in SERIES), {"field": "lost", "title": BANDS[1]}]
+    return [
+        {
+            "name": "rule",
+            "data": {"values": hover},
+            "transform": here,
+            "mark": {"type": "rule", "color": "var(--ink)", "strokeWidth": 1.5},
+            "encoding": {"x": x, "y": {"datum": 1.04}, "y2": {"datum": y["scale"]["domain"][0]}},
+        },
+        *_dots(side, "datum.i === lambda_i", x, y, size=75, stroke="var(--paper)", strokeWidth=1.5),
+        {
+            "data": {"values": hover},
+            "mark": {"type": "rule", "opacity": 0, "strokeWidth": 7, "cursor": "pointer"},
+            "encoding": {"x": x, "tooltip": tip},
+        },
+    ]

@@ -1,0 +1,175 @@
+"""The leaderboard as an object: groups of methods that may be compared, who is first, and what is told apart."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from msgspec.structs import replace
+
+from alignscope.bench.results import BenchResults, Column, Interval, MethodRow
+from alignscope.bench.spec import GaussianTask, PairTask, PicturesTask, TaskSpec
+from alignscope.bench.summary import interval
+from alignscope.report.words import named, share, short, signed
+
+__all__ = ["GROUPS", "Board", "apart", "cut", "gap_text", "hundred", "minus", "range_text", "share_text", "value_text"]
+
+GROUPS = {
+    "none": "without labels",
+    "monitor": "labels steer only",
+    "labels": "learns from labels",
+    "parts": "parts of ours, not ranked",
+}
+_TASKS = {
+    "comm": "CoMM’s pairs",
+    "biased": "CoMM’s biased pairs",
+    "paper": "the paper’s pairs",
+    "three": "three modalities",
+    "gaussian": "the Gaussian model",
+}
+
+
+class Board:
+    """What a bench found, asked by method and column.
+
+    Methods are compared within a group, by what they know of the labels: see `GROUPS`.
+    """
+
+    def __init__(self, results: BenchResults) -> None:
+        self.results = results
+        self.columns = tuple(c for c in results.columns if any(c.key in m.columns for m in results.methods))
+        self.rows = {m.method: _within(m) for m in results.methods if m.columns}
+        self._gaps = {(d.column, d.method, d.other): d.difference for d in results.differences}
+
+    @cached_property
+    def groups(self) -> dict[str, list[MethodRow]]:
+        """Return the methods that have figures by group, each group by rank, then by mean."""
+        some = {group: [m for m in self.rows.values() if m.supervision == group] for group in GROUPS}
+        return {group: sorted(rows, key=self._place) for group, rows in some.items() if rows}
+
+    def _place(self, row: MethodRow) -> tuple[float, int, float, str]:
+        return row.rank if row.rank is not None else np.inf, -len(row.columns), -self.mean(row), row.method
+
+    @cached_property
+    def ordered(self) -> list[MethodRow]:
+        """Return all methods that have figures, group by group."""
+        return [row for rows in self.groups.values() for row in rows]
+
+    @cached_property
+    def lead(self) -> MethodRow | None:
+        """Return the first of ours, those without labels before the others."""
+        return next((row for row in self.ordered if row.ours), None)
+
+    def mean(self, row: MethodRow) -> float:
+        """Return the mean over the columns that a method has."""
+        return float(np.mean([value.value for value in row.columns.values()]))
+
+    def best(self, group: str, column: str, but: str = "") -> MethodRow | None:
+        """Return the method of a group with the highest mean in a column; `but` is left out."""
+        some = [m for m in self.groups.get(group, []) if column in m.columns and m.method != but]
+        return max(some, key=lambda m: m.columns[column].value, default=None)
+
+    def gap(self, column: str, method: str, other: str) -> Interval | None:
+        """Return `method` minus `other`, paired by seed; None where they do not share all seeds."""
+        if (known := self._gaps.get((column, method, other))) is not None:
+            return known
+        if (known := self._gaps.get((column, other, method))) is not None:
+            return minus(known)
+        pair = [self.rows[m].columns.get(column) if m in self.rows else None for m in (method, other)]
+        if any(v is None or len(v.seeds) != len(self.results.spec.seeds) for v in pair):
+            return None
+        mine, theirs = (np.asarray(v.seeds) for v in pair if v is not None)
+        return interval(mine - theirs)
+
+    def comm(self, role: str) -> Column | None:
+        """Return the column of CoMM's pairs for "shared" or "unique" (unbiased pairs) or "synergy" (biased ones)."""
+        tasks = [t for t in self.results.spec.tasks if isinstance(t, PicturesTask) and t.view == "comm"]
+        names = {t.name for t in tasks if (t.biased is not None) == (role == "synergy")}
+        return next((c for c in self.columns if c.task in names and c.role == role), None)
+
+    @cached_property
+    def tasks(self) -> dict[str, str]:
+        """Return what each task is called; tasks of one kind are told apart by their name."""
+        words = {t.name: _task_words(t) for t in self.results.spec.tasks}
+        twice = {w for w in words.values() if list(words.values()).count(w) > 1}
+        return {name: f"{w} ({short(named(name), 30)})" if w in twice else w for name, w in words.items()}
+
+    @cached_property
+    def own(self) -> list[str]:
+        """Return the names of the tasks that are users' own pairs."""
+        return [t.name for t in self.results.spec.tasks if isinstance(t, PairTask)]
+
+    @property
+    def chance(self) -> float:
+        """Return what guessing has as its mean over the columns."""
+        return float(np.mean([column.chance for column in self.columns]))
+
+    def column_text(self, column: Column) -> str:
+        """Return "Uniqueness on CoMM’s pairs"."""
+        return f"{short(named(column.title), 30)} on {self.tasks[column.task]}"
+
+    def title(self, row: MethodRow) -> str:
+        """Return a method's title, with whose it is."""
+        return f"{short(named(row.title), 36)}{' (ours)' if row.ours else ''}"
+
+
+def _within(row: MethodRow) -> MethodRow:
+    """Return a row as it is shown: intervals end at 1, beyond which no score is, and parts are a group of their own."""
+    ends = {k: cut(v) for k, v in row.columns.items()}
+    return replace(row, columns=ends, supervision="parts" if row.part_of else row.supervision)
+
+
+def cut(value: Interval) -> Interval:
+    """Return an interval of scores, none of which is above 1."""
+    return value if value.high is None else replace(value, high=min(1.0, value.high))
+
+
+def _task_words(task: TaskSpec) -> str:
+    if isinstance(task, GaussianTask):
+        return _TASKS["gaussian"]
+    if isinstance(task, PairTask):
+        return f"your pair “{short(task.name, 30)}”"
+    return _TASKS["biased" if task.biased is not None else task.view]
+
+
+def minus(gap: Interval) -> Interval:
+    """Return the difference the other way round."""
+    low, high = (None if v is None else -v for v in (gap.high, gap.low))
+    return Interval(value=-gap.value, low=low, high=high, seeds=tuple(-v for v in gap.seeds))
+
+
+def apart(gap: Interval | None) -> int:
+    """Return 1 or -1 where the interval of a difference is above or below 0, else 0."""
+    if gap is None or gap.low is None or gap.high is None:
+        return 0
+    return 1 if gap.low > 0 else -1 if gap.high < 0 else 0
+
+
+def hundred(value: float | None, digits: int = 1) -> str:
+    """Write a share as a figure of a hundred: "93.1"."""
+    return share(None if value is None else 100 * value, digits)
+
+
+def range_text(value: Interval) -> str:
+    """Write the interval alone, in hundredths: "(92.4 to 93.8)"; empty where there is none."""
+    return "" if value.low is None or value.high is None else f"({hundred(value.low)} to {hundred(value.high)})"
+
+
+def value_text(value: Interval) -> str:
+    """Write a mean with its interval, in hundredths: "93.1 (92.4 to 93.8)"."""
+    return f"{hundred(value.value)} {range_text(value)}".strip()
+
+
+def share_text(value: Interval) -> str:
+    """Write a share with its interval: "0.926 (0.904 to 0.948)"."""
+    if value.low is None or value.high is None:
+        return share(value.value)
+    return f"{share(value.value)} ({share(value.low)} to {share(value.high)})"
+
+
+def gap_text(gap: Interval) -> str:
+    """Write a difference in points of a hundred: "+2.1 (+0.9 to +3.3)"."""
+    text = signed(100 * gap.value, 1)
+    if gap.low is None or gap.high is None:
+        return text
+    return f"{text} ({signed(100 * gap.low, 1)} to {signed(100 * gap.high, 1)})"

@@ -1,0 +1,63 @@
+"""The page of a bench: the leaderboard and what stands behind it, in one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from alignscope.bench.page import tables as _bench_tables
+from alignscope.bench.page.board import Board
+from alignscope.bench.page.pairs import every_target, question
+from alignscope.bench.page.pareto import pareto
+from alignscope.bench.page.rows import columns, paired
+from alignscope.bench.page.texts import CONTENTS, GLOSSARY, TEXTS
+from alignscope.bench.page.verdict import cards, tone, verdict
+from alignscope.bench.results import BenchResults
+from alignscope.report.panels import Figure
+from alignscope.study.page.charts import figure_files
+from alignscope.study.page.page import write_page
+from alignscope.study.page.words import capital
+
+__all__ = ["bench_charts", "render_bench"]
+
+
+def render_bench(results: BenchResults) -> str:
+    """Return the page of a bench as one self-contained HTML file; the same results give the same text.
+
+    Parameters
+    ----------
+    results : of the whole bench or of a part of it: what was not run is left out or shown as a dash.
+    """
+    board = Board(results)
+    figures = _figures(board)
+    names = {
+        "board": board,
+        "question": question(board),
+        "sizes": _bench_tables.sizes(board),
+        "verdict": verdict(board),
+        "tone": tone(board),
+        "cards": cards(board),
+        "contents": CONTENTS,
+        "glossary": GLOSSARY,
+        "texts": TEXTS,
+        "figures": figures,
+        "tasks": [(capital(board.tasks[t]), len(list(some))) for t, some in groupby(board.columns, lambda c: c.task)],
+        "groups": _bench_tables.leaderboard(board),
+        "notes": _bench_tables.notes(board),
+        "published": _bench_tables.published(board),
+        "protocol": _bench_tables.protocol(board),
+        "targets": every_target(board),
+        "tables": _bench_tables.tables(board),
+        "settings": _bench_tables.settings(board),
+        "failures": _bench_tables.failures(board),
+    }
+    return write_page("bench/bench.html.j2", names, figures, results.version)
+
+
+def bench_charts(results: BenchResults) -> dict[str, bytes]:
+    """Return every figure as files on white: {"charts/pareto.svg": ..., "charts/pareto.pdf": ..., ...}."""
+    return figure_files(_figures(Board(results)))
+
+
+def _figures(board: Board) -> dict[str, Figure]:
+    """Return every figure by name, in the page's order; some only say what they lack."""
+    return {"pareto": pareto(board), "columns": columns(board), "paired": paired(board)}

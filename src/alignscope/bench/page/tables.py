@@ -1,0 +1,283 @@
+"""The leaderboard, the notes and every other figure of a bench as tables: plain text in rows, for the page to print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec import to_builtins
+
+from alignscope.bench.page.board import GROUPS, Board, apart, gap_text, hundred, range_text, share_text, value_text
+from alignscope.bench.page.pairs import kept_words
+from alignscope.bench.page.published import PUBLISHED
+from alignscope.bench.results import Column, Interval, MethodRow
+from alignscope.bench.spec import PicturesTask
+from alignscope.bench.summary import REFERENCE
+from alignscope.report.words import MISSING, count, lam, named
+from alignscope.study.page.tables import Table
+from alignscope.study.page.words import capital
+
+__all__ = [
+    "Cell",
+    "Group",
+    "Line",
+    "failures",
+    "leaderboard",
+    "notes",
+    "protocol",
+    "published",
+    "settings",
+    "sizes",
+    "tables",
+]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure of the leaderboard; `mark` is "★", "≈" or empty; `sort` orders a column."""
+
+    value: str = MISSING
+    range: str = ""
+    mark: str = ""
+    said: str = ""
+    sort: float | None = None
+    chance: float = 0.0
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method of the leaderboard."""
+
+    title: str
+    ours: bool
+    rank: int
+    mean: str
+    sort: float
+    cells: list[Cell]
+
+
+@dataclass(frozen=True)
+class Group:
+    """The methods that are compared with each other."""
+
+    title: str
+    lines: list[Line]
+
+
+def leaderboard(board: Board) -> list[Group]:
+    """Return the lines of every group, in order."""
+    return [
+        Group(
+            capital(GROUPS[group]),
+            [
+                Line(
+                    named(row.title),
+                    row.ours,
+                    row.rank or (place if group != "parts" else 0),
+                    hundred(board.mean(row)) + ("" if len(row.columns) == len(board.columns) else "*"),
+                    board.mean(row),
+                    [_cell(board, group, row, column) for column in board.columns],
+                )
+                for place, row in enumerate(rows, 1)
+            ],
+        )
+        for group, rows in board.groups.items()
+    ]
+
+
+def _cell(board: Board, group: str, row: MethodRow, column: Column) -> Cell:
+    value = row.columns.get(column.key)
+    if value is None:
+        return Cell()
+    best = board.best(group, column.key)
+    mark, said = "", ""
+    if group != "parts" and len(board.groups[group]) > 1 and best is not None:
+        if best is row:
+            mark, said = "★", "the highest of its group"
+        elif (gap := board.gap(column.key, row.method, best.method)) is not None and not apart(gap):
+            mark, said = "≈", "not told apart from the highest"
+    return Cell(hundred(value.value), range_text(value), mark, said, value.value, column.chance)
+
+
+def notes(board: Board) -> list[dict[str, Any]]:
+    """Return what each method is, what tuning chose, and where it is behind."""
+    return [
+        {
+            "title": named(row.title),
+            "ours": row.ours,
+            "note": row.note,
+            "source": row.source,
+            "group": GROUPS[row.supervision],
+            "settings": ", ".join(f"{key} {_text(value)}" for key, value in row.settings.items()) or "its defaults",
+            "tried": f"best of {count(row.tried)}" if row.tried > 1 else "not tuned",
+            "lost": [*_kept(board, row), *_behind(board, row)] if row.columns else ["No training gave figures."],
+        }
+        for row in [*board.ordered, *(m for m in board.results.methods if not m.columns)]
+    ]
+
+
+def _kept(board: Board, row: MethodRow) -> list[str]:
+    """Say what a method keeps of what only one modality knows, from the task with the least to that with the most."""
+    kept = sorted(p.retention.value for p in board.results.pareto if p.method == row.method)
+    if not kept or row.method == REFERENCE:
+        return []
+    words = kept_words(board, "what only one modality knows")
+    ends = list(dict.fromkeys(hundred(v, 0) for v in (kept[0], kept[-1])))
+    return [f"Keeps {' to '.join(ends)}\u00a0% of {words}{', by task' if len(ends) > 1 else ''}."]
+
+
+def _behind(board: Board, row: MethodRow) -> list[str]:
+    """Say in which columns a method is established to be behind the highest of its group, at most two."""
+    gaps: list[tuple[Interval, Column, MethodRow]] = []
+    for column in board.columns:
+        best = board.best(row.supervision, column.key)
+        if best is None or best is row or column.key not in row.columns:
+            continue
+        gap = board.gap(column.key, row.method, best.method)
+        if gap is not None and apart(gap) < 0:
+            gaps.append((gap, column, best))
+    gaps.sort(key=lambda item: item[0].value)
+    said = [f"{board.column_text(c)}: {gap_text(g)} against {board.title(b)}{_chance(row, c)}" for g, c, b in gaps[:2]]
+    more = [f"{count(len(gaps) - 2)} more"] if len(gaps) > 2 else []
+    alone = len(board.groups[row.supervision]) == 1
+    return said + more or ["The only one of its group." if alone else "Behind nowhere, as far as the intervals tell."]
+
+
+def _chance(row: MethodRow, column: Column) -> str:
+    value = row.columns[column.key]
+    at = column.chance > 0 and value.low is not None and value.high is not None
+    return "; not told apart from chance" if at and value.low <= column.chance <= value.high else ""  # type: ignore[operator]
+
+
+def published(board: Board) -> Table:
+    """Return the published figures beside what the same methods, and ours, reach here."""
+    columns = {role: board.comm(role) for role in ("shared", "unique", "synergy")}
+
+    def here(row: MethodRow | None, role: str) -> str:
+        column = columns[role]
+        value = row.columns.get(column.key) if row is not None and column is not None else None
+        return MISSING if value is None else value_text(value)
+
+    rows = []
+    for line in PUBLISHED:
+        row = board.rows.get(line.key)
+        figures = [v for role in columns for v in (getattr(line, role), here(row, role))]
+        rows.append([line.title, line.source or MISSING, *figures])
+    for row in board.ordered:
+        if row.ours:
+            figures = [v for role in columns for v in (MISSING, here(row, role))]
+            rows.append([board.title(row), GROUPS[row.supervision], *figures])
+    names = {"shared": "R", "unique": "U", "synergy": "S"}
+    head = ["Method", "Source or labels", *(f"{names[r]}, {where}" for r in columns for where in ("published", "here"))]
+    return Table(
+        "Published figures", "Percent; published as printed, here with the 95 % interval over seeds.", head, rows, 2
+    )
+
+
+def protocol(board: Board) -> list[tuple[str, str, str]]:
+    """Return what differs between the published protocol and this one: (of what, theirs, ours)."""
+    tasks = [t for t in board.results.spec.tasks if isinstance(t, PicturesTask) and t.view == "comm"]
+    if not tasks:
+        return []
+    task, spec = tasks[0], board.results.spec
+    shape = f"{task.size} px drawn, {round(task.size * 128 / 224)} px shown"
+    widths = ", ".join(map(str, task.widths))
+    steps = f"{count(task.training.steps)} steps of {task.training.batch}, from {count(task.train)} pairs"
+    mapping = "drawn after the pictures, so first and later runs differ"
+    return [
+        ("Pictures", "224 px", shape),
+        ("Encoders", "like AlexNet, one a modality", f"small convolutions ({widths} channels), one a modality"),
+        ("Training", "long", steps),
+        ("Test pictures", "cropped at random", "always the same crop, of combinations that no training picture has"),
+        ("Settings chosen on", "the test samples (validation = test)", "validation samples; test samples seen once"),
+        ("Mapping of synergy", mapping, "fixed by the seed before any picture is drawn"),
+        ("Seeds", "several where a spread (±) is printed", f"{len(spec.seeds)}, with an interval"),
+    ]
+
+
+def tables(board: Board) -> list[Table]:
+    """Return the figures behind the charts."""
+    aligned = [
+        [
+            board.title(board.rows[p.method]),
+            board.tasks[p.task],
+            GROUPS[board.rows[p.method].supervision],
+            "yes" if p.front else "no",
+            share_text(p.alignment_r2),
+            share_text(p.retention),
+        ]
+        for p in board.results.pareto
+        if p.method in board.rows
+    ]
+    lead = board.lead
+    gaps = [
+        [board.column_text(c), board.title(row), GROUPS[row.supervision], gap_text(gap)]
+        for c in board.columns
+        for row in board.ordered
+        if lead is not None and row is not lead and (gap := board.gap(c.key, lead.method, row.method)) is not None
+    ]
+    every = [
+        Table(
+            "Alignment and retention",
+            "Both as shares, with 95 % intervals over seeds. Held out.",
+            ["Method", "Task", "Labels", "On the front", "Alignment R²", "Kept"],
+            aligned,
+            4,
+        ),
+        Table(
+            f"{board.title(lead)} minus every other method" if lead is not None else "",
+            "Paired differences in points of a hundred, with 95 % intervals.",
+            ["Column", "Against", "Labels", "Difference"],
+            gaps,
+            3,
+        ),
+    ]
+    return [table for table in every if table.rows]
+
+
+def failures(board: Board) -> Table:
+    """Return the trainings without figures, and why."""
+    some = board.results.failures
+    caption = f"{count(len(some))} of {count(len(board.results.cells))} trainings."
+    return Table(
+        "Failed and diverged trainings",
+        caption,
+        ["Training", "Outcome", "Why", "Id"],
+        [[f.text, f.status, f.reason, f.id] for f in some],
+        4,
+    )
+
+
+def settings(board: Board) -> Table:
+    """Return the specification, a line a setting and a column a task."""
+    spec = board.results.spec
+    flat = [dict(_flat(to_builtins(task), "")) for task in spec.tasks]
+    keys = list(dict.fromkeys(key for task in flat for key in task if key != "name"))
+    rows = [[key, *(task.get(key, MISSING) for task in flat)] for key in keys]
+    titles = [f"{capital(board.tasks[t.name])}: {named(t.name)}" for t in spec.tasks]
+    return Table("The tasks", "What every method is trained with, task by task.", ["Setting", *titles], rows, 99)
+
+
+def _flat(value: dict[str, Any], above: str) -> Iterable[tuple[str, str]]:
+    for key, item in value.items():
+        name = f"{above} {key}".strip().replace("_", " ")
+        if isinstance(item, dict):
+            yield from _flat(item, name)
+        else:
+            yield name, ", ".join(map(_text, item)) if isinstance(item, list | tuple) else _text(item)
+
+
+def _text(value: Any) -> str:
+    if value is None or value == "":
+        return MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return lam(value) if isinstance(value, float) else str(value)
+
+
+def sizes(board: Board) -> str:
+    """Say how many trainings there are, and of what."""
+    spec, n, tasks = board.results.spec, len(board.results.methods), len(board.results.spec.tasks)
+    runs = f"{count(len(board.results.cells))} trainings"
+    return f"{runs}: {n} method{'s'[: n != 1]}, {tasks} task{'s'[: tasks != 1]}, {len(spec.seeds)} seeds"

@@ -1,0 +1,264 @@
+"""What a bench found, in sentences and headline figures worked out from its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alignscope.bench.page import published as _bench_published
+from alignscope.bench.page.board import GROUPS, Board, apart, gap_text, hundred, minus, value_text
+from alignscope.bench.page.pairs import cost, kept_words
+from alignscope.bench.results import Column, Interval, MethodRow, ParetoPoint
+from alignscope.bench.spec import GaussianTask
+from alignscope.report.words import count, share
+
+__all__ = ["GOALS", "cards", "reached", "tone", "verdict"]
+
+GOALS = {"shared": 0.99, "unique": 0.95, "synergy": 0.85}
+"""What the bench aims at on CoMM's pairs, by the role of the target."""
+
+MOST = 4  # columns in which ours is behind that are named
+CEILING = 0.98  # of what can be had at all, on the Gaussian model
+WITHIN = 0.01  # of the best, for what is shared
+_KNOWS = {"monitor": "is steered by labels", "labels": "learns from labels", "parts": "shows a part"}
+KEEPS = 0.95  # a method that keeps this share of what is unique is advised where the codes must match
+
+
+def verdict(board: Board) -> list[str]:
+    """Return who is first in what, where ours stand, and what to use."""
+    if not board.columns:
+        return ["No training gave figures, so there is nothing to rank."]
+    if len(board.rows) == 1:
+        row = board.ordered[0]
+        said = "; ".join(f"{board.column_text(c)} {value_text(row.columns[c.key])}" for c in board.columns)
+        return [f"Only {board.title(row)} has figures, so there is nothing to compare it with.", f"It reaches {said}."]
+    return [text for text in (_leaders(board), cost(board), _ours(board), _advice(board)) if text]
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _among(board: Board, group: str) -> str:
+    n = len(board.groups[group])
+    words = GROUPS[group] if group == "none" else "whose labels steer only" if group == "monitor" else "with labels"
+    return f"the {count(n)} method{'s' if n != 1 else ''} {words}"
+
+
+def _leaders(board: Board) -> str:
+    group = next(iter(board.groups))
+    wins: dict[str, list[Column]] = {}
+    for column in board.columns:
+        if (row := board.best(group, column.key)) is not None:
+            wins.setdefault(row.method, []).append(column)
+    first = board.groups[group][0]
+    if len(board.groups[group]) == 1:
+        return f"{board.title(first)} is the only method {GROUPS[group]}: nothing to rank it against."
+    said = [
+        f"{board.title(board.rows[method])} in {_columns(len(won))}"
+        + (f": {', '.join(board.column_text(c) for c in won)}" if len(won) <= 3 else "")
+        for method, won in sorted(wins.items(), key=lambda item: (-len(item[1]), item[0]))
+    ]
+    n = len(board.columns)
+    return (
+        f"Among {_among(board, group)}, {board.title(first)} ranks first, with a mean of {hundred(board.mean(first))} "
+        f"over the {n} column{'s' if n != 1 else ''}. The highest figures: {'; '.join(said)}."
+    )
+
+
+def _ours(board: Board) -> str:
+    row = board.lead
+    if row is None:
+        return "No method that alignscope proposes was run."
+    rows = board.groups[row.supervision]
+    said = (
+        f"The best of ours, {board.title(row)}, has place {rows.index(row) + 1} of {len(rows)} {_of(row.supervision)}."
+    )
+    said += f" {_standing(board, row)}" if len(rows) > 1 else ""
+    return " ".join(part for part in (said, _fronts(board, row), _others(board, row)) if part)
+
+
+def _standing(board: Board, row: MethodRow) -> str:
+    """Say in which columns a method is ahead of the best other of its group, behind it, or not told apart."""
+    ahead, level = [], []
+    behind: list[tuple[float, str]] = []
+    for column in board.columns:
+        rival = board.best(row.supervision, column.key, but=row.method)
+        gap = board.gap(column.key, row.method, rival.method) if rival is not None else None
+        if rival is None or gap is None:
+            continue
+        text = board.column_text(column)
+        if apart(gap) > 0:
+            ahead.append(f"{text} by {value_text(gap)} points")
+        elif apart(gap) < 0:
+            behind.append(
+                (gap.value, f"{text} by {value_text(minus(gap))} points ({board.title(rival)} is the highest)")
+            )
+        else:
+            level.append(text)
+    worst = [words for _, words in sorted(behind)]
+    most = f"{_columns(len(worst))}, most in " if len(worst) > MOST else ""
+    parts = [
+        f"ahead of the next best in {_listed(ahead or ['no column'])}",
+        f"behind in {most}{_listed(worst[:MOST] or ['none'])}",
+    ]
+    if level:
+        parts.append(f"not told apart from the best other in {_columns(len(level))}{_few(level)}")
+    return f"By paired intervals it is {'; '.join(parts)}."
+
+
+def _others(board: Board, lead: MethodRow) -> str:
+    """Say which places the others of ours have."""
+    said = [
+        f"{board.title(row)} place {place} of {len(rows)} {_of(group)}"
+        for group, rows in board.groups.items()
+        for place, row in enumerate(rows, 1)
+        if row.ours and row is not lead
+    ]
+    return f"The others of ours: {'; '.join(said)}." if said else ""
+
+
+def _columns(n: int) -> str:
+    return f"{n} column{'s' if n != 1 else ''}"
+
+
+def _few(names: Sequence[str]) -> str:
+    return f" ({_listed(names)})" if len(names) <= 3 else ""
+
+
+def _of(group: str) -> str:
+    return {"none": "without labels", "monitor": "of those whose labels steer only", "labels": "with labels"}[group]
+
+
+def _fronts(board: Board, row: MethodRow) -> str:
+    """Say on which tasks a method is on the Pareto front, and who beats it where it is not."""
+    mine = [p for p in board.results.pareto if p.method == row.method]
+    on = [board.tasks[p.task] for p in mine if p.front]
+    off = [
+        f"{board.tasks[p.task]} ({_listed(_above(board, p)[:3])} aligned and kept more)" for p in mine if not p.front
+    ]
+    if not on:
+        return "It is on no front of alignment against retention." if mine else ""
+    said = f"It is on the front of alignment against retention on {_listed(on)}"
+    return f"{said}; not on {_listed(off)}." if off else f"{said}."
+
+
+def _above(board: Board, point: ParetoPoint) -> list[str]:
+    """Name the methods of a group that have at least as much of both as `point`, and more of one."""
+    group = board.rows[point.method].supervision
+    return [
+        board.title(board.rows[q.method])
+        for q in board.results.pareto
+        if q.task == point.task
+        and board.rows[q.method].supervision == group
+        and q.method != point.method
+        and q.alignment_r2.value >= point.alignment_r2.value
+        and q.retention.value >= point.retention.value
+    ]
+
+
+def _advice(board: Board) -> str:
+    """Say what to use: by what one has of labels, and by whether the codes must match."""
+    where = {"none": "without labels", "monitor": "with a few labels to watch", "labels": "with labels of the task"}
+    firsts = [(where[group], rows[0]) for group, rows in board.groups.items() if group in where]
+    said = [f"{words}, {board.title(row)} (mean {hundred(board.mean(row))})" for words, row in firsts]
+    text = f"What to use, by these figures: {'; '.join(said)}."
+    matched = _matching(board)
+    if matched is None:
+        return text
+    row, aligned, kept = matched
+    return (
+        f"{text} Where the codes of the modalities must also match, without labels: {board.title(row)}, the most "
+        f"aligned (R² {share(aligned, 2)}) of those that keep at least {hundred(KEEPS, 0)}\u00a0% of "
+        f"{kept_words(board, 'what is unique')} (it keeps {hundred(kept)}\u00a0%)."
+    )
+
+
+def _matching(board: Board) -> tuple[MethodRow, float, float] | None:
+    """Return the most aligned method without labels that keeps enough, by means over all tasks with a front."""
+    tasks = {p.task for p in board.results.pareto}
+    found = []
+    for row in board.groups.get("none", []):
+        points = [p for p in board.results.pareto if p.method == row.method]
+        if points and len(points) == len(tasks) and row.method != "none":
+            aligned = sum(p.alignment_r2.value for p in points) / len(points)
+            kept = sum(p.retention.value for p in points) / len(points)
+            found += [(row, aligned, kept)] if kept >= KEEPS else []
+    return max(found, key=lambda item: item[1], default=None)
+
+
+def tone(board: Board) -> str:
+    """Return "free" where the best of ours, without labels, reaches every goal on CoMM's pairs, else "open"."""
+    if board.lead is None or board.lead.supervision != "none":
+        return "open"
+    met = []
+    for role, goal in GOALS.items():
+        column = board.comm(role)
+        value = board.lead.columns.get(column.key) if column is not None else None
+        met.append(value is not None and reached(value, goal)[0] == "reached")
+    return "free" if all(met) else "open"
+
+
+def reached(value: Interval, goal: float) -> tuple[str, str]:
+    """Return whether a goal is reached, and by how much."""
+    if value.value >= goal:
+        sure = value.low is not None and value.low >= goal
+        return "reached", "the whole interval is above it" if sure else "on average; the interval goes below it"
+    short = f"short by {hundred(goal - value.value)} points"
+    near = value.high is not None and value.high >= goal
+    return "not reached", f"{short}; the interval includes the goal" if near else short
+
+
+def cards(board: Board) -> list[dict[str, str]]:
+    """Return the goals beside what the best of ours, or the method ranked first, reaches."""
+    if not board.ordered:
+        return []
+    row = board.lead or board.ordered[0]
+    out = []
+    for role, goal in GOALS.items():
+        column = board.comm(role)
+        if column is not None and column.key in row.columns:
+            out.append(_card(board, row, column, role, goal))
+    names = {t.name for t in board.results.spec.tasks if isinstance(t, GaussianTask)}
+    exact = [(row.columns[c.key], c) for c in board.columns if c.task in names and c.key in row.columns]
+    if exact:
+        value, column = min(exact, key=lambda pair: pair[0].value)
+        state, why = reached(value, CEILING)
+        text = f"{_who(board, row)}, {board.column_text(column)}, its lowest: {value_text(value)} % of the ceiling."
+        out.append(
+            {
+                "title": "Goal: 98 % of the ceiling",
+                "big": f"{hundred(value.value)}\u00a0%",
+                "state": state,
+                "why": why,
+                "text": text,
+            }
+        )
+    return out
+
+
+def _who(board: Board, row: MethodRow) -> str:
+    return board.title(row) + ("" if row.supervision == "none" else f", which {_KNOWS[row.supervision]}")
+
+
+def _card(board: Board, row: MethodRow, column: Column, role: str, goal: float) -> dict[str, str]:
+    value = row.columns[column.key]
+    state, why = reached(value, goal)
+    text = f"{_who(board, row)}: {value_text(value)}."
+    rival = board.best(row.supervision, column.key, but=row.method)
+    gap = board.gap(column.key, row.method, rival.method) if rival is not None else None
+    if rival is not None and gap is not None:
+        text += f" {_against(gap, board.title(rival), role)}"
+    known = _bench_published.best(role)
+    text += f" Best published: {getattr(known, role)} ({known.title}), under another protocol."
+    title = f"{column.title}: goal {hundred(goal, 0)}"
+    return {"title": title, "big": hundred(value.value), "state": state, "why": why, "text": text}
+
+
+def _against(gap: Interval, rival: str, role: str) -> str:
+    """Say how a figure stands to the best other one; of what is shared, whether it is within a point."""
+    words = {1: "Ahead of the best other", -1: "Behind the best other", 0: "Not told apart from the best other"}
+    said = f"{words[apart(gap)]}, {rival}: {gap_text(gap)} points."
+    if role == "shared" and gap.low is not None:
+        sure = gap.low >= -WITHIN
+        said += " Within 1 point of it." if sure else " Not established to be within 1 point of it."
+    return said

@@ -1,0 +1,66 @@
+"""``alignscope data join``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import tyro
+
+from alignscope._lib.progress import Bar
+from alignscope.cli.training import Out, print_where
+
+__all__ = ["JoinCommand", "run_join"]
+
+_arg = tyro.conf.arg
+
+
+class JoinCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """Join the embeddings of two encoders, with targets and groups, by sample ids and never by their order.
+
+    Files are those that alignscope audit reads: .npy, .npz:key, .csv:column, .parquet:column, .zarr, .h5:key or
+    .pt:key. A sample is kept where every table has its id. Writes x1.npy, x2.npy and the rest of a pair, results.json,
+    dropped.csv and report.html to the folder --out, which alignscope audit --pair reads.
+    """
+
+    x1: Annotated[Path, tyro.conf.Positional, _arg(metavar="X1", help="Embeddings or features of modality 1.")]
+    x2: Annotated[Path, tyro.conf.Positional, _arg(metavar="X2", help="Embeddings or features of modality 2.")]
+    ids1: Annotated[Path, _arg(metavar="FILE", help="Sample ids of X1: text or whole numbers, each only once.")]
+    ids2: Annotated[Path, _arg(metavar="FILE", help="Sample ids of X2.")]
+    out: Out
+    y1: Annotated[Path | None, _arg(metavar="FILE", help="Target of modality 1: labels, or columns of numbers.")] = None
+    y1_ids: Annotated[Path | None, _arg(metavar="FILE", help="Sample ids of --y1.")] = None
+    y2: Annotated[Path | None, _arg(metavar="FILE", help="Target of modality 2. By default that of modality 1.")] = None
+    y2_ids: Annotated[Path | None, _arg(metavar="FILE", help="Sample ids of --y2.")] = None
+    groups: Annotated[
+        Path | None, _arg(metavar="FILE", help="Group of every sample (a tile, a site), which is held out together.")
+    ] = None
+    groups_ids: Annotated[Path | None, _arg(metavar="FILE", help="Sample ids of --groups.")] = None
+    least: Annotated[
+        float, _arg(metavar="SHARE", help="Least share of the smallest table's rows that must be kept, 0 to 1.")
+    ] = 0.5
+    drop_missing: Annotated[
+        bool, _arg(help="Leave out samples with a NaN, an infinity or an empty label, which are an error otherwise.")
+    ] = False
+    name1: Annotated[str | None, _arg(metavar="TEXT", help="What pages call modality 1.")] = None
+    name2: Annotated[str | None, _arg(metavar="TEXT", help="What pages call modality 2.")] = None
+
+
+def run_join(command: JoinCommand) -> None:
+    """Join, write the pair, and say what was kept."""
+    from alignscope._lib.files import check_writable
+    from alignscope.joining.join import match
+
+    check_writable(command.out)
+    given = msgspec.structs.asdict(command)
+    out = given.pop("out")
+    given["name1"] = command.name1 or command.x1.stem
+    given["name2"] = command.name2 or command.x2.stem
+    with Bar() as say:
+        joined = match(**given, say=say)
+        page = joined.save(out, say)
+    print(f"Joined: {joined.n:,} samples.")
+    for line in joined.summary():
+        print(f"  {line}")
+    print_where(page)

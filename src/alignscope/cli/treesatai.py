@@ -1,0 +1,89 @@
+"""``alignscope data treesatai``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import tyro
+
+from alignscope._lib.progress import Bar
+from alignscope.cli.training import print_where
+
+if TYPE_CHECKING:
+    from alignscope.datasets.treesatai.inspection.inspection import Inspection
+
+__all__ = ["TreeSatAICommand", "run_treesatai"]
+
+_arg = tyro.conf.arg
+_SHOWN = 10
+
+
+class TreeSatAICommand(msgspec.Struct, frozen=True, kw_only=True):
+    """Say what a folder of TreeSatAI-Time-Series holds, what is missing and where it should be, and what is broken.
+
+    Takes the published layout or that of OmniSat and AnySat, all of it or a part. Every file is read; broken ones are
+    listed at the end. With --out, writes results.json and report.html.
+    """
+
+    path: Annotated[
+        Path, tyro.conf.Positional, _arg(metavar="PATH", help="Folder of the data set, or the one that holds it.")
+    ]
+    out: Annotated[Path | None, _arg(metavar="FOLDER", help="Folder for the results; made where missing.")] = None
+    workers: Annotated[int | None, _arg(metavar="N", help="Processes that read. By default one a core.")] = None
+    quick: Annotated[bool, _arg(help="Read names and headers only, no values.")] = False
+
+
+def run_treesatai(command: TreeSatAICommand) -> None:
+    """Inspect the folder, say what was found and write it down where asked."""
+    from alignscope._lib import files as _files
+    from alignscope.datasets.treesatai.archive import Archive
+    from alignscope.datasets.treesatai.inspection.inspection import inspect
+    from alignscope.datasets.treesatai.inspection.page import page
+
+    archive = Archive.open(command.path)
+    if command.out is not None:
+        _files.check_writable(command.out)
+    with Bar() as say:
+        found = inspect(archive, workers=command.workers, quick=command.quick, say=say)
+        if command.out is not None:
+            say("drawing the page", 0.98)
+            record = msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
+            _files.write_all(command.out, {"report.html": page(archive, found).encode(), "results.json": record})
+    _print(found)
+    if command.out is not None:
+        print_where(command.out / "report.html")
+
+
+def _print(found: Inspection) -> None:
+    print(f"TreeSatAI-Time-Series in {found.path}: {found.patches:,} patches, {found.whole:,} with all modalities.")
+    for modality, count in found.files.items():
+        missing = found.missing[modality]
+        place = f"; missing {missing.count:,}, the first belongs at {missing.place}" if missing.count else ""
+        print(f"  {modality:7s} {count:,}{place}")
+    if found.absent:
+        print(f"  Labelled or listed, without any file: {len(found.absent):,}")
+    print(f"  Without labels: {len(found.without_labels):,}; in no list: {len(found.without_split):,}")
+    _print_counts("Splits", found.splits)
+    _print_counts("Genera", {genus: sum(by.values()) for genus, by in found.genera.items()})
+    _print_counts("Age classes", {str(age): sum(by.values()) for age, by in enumerate(found.ages)})
+    _print_counts("Years", found.years)
+    for modality, its in found.dates.items():
+        odd = {"repeated": its.repeated, "not of the year": its.outside, "zeros": its.zeros, "NaN": its.nans}
+        told = "".join(f", {count:,} {name}" for name, count in odd.items() if count)
+        print(f"  Dates {modality:6s} {its.least} to {its.most}, median {its.median:g}{told}")
+    if found.clear_share is not None:
+        print(f"  Clear Sentinel-2 dates: {found.clear_share:.0%}; patches without any: {len(found.cloudy):,}")
+    for note in found.notes:
+        print(f"  Note: {note}")
+    print(f"Broken files: {len(found.broken):,}")
+    for one in found.broken[:_SHOWN]:
+        print(f"  {one.message}")
+    if len(found.broken) > _SHOWN:
+        print(f"  ... and {len(found.broken) - _SHOWN:,} more; --out writes all to results.json")
+
+
+def _print_counts(name: str, counts: dict[str, int]) -> None:
+    if any(counts.values()):
+        print(f"  {name}: " + ", ".join(f"{key} {count:,}" for key, count in counts.items() if count))

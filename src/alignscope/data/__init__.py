@@ -1,1 +1,0 @@
-"""What goes in: the input contract, the readers, and generators with known truth."""

@@ -1,0 +1,1 @@
+"""Generators of data with known truth, and readers of published data sets."""

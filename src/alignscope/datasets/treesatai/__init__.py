@@ -1,0 +1,68 @@
+"""TreeSatAI-Time-Series: 50,381 patches of 60 m seen by aerial picture, Sentinel-2 and Sentinel-1 over a year.
+
+`Archive` reads the released files, and `inspect` says what is wrong with them; `Generated` makes patches of the same
+form with known truth, and `write_archive` their files. Both are a `Source`. `build_cache` reads a source once into
+memory-mapped files, and `TreeSatAI` gives batches of them. `pack` and `packed` give the tensors that networks take: of
+one series, and of many patches.
+
+Sources: Ahlswede et al. (2023), doi 10.5194/essd-15-681-2023, for the patches; Astruc et al. (2024), arXiv 2404.08351
+(OmniSat), for the series.
+"""
+
+from __future__ import annotations
+
+from alignscope.datasets.treesatai.archive import Archive
+from alignscope.datasets.treesatai.cache.building import build_cache
+from alignscope.datasets.treesatai.cache.cache import Cache, CacheOptions
+from alignscope.datasets.treesatai.cache.dataset import TreeSatAI, packed
+from alignscope.datasets.treesatai.cache.series import Choice, Statistics, average_repeats, decibels, pack, valid
+from alignscope.datasets.treesatai.cache.shards import Unreadable
+from alignscope.datasets.treesatai.format import (
+    AGES,
+    CHANNELS,
+    GENERA,
+    MODALITIES,
+    SERIES,
+    THRESHOLD,
+    Labels,
+    Patch,
+    Series,
+    Source,
+    Stem,
+    parse_stem,
+)
+from alignscope.datasets.treesatai.generator.generator import Generated
+from alignscope.datasets.treesatai.generator.writer import write_archive
+from alignscope.datasets.treesatai.inspection.inspection import Inspection, inspect
+
+__all__ = [
+    "AGES",
+    "CHANNELS",
+    "GENERA",
+    "MODALITIES",
+    "SERIES",
+    "THRESHOLD",
+    "Archive",
+    "Cache",
+    "CacheOptions",
+    "Choice",
+    "Generated",
+    "Inspection",
+    "Labels",
+    "Patch",
+    "Series",
+    "Source",
+    "Statistics",
+    "Stem",
+    "TreeSatAI",
+    "Unreadable",
+    "average_repeats",
+    "build_cache",
+    "decibels",
+    "inspect",
+    "pack",
+    "packed",
+    "parse_stem",
+    "valid",
+    "write_archive",
+]

@@ -1,0 +1,304 @@
+"""TreeSatAI-Time-Series as it lies on disk: which files there are, in the published layout or the OmniSat one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from alignscope.datasets.treesatai.format import MODALITIES, SERIES, Labels, Patch, parse_stem
+from alignscope.datasets.treesatai.labels import (
+    LABEL_FILE,
+    LabelFile,
+    Splits,
+    labels_of,
+    read_label_file,
+    read_splits,
+    split_files,
+)
+from alignscope.datasets.treesatai.read import read_aerial, read_series
+from alignscope.errors import AlignscopeError
+
+__all__ = ["Archive"]
+
+AERIAL = "aerial"
+SERIES_FOLDERS = ("sentinel-ts", "sentinel")
+"""As published, with the year in the name; as OmniSat and AnySat expect it, without."""
+
+_EXPECTED = (
+    "Expected aerial/<stem>.tif, sentinel-ts/<stem>_<YYYY>.h5 or sentinel/<stem>.h5 (one of them at least), "
+    f"labels/{LABEL_FILE} and split/{{train,val,test}}_filenames.lst."
+)
+_YEAR = re.compile(r"_((?:19|20)\d\d)\.h5$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, eq=False)
+class Archive:
+    """The data set in a folder: all of it or any part. A `Source`.
+
+    Files are found when it is opened and read when they are asked for.
+
+    Attributes
+    ----------
+    root : the folder that holds ``aerial/``, ``sentinel-ts/``, ``labels/``, ``split/``.
+    aerial, series : the file of every stem, relative to `root`. Of several years the latest, as `notes` says.
+    odd : files with a right suffix whose name is not a patch, with the message of their error (E110).
+    layout : what there is to say of the files that were found.
+    validation : share of the training patches that becomes "val" where there are only two lists.
+    """
+
+    root: Path
+    aerial: Mapping[str, str]
+    series: Mapping[str, str]
+    odd: Mapping[str, str]
+    layout: tuple[str, ...]
+    validation: float
+
+    @classmethod
+    def open(cls, path: str | Path, *, validation: float = 0.1) -> Archive:
+        """Find the files of the data set in a folder, or in the one folder in it that holds them.
+
+        validation : where only the original two lists are there, the share of the training patches that becomes "val".
+
+        Raises
+        ------
+        AlignscopeError : E101 there is no such folder, E109 it is not the data set.
+        """
+        root = _root(Path(path))
+        pictures, odd = _scan(root, AERIAL, (".tif", ".tiff"))
+        series: dict[str, list[str]] = {}
+        for folder in SERIES_FOLDERS:
+            found, more = _scan(root, folder, (".h5",))
+            odd |= more
+            for stem, files in found.items():
+                series.setdefault(stem, []).extend(files)
+        notes = [
+            *_several(pictures, "pictures"),
+            *_several(series, "files of series; the latest year is used"),
+            *_elsewhere(root),
+        ]
+        # The name without a year is of no known year, so it comes before any other.
+        chosen = {stem: max(files, key=lambda file: (_year(file) or 0, file)) for stem, files in series.items()}
+        return cls(root, {s: max(f) for s, f in pictures.items()}, chosen, odd, tuple(notes), validation)
+
+    @cached_property
+    def stems(self) -> tuple[str, ...]:
+        """The patches that have a file of at least one modality, sorted."""
+        return tuple(sorted({*self.aerial, *self.series}))
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Those that are there. A file of series is taken to hold all three until it is read."""
+        return tuple(m for m in MODALITIES if self._files(m))
+
+    @cached_property
+    def label_path(self) -> Path:
+        """Where the label file is, or should be."""
+        places = [self.root / "labels" / LABEL_FILE, self.root / LABEL_FILE]
+        return next((path for path in places if path.is_file()), places[0])
+
+    @cached_property
+    def label_file(self) -> LabelFile:
+        """The label file, read once. Raises as `read_label_file`."""
+        return read_label_file(self.label_path)
+
+    @cached_property
+    def splits(self) -> Splits:
+        """The lists of the splits, read once. Raises as `read_splits`."""
+        return read_splits(self.root, self.validation)
+
+    @cached_property
+    def labels(self) -> Labels:
+        """The labels of all patches. Raises E101, E110 or E111 for label file or lists that cannot be used."""
+        return labels_of(self.stems, self.label_file, self.splits)
+
+    @property
+    def without_labels(self) -> tuple[str, ...]:
+        """The patches that the label file does not list: they are in no split."""
+        return tuple(stem for stem in self.stems if stem not in self.label_file.entries)
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Stems of the label file and the lists that have no file at all, sorted."""
+        return tuple(sorted({*self.label_file.entries, *self.splits.of} - {*self.stems}))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What there is to say of files, labels and splits, a sentence each. Raises as `labels`."""
+        return (*self.layout, *_label_notes(self.label_file), *_split_notes(self.splits))
+
+    @cached_property
+    def identity(self) -> str:
+        """A hash of names, sizes and times of change of all files, of labels, lists and `validation`; 16 digits.
+
+        It needs no file to be whole: a link that leads nowhere and lists that cannot be used count as they are.
+        """
+        digest = hashlib.sha256(repr(self.validation).encode())
+        for name in sorted([*self.aerial.values(), *self.series.values()]):
+            digest.update(os.fsencode(f"{name}\0{_size_and_time(self.root / name)}\n"))
+        for path in [self.label_path, *split_files(self.root)]:
+            digest.update(path.read_bytes() if path.is_file() else b"")
+        return digest.hexdigest()[:16]
+
+    def missing(self, modality: str) -> tuple[str, ...]:
+        """The patches without a file of a modality, sorted; `place` says where it should be."""
+        files = self._files(modality)
+        return tuple(stem for stem in self.stems if stem not in files)
+
+    def place(self, stem: str, modality: str) -> Path:
+        """Where the file of a patch is, or should be; ``<YYYY>`` stands for the year of a series that is missing."""
+        files = self._files(modality)
+        if stem in files:
+            return self.root / files[stem]
+        if modality == AERIAL:
+            return self.root / AERIAL / f"{stem}.tif"
+        by_year = f"{SERIES_FOLDERS[0]}/{stem}_<YYYY>.h5"
+        used = Counter(file.split("/")[0] for file in self.series.values())
+        plain = used[SERIES_FOLDERS[1]] > used[SERIES_FOLDERS[0]]
+        return self.root / (f"{SERIES_FOLDERS[1]}/{stem}.h5" if plain else by_year)
+
+    def year(self, stem: str) -> int | None:
+        """The year in the name of a patch's series; None where there is none."""
+        return _year(self.series.get(stem, ""))
+
+    def patch(self, stem: str, modalities: Collection[str]) -> Patch:
+        """Read one patch. Raises as `read_aerial` and `read_series`; E101 names the place of a missing file."""
+        for modality in modalities:
+            if modality not in MODALITIES:
+                raise AlignscopeError("E305", "modality", f"{modality!r}", f"Known are {', '.join(MODALITIES)}.")
+            if stem not in self._files(modality):
+                way = "Put it there, or ask for other modalities."
+                raise AlignscopeError("E101", str(self.place(stem, modality)), "there is no such file", way)
+        aerial = read_aerial(self.place(stem, AERIAL)) if AERIAL in modalities else None
+        series = {m: read_series(self.place(stem, m), m) for m in SERIES if m in modalities}
+        return Patch(parse_stem(stem), aerial, series)
+
+    def _files(self, modality: str) -> Mapping[str, str]:
+        return self.aerial if modality == AERIAL else self.series
+
+
+def _root(path: Path) -> Path:
+    """Return the folder that holds the data set: `path`, or the one folder in it that does."""
+    if not path.is_dir():
+        raise AlignscopeError("E101", str(path), "there is no such folder", "Check the path.")
+    if _holds(path):
+        return path
+    inside = [folder for folder in sorted(path.iterdir()) if folder.is_dir() and _holds(folder)]
+    if len(inside) == 1:
+        return inside[0]
+    if inside:
+        names = ", ".join(folder.name for folder in inside)
+        raise AlignscopeError("E109", str(path), f"it holds several data sets: {names}", "Give one of them.")
+    if path.name in (AERIAL, *SERIES_FOLDERS) and _holds(path.parent):
+        raise AlignscopeError("E109", str(path), "it is one part of the data set", f"Give {path.parent}.")
+    held = sorted(entry.name for entry in path.iterdir())
+    found = f"it holds {', '.join(held[:6])}{' ...' if len(held) > 6 else ''}" if held else "it is empty"
+    unpack = "Unpack the .zip files there. " if any(name.endswith(".zip") for name in held) else ""
+    raise AlignscopeError("E109", str(path), f"{found}, and no patch of TreeSatAI", unpack + _EXPECTED)
+
+
+def _holds(folder: Path) -> bool:
+    """Whether the folder has a file of a patch in one of the places where they belong."""
+    kinds = {AERIAL: (".tif", ".tiff")} | dict.fromkeys(SERIES_FOLDERS, (".h5",))
+    return any(_scan(folder, name, suffixes, first=True)[0] for name, suffixes in kinds.items())
+
+
+def _scan(
+    root: Path, folder: str, suffixes: tuple[str, ...], *, first: bool = False
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """List a folder once: files by stem, and those whose name is not a patch with the message of their error.
+
+    first : stop at the first patch.
+    """
+    files: dict[str, list[str]] = {}
+    odd: dict[str, str] = {}
+    if not (root / folder).is_dir():
+        return files, odd
+    with os.scandir(root / folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or not entry.name.lower().endswith(suffixes):
+                continue
+            shown = os.fsencode(entry.name).decode(errors="replace")
+            try:
+                if shown != entry.name:
+                    raise AlignscopeError("E110", shown, "a name that is not UTF-8", "Rename the file.")
+                files.setdefault(parse_stem(entry.name).text, []).append(f"{folder}/{entry.name}")
+            except AlignscopeError as error:
+                where = str(root / folder / shown)
+                odd[f"{folder}/{shown}"] = str(AlignscopeError(error.code, where, error.found, error.way_out))
+            if first and files:
+                break
+    return files, odd
+
+
+def _size_and_time(path: Path) -> str:
+    try:
+        facts = os.stat(path)  # noqa: PTH116 - a Path's own stat takes twice as long over 100,000 files
+    except OSError:
+        return "none"
+    return f"{facts.st_size}\0{facts.st_mtime_ns}"
+
+
+def _year(file: str) -> int | None:
+    found = _YEAR.search(file)
+    return int(found[1]) if found else None
+
+
+def _several(files: Mapping[str, list[str]], what: str) -> list[str]:
+    """Name the patches that have more than one file."""
+    found = sorted(stem for stem, names in files.items() if len(names) > 1)
+    if not found:
+        return []
+    named = "; ".join(", ".join(sorted(files[stem])) for stem in found[:3])
+    return [f"{_patches(len(found), 'has', 'have')} several {what}: {named}{' ...' if len(found) > 3 else ''}."]
+
+
+def _elsewhere(root: Path) -> list[str]:
+    """Name the folders that hold such files and are not looked into."""
+    known = {AERIAL, *SERIES_FOLDERS}
+    notes = []
+    for folder in sorted(path for path in root.iterdir() if path.is_dir() and path.name not in known):
+        suffixes = Counter(file.suffix for file in folder.iterdir() if file.suffix in {".h5", ".tif", ".pth"})
+        if suffixes:
+            named = ", ".join(f"{count} {suffix}" for suffix, count in sorted(suffixes.items()))
+            places = f"{AERIAL}/, {SERIES_FOLDERS[0]}/ and {SERIES_FOLDERS[1]}/"
+            pth = " The .pth variant of a series is not read." if ".pth" in suffixes else ""
+            notes.append(f"{folder.name}/ holds {named}, which are not used: files belong in {places}.{pth}")
+    return notes
+
+
+def _label_notes(file: LabelFile) -> list[str]:
+    notes = []
+    if file.twice:
+        notes.append(
+            f"Label file: {_patches(len(file.twice), 'lists', 'list')} a genus twice. Shares are added for the area, "
+            f"but each is held against 0.07 by itself, as published; adding first would change "
+            f"{_patches(len(file.summed_differs))}."
+        )
+    if file.above_one:
+        notes.append(
+            f"Label file: {_patches(len(file.above_one), 'has', 'have')} a genus with a share above 1, taken as 1."
+        )
+    if file.empty:
+        notes.append(f"Label file: {_patches(len(file.empty), 'has', 'have')} no genus above 0.07.")
+    return notes
+
+
+def _split_notes(splits: Splits) -> list[str]:
+    if splits.folder is None:
+        return ["There are no lists of splits, so no patch is in one."]
+    if not splits.drawn:
+        return []
+    return [
+        f"{splits.folder.name}/ has the original two lists; {splits.drawn:.0%} of the training patches were drawn for "
+        "val, by the SHA-256 of their names."
+    ]
+
+
+def _patches(count: int, one: str = "", many: str = "") -> str:
+    return f"{count:,} {'patch' if count == 1 else 'patches'} {one if count == 1 else many}".rstrip()

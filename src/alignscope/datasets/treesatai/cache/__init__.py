@@ -1,0 +1,1 @@
+"""The archive read once into memory-mapped files, and batches of them."""

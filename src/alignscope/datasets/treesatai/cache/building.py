@@ -1,0 +1,223 @@
+"""Building a cache: patches are read once, by several processes; killed and called again it goes on."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+import numpy as np
+
+from alignscope._lib import files as _files
+from alignscope._lib.npz import npz_bytes
+from alignscope._lib.threads import cores, one_blas_thread
+from alignscope.datasets.treesatai.cache.cache import LABELS, PATCHES, RECORD, VERSION, Cache, CacheOptions, Record
+from alignscope.datasets.treesatai.cache.codes import LEVELS, seen, statistics_of_counts
+from alignscope.datasets.treesatai.cache.series import Choice, Statistics
+from alignscope.datasets.treesatai.cache.shards import ShardIndex, make_shard, read_index, shard_place
+from alignscope.datasets.treesatai.format import CHANNELS, MODALITIES, Source
+from alignscope.datasets.trifeature.pictures import whole
+from alignscope.errors import AlignscopeError
+
+__all__ = ["build_cache"]
+
+Say: TypeAlias = Callable[[str, float], None]
+
+
+def build_cache(
+    source: Source,
+    folder: str | Path,
+    *,
+    options: CacheOptions | None = None,
+    workers: int | None = None,
+    say: Say | None = None,
+) -> Cache:
+    """Read all patches of a source into a cache below `folder`, or go on with one that is not finished.
+
+    The cache lies in a sub-folder named by the hash of source and options, so those of others stay beside it. Patches
+    are written some hundred at a time, each shard under a temporary name until it is whole; the same call after a kill
+    reads what is missing, and one on a finished cache reads nothing. What cannot be read is in `Cache.broken`; nothing
+    stops at it. The bytes do not depend on the number of workers.
+
+    source : sent to the workers, so picklable. workers : processes, by default one a core; 1 reads in this process.
+    say : called with what is being done and the share that is done, 0..1.
+
+    Raises
+    ------
+    AlignscopeError : E304 for fewer than one worker, E305 for a modality that the source lacks, E205 without any patch,
+        E401 or E402 where the folder cannot be written, E502 where a worker was killed.
+    """
+    options, say = options or CacheOptions(), say or (lambda what, share: None)
+    workers = cores() if workers is None else workers
+    whole("workers", workers, 1, 2**15)
+    modalities = _modalities(source, options)
+    stems, size = source.stems, options.shard
+    if not stems:
+        raise AlignscopeError("E205", "source", "it holds no patch", "Give one with at least one.")
+    _ = source.labels  # what is wrong with them is told now, not after all else has been read
+    home = Path(folder) / _name(source, options)
+    _files.make_folder(home)
+    parts = {k: stems[k * size : (k + 1) * size] for k in range(-(-len(stems) // size))}
+    missing = {k: part for k, part in parts.items() if read_index(shard_place(home, k)) is None}
+    if missing or not _opens(home):
+        make = functools.partial(make_shard, modalities=modalities, side=options.side, average=options.average)
+        _make_all(source, make, home, missing, workers, say)
+        _finish(source, options, modalities, home, len(parts), say)
+    return Cache.open(home)
+
+
+def _modalities(source: Source, options: CacheOptions) -> tuple[str, ...]:
+    asked = source.modalities if options.modalities is None else options.modalities
+    for name in asked:
+        if name not in source.modalities:
+            found = f"{name!r} is not in the source"
+            raise AlignscopeError("E305", "modalities", found, f"It holds {', '.join(source.modalities)}.")
+    return tuple(name for name in MODALITIES if name in asked)
+
+
+def _opens(home: Path) -> bool:
+    try:
+        Cache.open(home)
+    except AlignscopeError:
+        return False
+    return True
+
+
+def _name(source: Source, options: CacheOptions) -> str:
+    given = msgspec.json.encode([VERSION, source.identity, options], order="deterministic")
+    return hashlib.sha256(given).hexdigest()[:16]
+
+
+# --------------------------------------------------------------------------------------------------------- workers
+
+
+def _make_all(
+    source: Source, make: Callable[..., None], home: Path, missing: Mapping[int, Sequence[str]], workers: int, say: Say
+) -> None:
+    """Write the shards that are missing."""
+    total = sum(map(len, missing.values()))
+    done = 0
+    for number in _made(source, make, home, missing, min(workers, len(missing))):
+        done += len(missing[number])
+        say(f"reading patches: {done} of {total}", 0.95 * done / total)
+
+
+def _made(
+    source: Source, make: Callable[..., None], home: Path, missing: Mapping[int, Sequence[str]], workers: int
+) -> Iterator[int]:
+    """Yield the number of every shard when it is written."""
+    if workers < 2:
+        for number, stems in missing.items():
+            with one_blas_thread():
+                make(source, stems, folder=shard_place(home, number))
+            yield number
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _begin, (source,)) as pool:
+        try:
+            yield from _given_out(pool, make, home, missing)
+        except BrokenExecutor as error:
+            way = "Call again: finished shards are kept. If memory is short, give fewer workers or a smaller `shard`."
+            raise AlignscopeError("E502", str(home), f"a worker process was killed ({error})", way) from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _given_out(
+    pool: Executor, make: Callable[..., None], home: Path, missing: Mapping[int, Sequence[str]]
+) -> Iterator[int]:
+    given = {pool.submit(_work, make, tuple(stems), shard_place(home, k)): k for k, stems in missing.items()}
+    for future in as_completed(given):
+        future.result()
+        yield given[future]
+
+
+_here: list[Source] = []  # the source of a worker process, sent once and not with every shard
+
+
+def _begin(source: Source) -> None:
+    """Keep the source, leave interrupts to the parent, and end with it, even if it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _here.append(source)
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def _work(make: Callable[..., None], stems: Sequence[str], folder: Path) -> None:
+    with one_blas_thread():
+        make(_here[-1], stems, folder=folder)
+
+
+# ------------------------------------------------------------------------------------------------------ the record
+
+
+def _finish(
+    source: Source, options: CacheOptions, modalities: tuple[str, ...], home: Path, shards: int, say: Say
+) -> None:
+    """Write what is known of all patches, and the record last of all."""
+    indexes = [_index(shard_place(home, k)) for k in range(shards)]
+    counts = np.array([row for index in indexes for row in index.counts], np.int32)
+    broken = tuple(b for index in indexes for b in index.broken)
+    labels = source.labels
+    cache = Cache(home, source.stems, labels, modalities, options, counts, broken, {})
+    say("computing statistics", 0.95)
+    statistics = {name: _statistics(cache, name) for name in modalities}
+    arrays = {"stems": np.array(source.stems, np.str_), "counts": counts}
+    arrays |= {name: getattr(labels, name) for name in LABELS}
+    record = Record(
+        version=VERSION,
+        source=source.identity,
+        options=options,
+        modalities=modalities,
+        patches=len(counts),
+        broken=broken,
+        statistics=statistics,
+    )
+    _files.write_all(home, {PATCHES: npz_bytes(arrays)})
+    _files.write_all(home, {RECORD: msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"})
+    for left in home.glob(".*.tmp"):  # of runs that were killed
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _index(folder: Path) -> ShardIndex:
+    index = read_index(folder)
+    if index is None:
+        raise AlignscopeError("E103", str(folder), "it was damaged while the cache was built", "Build it again.")
+    return index
+
+
+def _statistics(cache: Cache, modality: str) -> Statistics:
+    """Return statistics over a sample of training patches, from how often each code stands: exact, in one pass."""
+    there = cache.present[:, cache.modalities.index(modality)]
+    train = np.flatnonzero(there & (cache.labels.split == "train"))
+    pool = train if len(train) else np.flatnonzero(there)
+    drawn = np.random.default_rng(cache.options.seed).permutation(len(pool))[: cache.options.sample]
+    counts = np.zeros((len(CHANNELS[modality]), LEVELS[modality]), np.int64)
+    for patch in np.sort(pool[drawn]).tolist():
+        for row, values in zip(counts, _valid_codes(cache, modality, patch), strict=True):
+            row += np.bincount(values, minlength=len(row))
+    return statistics_of_counts(modality, CHANNELS[modality], counts)
+
+
+def _valid_codes(cache: Cache, modality: str, patch: int) -> np.ndarray:
+    """Return (C, values) codes of valid pixels."""
+    if modality == "aerial":
+        return cache.picture(patch).reshape(-1, len(CHANNELS["aerial"])).T
+    codes, masks, _ = cache.series(modality, patch)
+    valid: np.ndarray = codes.transpose(1, 0, 2, 3)[:, seen(codes, masks, Choice())]
+    return valid

@@ -1,0 +1,1 @@
+"""Patches in the exact format with known factors behind their pixels."""

@@ -1,0 +1,182 @@
+"""Generated patches as files: the layout, names, keys and types of TreeSatAI-Time-Series."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import h5py
+import numpy as np
+
+from alignscope._lib import files as _files
+from alignscope.datasets.treesatai.format import AERIAL_SIDE, GENERA, SERIES, SPLITS, Patch
+from alignscope.datasets.treesatai.generator.generator import Generated
+from alignscope.datasets.treesatai.labels import LABEL_FILE
+from alignscope.errors import AlignscopeError
+
+__all__ = ["GENERATED", "write_archive"]
+
+Say: TypeAlias = Callable[[str, float], None]
+
+GENERATED = "generated.json"
+"""The options of a generated archive, written before its first patch."""
+
+_BORDER = 2  # pixels on each side of the aerial file that lie beyond 60 m
+_METRES = 0.2
+_EPSG = 25832
+_WRONG_MASKS = 10  # channels of the variant; snow and cloud are the first two
+
+
+def write_archive(
+    source: Generated,
+    folder: str | Path,
+    *,
+    layout: str = "released",
+    splits: int = 3,
+    say: Say | None = None,
+) -> Path:
+    """Write the patches of a source as an archive, and return its folder.
+
+    The folder holds
+
+    - generated.json : the options, written first;
+    - truth.csv : what stands in every patch (`Generated.truth`), which the real archive does not have;
+    - labels/TreeSatBA_v9_60m_multi_labels.json and split/{train,val,test}_filenames.lst;
+    - aerial/<stem>.tif : (4, 304, 304) uint8, 0.2 m, EPSG:25832;
+    - sentinel-ts/<stem>_<YYYY>.h5, or sentinel/<stem>.h5 : the series.
+
+    Each file is whole or not there. A run that was killed is gone on with by the same call: files that are there are
+    kept. With `source.traps`, the masks of every tenth patch have 10 channels, as in one published variant.
+
+    layout : "released" as published, or "anysat": `sentinel/` without the year, as OmniSat and AnySat expect it.
+    splits : 3 lists, or the original 2, where the patches for validation are in train.
+    say : called with what is being done and the share that is done, 0..1.
+
+    Raises
+    ------
+    AlignscopeError
+        E107 rasterio is not installed, E305 an unknown layout or number of lists, E404 the folder holds something
+        else, E401 or E402 it cannot be written.
+    """
+    folder = Path(folder)
+    if layout not in ("released", "anysat"):
+        raise AlignscopeError("E305", "layout", f"{layout!r}", 'Give "released" or "anysat".')
+    if splits not in (2, 3):
+        raise AlignscopeError("E305", "splits", f"{splits}", "Give 2 or 3.")
+    if "aerial" in source.modalities:
+        _rasterio()
+    _claim(folder, {"layout": layout, "splits": splits} | dataclasses.asdict(source))
+    _files.write_all(folder, dict(_tables(source, splits)))
+    for number, stem in enumerate(source.stems):
+        if say is not None:
+            say("writing patches", number / source.n)
+        _files.write_all(folder, _missing(source, number, stem, folder, layout))
+    return folder
+
+
+def _claim(folder: Path, options: dict[str, Any]) -> None:
+    """Mark a new or empty folder as one of these options. Raises E404 for one that holds anything else."""
+    _files.check_writable(folder)
+    content = (json.dumps(options, indent=1) + "\n").encode()
+    mark = folder / GENERATED
+    if mark.is_file():
+        if mark.read_bytes() != content:
+            raise AlignscopeError(
+                "E404", str(mark), "patches of other options are there", "Give the same options, or another folder."
+            )
+        return
+    there = sorted(path.name for path in folder.iterdir() if not path.name.endswith(".tmp")) if folder.is_dir() else []
+    if there:
+        found = f"it holds {', '.join(there[:4])}{' ...' if len(there) > 4 else ''}"
+        raise AlignscopeError("E404", str(folder), found, "Generated patches go to a new or empty folder.")
+    _files.write_all(folder, {GENERATED: content})
+
+
+def _tables(source: Generated, splits: int) -> Iterator[tuple[str, bytes]]:
+    """The small files: truth, labels and lists."""
+    listed = {f"{stem}.tif": source.entries(number) for number, stem in enumerate(source.stems)}
+    yield f"labels/{LABEL_FILE}", json.dumps(listed).encode()
+    of = source.labels.split if splits == 3 else np.where(source.labels.split == "val", "train", source.labels.split)
+    for split in SPLITS[:: 1 if splits == 3 else 2]:
+        names = [f"{stem}.tif\n" for stem, its in zip(source.stems, of, strict=True) if its == split]
+        yield f"split/{split}_filenames.lst", "".join(names).encode()
+    yield "truth.csv", _truth(source)
+
+
+def _truth(source: Generated) -> bytes:
+    """One row a patch: its name, the genus by name, the other factors, and the cells of every genus."""
+    truth = dict(source.truth)
+    cells = truth.pop("cells")
+    truth["genus"] = np.array(GENERA)[truth["genus"]]
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["stem", *truth, *(f"cells {genus}" for genus in GENERA)])
+    for k, stem in enumerate(source.stems):
+        factors = (values[k] for values in truth.values())
+        writer.writerow([stem, *(f"{v:.6f}" if isinstance(v, float) else v for v in factors), *cells[k]])
+    return buffer.getvalue().encode()
+
+
+def _missing(source: Generated, number: int, stem: str, folder: Path, layout: str) -> dict[str, bytes]:
+    """The files of a patch that are not there yet."""
+    year = source.truth["year"][number]
+    series = [name for name in source.modalities if name in SERIES]
+    wanted = {f"aerial/{stem}.tif": ["aerial"]} if "aerial" in source.modalities else {}
+    if series:
+        wanted[f"sentinel-ts/{stem}_{year}.h5" if layout == "released" else f"sentinel/{stem}.h5"] = series
+    todo = {name: modalities for name, modalities in wanted.items() if not (folder / name).exists()}
+    patch = source.patch(stem, [modality for modalities in todo.values() for modality in modalities])
+    return {
+        name: _picture(patch, number) if modalities == ["aerial"] else _hdf5(source, patch, number)
+        for name, modalities in todo.items()
+    }
+
+
+def _rasterio() -> Any:
+    try:
+        import rasterio
+    except ImportError:
+        raise AlignscopeError(
+            "E107", "aerial pictures", "rasterio is not installed", 'Run pip install "alignscope[eo]".'
+        ) from None
+    return rasterio
+
+
+def _picture(patch: Patch, number: int) -> bytes:
+    """The GeoTIFF. Patches lie 100 m apart on a square grid; the 2 px beyond 60 m repeat the edge."""
+    rasterio = _rasterio()
+    assert patch.aerial is not None
+    row, column = divmod(number, 1000)
+    west, north = 400_000 + 100 * column - _BORDER * _METRES, 5_900_000 - 100 * row + _BORDER * _METRES
+    pixels = np.pad(patch.aerial, ((0, 0), (_BORDER, _BORDER), (_BORDER, _BORDER)), mode="edge")
+    side = AERIAL_SIDE + 2 * _BORDER
+    with rasterio.MemoryFile() as memory:
+        with memory.open(
+            driver="GTiff", width=side, height=side, count=len(pixels), dtype="uint8", interleave="pixel",
+            crs=f"EPSG:{_EPSG}", transform=rasterio.Affine(_METRES, 0.0, west, 0.0, -_METRES, north),
+        ) as file:  # fmt: skip
+            file.write(pixels)
+        content: bytes = memory.read()
+    return content
+
+
+def _hdf5(source: Generated, patch: Patch, number: int) -> bytes:
+    """The series, with the keys of `SERIES`; names of products are variable-length text."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        for name, series in patch.series.items():
+            form = SERIES[name]
+            file[form.data] = series.data
+            products = source.passes(number, name).products
+            file.create_dataset(form.products, data=list(products), dtype=h5py.string_dtype())
+            if form.masks is not None:
+                masks = np.stack([m for m in (series.snow, series.cloud) if m is not None], axis=1)
+                if source.traps and number % 10 == 9:
+                    masks = np.pad(masks, ((0, 0), (0, _WRONG_MASKS - masks.shape[1]), (0, 0), (0, 0)))
+                file[form.masks] = masks
+    return buffer.getvalue()

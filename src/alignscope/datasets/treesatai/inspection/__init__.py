@@ -1,0 +1,1 @@
+"""What an archive holds, what is missing, and what is broken."""

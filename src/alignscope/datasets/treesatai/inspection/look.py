@@ -1,0 +1,191 @@
+"""A look at every file of TreeSatAI: what each holds, or why it cannot be used. None stops the others."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from alignscope.datasets.treesatai.format import SERIES
+from alignscope.datasets.treesatai.read import check_aerial, read_aerial, read_dates, read_series
+from alignscope.errors import AlignscopeError
+
+__all__ = ["CLOUD", "Seen", "SeenSeries", "look_at"]
+
+Say: TypeAlias = Callable[[str, float], None]
+
+CLOUD = 50.0
+"""A pixel is clear where cloud is at most this many percent, a date where half of its pixels are."""
+
+_CHUNK = 32  # files, about 0.2 s
+
+
+@dataclass(frozen=True)
+class SeenSeries:
+    """One series of a file.
+
+    Attributes
+    ----------
+    dates : how many. repeated : how many of them are the day of the one before. outside : not of the year in the name.
+    months : dates by month, January first. clear : clear dates by month, of Sentinel-2 when values were read.
+    values, zeros, nans : how many values there are, exact zeros and not finite among them; 0 when not read.
+    """
+
+    dates: int
+    repeated: int
+    outside: int
+    months: tuple[int, ...]
+    clear: tuple[int, ...] | None = None
+    values: int = 0
+    zeros: int = 0
+    nans: int = 0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One file: its series by modality, and the messages of what cannot be used with the modalities they concern."""
+
+    file: str
+    series: dict[str, SeenSeries] = field(default_factory=dict)
+    broken: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def look_at(root: Path, files: Sequence[str], *, workers: int, quick: bool, say: Say) -> list[Seen]:
+    """Look at every file below `root` and return what was seen, in their order.
+
+    A file on which the library crashes, taking its process along, is reported like any other broken one.
+
+    workers : processes; 1 reads in this one. quick : read headers and dates, not values.
+    """
+    chunks = [files[start : start + _CHUNK] for start in range(0, len(files), _CHUNK)]
+    seen: dict[int, list[Seen]] = {}
+    made = (
+        ((k, _look_at_some(root, chunk, quick)) for k, chunk in enumerate(chunks))
+        if workers == 1
+        else _in_processes(root, chunks, workers, quick)
+    )
+    for number, some in made:
+        seen[number] = some
+        say("reading files", len(seen) / len(chunks))
+    return [one for number in range(len(chunks)) for one in seen[number]]
+
+
+def _in_processes(
+    root: Path, chunks: Sequence[Sequence[str]], workers: int, quick: bool
+) -> Iterator[tuple[int, list[Seen]]]:
+    """Yield chunks as they are done. Few are under way at once, so that few are in doubt when a process dies."""
+    waiting = list(enumerate(chunks))[::-1]
+    while waiting:
+        running: dict[Future[list[Seen]], tuple[int, Sequence[str]]] = {}
+        with _pool(workers) as pool:
+            try:
+                while waiting or running:
+                    while waiting and len(running) < 2 * workers:
+                        running[pool.submit(_look_at_some, root, waiting[-1][1], quick)] = waiting[-1]
+                        waiting.pop()
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        some = future.result()
+                        yield running.pop(future)[0], some
+            except BrokenExecutor:
+                pool.shutdown(cancel_futures=True)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        for number, chunk in running.values():
+            yield number, [_alone(root, file, quick) for file in chunk]
+
+
+def _alone(root: Path, file: str, quick: bool) -> Seen:
+    """Look at a file in a process of its own, which it may take down."""
+    with _pool(1) as pool:
+        try:
+            return pool.submit(_look_at_some, root, [file], quick).result()[0]
+        except BrokenExecutor:
+            modalities = tuple(SERIES) if file.lower().endswith(".h5") else ("aerial",)
+            error = AlignscopeError("E103", str(root / file), "reading it ended the process", "Copy the file again.")
+            return Seen(file, broken={str(error): modalities})
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool that has shown that it can start. Raises E502 where it cannot: no file is to blame for that."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _begin) as pool:
+        try:
+            pool.submit(os.getpid).result()
+        except BrokenExecutor as error:
+            way = 'See the message above. A script needs `if __name__ == "__main__":` around its work, or workers=1.'
+            raise AlignscopeError("E502", "workers", "a worker process ends before it begins", way) from error
+        yield pool
+
+
+def _begin() -> None:
+    """Leave interrupts to the parent, and end with it, however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def _look_at_some(root: Path, files: Sequence[str], quick: bool) -> list[Seen]:
+    return [_look_at_one(root, file, quick) for file in files]
+
+
+def _look_at_one(root: Path, file: str, quick: bool) -> Seen:
+    path = root / file
+    series: dict[str, SeenSeries] = {}
+    broken: dict[str, tuple[str, ...]] = {}
+    for modality in SERIES if file.lower().endswith(".h5") else ("aerial",):
+        try:
+            if modality != "aerial":
+                series[modality] = _look_at_series(path, modality, quick)
+            elif quick:
+                check_aerial(path)
+            else:
+                read_aerial(path)
+        except AlignscopeError as error:
+            broken[str(error)] = (*broken.get(str(error), ()), modality)
+    return Seen(file, series, broken)
+
+
+def _look_at_series(path: Path, modality: str, quick: bool) -> SeenSeries:
+    if quick:
+        return _dates_of(read_dates(path, modality), path)
+    found = read_series(path, modality)
+    seen = _dates_of(found.dates, path)
+    finite = np.isfinite(found.data)
+    clear = None
+    if found.cloud is not None:
+        clear_dates = (found.cloud <= CLOUD).mean(axis=(1, 2)) >= 0.5
+        clear = _by_month(found.dates[clear_dates])
+    return SeenSeries(
+        seen.dates, seen.repeated, seen.outside, seen.months, clear,
+        found.data.size, int((found.data == 0).sum()), int((~finite).sum()),
+    )  # fmt: skip
+
+
+def _dates_of(dates: np.ndarray, path: Path) -> SeenSeries:
+    years = dates.astype("datetime64[Y]").astype(int) + 1970
+    named = path.stem[-4:]
+    outside = int((years != int(named)).sum()) if named.isdigit() else 0
+    repeated = int((dates[1:] == dates[:-1]).sum())
+    return SeenSeries(len(dates), repeated, outside, _by_month(dates))
+
+
+def _by_month(dates: np.ndarray) -> tuple[int, ...]:
+    months = dates.astype("datetime64[M]").astype(int) % 12
+    return tuple(np.bincount(months, minlength=12).tolist())

@@ -1,0 +1,1 @@
+"""Tables of samples joined by their ids, never by their order."""

@@ -1,0 +1,150 @@
+"""Tables that are joined: read once from front to back, each row put where its sample stands in the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from alignscope._lib.types import Codes, Mask
+from alignscope.errors import AlignscopeError
+from alignscope.joining.ids import listed
+from alignscope.pair.identity import ids_of
+from alignscope.pair.readers.readers import Input, open_any, open_rows, read_vector
+from alignscope.pair.readers.rows import ArrayRows, Rows, StoredRows, as_numpy, release
+
+__all__ = ["Say", "Table", "open_table"]
+
+Say: TypeAlias = Callable[[str, float], None]
+
+_BYTES = 32 << 20  # read at once
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows and the id of each: `rows` (N, D), `ids` (N,)."""
+
+    name: str
+    rows: Rows
+    ids: np.ndarray
+
+    @property
+    def label(self) -> str:
+        """How errors call the table: its name and its file."""
+        return self.name if self.rows.name == self.name else f"{self.name} ({self.rows.name})"
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """The names of the columns where the source gives any."""
+        return self.rows.columns if isinstance(self.rows, StoredRows) and self.rows.header.named else None
+
+    @property
+    def lone(self) -> bool:
+        """Whether the table is a target or group of one column, which is kept as (N,)."""
+        return not self.name.startswith("x") and self.rows.shape[1] == 1
+
+    def shape(self, n: int) -> tuple[int, ...]:
+        """The shape of the array that holds `n` of the rows."""
+        return (n,) if self.lone else (n, self.rows.shape[1])
+
+    def dtype(self) -> np.dtype:
+        """The type of the array that holds the rows."""
+        return as_numpy(self.rows.read(0, 1)).dtype
+
+    def missing(self, say: Say) -> Mask:
+        """The rows with a NaN, an infinity or an empty text, (N,)."""
+        out = np.zeros(self.rows.shape[0], bool)
+        for start, block in self._blocks(np.ones(len(out), bool), f"looking for missing values in {self.name}", say):
+            out[start : start + len(block)] = _missing(block)
+        return out
+
+    def gather(self, take: Codes, out: np.ndarray, say: Say) -> None:
+        """Put row take[i] at out[i], for all i. Raises E203 for a row with missing values."""
+        place = np.full(self.rows.shape[0], -1)
+        place[take] = np.arange(len(take))
+        flat = out.reshape(len(take), -1)
+        for start, block in self._blocks(place >= 0, f"joining {self.name}", say):
+            to = place[start : start + len(block)]
+            wanted = to >= 0
+            bad = wanted & _missing(block)
+            if bad.any():
+                raise self._not_finite(start + np.flatnonzero(bad))
+            flat[to[wanted]] = block[wanted]
+            release(out)
+
+    def _blocks(self, wanted: Mask, what: str, say: Say) -> Iterator[tuple[int, np.ndarray]]:
+        """Blocks of rows with their first row, except those of which none is wanted."""
+        n, width = self.rows.shape
+        step = max(1, _BYTES // (width * self.dtype().itemsize))
+        for start in range(0, n, step):
+            stop = min(start + step, n)
+            if wanted[start:stop].any():
+                say(what, start / n)
+                yield start, as_numpy(self.rows.read(start, stop))
+
+    def _not_finite(self, rows: np.ndarray) -> AlignscopeError:
+        first, *_ = rows.tolist()
+        return AlignscopeError(
+            "E203",
+            self.label,
+            f"missing values (NaN, infinity, empty text) in rows to join, first in row {first}, counted from 0 "
+            f"(ids {listed(self.ids[rows])})",
+            "Fill them in, or leave those samples out by --drop-missing.",
+        )
+
+
+def open_table(name: str, values: Input, ids: Input | None, role: str) -> Table:
+    """A table and its ids.
+
+    name : "x1", "x2", "y1", "y2" or "groups". role : what the option for its ids is called.
+    Raises E101-E108 (a file), E106 (not numbers), E201, E202 (not one id a row), E203 (an id is missing) and
+    E204 (no ids).
+    """
+    rows = open_rows(values, name) if name.startswith("x") else _labels(open_any(values, name), name)
+    if name == "groups" and rows.shape[1] != 1:
+        raise AlignscopeError("E201", name, f"{rows.shape[1]:,} columns", "Give one group a row; name the column.")
+    if ids is None:
+        raise AlignscopeError(
+            "E204",
+            name,
+            f"it has no ids, so its rows cannot be joined: {role} is missing",
+            f"Give {role}; where the rows are those of another table, give the ids of that table again.",
+        )
+    vector = ids_of(read_vector(ids, role), role)
+    table = Table(name, rows, vector)
+    if len(vector) != rows.shape[0]:
+        raise AlignscopeError(
+            "E202",
+            table.label,
+            f"it has {rows.shape[0]:,} rows, and {role} has {len(vector):,}",
+            "Give one id for each row.",
+        )
+    return table
+
+
+def _labels(rows: Rows, name: str) -> Rows:
+    """Targets and groups; those that are Python objects or bytes become text, empty where there is none."""
+    if rows.dtype != "object" and not rows.dtype.startswith("|S"):
+        return rows
+    values = as_numpy(rows.read(0, rows.shape[0])).reshape(-1)
+    if values.dtype.kind == "S":
+        text = np.char.decode(values, "utf-8", "replace")
+    else:
+        absent = np.array([value is None or value != value for value in values])
+        if not all(isinstance(value, str) for value in values[~absent]):
+            raise AlignscopeError(
+                "E106", name, "labels of mixed or unknown types", "Give all labels as whole numbers or all as text."
+            )
+        text = np.where(absent, "", values).astype(str)
+    return ArrayRows.of(text.reshape(rows.shape), name=rows.name, role=name)
+
+
+def _missing(block: np.ndarray) -> Mask:
+    """The rows of a block (N, D) that lack a value, (N,)."""
+    if block.dtype.kind == "f":
+        return np.asarray(~np.isfinite(block).all(axis=1))
+    if block.dtype.kind == "U":
+        return np.asarray((block == "").any(axis=1))
+    return np.zeros(len(block), bool)

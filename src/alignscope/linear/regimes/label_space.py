@@ -1,0 +1,298 @@
+"""Label-relevant subspaces of two modalities in whitened coordinates, and what correlates outside of them.
+
+U_i is an orthonormal basis of X_i, C = U1^T U2 (the singular values of C are the canonical correlations).
+L_i is the span of U_i^T Y over the canonical directions of (X_i, Y) that exceed chance, widened by what the
+other's L_j shows of modality i where that exceeds chance too: a target that mixes shared and unique parts
+then leaves nothing of its shared part outside of L_i. The part of (L1, L2) that correlates is shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.linalg as sla
+from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.special import chdtri
+
+from alignscope._lib.types import Matrix, Vector
+from alignscope.linear.regimes.chance import chance_cross, chance_root, population_cross, population_root
+
+if TYPE_CHECKING:
+    from alignscope.linear.regimes.types import RegimeInput
+
+__all__ = ["LabelSpaces", "Link", "Whitened", "label_roots", "top_overlap", "unique_share"]
+
+_DENSE = 200  # up to this size a dense eigenvalue is faster
+_TOLERANCE = 1e-10  # a column that keeps less than this share of its variance beside the others is dropped
+
+
+@dataclass(frozen=True, eq=False)
+class Whitened:
+    """X = U R, U orthonormal, from `gram` = X'X: `root` is R (r, D) and `coordinates` gives U'B from X'B."""
+
+    root: Matrix
+    gram: Matrix
+    kept: np.ndarray
+    factor: Matrix
+    scale: Vector
+
+    @classmethod
+    def of(cls, gram: Matrix) -> Whitened:
+        """Factor the gram matrix, columns at unit norm, by pivoted Cholesky; drop dependent columns."""
+        norm = np.sqrt(np.maximum(np.diagonal(gram), 0.0))
+        scale = np.divide(1.0, norm, out=np.zeros_like(norm), where=norm > 0)
+        c, pivots, rank, _ = sla.lapack.dpstrf(gram * scale * scale[:, None], tol=_TOLERANCE)
+        upper = np.triu(c)[:rank]
+        order = pivots - 1
+        root = np.empty_like(upper)
+        root[:, order] = upper
+        return cls(root * norm, gram, order[:rank], upper[:, :rank], scale)
+
+    @property
+    def rank(self) -> int:
+        """Numerical rank of X."""
+        return len(self.kept)
+
+    def coordinates(self, cross: Matrix) -> Matrix:
+        """U'B from X'B."""
+        rows = cross[self.kept] * self.scale[self.kept, None]
+        solved: Matrix = sla.solve_triangular(self.factor, rows, trans=1)
+        return solved
+
+
+@dataclass(frozen=True)
+class Link:
+    """Label against nuisance for one objective: `signal` (rho or tau), `nuisance` (nu or xi), both >= 0.
+
+    `nuisance` is corrected for chance as a single strong one would need, and 0 where chance explains it;
+    `hidden` is the same, or else what could be there unseen; where it reaches `limit` nothing can be told.
+    `signal_high` and `nuisance_low` are on the far side of what sampling does to the smallest of several equal
+    signals, to the largest of several equal nuisances, and to the label subspaces (Weyl's inequality);
+    `signal_low` is without the nuisance that errors of the label subspaces let in.
+    """
+
+    signal: float
+    nuisance: float
+    hidden: float
+    signal_low: float
+    signal_high: float
+    nuisance_low: float
+    limit: float = float("inf")
+
+
+@dataclass(frozen=True, eq=False)
+class LabelSpaces:
+    """The label subspaces of one set of second moments.
+
+    Attributes
+    ----------
+    n : rows.
+    u1, u2, uy : whitened coordinates of the modalities and of the target.
+    c : (r1, r2) U1'U2.
+    base1, base2 : (r_i, a_i) orthonormal bases of L1 and L2.
+    shared1, shared2 : (r_i, k) matched directions in them, and `rho` (k,) their correlations.
+    roots1, roots2 : squared canonical correlations of each modality and the target, falling.
+    found : numbers of directions (own 1, own 2, widened 1, widened 2, shared), to repeat on resamples.
+    overlap1, overlap2 : estimated squared cosine between the sample's L_i and the population's, 0..1.
+    """
+
+    n: float
+    u1: Whitened
+    u2: Whitened
+    uy: Whitened
+    c: Matrix
+    base1: Matrix
+    base2: Matrix
+    shared1: Matrix
+    shared2: Matrix
+    rho: Vector
+    roots1: Vector
+    roots2: Vector
+    found: tuple[int, int, int, int, int]
+    overlap1: float
+    overlap2: float
+
+    @classmethod
+    def of(
+        cls,
+        m: RegimeInput,
+        thresholds: tuple[float, float] = (0.0, 0.0),
+        found: tuple[int, int, int, int, int] | None = None,
+    ) -> LabelSpaces:
+        """Find the subspaces; with `found`, take those numbers of directions instead of testing for chance.
+
+        `thresholds` are lower limits of a root that counts as more than chance, from a permutation null.
+        """
+        u1, u2, uy = Whitened.of(m.c11), Whitened.of(m.c22), Whitened.of(m.cyy)
+        c = u1.coordinates(u2.coordinates(m.c12.T).T)
+        left1, roots1 = label_roots(u1, uy, m.cy11)
+        left2, roots2 = label_roots(u2, uy, m.cy22)
+        if found is None:
+            own1, own2 = (
+                int(np.sum(roots > max(least, chance_root(u.rank, uy.rank, m.n))))
+                for roots, least, u in ((roots1, thresholds[0], u1), (roots2, thresholds[1], u2))
+            )
+        else:
+            own1, own2 = found[:2]
+        l1, l2 = left1[:, :own1], left2[:, :own2]
+        base1 = _widen(l1, c @ l2, roots2[:own2], u2.rank, m.n, found[2] if found else None)
+        base2 = _widen(l2, c.T @ l1, roots1[:own1], u1.rank, m.n, found[3] if found else None)
+        p, rho, qt = np.linalg.svd(base1.T @ c @ base2, full_matrices=False)
+        level = chance_root(base1.shape[1], base2.shape[1], m.n)
+        shared = found[4] if found else int(np.sum(rho**2 > level))
+        return cls(
+            n=m.n,
+            u1=u1,
+            u2=u2,
+            uy=uy,
+            c=c,
+            base1=base1,
+            base2=base2,
+            shared1=base1 @ p[:, :shared],
+            shared2=base2 @ qt[:shared].T,
+            rho=rho[:shared],
+            roots1=roots1,
+            roots2=roots2,
+            found=(own1, own2, base1.shape[1] - own1, base2.shape[1] - own2, shared),
+            overlap1=_overlap(roots1[:own1], u1.rank, uy.rank, m.n),
+            overlap2=_overlap(roots2[:own2], u2.rank, uy.rank, m.n),
+        )
+
+    def alignment(self) -> Link:
+        """Return min rho on the label subspaces against max nu outside of them (canonical correlations)."""
+        n, k = self.n, len(self.rho)
+        rho = float(self.rho.min(initial=1.0))
+        high = rho / np.sqrt(self.overlap1 * self.overlap2) + (1 - rho**2) * _spread(k, k, n)
+        p, q = self.u1.rank - self.base1.shape[1], self.u2.rank - self.base2.shape[1]
+        bounds = max(rho - self._common_error, 0.0), min(high, 1.0)
+        if p == 0 or q == 0:
+            return Link(rho, 0.0, 0.0, *bounds, 0.0, 1.0)
+        root = min(_top_square(_outside(self.base1, _outside(self.base2, self.c.T).T)), 1.0)
+        seen = root > chance_root(p, q, n)
+        hidden = float(np.sqrt(population_root(root if seen else 0.0, p, q, n)))
+        low = np.sqrt(root) - (1 - hidden**2) * _spread(p, q, n) if seen else 0.0
+        return Link(rho, hidden if seen else 0.0, hidden, *bounds, float(np.clip(low, 0, hidden)), 1.0)
+
+    @property
+    def _common_error(self) -> float:
+        """Return what the noise of the target, common to L1 and L2, adds to rho: (1 - r) ||C||^2 / (n r)."""
+        if self.found[0] == 0 or self.found[1] == 0:
+            return 0.0
+        root1, root2 = self.roots1[self.found[0] - 1], self.roots2[self.found[1] - 1]
+        return float((1 - max(root1, root2)) * np.sum(self.c**2) / (self.n * np.sqrt(root1 * root2)))
+
+    def prediction(self, source: int) -> Link:
+        """Min tau against max xi when modality `source` predicts the other: A = Sigma_ts Sigma_ss^(-1/2).
+
+        tau are the singular values of A on the shared label directions of the source, xi those of A outside
+        of its label subspace; both carry the unit of the predicted modality, their ratio has none.
+        """
+        n, c, target = (self.n, self.c, self.u2) if source == 1 else (self.n, self.c.T, self.u1)
+        base, shared, overlap = (
+            (self.base1, self.shared1, self.overlap1) if source == 1 else (self.base2, self.shared2, self.overlap2)
+        )
+        a = c @ target.root / np.sqrt(n)  # A transposed, (r, d)
+        image = shared.T @ a
+        tau = float(np.sqrt(max(np.linalg.eigvalsh(image @ image.T)[0], 0.0))) if len(image) else 0.0
+        p, free = len(c) - base.shape[1], n - 1 - len(c)
+        if p == 0:
+            return Link(tau, 0.0, 0.0, tau, tau, 0.0)
+        if free <= 0:
+            return Link(tau, 0.0, np.inf, 0.0, np.inf, 0.0)
+        outside = _outside(base, a)
+        square = _top_square(outside)
+        grow = n / free  # the residual covariance has lost the degrees of freedom of the source
+        noise = grow * _top(lambda v: target.gram @ v / n - a.T @ (a @ v), a.shape[1])
+        trace = grow * max(float(np.trace(target.gram)) / n - float(np.sum(a**2)), 0.0)
+        q = trace / noise if noise > 0 else 0.0
+        seen = square > chance_cross(noise, p, q, n)
+        hidden = float(np.sqrt(population_cross(square if seen else 0.0, noise, p, q, n)))
+        high = tau / np.sqrt(overlap) + np.sqrt(noise) * _spread(len(image), 1, n)
+        low = np.sqrt(square) - np.sqrt(noise) * _spread(p, q, n) if seen else 0.0
+        least = np.sqrt(max(tau**2 - (1 - overlap) * float(np.sum(outside**2)) / p, 0.0))
+        ends = float(least), float(high), float(np.clip(low, 0, hidden))
+        return Link(tau, hidden if seen else 0.0, hidden, *ends)
+
+
+def _spread(p: float, q: float, n: float) -> float:
+    """Return how far noise moves the extreme one of many equal singular values, beyond a single one."""
+    return float((max(np.sqrt(p), 1.0) + max(np.sqrt(q), 1.0) - 2) / np.sqrt(n))
+
+
+def label_roots(u: Whitened, uy: Whitened, cross: Matrix) -> tuple[Matrix, Vector]:
+    """Canonical directions (r, m) of a modality with the target, and their squared correlations."""
+    left, s, _ = np.linalg.svd(uy.coordinates(u.coordinates(cross).T).T, full_matrices=False)
+    return left, np.minimum(s**2, 1.0)
+
+
+def top_overlap(c: Matrix, left1: Matrix, left2: Matrix) -> float:
+    """Largest correlation between the spans of two sets of whitened directions."""
+    return float(np.linalg.svd(left1.T @ c @ left2, compute_uv=False).max(initial=0.0))
+
+
+def unique_share(m: RegimeInput, spaces: LabelSpaces, modality: int) -> float:
+    """unique_i = sum_k max(0, e_ik - e_jk) / sum_k e_ik over label directions k of modality i, in 0..1.
+
+    e_ik is the energy of target i along direction k as modality i explains it, e_jk as the other does along
+    the matched direction; a direction without a match has e_jk = 0.
+    """
+    sides = [(spaces.u1, m.cy11, spaces.shared1), (spaces.u2, m.cy22, spaces.shared2)]
+    (own, cross, mine), (other, cross_other, theirs) = sides if modality == 1 else sides[::-1]
+    base = spaces.base1 if modality == 1 else spaces.base2
+    columns = m.columns(modality)
+    ry, ry_other = own.coordinates(cross[:, columns]), other.coordinates(cross_other[:, columns])
+    whole = float(np.sum((base.T @ ry) ** 2))
+    both = np.minimum(np.sum((mine.T @ ry) ** 2, axis=1), np.sum((theirs.T @ ry_other) ** 2, axis=1))
+    share = 1.0 - float(np.sum(both)) / whole if whole > 0 else 0.0
+    return min(share, 1.0) if share > 1e-12 else 0.0
+
+
+def _widen(own: Matrix, seen: Matrix, roots: Vector, rank: int, n: float, count: int | None) -> Matrix:
+    """Add to a label subspace the directions of `seen` outside of it that are more than chance.
+
+    `seen` = C L_j carries the sampling error of L_j, of squared angle (1 - root) chi2_r / (n root), into
+    directions of strong nuisance; a direction must exceed that as well as the chance level of C.
+    """
+    if seen.shape[1] == 0 or own.shape[0] == own.shape[1]:
+        return own
+    left, s, _ = np.linalg.svd(_outside(own, seen), full_matrices=False)
+    if count is None:
+        root = float(roots.min())
+        level = chance_root(len(own) - own.shape[1], seen.shape[1], n)
+        level += float(chdtri(rank, 0.01)) * (1 - root) / (n * root)
+        count = int(np.sum(s**2 > level))
+    return np.hstack([own, left[:, :count]])
+
+
+def _outside(base: Matrix, m: Matrix) -> Matrix:
+    outside: Matrix = m - base @ (base.T @ m)
+    return outside
+
+
+def _top_square(m: Matrix) -> float:
+    """Largest squared singular value."""
+    return _top(lambda v: m.T @ (m @ v), m.shape[1])
+
+
+def _top(apply: Callable[[Matrix], Matrix], size: int) -> float:
+    """Largest eigenvalue of a symmetric map that has none below 0: dense if small, by Lanczos if not."""
+    if size <= _DENSE:
+        return max(float(np.linalg.eigvalsh(apply(np.eye(size)))[-1]), 0.0)
+    # Drawn, so that no structure of the data makes it orthogonal to the answer; fixed, so that runs agree.
+    start = np.random.default_rng(0).standard_normal(size)
+    if not np.any(apply(start)):
+        return 0.0
+    operator = LinearOperator((size, size), matvec=apply, dtype=np.float64)
+    top = eigsh(operator, k=1, which="LA", v0=start, tol=1e-10, return_eigenvectors=False)
+    return max(float(top[0]), 0.0)
+
+
+def _overlap(roots: Vector, p: int, q: int, n: float) -> float:
+    """Squared cosine between estimated and true label direction: population root over sample root."""
+    if len(roots) == 0:
+        return 1.0
+    root = float(roots.min())
+    return max(min(population_root(root, p, q, n) / root, 1.0), 1e-3)

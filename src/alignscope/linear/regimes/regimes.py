@@ -1,0 +1,313 @@
+"""Regimes: whether aligning or predicting keeps what two modalities share about the target.
+
+Source: I. Kamai, H. Van Assel, A. Regev, H. B. Perets, R. Balestriero, "When to Align, When to Predict: A
+Phase Diagram for Multimodal Learning", arXiv 2606.11190. Theirs are rho, tau, nu, xi, the two ratios and the
+four regimes; the estimate from second moments, the unique term, the interval, the null and "undecided" are
+ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
+
+from alignscope._lib.types import Matrix
+from alignscope.errors import AlignscopeError
+from alignscope.linear.regimes.chance import visible
+from alignscope.linear.regimes.label_space import LabelSpaces, Link, Whitened, label_roots, top_overlap, unique_share
+from alignscope.linear.regimes.types import Answer, Bounds, Regime, RegimeInput, Verdict
+
+__all__ = ["Answer", "Bounds", "Regime", "RegimeInput", "Verdict", "regime"]
+
+
+_VISIBLE = 0.2  # "not shared" is said only where a squared correlation this large would have been seen
+_MATERIAL = 0.05  # share of unique information from which the sentence warns of it
+_LEAST_NULL = 19  # permutations from which a 95 % point exists
+
+
+def regime(
+    total: RegimeInput,
+    replicates: Sequence[RegimeInput] = (),
+    null: Sequence[RegimeInput] = (),
+    *,
+    kind: str = "jackknife",
+    confidence: float = 0.95,
+    names: tuple[str, str] = ("modality 1", "modality 2"),
+) -> Regime:
+    """Say whether alignment, prediction, both or neither recovers what two modalities share about the target.
+
+    Delta_CA = min rho / max nu: rho and nu are the singular values of C = Sigma11^(-1/2) Sigma12
+    Sigma22^(-1/2) on the label-relevant subspaces of both modalities and on their complements. Delta_CP =
+    min tau / max xi: the same for Sigma_ts Sigma_ss^(-1/2), source s predicting t. An objective recovers
+    the label when its ratio exceeds 1. In the paper's spiked model (signal variance k^2, noise g_i on the
+    signal and h_i on the nuisance coordinates, nuisance covariance e) rho = k^2 / sqrt((k^2 + g1)(k^2 +
+    g2)), nu = e / sqrt(h1 h2), tau = k^2 / sqrt(k^2 + g_s), xi = e / sqrt(h_s). Delta_CP depends on the
+    units of the predicted modality.
+
+    The paper finds the label directions by probing components one by one; here they are the span of the
+    whitened regression on the target, as far as it exceeds chance. What only one modality knows of the
+    label has no rho: the ratios leave it out, and unique_i reports it, the share of the explained energy of
+    target i that modality i has in excess of the other, direction by direction: sum_k (e_ik - e_jk)_+ /
+    sum_k e_ik. Largest singular values grow with D / n by chance: nu and xi are corrected for it, and what
+    could hide below detection lowers the lower bound. Errors of the label subspaces and ties among rho or
+    nu move a ratio either way; both bounds allow for it. Small n therefore widens the interval, and ends in
+    "undecided".
+
+    Parameters
+    ----------
+    total : moments of all rows.
+    replicates : moments of resamples, for the intervals. With kind "jackknife", each leaves out one of g
+        groups of rows: the interval is that of the delete-a-group jackknife on the logarithm of the ratio,
+        with Student's t of g - 1 degrees of freedom. With g = 5..20 it is first-order correct, wide (t =
+        2.8 at g = 5), and rough, for minimum and maximum are not smooth; the ratios are means, so groups
+        should be of like size, and whole sampling units where rows are dependent. With kind "bootstrap" (n
+        rows drawn with replacement), a normal interval from their standard deviation. Without replicates: a
+        large-sample interval for Gaussian rows.
+    null : moments with the target permuted against both modalities; from 19 on their 95 % points are used.
+    kind : what the replicates are, "jackknife" or "bootstrap".
+    confidence : of the intervals, in 0..1.
+    names : what the text calls the modalities.
+
+    Raises
+    ------
+    AlignscopeError
+        E304 a confidence outside 0..1 or a single replicate, E305 an unknown kind.
+    """
+    _check(replicates, kind, confidence)
+    chance = _Null(total, null)
+    spaces = LabelSpaces.of(total, chance.limits)
+    again = [LabelSpaces.of(m, found=spaces.found) for m in replicates]
+    interval = _Interval(kind, confidence, len(replicates))
+    links = {key: _link(spaces, key) for key in ("ca", "1_to_2", "2_to_1")}
+    error = _large_sample_error(links["ca"], total.n)
+    if spaces.found[4]:
+        ratios = {k: _ratio(v, [_link(s, k) for s in again], error, interval) for k, v in links.items()}
+        align = ratios["ca"].exceeds()
+        predict = _either(ratios["1_to_2"].exceeds(), ratios["2_to_1"].exceeds())
+    else:
+        ratios = dict.fromkeys(links, Bounds(None))
+        align = predict = _absent(total, spaces)
+    pairs = list(zip(replicates, again, strict=True))
+    unique = {str(i): _unique(total, spaces, pairs, i, interval) for i in (1, 2)}
+    verdict = _verdict(align, predict)
+    return Regime(
+        verdict=verdict,
+        align=align,
+        predict=predict,
+        predict_from=_better(ratios["1_to_2"], ratios["2_to_1"]) if predict == "yes" else None,
+        shared=spaces.found[4],
+        delta_ca=ratios["ca"],
+        delta_cp={k: ratios[k] for k in ("1_to_2", "2_to_1")},
+        unique=unique,
+        links=links,
+        null=chance.figures(spaces),
+        interval=str(interval),
+        text=_sentence(verdict, (align, predict), spaces, unique, names),
+    )
+
+
+@dataclass(frozen=True)
+class _Interval:
+    """How replicates become standard errors, and how many of those an interval is wide."""
+
+    kind: str
+    confidence: float
+    count: int
+
+    @property
+    def width(self) -> float:
+        tail = (1 + self.confidence) / 2
+        if self.count and self.kind == "jackknife":
+            return float(stdtrit(self.count - 1, tail))
+        return float(ndtri(tail))
+
+    def error(self, values: Sequence[float]) -> float:
+        """Return the standard error from the replicates of a figure."""
+        square = float(np.var(values))
+        g = len(values)
+        return float(np.sqrt(square * ((g - 1) if self.kind == "jackknife" else g / (g - 1))))
+
+    def __str__(self) -> str:
+        level = f"{self.confidence:.0%}"
+        if not self.count:
+            return f"{level}, large-sample formula for independent Gaussian rows"
+        if self.kind == "bootstrap":
+            return f"{level}, normal with the standard error of {self.count} bootstrap replicates"
+        return f"{level}, jackknife over {self.count} groups, t with {self.count - 1} degrees of freedom"
+
+
+def _check(replicates: Sequence[RegimeInput], kind: str, confidence: float) -> None:
+    if kind not in ("jackknife", "bootstrap"):
+        raise AlignscopeError("E305", "kind", f"{kind!r}", "Use jackknife or bootstrap.")
+    if not 0 < confidence < 1:
+        raise AlignscopeError("E304", "confidence", f"{confidence}", "Give a number between 0 and 1.")
+    if len(replicates) == 1:
+        raise AlignscopeError("E304", "replicates", "one replicate", "Give none, or at least 2.")
+
+
+def _link(spaces: LabelSpaces, key: str) -> Link:
+    return spaces.alignment() if key == "ca" else spaces.prediction(1 if key == "1_to_2" else 2)
+
+
+def _ratio(link: Link, others: list[Link], error: float, interval: _Interval) -> Bounds:
+    """Return the ratio signal / nuisance; `error` is used where there are no replicates."""
+    if not np.isfinite(link.hidden) or (link.nuisance == 0 and link.hidden >= link.limit):
+        return Bounds(None, 0.0, np.inf)
+    if link.hidden == 0:
+        return Bounds(np.inf, np.inf, np.inf)
+    if others:
+        # The detection limit stands in for a nuisance that is not seen, so that the logarithm exists.
+        error = interval.error([_log(o.signal, o.hidden) for o in others])
+    reach = interval.width * error
+    low = float(np.exp(_log(link.signal_low, link.hidden) - reach))
+    if link.nuisance == 0:
+        return Bounds(np.inf, low, np.inf)
+    high = np.inf
+    if link.nuisance_low > 0:
+        high = float(np.exp(min(_log(link.signal_high, link.nuisance_low) + reach, 700.0)))
+    return Bounds(link.signal / link.nuisance, low, high)
+
+
+def _log(signal: float, nuisance: float) -> float:
+    return float(np.log(max(signal, 1e-300)) - np.log(max(nuisance, 1e-300)))
+
+
+def _large_sample_error(link: Link, n: float) -> float:
+    """Return the standard error of log(rho / nu), from var(r) = (1 - r^2)^2 / n of a correlation r."""
+    square = sum(((1 - r**2) / max(r, 1e-12)) ** 2 for r in (link.signal, link.hidden)) / n
+    return float(np.sqrt(square))
+
+
+def _unique(
+    total: RegimeInput,
+    spaces: LabelSpaces,
+    again: list[tuple[RegimeInput, LabelSpaces]],
+    modality: int,
+    interval: _Interval,
+) -> Bounds:
+    """Return the unique share; its lower bound is 0 where a shared direction could have gone unseen."""
+    if spaces.found[modality - 1] == 0:
+        return Bounds(None)
+    value = unique_share(total, spaces, modality)
+    sure = _sighted(total, spaces)
+    if not again:
+        return Bounds(value, None if sure else 0.0)
+    reach = interval.width * interval.error([unique_share(m, s, modality) for m, s in again])
+    low, high = np.clip([value - reach, value + reach], 0.0, 1.0)
+    return Bounds(value, float(low) if sure else 0.0, float(high))
+
+
+class _Null:
+    """The label directions that permuted targets seem to have."""
+
+    def __init__(self, total: RegimeInput, null: Sequence[RegimeInput]) -> None:
+        whole = (Whitened.of(total.c11), Whitened.of(total.c22)) if null else None
+        self.directions: list[tuple[Matrix, Matrix]] = []
+        self.tops: list[tuple[float, float]] = []
+        for m in null:
+            u1 = whole[0] if whole and m.c11 is total.c11 else Whitened.of(m.c11)
+            u2 = whole[1] if whole and m.c22 is total.c22 else Whitened.of(m.c22)
+            uy = Whitened.of(m.cyy)
+            (left1, roots1), (left2, roots2) = label_roots(u1, uy, m.cy11), label_roots(u2, uy, m.cy22)
+            self.directions.append((left1, left2))
+            self.tops.append((float(roots1[0]), float(roots2[0])))
+        self.enough = len(null) >= _LEAST_NULL
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """95 % points of the largest root of each modality; 0 with too few permutations."""
+        if not self.enough:
+            return 0.0, 0.0
+        return _point95([t[0] for t in self.tops]), _point95([t[1] for t in self.tops])
+
+    def figures(self, spaces: LabelSpaces) -> dict[str, dict[str, float | None]]:
+        """Return every tested figure with its 95 % point without a link, and its p."""
+        own1, own2 = (max(k, 1) for k in spaces.found[:2])
+        overlaps = [top_overlap(spaces.c, a[:, :own1], b[:, :own2]) for a, b in self.directions]
+        shared = float(spaces.rho[0]) if len(spaces.rho) else None
+        return {
+            "1": self._figure(float(spaces.roots1[0]), [t[0] for t in self.tops]),
+            "2": self._figure(float(spaces.roots2[0]), [t[1] for t in self.tops]),
+            "shared": self._figure(shared, overlaps),
+        }
+
+    def _figure(self, value: float | None, null: list[float]) -> dict[str, float | None]:
+        if not null or value is None:
+            return {"value": value, "null95": None, "p": None}
+        p = (1 + sum(v >= value for v in null)) / (1 + len(null))
+        return {"value": value, "null95": _point95(null) if self.enough else None, "p": p}
+
+
+def _point95(values: Sequence[float]) -> float:
+    return float(np.quantile(values, 0.95, method="higher"))
+
+
+def _absent(total: RegimeInput, spaces: LabelSpaces) -> Answer:
+    """Return "no" where a shared label would have been seen, had there been one; else "undecided"."""
+    return "no" if any(spaces.found[:2]) and _sighted(total, spaces) else "undecided"
+
+
+def _sighted(total: RegimeInput, spaces: LabelSpaces) -> bool:
+    """Whether a label direction of squared correlation `_VISIBLE` would have been found wherever it is sought."""
+    a, b = spaces.base1.shape[1], spaces.base2.shape[1]
+    sizes = [(max(a, 1), max(b, 1)), (spaces.u1.rank, spaces.uy.rank), (spaces.u2.rank, spaces.uy.rank)]
+    return all(visible(_VISIBLE, p, q, total.n) for p, q in sizes)
+
+
+def _either(a: Answer, b: Answer) -> Answer:
+    if "yes" in (a, b):
+        return "yes"
+    return "no" if a == b == "no" else "undecided"
+
+
+def _better(forth: Bounds, back: Bounds) -> int | None:
+    """Return the modality to predict from: the larger ratio, then the larger lower bound."""
+    one, two = ((b.value or 0.0, b.low or 0.0) for b in (forth, back))
+    return None if one == two else (1 if one > two else 2)
+
+
+def _verdict(align: Answer, predict: Answer) -> Verdict:
+    if "undecided" in (align, predict):
+        return "undecided"
+    if align == "yes":
+        return "both" if predict == "yes" else "align"
+    return "predict" if predict == "yes" else "neither"
+
+
+def _sentence(
+    verdict: Verdict,
+    answers: tuple[Answer, Answer],
+    spaces: LabelSpaces,
+    unique: dict[str, Bounds],
+    names: tuple[str, str],
+) -> str:
+    known = {"yes": "recovers", "no": "does not recover", "undecided": "may or may not recover"}
+    if not any(spaces.found[:2]):
+        return "Undecided: neither modality predicts the target beyond chance."
+    if not spaces.found[4]:
+        if verdict == "undecided":
+            first = "Undecided: there are too few rows to see whether the modalities share anything of the target"
+        else:
+            first = "Neither: the modalities share nothing of the target that could be aligned or predicted"
+    else:
+        first = {
+            "both": "Both alignment and prediction recover what the modalities share of the target",
+            "align": "Align: alignment recovers what the modalities share of the target, prediction does not",
+            "predict": "Predict: prediction recovers what the modalities share of the target, alignment does not",
+            "neither": "Neither alignment nor prediction recovers what the modalities share of the target",
+            "undecided": f"Undecided: alignment {known[answers[0]]} what the modalities share of the target, "
+            f"and prediction {known[answers[1]]} it",
+        }[verdict]
+    return f"{first}{_warning(unique, names)}."
+
+
+def _warning(unique: dict[str, Bounds], names: tuple[str, str]) -> str:
+    parts = [
+        f"{bounds.value:.0%} of what {name} explains of its target is more than the other knows"
+        for name, bounds in zip(names, unique.values(), strict=True)
+        if bounds.value is not None and (bounds.value if bounds.low is None else bounds.low) > _MATERIAL
+    ]
+    return "" if not parts else "; " + " and ".join(parts) + ", at risk under either objective"

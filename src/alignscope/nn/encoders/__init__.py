@@ -1,0 +1,1 @@
+"""Encoders from input to latent."""

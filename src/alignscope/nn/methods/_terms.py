@@ -1,0 +1,73 @@
+"""Terms, networks and checks that several methods share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from alignscope.errors import AlignscopeError
+from alignscope.nn.encoders.basic import Encoder
+from alignscope.nn.methods.base import Batch
+from alignscope.nn.objectives import info_nce, over_pairs
+
+__all__ = ["across", "available", "mlp", "number", "several", "split", "within"]
+
+
+def across(codes: Sequence[Sequence[Tensor]], batch: Batch, temperature: float) -> Tensor:
+    """Return the mean InfoNCE of pairs of modalities in the same view, a scalar; codes[v][m] is (N, K)."""
+    return torch.stack(
+        [over_pairs(info_nce, zs, present=batch.present, temperature=temperature) for zs in codes]
+    ).mean()
+
+
+def within(codes: Sequence[Sequence[Tensor]], batch: Batch, temperature: float) -> Tensor:
+    """Return the InfoNCE between two views of one modality, summed over modalities, a scalar."""
+    return sum(
+        info_nce(z1, z2, present=batch.has(m), temperature=temperature)
+        for m, (z1, z2) in enumerate(zip(codes[0], codes[1], strict=True))
+    )
+
+
+def available(z: Tensor, present: Tensor | None) -> Tensor:
+    """Return z (N, K) with its absent rows set to 0, whatever they held."""
+    return z if present is None else torch.where(present[:, None], z, 0.0)
+
+
+def mlp(inputs: int, outputs: int) -> nn.Sequential:
+    """Return Linear, LayerNorm, ReLU, Linear, twice as wide inside as the wider end; rows do not see each other."""
+    width = 2 * max(inputs, outputs)
+    return nn.Sequential(nn.Linear(inputs, width), nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, outputs))
+
+
+def number(name: str, value: float, low: float = 0.0, high: float = math.inf, *, inside: bool = False) -> float:
+    """Return a finite setting in [low, high], or in (low, high) where it must lie inside; else raise E304."""
+    if math.isfinite(value) and low <= value <= high and not (inside and value in (low, high)):
+        return value
+    left, right = "()" if inside else "[]"
+    raise AlignscopeError("E304", name, f"{value}", f"Give a number in {left}{low:g}, {high:g}{right}.")
+
+
+def several(encoders: Sequence[Encoder]) -> Sequence[Encoder]:
+    """Return encoders of two modalities or more; else raise E201."""
+    if len(encoders) < 2:
+        raise AlignscopeError("E201", "encoders", f"{len(encoders)}", "Give one a modality, of two modalities or more.")
+    return encoders
+
+
+def split(encoders: Sequence[Encoder], share: float, name: str) -> int:
+    """Return how many of the K dimensions of a code are shared: round(share K), at least 1, at most K - 1.
+
+    Raises
+    ------
+    AlignscopeError : E304 for a share outside (0, 1), E201 for latent sizes that differ, E301 for K = 1.
+    """
+    sizes = {e.components for e in encoders}
+    if len(sizes) > 1:
+        raise AlignscopeError("E201", "encoders", f"latent sizes {sorted(sizes)}", "Give all modalities the same.")
+    k = sizes.pop()
+    if k < 2:
+        raise AlignscopeError("E301", "components", "1", "A code that is split in two needs at least 2.")
+    return min(max(round(number(name, share, 0.0, 1.0, inside=True) * k), 1), k - 1)

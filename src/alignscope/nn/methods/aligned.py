@@ -1,0 +1,320 @@
+"""Alignment alone, under any objective; and the two references without any alignment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import ClassVar, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from alignscope.errors import AlignscopeError
+from alignscope.nn.alignment import RegressionAlignment
+from alignscope.nn.encoders.basic import Encoder
+from alignscope.nn.methods._terms import available, mlp, number, several, within
+from alignscope.nn.methods.base import Batch, Method, pairs, rows
+from alignscope.nn.objectives import (
+    EMATeacher,
+    barlow_twins,
+    bottleneck_alignment,
+    cca_loss,
+    gram,
+    info_nce,
+    jepa,
+    over_pairs,
+    siglip,
+    spectral_contrastive,
+    symile,
+    vicreg,
+)
+
+__all__ = ["OBJECTIVES", "Aligned", "NoAlignment", "Objective", "SingleModality"]
+
+Objective = Literal[
+    "info_nce",
+    "siglip",
+    "barlow_twins",
+    "vicreg",
+    "cca",
+    "spectral",
+    "regression",
+    "gram",
+    "symile",
+    "jepa",
+    "bottleneck",
+]
+OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
+
+
+class Aligned(Method):
+    """Cross-modal alignment and nothing else; with InfoNCE it is "Cross" (CLIP).
+
+        L = strength * objective(z_1, ..., z_M)
+
+    The mean over pairs of modalities, except ``gram`` and ``symile``, which look at all at once. What only one
+    modality knows has no part in L; a code keeps it by its start or by chance.
+
+    | objective | learnt beside the encoders |
+    |---|---|
+    | ``info_nce``, ``barlow_twins``, ``vicreg``, ``cca``, ``spectral``, ``gram`` | nothing |
+    | ``siglip`` | temperature and bias (from -10), arXiv 2303.15343 |
+    | ``symile`` | temperature |
+    | ``regression`` | linear heads, both directions, whitened gauge (arXiv 2509.17943) |
+    | ``jepa`` | an MLP for each ordered pair, from a code to the other modality's EMA teacher |
+    | ``bottleneck`` | a linear head a modality, from code (the mean) to log-variance; a negative control (2506.04870) |
+
+    Sources stand with the objectives in `alignscope.nn.objectives`.
+
+    Parameters
+    ----------
+    encoders : of two modalities or more; of one latent size, except for ``regression``, ``cca`` and ``jepa``.
+    objective : one of `OBJECTIVES`.
+    strength : weight of the term, at least 0; may be changed between steps.
+    temperature : above 0; of ``info_nce``, ``gram`` and ``bottleneck``; in ``siglip`` and ``symile``, which learn it
+        within [0.01, 100], where it starts.
+    momentum : of the teachers of ``jepa``, in [0, 1).
+    projector : width of the heads, 0 for none.
+
+    Raises
+    ------
+    AlignscopeError : E201 for fewer than two modalities, E304 for a setting out of range, E305 for an unknown
+        objective; in use, E201 where the objective cannot take the latent sizes.
+
+    Example
+    -------
+    >>> method = Aligned([LinearEncoder(6, 4), LinearEncoder(5, 4)], "barlow_twins")
+    >>> method.loss(Batch(((torch.randn(32, 6), torch.randn(32, 5)),))).shape
+    torch.Size([])
+    """
+
+    def __init__(
+        self,
+        encoders: Sequence[Encoder],
+        objective: Objective = "info_nce",
+        *,
+        strength: float = 1.0,
+        temperature: float = 0.1,
+        momentum: float = 0.99,
+        projector: int = 0,
+    ) -> None:
+        super().__init__(several(encoders), projector=projector)
+        if objective not in OBJECTIVES:
+            raise AlignscopeError(
+                "E305", "objective", f"'{objective}' is not known", f"Use one of {', '.join(OBJECTIVES)}."
+            )
+        self.strength = number("strength", strength)
+        self.alignment = _alignment(objective, encoders, number("temperature", temperature, inside=True), momentum)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return strength times the alignment, a scalar."""
+        return self.strength * self.alignment(self.headed(self.encoded(batch)[0], batch), batch)
+
+    def after_step(self) -> None:
+        """Move the teachers, where the objective has any."""
+        if isinstance(self.alignment, _JEPA):
+            self.alignment.follow()
+
+
+class NoAlignment(Method):
+    """Within-modality InfoNCE alone: what each modality learns by itself; the reference of retention.
+
+        L = sum_m NCE(z_m^1, z_m^2)
+
+    Source: Chen et al. 2020 (SimCLR), arXiv 2002.05709, each modality for itself.
+
+    Parameters
+    ----------
+    encoders : one a modality, of any latent sizes.
+    temperature : of the cosine similarities, above 0.
+    projector : width of the heads, 0 for none.
+
+    Raises
+    ------
+    AlignscopeError : E304 for a temperature out of range.
+    """
+
+    views: ClassVar[int] = 2
+
+    def __init__(self, encoders: Sequence[Encoder], *, temperature: float = 0.1, projector: int = 0) -> None:
+        super().__init__(encoders, projector=projector)
+        self.temperature = number("temperature", temperature, inside=True)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the InfoNCE between the two views, summed over modalities, a scalar."""
+        return within([self.headed(zs, batch) for zs in self.encoded(batch)], batch, self.temperature)
+
+
+class SingleModality(NoAlignment):
+    """Within-modality InfoNCE of one modality; its code is the joint code.
+
+        L = NCE(z_m^1, z_m^2)
+
+    The other encoders stay as they start, and are there only so that all methods have the same shape.
+
+    Parameters
+    ----------
+    encoders : one a modality.
+    modality : m, counted from 0.
+    temperature, projector : as in `NoAlignment`.
+
+    Raises
+    ------
+    AlignscopeError : E304 for a modality that is not there.
+    """
+
+    def __init__(
+        self, encoders: Sequence[Encoder], *, modality: int = 0, temperature: float = 0.1, projector: int = 0
+    ) -> None:
+        super().__init__(encoders, temperature=temperature, projector=projector)
+        self.modality = int(number("modality", modality, 0, len(encoders) - 1))
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the InfoNCE between the two views of the modality, a scalar."""
+        m = self.modality
+        z1, z2 = (self.headed(zs, batch)[m] for zs in self.encoded(batch))
+        return info_nce(z1, z2, present=batch.has(m), temperature=self.temperature)
+
+    def fuse(self, codes: Sequence[Tensor]) -> Tensor:
+        """Return the code of the modality alone, (N, K_m)."""
+        return codes[self.modality]
+
+
+class _Functional(nn.Module):  # type: ignore[misc]
+    """An objective without parameters of its own."""
+
+    def __init__(self, objective: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.objective = objective
+
+    def forward(self, zs: Sequence[Tensor], batch: Batch) -> Tensor:
+        return self.objective(zs, present=batch.present)
+
+
+class _SigLIP(nn.Module):  # type: ignore[misc]
+    """SigLIP with its learnt temperature and bias."""
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__()
+        self.log_temperature = _logarithm(temperature)
+        self.bias = nn.Parameter(torch.tensor(-10.0))
+
+    def forward(self, zs: Sequence[Tensor], batch: Batch) -> Tensor:
+        temperature = _bounded(self.log_temperature)
+        return over_pairs(siglip, zs, present=batch.present, temperature=temperature, bias=self.bias)
+
+
+class _SymILE(nn.Module):  # type: ignore[misc]
+    """SymILE with its learnt temperature."""
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__()
+        self.log_temperature = _logarithm(temperature)
+
+    def forward(self, zs: Sequence[Tensor], batch: Batch) -> Tensor:
+        return symile(zs, present=batch.present, logit_scale=1 / _bounded(self.log_temperature))
+
+
+class _Regression(nn.Module):  # type: ignore[misc]
+    """The paper's term for every pair, both directions, in the gauge that neither encoder escapes."""
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.terms = nn.ModuleList(
+            RegressionAlignment(sizes[i], sizes[j], gauge="whitened", direction="both") for i, j in pairs(len(sizes))
+        )
+
+    def forward(self, zs: Sequence[Tensor], batch: Batch) -> Tensor:
+        return torch.stack(
+            [t(zs[i], zs[j], batch.both(i, j)) for t, (i, j) in zip(self.terms, pairs(len(zs)), strict=True)]
+        ).mean()
+
+
+class _Bottleneck(nn.Module):  # type: ignore[misc]
+    """Information-bottleneck alignment: the code is the mean, a linear head on it gives the log-variance."""
+
+    def __init__(self, sizes: Sequence[int], temperature: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.log_variances = nn.ModuleList(nn.Linear(k, k) for k in sizes)
+
+    def forward(self, zs: Sequence[Tensor], batch: Batch) -> Tensor:
+        spread = [
+            head(available(z, batch.has(m))) for m, (head, z) in enumerate(zip(self.log_variances, zs, strict=True))
+        ]
+        terms = []
+        for i, j in pairs(len(zs)):
+            codes = (zs[i], spread[i], zs[j], spread[j])
+            terms.append(bottleneck_alignment(*codes, present=batch.both(i, j), temperature=self.temperature))
+        return torch.stack(terms).mean()
+
+
+class _JEPA(nn.Module):  # type: ignore[misc]
+    """Each code predicts the code of every other modality's teacher, which follows that modality's encoder."""
+
+    started: Tensor
+
+    def __init__(self, encoders: Sequence[Encoder], momentum: float) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.students = tuple(encoders)  # a tuple, so that they are not registered a second time
+        self.teachers = nn.ModuleList(EMATeacher(e, momentum) for e in encoders)
+        self.ordered = [(i, j) for i in range(len(encoders)) for j in range(len(encoders)) if i != j]
+        self.predictors = nn.ModuleList(mlp(encoders[i].components, encoders[j].components) for i, j in self.ordered)
+        self.register_buffer("started", torch.zeros((), dtype=torch.bool))
+
+    def forward(self, zs: Sequence[Tensor], batch: Batch) -> Tensor:
+        if not self.started:
+            # Only now: since the method was built, its encoders have been initialised, or loaded.
+            self.teachers = nn.ModuleList(EMATeacher(e, self.momentum) for e in self.students)
+            self.started.fill_(True)
+        latents = [
+            rows(teacher, x, batch.has(m), zs[m].shape[1])
+            for m, (teacher, x) in enumerate(zip(self.teachers, batch.views[0], strict=True))
+        ]
+        losses = []
+        for predictor, (i, j) in zip(self.predictors, self.ordered, strict=True):
+            prediction = predictor(available(zs[i], batch.has(i)))
+            losses.append(jepa(prediction, latents[j], present=batch.both(i, j)))
+        return torch.stack(losses).mean()
+
+    def follow(self) -> None:
+        """Move each teacher towards its student."""
+        for teacher, student in zip(self.teachers, self.students, strict=True):
+            teacher.update(student)
+
+
+PAIRED: dict[str, Callable[..., Tensor]] = {
+    "barlow_twins": barlow_twins,
+    "vicreg": vicreg,
+    "cca": cca_loss,
+    "spectral": spectral_contrastive,
+}
+
+
+def _alignment(objective: Objective, encoders: Sequence[Encoder], temperature: float, momentum: float) -> nn.Module:
+    sizes = [e.components for e in encoders]
+    match objective:
+        case "info_nce":
+            return _Functional(partial(over_pairs, info_nce, temperature=temperature))
+        case "siglip":
+            return _SigLIP(temperature)
+        case "symile":
+            return _SymILE(temperature)
+        case "gram":
+            return _Functional(partial(gram, temperature=temperature))
+        case "regression":
+            return _Regression(sizes)
+        case "bottleneck":
+            return _Bottleneck(sizes, temperature)
+        case "jepa":
+            return _JEPA(encoders, momentum)
+    return _Functional(partial(over_pairs, PAIRED[objective]))
+
+
+def _logarithm(value: float) -> nn.Parameter:
+    return nn.Parameter(torch.tensor(value).log())
+
+
+def _bounded(log_temperature: Tensor) -> Tensor:
+    return log_temperature.exp().clamp(0.01, 100.0)

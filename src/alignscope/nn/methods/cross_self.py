@@ -1,0 +1,73 @@
+"""Cross + Self: what the modalities share, and what each of them tells by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from alignscope.nn.encoders.basic import Encoder
+from alignscope.nn.methods._terms import across, number, several, within
+from alignscope.nn.methods.base import Batch, Method
+from alignscope.nn.objectives._rows import unit
+
+__all__ = ["CrossSelf"]
+
+
+class CrossSelf(Method):
+    """Cross-modal InfoNCE plus one within-modality InfoNCE each.
+
+        L = w_cross mean_{v, i<j} NCE(z_i^v, z_j^v) + w_self sum_m NCE(z_m^1, z_m^2)
+
+    v runs over both augmented views. The cross term alone asks a code for nothing but what the other modality has;
+    the self terms ask it for all that survives the augmentations. They pull at the same dimensions.
+
+    Source: Mu et al. 2022 (SLIP), arXiv 2112.12750, which adds the self term to images only, behind a head of its
+    own; here each modality has one, and both terms share a head.
+
+    Parameters
+    ----------
+    encoders : of two modalities or more, of one latent size.
+    temperature : of the cosine similarities, above 0.
+    self_weight, cross_weight : of each modality's own term and of the mean over pairs, at least 0.
+    projector : width of the heads, 0 for none.
+    products : whether the joint code of two modalities is [(z1 + z2) / 2, z1 * z2 / |z1||z2|] in place of both: the
+        part of `CanonicalSplit` that tells how they fit, without its split.
+
+    Raises
+    ------
+    AlignscopeError : E201 for fewer than two modalities, E304 for a setting out of range.
+    """
+
+    views: ClassVar[int] = 2
+
+    def __init__(
+        self,
+        encoders: Sequence[Encoder],
+        *,
+        temperature: float = 0.1,
+        self_weight: float = 1.0,
+        cross_weight: float = 1.0,
+        projector: int = 0,
+        products: bool = False,
+    ) -> None:
+        super().__init__(several(encoders), projector=projector)
+        self.temperature = number("temperature", temperature, inside=True)
+        self.self_weight = number("self_weight", self_weight)
+        self.cross_weight = number("cross_weight", cross_weight)
+        self.products = products and len(encoders) == 2
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the weighted sum of cross-modal and within-modality InfoNCE, a scalar."""
+        codes = [self.headed(zs, batch) for zs in self.encoded(batch)]
+        cross, own = across(codes, batch, self.temperature), within(codes, batch, self.temperature)
+        return self.cross_weight * cross + self.self_weight * own
+
+    def fuse(self, codes: Sequence[Tensor]) -> Tensor:
+        """Return the joint code, (N, M K)."""
+        if not self.products:
+            return super().fuse(codes)
+        one, two = (z.float() for z in codes)
+        return torch.cat([(one + two) / 2, unit(one) * unit(two)], dim=1)

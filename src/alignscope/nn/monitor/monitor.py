@@ -1,0 +1,244 @@
+"""The monitor: what the representations of a training loop keep of each target, and how aligned they are.
+
+`add` copies the rows of a batch into a small block; full blocks become moments (means, K x K and K x C products, in
+float64), one set a fold and pattern of missing modalities, so that memory does not grow with the number of samples. At
+the end of an epoch linear readouts are fitted on all folds but one and scored on that one, all from the moments:
+
+    R2 = 1 - sum_folds ||Y - Yhat||^2 / ||Y - mean||^2,      Yhat = B z + b fitted without the fold
+
+which is the held-out sigma of the linear theory (THEORY 2, 8), and of classes that of their one-hot matrix.
+
+Two things it is not. Samples that the encoders were trained on are held out from the readout only: for figures on
+samples that nothing has seen, add the batches of a validation pass instead. And encoders move while they are trained:
+figures are those of the most recent samples (`window`), over which the readout sees the encoders move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import permutations
+
+import msgspec
+import torch
+from torch import Tensor
+
+from alignscope._lib.threads import one_blas_thread
+from alignscope.errors import AlignscopeError
+from alignscope.nn.budget import LEAST_KNOWN
+from alignscope.nn.monitor.layout import Layout
+from alignscope.nn.monitor.report import Figures, ModalityState, MonitorReport, PairState, TargetState
+from alignscope.nn.monitor.streaming import Sums, fold_of
+
+__all__ = ["ModalityState", "Monitor", "MonitorReport", "PairState", "TargetState"]
+
+BLOCK = 2048
+"""Rows that are copied before they become moments: enough that one product costs little beside what it saves."""
+
+
+class Monitor:
+    """Held-out figures of the representations of any training loop, epoch by epoch.
+
+    Parameters
+    ----------
+    targets : name -> number of classes (for targets given as class codes) or of columns (given as floats). Without
+        targets there is still what needs no labels: alignment, ranks, variance and gap.
+    reference : R^2 by name without alignment, or such a report; None compares with the best of this run so far, which
+        shows what is forgotten (of a random start, too), but not what alignment kept from being learnt.
+    keep : a target is reported as lost where less than this share of its reference is left, in 0..1.
+    window : figures are of the last `window` to 2 `window` samples of an epoch, or of all where there are fewer.
+        Longer: less noise, and more movement of the encoders in it. Take several times K.
+    every : look at each n-th batch only, where steps are so short that 2 % of one is less than a copy of its codes.
+    folds : number of parts, each scored by a readout that was fitted on the others.
+
+    Raises
+    ------
+    AlignscopeError : E303 for folds, E304 for another number out of range.
+
+    Example
+    -------
+    >>> monitor = Monitor({"species": 3})
+    >>> z1, z2, species = torch.randn(600, 8), torch.randn(600, 8), torch.randint(3, (600,))
+    >>> monitor.add(z={"optical": z1, "radar": z2}, y={"species": species})
+    >>> monitor.end_epoch().r2["species from radar"] < 0.05
+    True
+    """
+
+    def __init__(
+        self,
+        targets: Mapping[str, int] | None = None,
+        *,
+        reference: Mapping[str, float | None] | MonitorReport | None = None,
+        keep: float = 0.9,
+        window: int = 8192,
+        every: int = 1,
+        folds: int = 5,
+    ) -> None:
+        self._targets = dict(targets or {})
+        for name, value in {"window": window, "every": every, **self._targets}.items():
+            if value < 1:
+                raise AlignscopeError("E304", name, f"{value}", "Give a whole number of at least 1.")
+        if not 0 < keep <= 1:
+            raise AlignscopeError("E304", "keep", f"{keep}", "Give a share above 0 and up to 1.")
+        if folds < 2:
+            raise AlignscopeError("E303", "folds", f"{folds}", "Give at least 2.")
+        self._keep, self._window, self._every, self._folds = keep, window, every, folds
+        self.reference = reference
+        self._layout: Layout | None = None
+        self._epoch = 0
+        self._start()
+
+    @property
+    def reference(self) -> dict[str, float | None]:
+        """R^2 by name that reports are compared with. Set it at any time, as in the constructor."""
+        return dict(self._reference)
+
+    @reference.setter
+    def reference(self, given: Mapping[str, float | None] | MonitorReport | None) -> None:
+        self._fixed = given is not None
+        self._reference: dict[str, float | None] = {}
+        if given is not None:
+            self._reference |= given if isinstance(given, Mapping) else given.r2
+
+    def _start(self) -> None:
+        self._batches = self._samples = self._filled = 0
+        self._marks: list[tuple[int, int]] = []  # (first row in the block, number of the batch)
+        self._recent: dict[int, Sums] = {}
+        self._before: dict[int, Sums] = {}
+
+    def add(
+        self,
+        z: Mapping[str, Tensor],
+        y: Mapping[str, Tensor] | None = None,
+        *,
+        present: Tensor | None = None,
+        ids: Tensor | None = None,
+    ) -> None:
+        """Look at one batch: copy its codes and targets, without gradients and without waiting for the device.
+
+        Values are looked at once a block is full: a NaN is reported up to 2048 samples late, under its own batch.
+
+        Parameters
+        ----------
+        z : modality -> codes (N, K_m), any float type.
+        y : target -> class codes (N,) of a whole-number type, or floats (N,) or (N, C).
+        present : (N, M) bool, in the order of `z`: which samples have which modality. Absent rows may hold anything.
+        ids : (N,) whole numbers; samples of one number share a fold. Give groups (sites, patients) where samples of one
+            group are alike, and sample numbers where a loader repeats samples. By default every sample is its own.
+
+        Raises
+        ------
+        AlignscopeError : E201 for shapes, E202 for numbers of rows, E210 for names other than the first batch's; and of
+            a full block: E203 for NaN or infinity in a modality that is present or in a target, E304 for a class code
+            out of range.
+        """
+        self._batches += 1
+        if (self._batches - 1) % self._every:
+            return
+        y = y or {}
+        layout = self._layout = self._layout or Layout(z, y, self._targets)
+        n = layout.check(z, y, present, ids)
+        # An inference tensor could not be written to by the next training pass.
+        with torch.inference_mode(False), torch.no_grad():
+            self._copy(layout, z, y, present, ids, n)
+
+    def _copy(
+        self,
+        layout: Layout,
+        z: Mapping[str, Tensor],
+        y: Mapping[str, Tensor],
+        present: Tensor | None,
+        ids: Tensor | None,
+        n: int,
+    ) -> None:
+        if self._samples == 0:
+            size = min(BLOCK, self._window)
+            self._rows = torch.empty(size, layout.width, dtype=torch.float64, device=layout.device)
+            self._keys = torch.empty(size, dtype=torch.int64, device=layout.device)
+        if ids is None:
+            ids = torch.arange(self._samples, self._samples + n, device=layout.device)
+        keys = fold_of(ids.to(layout.device).long(), self._folds) + self._folds * layout.patterns(present)
+        self._samples += n
+        done = 0
+        while done < n:
+            step = min(n - done, len(self._rows) - self._filled)
+            part, rows = slice(done, done + step), slice(self._filled, self._filled + step)
+            self._marks.append((self._filled, self._batches))
+            for m, (name, columns) in enumerate(layout.z.items()):
+                codes = z[name][part].detach()
+                if present is not None:
+                    codes = torch.where(present[part, m, None].to(codes.device, torch.bool), codes, 0.0)
+                self._rows[rows, columns].copy_(codes)
+            for name, columns in layout.y_raw.items():
+                self._rows[rows, columns].copy_(y[name][part].detach().reshape(step, -1))
+            self._keys[rows].copy_(keys[part])
+            self._filled += step
+            done += step
+            if self._filled == len(self._rows):
+                self._digest(layout)
+
+    def _digest(self, layout: Layout) -> None:
+        """Make moments of the block, and empty it."""
+        raw, keys = self._rows[: self._filled], self._keys[: self._filled]
+        marks, self._marks, self._filled = self._marks, [], 0
+        layout.check_values(raw, marks)
+        x = layout.spread(raw)
+        for key in keys.unique().tolist():
+            sums = Sums.of(x[keys == key], layout.p)
+            self._recent[key] = self._recent[key] + sums if key in self._recent else sums
+        if sum(s.rows for s in self._recent.values()) >= self._window:
+            self._before, self._recent = self._recent, {}
+
+    def end_epoch(self) -> MonitorReport:
+        """Return the figures of what was added since the last call, and start anew.
+
+        An "epoch" is whatever lies between two calls: call it after every pass over the data, or every so many steps.
+
+        Raises
+        ------
+        AlignscopeError : E205 where nothing was added; E203 and E304 as `add`; E210 where the reference lacks a target.
+        """
+        layout = self._layout
+        if layout is None or self._samples == 0:
+            raise AlignscopeError("E205", "end_epoch()", "no samples", "Call `add` on the batches of the epoch first.")
+        if self._filled:
+            with torch.inference_mode(False), torch.no_grad():
+                self._digest(layout)
+        parts = [(key, s.numpy()) for sums in (self._before, self._recent) for key, s in sums.items()]
+        self._epoch += 1
+        self._start()
+        with one_blas_thread():
+            return self._report(layout, Figures(parts, self._folds, layout.z, layout.y))
+
+    def _report(self, layout: Layout, figures: Figures) -> MonitorReport:
+        targets = tuple(
+            self._compared(name, modality, *values)
+            for modality in layout.z
+            for name, values in figures.targets(modality).items()
+        )
+        lost = tuple(
+            f"{t.name}: R2 {t.r2:.2f} of {t.reference:.2f} ({t.retention:.0%} kept)"
+            for t in targets
+            if t.retention is not None and t.retention < self._keep
+        )
+        return MonitorReport(
+            epoch=self._epoch,
+            samples=figures.samples,
+            targets=targets,
+            modalities=tuple(figures.modality(m) for m in layout.z),
+            pairs=tuple(figures.pair(a, b) for a, b in permutations(layout.z, 2)),
+            lost=lost,
+        )
+
+    def _compared(
+        self, target: str, modality: str, r2: float | None, per_column: tuple[float | None, ...]
+    ) -> TargetState:
+        state = TargetState(target=target, modality=modality, r2=r2, per_column=per_column)
+        if self._fixed and state.name not in self._reference:
+            raise AlignscopeError("E210", "reference", f"it lacks {state.name}", "Give one that was made alike.")
+        reference = self._reference.get(state.name)
+        if not self._fixed and r2 is not None:
+            reference = self._reference[state.name] = r2 if reference is None else max(r2, reference)
+        if reference is None or reference < LEAST_KNOWN:
+            return state
+        retention = None if r2 is None else r2 / reference
+        return msgspec.structs.replace(state, reference=reference, retention=retention)

@@ -1,0 +1,1 @@
+"""What goes in: two modalities of the same samples, validated once, at the door."""

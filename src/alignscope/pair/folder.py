@@ -1,0 +1,68 @@
+"""A folder that holds a whole pair: its tables, and a pair.toml with their names."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from alignscope.errors import AlignscopeError
+from alignscope.pair.paired import Pair
+
+__all__ = ["TABLES", "open_folder"]
+
+TABLES = ("x1", "x2", "y1", "y2", "groups", "ids1", "ids2", "weights", "present1", "present2")
+"""The names that tables have in a folder, before their suffix."""
+
+_SUFFIXES = (".npy", ".csv", ".parquet", ".zarr", ".pt")
+_NAMES = {
+    "modality1": "name1",
+    "modality2": "name2",
+    "x1_names": "features1",
+    "x2_names": "features2",
+    "y1_names": "targets1",
+    "y2_names": "targets2",
+}
+
+
+def open_folder(folder: str | Path, **given: Any) -> Pair:
+    """Return the pair of a folder.
+
+    The folder holds ``x1`` and ``x2`` and, where there are any, ``y1``, ``y2``, ``groups``, ``ids1``, ``ids2``,
+    ``weights``, ``present1`` and ``present2``, each as .npy, .csv, .parquet, .zarr or .pt. A ``pair.toml`` may
+    give ``modality1``, ``modality2`` and lists of column names ``x1_names``, ``x2_names``, ``y1_names``,
+    ``y2_names``; other keys (a licence, a source) are left alone. What is `given` overrides the folder.
+
+    Raises
+    ------
+    AlignscopeError : E101 without x1 or x2, E103 for a pair.toml that cannot be read, E210 for names that are not
+        text, and all that `Pair.of` raises.
+    """
+    folder = Path(folder)
+    found: dict[str, Any] = {k: path for k in TABLES if (path := _table(folder, k)) is not None}
+    for needed in ("x1", "x2"):
+        if needed not in found:
+            raise AlignscopeError(
+                "E101", str(folder), f"no {needed}.npy (or {', '.join(_SUFFIXES[1:])})", "Put it there."
+            )
+    options = {**found, **_described(folder / "pair.toml"), **given}
+    return Pair.of(options.pop("x1"), options.pop("x2"), **options)
+
+
+def _table(folder: Path, name: str) -> Path | None:
+    return next((p for suffix in _SUFFIXES if (p := folder / f"{name}{suffix}").exists()), None)
+
+
+def _described(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        described = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise AlignscopeError("E103", str(path), f"not TOML ({error})", "Mend or remove it.") from None
+    out = {new: described[old] for old, new in _NAMES.items() if old in described}
+    for name, value in out.items():
+        texts = [value] if name.startswith("name") else value
+        if not isinstance(texts, list) or not all(isinstance(v, str) for v in texts):
+            raise AlignscopeError("E210", f"{path}, {name}", f"{value!r}", "Give text, or a list of text.")
+    return out

@@ -1,0 +1,82 @@
+"""Which fold each row is held out in: balanced, seeded, one byte a row."""
+
+from __future__ import annotations
+
+import heapq
+import operator
+from typing import SupportsIndex
+
+import numpy as np
+
+from alignscope._lib.types import Codes
+from alignscope.errors import AlignscopeError
+
+__all__ = ["assign_folds", "fold_count"]
+
+MOST_FOLDS = 1 << 16
+
+
+def fold_count(n: int, folds: int, groups: Codes | None = None) -> int:
+    """The number of folds that n rows get: `folds`, or the number of groups where those are fewer.
+
+    Raises E303 (not a whole number of at least 2), E205 (fewer rows than folds), E202 (not one group per row)
+    and E208 (one group).
+    """
+    folds = _whole(folds)
+    if groups is not None:
+        folds = min(folds, _group_count(n, groups))
+    if n < folds:
+        raise AlignscopeError("E205", "folds", f"{n} rows for {folds} folds", "Ask for fewer folds, or give more rows.")
+    return folds
+
+
+def assign_folds(n: int, folds: int, seed: int, groups: Codes | None = None) -> np.ndarray:
+    """The fold of each row, (n,) uint8 (uint16 beyond 256 folds), from 0.
+
+    Without groups, each run of `folds` consecutive rows gets a random permutation of the folds: sizes differ
+    by at most one, and every stretch of the file is spread over all folds. With groups (n,), whole groups
+    are dealt, largest first, each to the fold that is lightest so far; equal sizes in a random order.
+
+    Raises the errors of `fold_count`.
+    """
+    count = fold_count(n, folds, groups)
+    dtype = np.uint8 if count <= 256 else np.uint16
+    rng = np.random.default_rng(seed)
+    if groups is not None:
+        return _deal_groups(groups, count, rng).astype(dtype)
+    blocks = np.tile(np.arange(count, dtype=dtype), (-(-n // count), 1))
+    return rng.permuted(blocks, axis=1, out=blocks).reshape(-1)[:n]
+
+
+def _deal_groups(groups: Codes, folds: int, rng: np.random.Generator) -> np.ndarray:
+    _, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    shuffled = rng.permutation(sizes.size)
+    order = shuffled[np.argsort(-sizes[shuffled], kind="stable")]
+    fold_of = np.empty(sizes.size, np.int64)
+    loads = [(0, fold) for fold in range(folds)]
+    for group in order.tolist():
+        load, fold = loads[0]
+        fold_of[group] = fold
+        heapq.heapreplace(loads, (load + int(sizes[group]), fold))
+    return fold_of[codes]
+
+
+def _group_count(n: int, groups: Codes) -> int:
+    if len(groups) != n:
+        raise AlignscopeError("E202", "groups", f"{len(groups)} groups for {n} rows", "Give one group per row.")
+    count = np.unique(groups).size
+    if count < 2:
+        raise AlignscopeError(
+            "E208",
+            "groups",
+            "all rows are in one group, so no row can be held out from its group",
+            "Give at least two groups, or leave the groups out.",
+        )
+    return int(count)
+
+
+def _whole(folds: object) -> int:
+    count = operator.index(folds) if isinstance(folds, SupportsIndex) else 0
+    if isinstance(folds, bool) or not 2 <= count <= MOST_FOLDS:
+        raise AlignscopeError("E303", "folds", f"{folds!r}", f"Give a whole number from 2 to {MOST_FOLDS}, such as 5.")
+    return count

@@ -1,0 +1,100 @@
+"""Sample ids: proof that row i of one modality is row i of the other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from alignscope.errors import AlignscopeError
+from alignscope.pair.labels import as_labels, first_rows, require_finite
+
+__all__ = ["as_text", "ids_of", "require_same_ids", "show_id"]
+
+SHOWN = 3
+
+
+def require_same_ids(ids1: np.ndarray, ids2: np.ndarray, where: str = "ids1 and ids2") -> None:
+    """Pass ids (N,) and (N,) that are equal row by row and all different.
+
+    Numbers and text are compared as text when one side holds numbers and the other text.
+    Raises E204, which says where they differ, whether only the order does, and which are on one side only;
+    E203 for a missing id, E106 for ids that are neither numbers nor text.
+    """
+    ids1, ids2 = _comparable(ids_of(ids1, "ids1"), ids_of(ids2, "ids2"))
+    differ = ids1 != ids2
+    if differ.any():
+        raise _differing(ids1, ids2, differ, where)
+    _require_unique(ids1, where)
+
+
+def ids_of(values: np.ndarray, where: str) -> np.ndarray:
+    """Ids (N,) as numbers or text. Raises E203 for a missing one, E106 for what is neither."""
+    values = as_labels(values, where)
+    require_finite(values, where)
+    return values
+
+
+def _comparable(ids1: np.ndarray, ids2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if (ids1.dtype.kind == "U") == (ids2.dtype.kind == "U"):
+        return ids1, ids2
+    return as_text(ids1), as_text(ids2)
+
+
+def as_text(ids: np.ndarray) -> np.ndarray:
+    """Ids (N,) as text; floating-point numbers that are whole without a point."""
+    if ids.dtype.kind == "f" and bool((ids == np.rint(ids)).all()) and bool((np.abs(ids) < 2**53).all()):
+        ids = ids.astype(np.int64)
+    return ids.astype(str)
+
+
+def _differing(ids1: np.ndarray, ids2: np.ndarray, differ: np.ndarray, where: str) -> AlignscopeError:
+    places = np.flatnonzero(differ)
+    shown = "; ".join(f"row {i}: {show_id(ids1[i])} and {show_id(ids2[i])}" for i in places[:SHOWN].tolist())
+    found = f"{places.size:,} of {ids1.size:,} rows have different ids ({shown})"
+    only1, only2 = np.setdiff1d(ids1, ids2), np.setdiff1d(ids2, ids1)
+    if only1.size == 0 and only2.size == 0:
+        if np.array_equal(np.sort(ids1), np.sort(ids2)):
+            return AlignscopeError(
+                "E204",
+                where,
+                f"{found}; both hold the same ids in another order",
+                "Reorder one modality, and its targets, by the ids of the other: alignscope data join does it.",
+            )
+        return AlignscopeError(
+            "E204",
+            where,
+            f"{found}; some ids repeat",
+            "Keep one row per id in both modalities, in one order.",
+        )
+    return AlignscopeError(
+        "E204",
+        where,
+        f"{found}; {_listed(only1, 'ids1')}, {_listed(only2, 'ids2')}",
+        "Keep the samples that both modalities have, in one order: alignscope data join does it.",
+    )
+
+
+def _listed(only: np.ndarray, side: str) -> str:
+    if only.size == 0:
+        return f"none only in {side}"
+    shown = ", ".join(show_id(value) for value in only[:SHOWN]) + (", ..." if only.size > SHOWN else "")
+    return f"{only.size:,} only in {side} ({shown})"
+
+
+def _require_unique(ids: np.ndarray, where: str) -> None:
+    values, counts = np.unique(ids, return_counts=True)
+    repeated = values[counts > 1]
+    if repeated.size == 0:
+        return
+    first = first_rows(ids == repeated[0])
+    raise AlignscopeError(
+        "E204",
+        where,
+        f"{repeated.size:,} {'ids stand' if repeated.size > 1 else 'id stands'} on more than one row "
+        f"(first {show_id(repeated[0])}, {first})",
+        "Keep one row per id.",
+    )
+
+
+def show_id(value: object) -> str:
+    """An id as errors show it: ``"'a'"``, ``"7"``."""
+    return repr(value.item() if isinstance(value, np.generic) else value)

@@ -1,0 +1,238 @@
+"""`Pair`: two modalities of the same samples, what each should know, and which rows belong together.
+
+Everything that a user can get wrong about the inputs as a whole is found here, once, before any long work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from alignscope._lib.types import Codes, Mask, Vector
+from alignscope.errors import AlignscopeError
+from alignscope.pair.identity import require_same_ids
+from alignscope.pair.labels import (
+    ClassRows,
+    Target,
+    encode_labels,
+    first_rows,
+    fitting_names,
+    modality_target,
+    require_finite,
+    target_of,
+)
+from alignscope.pair.readers.readers import Input, open_any, open_rows, read_vector
+from alignscope.pair.readers.rows import ArrayRows, NpyRows, Rows, StoredRows, require_numbers
+
+__all__ = ["ArrayRows", "ClassRows", "NpyRows", "Pair", "Rows", "StoredRows", "Target"]
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two modalities of the same N samples, in the same order.
+
+    x1, x2 : the modalities, (N, D1) and (N, D2); y1, y2 : what each should know.
+    groups : (N,) codes from 0 of rows that must stay in one fold. weights : (N,) at least 0.
+    present1, present2 : (N,) which rows have the modality; None where all do.
+    name1, name2 : what the page calls the modalities. notes : what was done to the inputs on the way in.
+    """
+
+    x1: Rows
+    x2: Rows
+    y1: Target
+    y2: Target
+    groups: Codes | None = None
+    weights: Vector | None = None
+    present1: Mask | None = None
+    present2: Mask | None = None
+    name1: str = "modality 1"
+    name2: str = "modality 2"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def n(self) -> int:
+        """The number of samples."""
+        return self.x1.shape[0]
+
+    @property
+    def d1(self) -> int:
+        """The number of columns of the first modality."""
+        return self.x1.shape[1]
+
+    @property
+    def d2(self) -> int:
+        """The number of columns of the second modality."""
+        return self.x2.shape[1]
+
+    @classmethod
+    def of(
+        cls,
+        x1: Input,
+        x2: Input,
+        y1: Input | None = None,
+        y2: Input | None = None,
+        *,
+        groups: Input | None = None,
+        ids1: Input | None = None,
+        ids2: Input | None = None,
+        weights: Input | None = None,
+        present1: Input | None = None,
+        present2: Input | None = None,
+        name1: str = "modality 1",
+        name2: str = "modality 2",
+        features1: Sequence[str] | None = None,
+        features2: Sequence[str] | None = None,
+        targets1: Sequence[str] | None = None,
+        targets2: Sequence[str] | None = None,
+    ) -> Pair:
+        """A pair of checked inputs, each an array of any namespace, a list, a `Rows`, or the path of a file.
+
+        A target given for one modality only serves both; without any, each modality is its own target.
+        A single integer, boolean or text target column is class labels; see `labels.target_of`.
+
+        x1, x2 : (N, ...), flattened per row; y1, y2 : (N,) or (N, C).
+        groups, ids1, ids2, weights, present1, present2 : (N,).
+        features1, features2, targets1, targets2 : column names, one per column.
+
+        Raises `AlignscopeError`: E101-E108 (a file), E106 (not numbers), E201 (no rows or columns), E202
+        (numbers of rows differ), E203 (NaN in labels, ids, groups or weights; large blocks are checked when
+        they are read), E204 (ids), E205 (a modality present nowhere), E209 (weights), E210 (names), E304 (too
+        many classes).
+
+        >>> pair = Pair.of([[1.0], [2.0], [3.0]], [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], ["a", "b", "a"])
+        >>> pair.n, pair.d1, pair.d2, pair.y1.names, pair.y2 is pair.y1
+        (3, 1, 2, ('a', 'b'), True)
+        """
+        _require_both_ids(ids1, ids2)
+        given = {"x1": _block(x1, "x1", features1), "x2": _block(x2, "x2", features2)}
+        labels = {"y1": y1, "y2": y2}
+        given |= {role: open_any(value, role) for role, value in labels.items() if value is not None}
+        sides: dict[str, Input | None] = {
+            "groups": groups,
+            "ids1": ids1,
+            "ids2": ids2,
+            "weights": weights,
+            "present1": present1,
+            "present2": present2,
+        }
+        side = {role: read_vector(value, role) for role, value in sides.items() if value is not None}
+        n = require_equal_rows(given, side)
+        if "ids1" in side:
+            require_same_ids(side["ids1"], side["ids2"])
+        targets, notes = _targets(given, targets1, targets2)
+        mask1, mask2 = (_presence(side.get(role), role, n) for role in ("present1", "present2"))
+        blocks = (given["x1"], given["x2"], targets[0].rows, targets[1].rows)
+        return cls(
+            given["x1"],
+            given["x2"],
+            *targets,
+            groups=encode_labels(side["groups"], "groups")[0] if "groups" in side else None,
+            weights=_weights(side.get("weights")),
+            present1=mask1,
+            present2=mask2,
+            name1=name1,
+            name2=name2,
+            notes=tuple(dict.fromkeys([*(note for rows in blocks for note in rows.notes), *notes])),
+        )
+
+
+def require_equal_rows(blocks: Mapping[str, Rows], vectors: Mapping[str, np.ndarray]) -> int:
+    """The number of rows that all inputs share. Raises E202, which names each input and its rows."""
+    counts = {role: rows.shape[0] for role, rows in blocks.items()}
+    counts |= {role: values.shape[0] for role, values in vectors.items()}
+    if len(set(counts.values())) == 1:
+        return next(iter(counts.values()))
+    listed = ", ".join(f"{_called(role, blocks.get(role))} has {count:,}" for role, count in counts.items())
+    raise AlignscopeError(
+        "E202",
+        "the inputs",
+        f"the numbers of rows differ: {listed}",
+        "Give one row per sample in every input.",
+    )
+
+
+def _called(role: str, rows: Rows | None) -> str:
+    return role if rows is None or rows.name == role else f"{role} ({rows.name})"
+
+
+def _block(value: Input, role: str, features: Sequence[str] | None) -> Rows:
+    rows = open_rows(value, role)
+    if features is None:
+        return rows
+    names = fitting_names(features, rows.shape[1], role)
+    if not isinstance(rows, StoredRows):
+        raise AlignscopeError("E210", role, "names for rows that already have theirs", "Set the names on the rows.")
+    return rows.renamed(names)
+
+
+def _require_both_ids(ids1: Input | None, ids2: Input | None) -> None:
+    if (ids1 is None) != (ids2 is None):
+        alone, missing = ("ids1", "ids2") if ids2 is None else ("ids2", "ids1")
+        raise AlignscopeError(
+            "E204",
+            alone,
+            f"ids of one modality only; {missing} is missing",
+            "Give the ids of both, or of neither.",
+        )
+
+
+def _targets(
+    given: Mapping[str, Rows], names1: Sequence[str] | None, names2: Sequence[str] | None
+) -> tuple[tuple[Target, Target], list[str]]:
+    if "y1" not in given and "y2" not in given:
+        return (_own(given["x1"], "targets1", names1), _own(given["x2"], "targets2", names2)), []
+    if "y1" in given and "y2" in given:
+        return (target_of(given["y1"], "y1", names1), target_of(given["y2"], "y2", names2)), []
+    role, names = ("y1", names1 or names2) if "y1" in given else ("y2", names2 or names1)
+    target = target_of(given[role], role, names)
+    notes = ["y1 was not given: y2 is the target of both modalities."] if role == "y2" else []
+    return (target, target), notes
+
+
+def _own(rows: Rows, where: str, names: Sequence[str] | None) -> Target:
+    target = modality_target(rows)
+    if names is None:
+        return target
+    return Target(rows, "modality", fitting_names(names, rows.shape[1], where))
+
+
+def _weights(values: np.ndarray | None) -> Vector | None:
+    if values is None:
+        return None
+    require_numbers(str(values.dtype), "weights")
+    values = values.astype(np.float64)
+    require_finite(values, "weights")
+    negative = values < 0
+    if negative.any():
+        raise AlignscopeError(
+            "E209",
+            "weights",
+            f"{int(negative.sum()):,} are negative ({first_rows(negative)})",
+            "Give weights of at least 0.",
+        )
+    if not values.any():
+        raise AlignscopeError("E209", "weights", "all are 0", "Give some rows a positive weight.")
+    return values
+
+
+def _presence(values: np.ndarray | None, role: str, n: int) -> Mask | None:
+    """The mask, or None where every row has the modality."""
+    if values is None:
+        return None
+    require_numbers(str(values.dtype), role)
+    other = (values != 0) & (values != 1)
+    if other.any():
+        raise AlignscopeError(
+            "E106",
+            role,
+            f"values other than 0 and 1 ({first_rows(other)})",
+            "Give 1 where the row has the modality, 0 where it has not.",
+        )
+    mask = values.astype(bool)
+    if not mask.any():
+        raise AlignscopeError(
+            "E205", role, f"none of the {n:,} rows has the modality", "Give rows that have it, marked by 1."
+        )
+    return None if mask.all() else mask

@@ -1,0 +1,175 @@
+"""From a path or an array to `Rows`. After a known suffix, a colon starts the key: ``features.npz:x1``."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from alignscope.errors import AlignscopeError
+from alignscope.pair.readers.containers import open_h5, open_npz, open_pt, open_zarr
+from alignscope.pair.readers.npy import open_npy
+from alignscope.pair.readers.parquet import open_parquet, parquet_parts
+from alignscope.pair.readers.rows import ArrayRows, Rows, Where, as_numpy, first_text, fixed_text, require_numbers
+from alignscope.pair.readers.tables import open_csv
+
+__all__ = ["FORMATS", "Input", "open_any", "open_rows", "read_vector", "split_key"]
+
+Input: TypeAlias = Any  # an array of any namespace, a list, a Rows, or the path of a file
+
+FORMATS: dict[str, Callable[[Where], Rows]] = {
+    ".npy": open_npy,
+    ".npz": open_npz,
+    ".csv": open_csv,
+    ".parquet": open_parquet,
+    ".zarr": open_zarr,
+    ".h5": open_h5,
+    ".hdf5": open_h5,
+    ".pt": open_pt,
+}
+KNOWN = ", ".join(FORMATS)
+SUFFIX = re.compile("(?:" + "|".join(re.escape(suffix) for suffix in FORMATS) + r")(?=:|$)", re.IGNORECASE)
+
+
+def open_rows(value: Input, role: str) -> Rows:
+    """Rows of real numbers from the path of a file (with its key), an array of any namespace or a list.
+
+    role : the argument's name, for errors and default column names. Of a `.npy`, `.zarr` or `.h5` only the
+    header is read yet.
+    Raises E101-E108 (the file), E106 (not real numbers), E201 (no rows, no columns, a scalar).
+
+    >>> open_rows([[1, 2], [3, 4], [5, 6]], "x1").shape
+    (3, 2)
+    """
+    rows = open_any(value, role)
+    where = role if rows.name == role else f"{role} ({rows.name})"
+    if rows.dtype.startswith(("<U", ">U", "|S", "str")):
+        raise _text_found(rows, where)
+    require_numbers(rows.dtype, where)
+    return rows
+
+
+def read_vector(value: Input, role: str) -> np.ndarray:
+    """One number or text per row, (N,), from a path, an array or a list: labels, ids, groups, weights.
+
+    Raises E101-E108 (the file) and E201 (no rows, or more than one column).
+    """
+    rows = open_any(value, role)
+    n, width = rows.shape
+    if width != 1:
+        raise AlignscopeError(
+            "E201",
+            role,
+            f"{n:,} rows of {width:,} columns",
+            "Give one value per row; name the column of a table.",
+        )
+    return as_numpy(rows.read(0, n)).reshape(-1)
+
+
+def open_any(value: Input, role: str) -> Rows:
+    """Rows of whatever the input holds, numbers or text. Raises E101-E108 (the file) and E201."""
+    if isinstance(value, str | os.PathLike):
+        return _open_file(os.fspath(value), role)
+    if isinstance(value, Rows):
+        return value
+    if hasattr(value, "compute") and hasattr(value, "dask"):
+        raise AlignscopeError(
+            "E102", role, "a dask array", "Write it with to_zarr and give the path, or give array.compute()."
+        )
+    if hasattr(value, "to_numpy"):
+        columns = [str(name) for name in value.columns] if hasattr(value, "columns") else None
+        return ArrayRows.of(value.to_numpy(), name=role, columns=columns)
+    if isinstance(value, np.ndarray):
+        return ArrayRows.of(_plain(value), name=role)
+    if hasattr(value, "shape") and hasattr(value, "dtype") and hasattr(value, "__getitem__"):
+        return ArrayRows.of(value, name=role)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise AlignscopeError(
+            "E201", role, "rows of different lengths", "Give every row the same number of columns."
+        ) from error
+    return ArrayRows.of(array, name=role)
+
+
+def split_key(spec: str) -> tuple[Path, str | None]:
+    """The path and the key of ``"path.suffix:key"``; a colon elsewhere belongs to the path.
+
+    >>> split_key("C:/runs/features.npz:x1")[1]
+    'x1'
+    """
+    places = [match.end() for match in SUFFIX.finditer(spec)]
+    for place in places:
+        if Path(spec[:place]).exists():
+            return Path(spec[:place]), spec[place + 1 :] if place < len(spec) else None
+    if not places or Path(spec).exists():
+        return Path(spec), None
+    return Path(spec[: places[0]]), spec[places[0] + 1 :] if places[0] < len(spec) else None
+
+
+def _open_file(spec: str, role: str) -> Rows:
+    path, key = split_key(spec)
+    where = Where(path, key, role, spec)
+    try:
+        reader = FORMATS.get(path.suffix.lower())
+        if not (path.exists() or (reader is open_parquet and parquet_parts(path) != [path])):
+            raise AlignscopeError("E101", spec, "there is no such file", _similar(path))
+        if path.is_dir() and reader not in (open_zarr, open_parquet):
+            raise AlignscopeError(
+                "E108",
+                spec,
+                "it is a folder",
+                "Give a file, or a folder that ends in .zarr (in a group: store.zarr:group/array) or .parquet.",
+            )
+        if reader is None:
+            found = f"the format {path.suffix}" if path.suffix else "a name without a suffix"
+            raise AlignscopeError("E102", spec, f"{found} is not one that is read", f"Give one of {KNOWN}.")
+        return reader(where)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise AlignscopeError(
+            "E101", spec, f"it cannot be read ({reason})", "Check the path and its permissions."
+        ) from error
+
+
+def _similar(path: Path) -> str:
+    try:
+        names = sorted(entry.name for entry in path.parent.iterdir())
+    except OSError:
+        return f"There is no folder {path.parent} either; check the path."
+    close = difflib.get_close_matches(path.name, names, n=2, cutoff=0.75)
+    return f"Did you mean {' or '.join(close)}?" if close else "Check the path."
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    if isinstance(array, np.ma.MaskedArray):
+        return np.ma.filled(array.astype(np.result_type(array.dtype, np.float32)), np.nan)
+    if array.dtype.kind == "T":
+        return fixed_text(array)
+    return array if isinstance(array, np.memmap) else np.asarray(array)
+
+
+def _text_found(rows: Rows, where: str) -> AlignscopeError:
+    for start in range(0, rows.shape[0], 4096):
+        block = np.asarray(rows.read(start, min(start + 4096, rows.shape[0])))
+        place = first_text(block.reshape(-1).tolist())
+        if place is not None:
+            row, column = divmod(place, rows.shape[1])
+            first = f"first {str(block[row, column])!r} in row {start + row}, counted from 0"
+            return AlignscopeError(
+                "E106",
+                where,
+                f"column {rows.columns[column]!r} holds text, {first}",
+                "Give numbers only; text labels belong in a target.",
+            )
+    return AlignscopeError(
+        "E106",
+        where,
+        "numbers stored as text",
+        "Save them as numbers, for example with array.astype('float64').",
+    )

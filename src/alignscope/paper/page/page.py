@@ -1,0 +1,272 @@
+"""The page of the paper: what it claims, what is true, and what it means for one's own encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from alignscope.paper.page.linear_charts import Rows, linear_figures
+from alignscope.paper.page.real import real_context, real_figures, real_words
+from alignscope.report.panels import Figure
+from alignscope.report.words import MISSING, count, lam
+from alignscope.study.page.apart_charts import fall_beside, headline
+from alignscope.study.page.charts import figure_files, study_figures
+from alignscope.study.page.forecast_charts import correlation_text
+from alignscope.study.page.page import study_context, write_page
+from alignscope.study.page.texts import GLOSSARY, WORDS_OF
+from alignscope.study.page.verdict import established, fall_words, lead, main_agreement, parts_words, points
+from alignscope.study.page.words import size_text
+from alignscope.study.results import Interval, StudyResults
+
+__all__ = ["Check", "paper_charts", "render_paper"]
+
+
+class Check(Protocol):
+    """One claim, recomputed; `alignscope.paper.claims.Claim` is one."""
+
+    @property
+    def key(self) -> str:
+        """Stable name."""
+
+    @property
+    def source(self) -> str:
+        """Where it is said; `ours` for what is not in the paper."""
+
+    @property
+    def claim(self) -> str:
+        """What is said, in plain words."""
+
+    @property
+    def found(self) -> str:
+        """What we find, with numbers."""
+
+    @property
+    def verdict(self) -> str:
+        """One of the keys of `MARKS`."""
+
+    @property
+    def measured(self) -> Mapping[str, float]:
+        """The numbers behind it."""
+
+    @property
+    def trials(self) -> int:
+        """How many random problems or trainings stand behind it."""
+
+    @property
+    def shown(self) -> str:
+        """`figure:NAME` or `theory#SECTION`."""
+
+
+class Group(NamedTuple):
+    """Checks that stand in one table; `closed` ones are folded away."""
+
+    title: str
+    text: str
+    checks: Sequence[Check]
+    closed: bool
+
+
+MARKS = {  # icon and look of each verdict; the word stands beside it
+    "holds": ("✓", "good"),
+    "holds with a correction": ("≈", "half"),
+    "does not hold": ("✗", "bad"),
+    "undecided": ("?", "soft"),
+    "not tested here": ("○", "soft"),
+}
+SHOWN = {  # where a claim's figure stands on the page, and how it is called
+    "study_trade_off": ("published", "published picture"),
+    "study_loss_parts": ("loss_parts", "fall of the loss, taken apart"),
+    "study_cost_parts": ("cost_parts", "cost, taken apart"),
+    "study_capacity": ("capacity", "latent size against strength"),
+    "study_forecast": ("forecast", "forecast and measured"),
+    "paths": ("paths", "room decides"),
+    "theorem2_counts": ("theorem2_counts", "theorem 2, counted"),
+    "two_projector_loss": ("two_projector_loss", "two directions"),
+}
+FEW = 8  # panels of scores or classes of the synthetic experiment; its full scale has dozens, which say little there
+_SATELLITE_WORDS = [word for word, section in WORDS_OF.items() if section == "scores"]
+_HEAD = {
+    "means": "What it means for your encoders",
+    "checks": "Every claim, checked",
+    "linear": "The linear theory in figures",
+    "experiment": "",
+    "real": "Real data",
+}
+
+
+def render_paper(
+    results: StudyResults,
+    claims: Sequence[Check],
+    figures: Mapping[str, Rows],
+    scale: str,
+    satellite: Mapping[str, StudyResults] | None = None,
+) -> str:
+    """Return the page of the paper as one self-contained HTML file; the same input gives the same text.
+
+    Parameters
+    ----------
+    results : of the study that recomputes the synthetic experiment.
+    claims : the table of checks.
+    figures : rows of the linear figures, by name.
+    scale : "quick" or "full", as it was asked for.
+    satellite : the studies of satellite patches: "same", with one target for both modalities, and "different", with a
+        target for each. Without them the page says that they were not run.
+    """
+    satellite = satellite or {}
+    drawn = _figures(results, figures, satellite)
+    study = study_context(results, drawn)
+    left_out = {"settings", "glossary", *(name for name in ("scores", "classes") if name not in drawn)}
+    contents = {k: v for k, v in _HEAD.items() if k not in ("experiment", "real")}
+    contents |= {k: v for k, v in study["contents"].items() if k not in left_out}
+    contents |= {"real": _HEAD["real"], "settings": "Settings and limits", "glossary": study["contents"]["glossary"]}
+    words = {w: text for w, text in GLOSSARY.items() if w in study["glossary"] or (satellite and w in _SATELLITE_WORDS)}
+    names = {
+        **study,
+        "contents": contents,
+        "glossary": words,
+        "scale": scale,
+        "summary": [*_summary(results, claims), *real_words(satellite, claims)],
+        "advice": _advice(results),
+        "groups": _groups(claims),
+        "marks": MARKS,
+        "tally": _tally(claims),
+        "trained": lambda check: _synthetic(check) or _real(check),
+        "place": lambda check: _place(check, drawn),
+        "real": real_context(satellite, claims),
+    }
+    return write_page("paper/paper.html.j2", names, drawn, results.version)
+
+
+def paper_charts(
+    results: StudyResults, figures: Mapping[str, Rows], satellite: Mapping[str, StudyResults] | None = None
+) -> dict[str, bytes]:
+    """Return every figure of the page as files on white: {"charts/paths.svg": ..., "charts/paths.pdf": ..., ...}."""
+    return figure_files(_figures(results, figures, satellite or {}))
+
+
+def _figures(
+    results: StudyResults, figures: Mapping[str, Rows], satellite: Mapping[str, StudyResults]
+) -> dict[str, Figure]:
+    """Return every figure of the page by name."""
+    own = study_figures(results)
+    many = {k for k in ("scores", "classes") if k in own and sum(len(row.panels) for row in own[k].rows) > FEW}
+    return {
+        **linear_figures(figures),
+        **{name: figure for name, figure in own.items() if name not in many},
+        **real_figures(satellite),
+    }
+
+
+def _tally(claims: Sequence[Check]) -> list[tuple[str, int]]:
+    return [
+        (verdict, sum(c.verdict == verdict for c in claims))
+        for verdict in MARKS
+        if any(c.verdict == verdict for c in claims)
+    ]
+
+
+def _synthetic(check: Check) -> bool:
+    return check.source.startswith("Experiment on synthetic") or check.key == "forecast"
+
+
+def _real(check: Check) -> bool:
+    return "TreeSatAI" in check.source
+
+
+def _groups(claims: Sequence[Check]) -> list[Group]:
+    real = [c for c in claims if _real(c)]
+    made = [c for c in claims if _synthetic(c)]
+    linear = [c for c in claims if c not in real and c not in made]
+    tried = [c for c in linear if c.key.startswith("counter-example")]
+    ours = [c for c in linear if c.source == "ours" or c.source.endswith("(ours)")]
+    said = [c for c in linear if c not in tried and c not in ours]
+    groups = [
+        Group("Synthetic experiment: encoders that are not linear", "", made, False),
+        Group("Linear theory: what the paper states", "", said, False),
+        Group(
+            "Linear theory: counter-examples to theorem 2", "Each is a small problem with a known answer.", tried, True
+        ),
+        Group("Linear theory: what holds instead", "Not in the paper; worked out and checked here.", ours, True),
+        Group("Real data", _real_text(real), real, False),
+    ]
+    return [group for group in groups if group.checks]
+
+
+def _real_text(checks: Sequence[Check]) -> str:
+    """Say that the patches were generated, where they were."""
+    if not any(check.measured.get("generated") for check in checks):
+        return ""
+    return "The archive was not given: these verdicts are on generated patches and say nothing of forests."
+
+
+def _place(check: Check, drawn: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the link to what shows a claim, if it is on the page, and its words."""
+    kind, _, name = check.shown.partition(":")
+    if kind == "figure":
+        figure, words = SHOWN.get(name, ("", MISSING))
+        if name == "real-data":
+            return "#real", "real data"
+        return (f"#fig-{figure}", words) if figure in drawn else ("", MISSING)
+    guide, _, section = check.shown.partition("#")
+    return "", f"{guide} guide, “{section.replace('-', ' ')}”" if section else check.shown
+
+
+def _summary(results: StudyResults, claims: Sequence[Check]) -> list[str]:
+    """Return three sentences: what the paper claims, what is true in the linear theory, what is true in training."""
+    first = (
+        "The paper claims that pulling the representations of two modalities together costs what only one of them "
+        "knows: by a theorem on linear encoders, and by an experiment in which prediction falls as alignment rises."
+    )
+    counted = next((c.measured for c in claims if c.key == "theorem-2"), {})
+    second = (
+        "In the linear theory alignment is free at any strength once the latent has room for what is predicted and for "
+        "what is aligned to"
+    )
+    if counted.get("claimed") and "conclusion_fails" in counted:
+        held, fails = counted["claimed"], counted["conclusion_fails"]
+        second += (
+            f"; the theorem’s conclusion fails in {count(int(fails))} of the {count(int(held))} random problems that "
+            "meet its assumptions"
+        )
+    row, said = headline(results), lead(results)
+    third = f"{said} {parts_words(results, row)}" if row is not None else said
+    return [first, f"{second}.", third]
+
+
+def _advice(results: StudyResults) -> list[tuple[str, str]]:
+    """Return what to do, each with the figure of this study that says so."""
+    row, agreement = headline(results), main_agreement(results)
+    fall = fall_beside(results, row) if row is not None else None
+    scale = "Normalise or whiten what you align to, and plot the alignment R² beside the loss"
+    length = "Train to convergence, and compare with λ = 0 at the same length of training"
+    room = "Give the latent room for both tasks, or align only to what your targets can use"
+    known = "Ask before you train"
+    return [
+        (
+            scale,
+            fall_words(fall, f"Here (λ = {lam(fall.lambda_)}, {size_text(fall.components)})")
+            if fall is not None
+            else "A raw alignment loss also falls when a representation shrinks.",
+        ),
+        (
+            length,
+            _part(row.delay, row.apparent, "delay") if row is not None else "What is late is not lost.",
+        ),
+        (
+            room,
+            _part(row.capacity, row.apparent, "capacity") if row is not None else "A small latent has to choose.",
+        ),
+        (
+            known,
+            "Here the audit of encoders trained without alignment puts what alignment costs in order with a "
+            f"{correlation_text(agreement)} (held out)."
+            if agreement is not None and agreement.correlation is not None
+            else "The audit works out what alignment would cost, and from which latent size it is free.",
+        ),
+    ]
+
+
+def _part(part: Interval, whole: Interval, name: str) -> str:
+    if established(part) and part.value > 0:
+        return f"Here {points(part)} points of an apparent cost of {points(whole)} are {name} (held out)."
+    return f"Here {name} is {points(part)} points of an apparent cost of {points(whole)}: not established (held out)."

@@ -1,0 +1,194 @@
+"""The parts of a study's charts: panels with a shared legend, the λ axis in equal steps, ramps and shapes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from alignscope.report.parts import Spec, by, chart
+from alignscope.report.words import finite, lam
+
+__all__ = [
+    "DASHES",
+    "HUES",
+    "RAMP_DARK",
+    "RAMP_LIGHT",
+    "SHAPES",
+    "Figure",
+    "Row",
+    "Steps",
+    "key",
+    "missing",
+    "panel",
+    "ramp",
+    "span",
+    "value_axis",
+]
+
+HUES = ["var(--one)", "var(--two)", "var(--align)", "var(--loss)", "var(--both)", "var(--cap)"]
+SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left"]
+DASHES = [[1, 0], [6, 4], [2, 3], [9, 3, 2, 3]]
+STEPS = 20  # colours of the ramp from the smallest to the largest λ
+
+
+def _mix(stops: Sequence[str]) -> list[str]:
+    """Return `STEPS` colours through `stops`."""
+    rgb = [[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in stops]
+    colours = []
+    for step in range(STEPS):
+        place = step / (STEPS - 1) * (len(stops) - 1)
+        low = min(int(place), len(stops) - 2)
+        parts = [a + (place - low) * (b - a) for a, b in zip(rgb[low], rgb[low + 1], strict=True)]
+        colours.append("#" + "".join(f"{round(part):02x}" for part in parts))
+    return colours
+
+
+# Lighter is a smaller λ, on white as on black; every step has a contrast of 3:1 with its ground.
+RAMP_LIGHT = {f"s{i}": colour for i, colour in enumerate(_mix(["#cc8400", "#c9496f", "#6f3fb5", "#151030"]))}
+RAMP_DARK = {f"s{i}": colour for i, colour in enumerate(_mix(["#fdf3b4", "#f9ad6d", "#ea6a86", "#9c5fd6"]))}
+
+
+@dataclass(frozen=True)
+class Row:
+    """Panels side by side under one heading."""
+
+    title: str
+    panels: Sequence[Spec]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Rows of panels that share a legend, or the sentence that says why there is none."""
+
+    caption: str = ""
+    rows: Sequence[Row] = ()
+    legend: Spec | None = None
+    missing: str = ""
+
+    @property
+    def columns(self) -> int:
+        """Return the largest number of panels in a row."""
+        return max((len(row.panels) for row in self.rows), default=0)
+
+
+def missing(reason: str) -> Figure:
+    """Return the figure that is not there, with the reason in one sentence."""
+    return Figure(missing=reason)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The λ axis of a study: the λs trained at stand at equal steps, whatever lies between them.
+
+    0 cannot stand on a log axis, and λs such as 0.25, 0.5, 0.75, 1, 3, 10 crowd there. Between two of them an axis
+    position is the share of the way from one to the other on the log scale.
+    """
+
+    lambdas: Sequence[float]
+    _beyond: float = field(default=0.25, init=False)  # steps a decade, outside the λs trained at
+
+    def at(self, value: float) -> float:
+        """Return the position of any λ."""
+        known = list(self.lambdas)
+        if value in known:
+            return float(known.index(value))
+        positive = [v for v in known if v > 0]
+        if value <= 0 or not positive:
+            return 0.0
+        first, last = known.index(positive[0]), len(known) - 1
+        if value < positive[0]:
+            return first - min(0.85, self._beyond * math.log10(positive[0] / value))
+        if value > positive[-1]:
+            return last + self._beyond * math.log10(value / positive[-1])
+        i = next(i for i, v in enumerate(known) if v > value) - 1
+        return i + math.log(value / known[i]) / math.log(known[i + 1] / known[i])
+
+    def axis(self, channel: str = "x", high: float = 0.0) -> Spec:
+        """Return the axis; `high` widens it for what lies beyond the λs trained at."""
+        axis = {
+            "title": "alignment strength λ (equal steps)",
+            "values": list(range(len(self.lambdas))),
+            "labelExpr": "step_labels[datum.value]",
+            "labelOverlap": "greedy",
+            "labelSeparation": 5,
+            "grid": False,
+            "labelFlush": False,
+        }
+        domain = [-0.35, max(len(self.lambdas) - 0.65, high)]
+        return {"field": channel, "type": "quantitative", "scale": {"domain": domain, "nice": False}, "axis": axis}
+
+    @property
+    def labels(self) -> list[str]:
+        """Return the λs as text."""
+        return [lam(float(value)) for value in self.lambdas]
+
+    @property
+    def params(self) -> list[Spec]:
+        """Return what the axis' labels are read from."""
+        return [{"name": "step_labels", "value": self.labels}]
+
+
+def ramp(lambdas: Sequence[float]) -> list[str]:
+    """Return a colour for each λ: the smaller, the lighter."""
+    last = max(1, len(lambdas) - 1)
+    return [f"var(--s{round(i * (STEPS - 1) / last)})" for i in range(len(lambdas))]
+
+
+def panel(
+    title: str, subtitle: str, description: str, rows: list[Spec], layers: list[Spec], height: int, steps: Steps | None
+) -> Spec:
+    """Return one small chart with a title of its own; its legend stands above all panels."""
+    head = {"text": title, "subtitle": subtitle, "subtitleColor": "var(--soft)", "subtitleFontSize": 12}
+    spec = chart(description, rows, layers, height, steps.params if steps else [])
+    return {**spec, "title": {**head, "subtitlePadding": 3}}
+
+
+def key(*channels: tuple[str, Sequence[str], Mapping[str, Sequence[Any]]]) -> Spec:
+    """Return the legend as a chart of its own that draws nothing else.
+
+    Each of `channels` is (title, labels, {channel: values}); channels are those of points (fill, stroke, shape) and,
+    for lines, strokeDash with stroke.
+    """
+    layers = []
+    for number, (title, labels, looks) in enumerate(channels):
+        line = "strokeDash" in looks
+        most = max((len(label) for label in labels), default=0)
+        times = 4 if most < 7 else 2 if most < 16 else 1
+        legend = {
+            "title": title,
+            "titleColor": "var(--ink)",
+            "titleFontSize": 12,
+            "titleFontWeight": "bold",
+            "titleLimit": 0,
+        }
+        columns = {"expr": f"legend_columns * {times}"}
+        encoding: Spec = {}
+        for channel, values in looks.items():
+            encoding[channel] = by(f"key{number}", labels, values, "stroke" if line else "point")
+            encoding[channel]["legend"] |= {**legend, "columns": columns}
+        mark = {"type": "line"} if line else {"type": "point", "filled": "fill" in looks, "size": 80, "opacity": 1}
+        if "stroke" not in looks:
+            encoding["stroke"] = {"value": "var(--soft)"}
+        data = {"values": [{f"key{number}": label} for label in labels]}
+        layers.append({"data": data, "transform": [{"filter": "false"}], "mark": mark, "encoding": encoding})
+    spec = chart("Legend", [], layers, 1, [])
+    return {**spec, "resolve": {"scale": dict.fromkeys(["fill", "stroke", "shape", "strokeDash"], "independent")}}
+
+
+def value_axis(name: str, title: str, low: float, high: float, form: str = ".1f", **axis: Any) -> Spec:
+    """Return an axis from `low` to `high`; what lies beyond is drawn at its end."""
+    scale = {"domain": [low, high], "nice": False, "clamp": True, "zero": False}
+    if form == ".1f" and high - low < 1:  # ticks are then closer than a tenth
+        form = ".2f"
+    look = {"title": title, "format": form, "tickCount": 5, **axis}
+    return {"field": name, "type": "quantitative", "scale": scale, "axis": look}
+
+
+def span(values: Iterable[Any], room: float = 0.06) -> tuple[float, float]:
+    """Return the least and the greatest of the finite values, with room at both ends."""
+    known = [value for value in values if finite(value)] or [0.0, 1.0]
+    low, high = min(known), max(known)
+    more = room * (high - low) or 0.05 * abs(high) or 0.05
+    return low - more, high + more

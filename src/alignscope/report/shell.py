@@ -1,0 +1,84 @@
+"""What every page is made with: the template engine, the style sheet, Vega, and safe JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from alignscope.auditing.page.charts import dumps
+from alignscope.report.look import DARK, FONT, LIGHT, variables
+from alignscope.report.words import count, estimate, finite, lam, named, number, percent, share, signed, strength
+
+if TYPE_CHECKING:
+    import jinja2
+
+__all__ = ["css", "environment", "safe_json", "text", "vega"]
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """Return the template engine with the filters that write figures."""
+    import jinja2
+    from markupsafe import Markup
+
+    engine = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        loader=jinja2.FunctionLoader(text),
+        keep_trailing_newline=True,
+    )
+    engine.filters.update(
+        count=count,
+        estimate=estimate,
+        general=lambda value: number(value, ".3g") if finite(value) else "–",
+        lam=lam,
+        markup=Markup,
+        named=named,
+        percent=percent,
+        share=share,
+        signed=signed,
+        strength=strength,
+        width=lambda value: f"{100 * min(1.0, max(0.0, value)):.1f}" if finite(value) else "0",
+    )
+    return engine
+
+
+def text(name: str) -> str:
+    """Return the content of a shared template, or of one of a page: "study/study.html.j2" is the study page's."""
+    room, _, file = name.rpartition("/")
+    package = f"alignscope.{room}.page" if room else "alignscope.report"
+    return (resources.files(package) / "templates" / file).read_text(encoding="utf-8")
+
+
+def css(light: Mapping[str, str] = LIGHT, dark: Mapping[str, str] = DARK) -> str:
+    """Return the style sheet; the dark colours are for screens only, so that paper is always light."""
+    by_day = f":root{{--font:{FONT};{variables(dict(light))}}}\n"
+    by_night = f"@media screen and (prefers-color-scheme: dark){{:root{{{variables(dict(dark))}}}}}\n"
+    return by_day + by_night + text("report.css")
+
+
+@cache
+def vega() -> str:
+    """Return Vega as a script that sets `window.vega`, safe inside a <script> element.
+
+    Charts arrive compiled, so the page needs neither Vega-Lite nor vega-embed: a third less to load. Where the
+    bundler does not know Vega's own module under this name, its bundle of all three does as well.
+    """
+    import vl_convert
+
+    try:
+        module = f"/npm/vega@{vl_convert.get_vega_version()}/+esm"
+        snippet = f'import * as module from "{module}"; window.vega = {{View: module.View, parse: module.parse}};'
+        script = vl_convert.javascript_bundle(snippet)
+    except BaseException as error:  # the bundler's panic is no Exception
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
+        script = vl_convert.javascript_bundle("window.vega = vegaEmbed.vega;")
+    return str(script).replace("</script", "<\\/script").replace("<!--", "\\x3c!--")
+
+
+def safe_json(data: Any) -> str:
+    """Return JSON that is safe inside a <script> element."""
+    return dumps(data).replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

@@ -1,0 +1,222 @@
+"""The raster of one scene, read some rows of pixels at a time: a GeoTIFF, or an array."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alignscope.errors import AlignscopeError
+from alignscope.pair.readers.rows import require_numbers
+from alignscope.scenes.grids import Grid
+from alignscope.scenes.spec import RasterSpec
+
+__all__ = ["ArrayRaster", "SceneRaster", "TiffRaster"]
+
+_LARGEST = float(np.finfo(np.float32).max)
+"""A common mark of no data; chips are float32, so nothing larger could be kept either."""
+
+
+@dataclass(frozen=True, eq=False)
+class SceneRaster(ABC):
+    """One raster of one scene: (time, channel, y, x) pixels, of which some times and channels are taken.
+
+    spec : where it is from. where : the file, for messages.
+    """
+
+    spec: RasterSpec
+    where: str
+
+    @property
+    @abstractmethod
+    def grid(self) -> Grid:
+        """Where its pixels lie."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> np.dtype:
+        """The type of its pixels as stored."""
+
+    @property
+    @abstractmethod
+    def stored(self) -> tuple[int, int]:
+        """How many times and channels are stored."""
+
+    @abstractmethod
+    def _fetch(self, times: list[int], channels: list[int], top: int, bottom: int) -> np.ndarray:
+        """Rows of pixels of some times and channels, (T, C, rows, width), as a float64 copy with NaN."""
+
+    @cached_property
+    def taken(self) -> tuple[list[int], list[int]]:
+        """The times and channels that are taken. Raises E306 for one that is not there."""
+        times, channels = self.stored
+        mask = () if self.spec.mask is None else (self.spec.mask.channel,)
+        self._require("mask", mask, channels)
+        return self._require("times", self.spec.times, times), self._require("channels", self.spec.channels, channels)
+
+    def _require(self, name: str, asked: tuple[int, ...] | None, count: int) -> list[int]:
+        if asked is None:
+            return list(range(count))
+        if max(asked, default=0) >= count:
+            found = f"`{name}` asks for {max(asked)}, and it has {count}, counted from 0"
+            raise AlignscopeError("E306", self.where, found, f"Correct `{name}`.")
+        return list(asked)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the channels that `read` returns. Raises E210 for names that do not fit."""
+        times, channels = self.taken
+        named = _named(self.spec.names, channels, "channel", self.where)
+        if self.spec.reduce == "median" or len(times) == 1:
+            return named
+        at = _named(self.spec.time_names, times, "time", self.where)
+        return tuple(f"{channel} {time}" for time in at for channel in named)
+
+    @property
+    def integral(self) -> bool:
+        """Whether `read` returns bytes."""
+        return self.dtype == np.uint8 and (self.spec.reduce == "none" or len(self.taken[0]) == 1)
+
+    def read(self, top: int, bottom: int) -> np.ndarray:
+        """Return rows top to bottom of pixels as (channels, rows, width) float64, NaN where there is no data.
+
+        Raises
+        ------
+        AlignscopeError : E103 for a file that is damaged.
+        """
+        times, channels = self.taken
+        pixels = self._fetch(times, channels, top, bottom)
+        if self.spec.mask is not None:
+            hidden = self._fetch(times, [self.spec.mask.channel], top, bottom) > self.spec.mask.above
+            pixels[np.broadcast_to(hidden, pixels.shape)] = np.nan
+        for value in self.spec.absent:
+            pixels[pixels == self._as_stored(value)] = np.nan
+        pixels[~(np.abs(pixels) < _LARGEST)] = np.nan
+        if self.spec.reduce == "median" and len(pixels) > 1:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # all times of a pixel are invalid: NaN is the answer
+                return np.nanmedian(pixels, axis=0)
+        return pixels.reshape(-1, *pixels.shape[2:])
+
+    def _as_stored(self, value: float) -> float:
+        """The value as the raster's type rounds it, such as -3.4e38 in float32."""
+        return float(np.array(value).astype(self.dtype)) if self.dtype.kind == "f" else value
+
+
+def _named(given: tuple[str, ...] | None, taken: list[int], kind: str, where: str) -> tuple[str, ...]:
+    if given is None:
+        return tuple(f"{kind} {i}" for i in taken)
+    if len(given) != len(taken):
+        found = f"{len(given)} names for {len(taken)} {kind}s"
+        raise AlignscopeError("E210", where, found, f"Name every {kind} that is taken.")
+    return given
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayRaster(SceneRaster):
+    """A scene of an array in memory or mapped; `pixels` is (T, C, y, x)."""
+
+    pixels: np.ndarray
+
+    @property
+    def grid(self) -> Grid:
+        """Where its pixels lie."""
+        return Grid(self.where, self.pixels.shape[2], self.pixels.shape[3])
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type of its values."""
+        return self.pixels.dtype
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """How many dates and channels are stored."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+    def _fetch(self, times: list[int], channels: list[int], top: int, bottom: int) -> np.ndarray:
+        return self.pixels[np.ix_(times, channels, range(top, bottom))].astype(np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class TiffRaster(SceneRaster):
+    """A GeoTIFF; its bands are channels."""
+
+    path: Path
+
+    @cached_property
+    def _about(self) -> tuple[Grid, np.dtype, int]:
+        with _Opened(self.path) as file:
+            placed = file.crs is not None or not file.transform.is_identity
+            transform = tuple(float(v) for v in file.transform)[:6] if placed else None
+            grid = Grid(self.where, file.height, file.width, file.crs, transform)
+            dtype = np.result_type(*file.dtypes)
+        require_numbers(str(dtype), self.where)  # complex pixels would lose a half
+        return grid, dtype, file.count
+
+    @property
+    def grid(self) -> Grid:
+        """Where its pixels lie."""
+        return self._about[0]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type of its values."""
+        return self._about[1]
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """How many dates and channels are stored."""
+        return 1, self._about[2]
+
+    def _fetch(self, times: list[int], channels: list[int], top: int, bottom: int) -> np.ndarray:
+        bands = [i + 1 for i in channels]
+        with _Opened(self.path) as file:
+            window = ((top, bottom), (0, file.width))
+            pixels = file.read(bands, window=window, masked=True).astype(np.float64)
+        return np.ma.filled(pixels, np.nan)[None]
+
+
+class _Opened:
+    """A GeoTIFF while it is read; errors of rasterio become ours."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._quiet = warnings.catch_warnings()
+
+    def __enter__(self) -> Any:
+        rasterio = _rasterio(self._path)
+        self._errors = rasterio.errors.RasterioError
+        self._quiet.__enter__()
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        try:
+            self._file = rasterio.open(self._path, driver="GTiff")  # a .tif may be XML that names other files
+        except self._errors as error:
+            self._quiet.__exit__(None, None, None)
+            raise self._damaged(error) from None
+        return self._file
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._file.close()
+        self._quiet.__exit__(None, None, None)
+        if isinstance(error, self._errors):
+            raise self._damaged(error) from None
+
+    def _damaged(self, error: Exception) -> AlignscopeError:
+        reason = str(error).splitlines()[0].rstrip(".")
+        return AlignscopeError("E103", str(self._path), f"it cannot be read ({reason})", "Write or copy it again.")
+
+
+def _rasterio(path: Path) -> Any:
+    try:
+        import rasterio
+        import rasterio.errors
+    except ImportError:
+        raise AlignscopeError(
+            "E107", str(path), "GeoTIFF needs rasterio, which is not installed", 'Run pip install "alignscope[eo]".'
+        ) from None
+    return rasterio

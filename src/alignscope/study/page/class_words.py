@@ -1,0 +1,164 @@
+"""What each class keeps, in sentences: which pays most, how the average hides it, and whether it was foreseen."""
+
+from __future__ import annotations
+
+from alignscope.report.words import lam, named, number, percent, share
+from alignscope.study.page.words import (
+    Arm,
+    Target,
+    arms,
+    asked_targets,
+    capital,
+    epochs_text,
+    fixed_arms,
+    plain,
+    size_text,
+    spread_percent,
+    up_to_one,
+)
+from alignscope.study.results import ClassRow, Interval, StudyResults
+
+__all__ = [
+    "class_lead",
+    "class_words",
+    "groups",
+    "kept",
+    "part",
+    "rank_correlation",
+    "shown",
+    "unknown_words",
+    "where",
+]
+
+HIDDEN = 0.05  # a mean that is so much above the least hides it
+CHANCE = 0.025  # of 95 % intervals around 1, so many lie below it
+
+
+def shown(results: StudyResults) -> list[ClassRow]:
+    """Return the rows of one way to align, in a fixed scale where there is one, at the largest λ up to 1."""
+    for arm in [*fixed_arms(results), *arms(results)]:
+        rows = [r for r in results.class_rows if (r.gauge, r.direction, r.training) == tuple(arm)]
+        if rows:
+            strength = up_to_one(r.lambda_ for r in rows)
+            return [r for r in rows if r.lambda_ == strength]
+    return []
+
+
+def groups(results: StudyResults) -> dict[Target, dict[int, list[ClassRow]]]:
+    """Return target -> latent size -> its classes, of the rows shown."""
+    rows = shown(results)
+    return {
+        target: {
+            k: some
+            for k in sorted(results.spec.sweep.components)
+            if (some := [r for r in rows if (r.modality, r.target, r.components) == (*target, k)])
+        }
+        for target in asked_targets(results)
+        if any((r.modality, r.target) == target for r in rows)
+    }
+
+
+def kept(rows: list[ClassRow]) -> list[tuple[ClassRow, float]]:
+    """Return the classes of which something was known, with what they keep; the one that pays most comes first."""
+    known = [(r, r.retention.value) for r in rows if r.retention is not None]
+    return sorted(known, key=lambda pair: pair[1])
+
+
+def rank_correlation(rows: list[ClassRow]) -> float | None:
+    """Return Spearman's correlation of forecast and measured retention over classes; None for fewer than three."""
+    from scipy.stats import spearmanr
+
+    pairs = [(r.forecast.value, value) for r, value in kept(rows) if r.forecast is not None]
+    told, found = zip(*pairs, strict=True) if pairs else ((), ())
+    if len(pairs) < 3 or len(set(told)) < 2 or len(set(found)) < 2:
+        return None
+    return float(spearmanr(told, found).statistic)
+
+
+def where(results: StudyResults) -> str:
+    """Say which λ, scale and length the rows shown are of."""
+    row = shown(results)[0]
+    way = plain(results, Arm(row.gauge, row.direction, row.training))
+    return f"λ = {lam(row.lambda_)}, {way}, {epochs_text(max(results.spec.sweep.epochs))}"
+
+
+def class_words(results: StudyResults) -> list[str]:
+    """Return a sentence or four for each target, at the smallest latent size at which a class was known."""
+    return [_words(target, sizes) for target, sizes in groups(results).items() if any(map(kept, sizes.values()))]
+
+
+def _words(target: Target, sizes: dict[int, list[ClassRow]]) -> str:
+    k, some = next((k, known) for k, rows in sizes.items() if (known := kept(rows)))
+    worst, lowest = some[0]
+    said = [
+        f"{capital(target.text)} ({size_text(k)}): {_least(worst)}; {_sure(worst.retention)}.",
+        f"The mean over the {len(some)} classes known at λ = 0 is {percent(_mean(some))}"
+        f"{', which hides it' if _mean(some) - lowest > HIDDEN else ''}.{_below(some)}",
+    ]
+    ranks = {size: rank_correlation(rows) for size, rows in sizes.items()}
+    told = [f"{share(v, 2)} ({size_text(size)})" for size, v in ranks.items() if v is not None]
+    if told:
+        said.append(f"Rank correlation of forecast and measured over classes: {', '.join(told)}.")
+    return " ".join(said)
+
+
+def _below(some: list[tuple[ClassRow, float]]) -> str:
+    """Say how many classes lose, beside how many would seem to by chance; nothing where there are no intervals."""
+    highs = [r.retention.high for r, _ in some if r.retention is not None and r.retention.high is not None]
+    if not highs:
+        return ""
+    below, chance = sum(high < 1 for high in highs), number(CHANCE * len(highs), ".1f")
+    return f" Of its {len(highs)} intervals {below} lie below 1; by chance alone {chance} would."
+
+
+def _least(row: ClassRow) -> str:
+    return (
+        f"{named(row.label)}, which {part(row.share)} of the held-out samples have, keeps least, "
+        f"{spread_percent(row.retention)}"
+    )
+
+
+def _sure(value: Interval | None) -> str:
+    if value is None or value.low is None or value.high is None:
+        return "with one seed nothing is established"
+    if value.high < 1:
+        return "its interval leaves out 1"
+    return "its interval lies above 1" if value.low > 1 else "its interval contains 1"
+
+
+def _mean(some: list[tuple[ClassRow, float]]) -> float:
+    return sum(value for _, value in some) / len(some)
+
+
+def class_lead(results: StudyResults) -> str | None:
+    """Return the sentence of the verdict: of all targets, the class that pays most, beside its target's mean."""
+    found = [
+        (some[0][1], target, k, some)
+        for target, sizes in groups(results).items()
+        for k, rows in list(sizes.items())[:1]
+        if (some := kept(rows))
+    ]
+    if not found:
+        return None
+    _, target, k, some = min(found, key=lambda f: f[0])
+    row = some[0][0]
+    return (
+        f"By class ({where(results)}, {size_text(k)}): of {target.text}, {_least(row)}, and {_sure(row.retention)}; "
+        f"the mean over the {len(some)} classes is {percent(_mean(some))} (held out).{_below(some)}"
+    )
+
+
+def part(value: float) -> str:
+    """Write the share of the samples that have a class: "23 %", "1.4 %"."""
+    return percent(value, 0 if value >= 0.1 else 1)
+
+
+def unknown_words(results: StudyResults) -> list[str]:
+    """Return the classes that are not drawn, a sentence for each target and latent size that has some."""
+    said = []
+    for target, sizes in groups(results).items():
+        for k, rows in sizes.items():
+            names = [f"{named(r.label)} ({part(r.share)} of the samples)" for r in rows if r.retention is None]
+            if names:
+                said.append(f"{capital(target.text)}, {size_text(k)}: {', '.join(names)}.")
+    return said

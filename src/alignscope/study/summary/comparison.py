@@ -1,0 +1,318 @@
+"""What was forecast from trainings without alignment, beside what trainings with it gave."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import stats
+
+from alignscope.study.data.prepared import StudyData
+from alignscope.study.results import (
+    Agreement,
+    Capacity,
+    ClassRow,
+    ForecastPoint,
+    ForecastRow,
+    Interval,
+    Mark,
+    PathCurve,
+    SigmaRow,
+)
+from alignscope.study.summary.forecast import Forecast, Foreseen, Foresight
+from alignscope.study.summary.trained import FIXED_GAUGES, KNOWN, Trained, Way, find, interval, probe_r2
+
+__all__ = ["Foretold"]
+
+_RESAMPLES = 1000
+_FINE = tuple(np.geomspace(1e-3, 1e3, 49).tolist())
+
+
+@dataclass(frozen=True, eq=False)
+class Foretold:
+    """The forecasts of a study, and what came of them.
+
+    Attributes
+    ----------
+    trained : the trainings.
+    forecasts, foresights : (seed, K) -> the forecast at any latent size, and that at its own, from the lambda = 0 cells
+        of the longest training.
+    """
+
+    trained: Trained
+    forecasts: Mapping[tuple[int, int], Forecast]
+    foresights: Mapping[tuple[int, int], Foresight]
+
+    @property
+    def _drawn(self) -> Sequence[str]:
+        """The gauges in which the forecast is drawn."""
+        return [g for g in FIXED_GAUGES if g in self.trained.spec.sweep.gauges] or FIXED_GAUGES[:1]
+
+    def _comparisons(self, way: Way) -> list[_Comparison]:
+        found = []
+        for k, modality in itertools.product(self.trained.sizes, self.trained.pulled(way)):
+            told = self._told(way.gauge, k, modality, self.trained.strengths)
+            for target, (i, lam) in itertools.product(
+                self.trained.asked[modality - 1], enumerate(self.trained.strengths)
+            ):
+                measured = self.trained.kept(way, k, lam, self.trained.longest, modality, target)
+                kept = {s: float(told[s].retention(target)[i]) for s in measured if s in told}
+                seeds = [s for s, value in kept.items() if math.isfinite(value)]
+                if seeds:
+                    ends = self.trained.ends(way, k, lam, self.trained.longest)
+                    foreseen = [told[s].target(target) for s in seeds]
+                    found.append(
+                        _Comparison(
+                            k,
+                            lam,
+                            modality,
+                            target,
+                            {s: kept[s] for s in seeds},
+                            {s: measured[s] for s in seeds},
+                            interval(before - along[i] for before, along in foreseen),
+                            interval(_fall(ends[s], modality, target) for s in seeds),
+                        )
+                    )
+        return found
+
+    def _told(self, gauge: str, k: int, modality: int, lambdas: Sequence[float]) -> dict[int, Foreseen]:
+        """Return seed -> the forecast at a latent size that was trained: by the latent itself where it was kept."""
+        audits = {seed: f for (seed, size), f in self.forecasts.items() if size == k}
+        own = {seed: f for (seed, size), f in self.foresights.items() if size == k}
+        return {
+            seed: own[seed].of_modality(modality, lambdas, gauge)
+            if seed in own
+            else audit.foreseen(modality, k, lambdas)
+            for seed, audit in audits.items()
+        }
+
+    def sigma_rows(self) -> tuple[SigmaRow, ...]:
+        """Return what each modality that is pulled loses of all its targets together, forecast and measured."""
+        rows = []
+        ways = [way for way in self.trained.ways if way.gauge in FIXED_GAUGES]
+        for way, k, modality in itertools.product(ways, self.trained.sizes, (1, 2)):
+            if modality not in self.trained.pulled(way):
+                continue
+            told = self._told(way.gauge, k, modality, self.trained.strengths)
+            for i, lam in enumerate(self.trained.strengths):
+                ends = self.trained.ends(way, k, lam, self.trained.longest)
+                seeds = [s for s in told if s in ends]
+                if not seeds:
+                    continue
+                weights = next(iter(told.values()))
+                known = [[_sigma(mark, modality, weights) for mark in ends[s]] for s in seeds]
+                foreseen = [told[s].whole for s in seeds]
+                rows.append(
+                    SigmaRow(
+                        **way.named,
+                        components=k,
+                        lambda_=lam,
+                        modality=modality,
+                        before=interval(before for before, _ in known),
+                        forecast=interval(before - along[i] for before, along in foreseen),
+                        measured=interval(before - after for before, after in known),
+                    )
+                )
+        return tuple(rows)
+
+    @cached_property
+    def _compared(self) -> dict[Way, list[_Comparison]]:
+        return {way: self._comparisons(way) for way in self.trained.ways if way.gauge in FIXED_GAUGES}
+
+    def forecast(self) -> tuple[ForecastRow, ...]:
+        """Return forecast beside measured retention, for the gauges in which lambda has a unit."""
+        return tuple(
+            ForecastRow(
+                **way.named,
+                components=c.components,
+                lambda_=c.lambda_,
+                modality=c.modality,
+                target=c.target,
+                forecast=interval(c.forecast.values()),
+                measured=interval(c.measured.values()),
+                forecast_loss=c.forecast_loss,
+                measured_loss=c.measured_loss,
+            )
+            for way, found in self._compared.items()
+            for c in found
+        )
+
+    def agreement(self) -> tuple[Agreement, ...]:
+        """Return how well the forecast ranks what was measured: per latent size, and over all of them."""
+        rows = []
+        for way, found in self._compared.items():
+            for k in (None, *self.trained.sizes):
+                mine = [c for c in found if k is None or c.components == k]
+                if mine:
+                    rows.append(_agreement(way, k, mine))
+        return tuple(rows)
+
+    def class_rows(self, data: StudyData) -> tuple[ClassRow, ...]:
+        """Return a row for every class of the asked targets: what alignment costs it, and what was foreseen."""
+        rows = []
+        for way, k, modality in itertools.product(self.trained.ways, self.trained.sizes, (1, 2)):
+            if modality in self.trained.pulled(way):
+                rows += self._class_rows(way, k, modality, data)
+        return tuple(rows)
+
+    def _class_rows(self, way: Way, k: int, modality: int, data: StudyData) -> list[ClassRow]:
+        told = self._told(way.gauge, k, modality, self.trained.strengths) if way.gauge in FIXED_GAUGES else {}
+        rows = []
+        named = [t for t in self.trained.asked[modality - 1] if t in data.classes]
+        for target, (i, lam) in itertools.product(named, enumerate(self.trained.strengths)):
+            found = {
+                seed: (_classes(after, modality, target), _classes(before, modality, target))
+                for seed, (before, after) in self.trained.ends(way, k, lam, self.trained.longest).items()
+            }
+            shares = data.columns(target)[data.train :].mean(axis=0)
+            kept = {s: f.class_retention(target) for s, f in told.items()}
+            for c, label in enumerate(data.classes[target] if found else ()):
+                after, before = ({s: v[side][c] for s, v in found.items()} for side in (0, 1))
+                known = all(value >= KNOWN for value in before.values())
+                foreseen = [kept[s][i, c] for s in found if s in told]
+                rows.append(
+                    ClassRow(
+                        **way.named,
+                        components=k,
+                        lambda_=lam,
+                        modality=modality,
+                        target=target,
+                        label=label,
+                        share=float(shares[c]),
+                        before=interval(before.values()),
+                        r2=interval(after.values()),
+                        retention=interval(after[s] / before[s] for s in found) if known else None,
+                        forecast=interval(foreseen) if foreseen and np.isfinite(foreseen).all() else None,
+                    )
+                )
+        return rows
+
+    def capacity(self) -> tuple[Capacity, ...]:
+        """Return what the audit says of each set of lambda = 0 features, averaged over seeds."""
+        rows = []
+        for k, modality in itertools.product(self.trained.sizes, (1, 2)):
+            mine = [f for (_, size), f in sorted(self.forecasts.items(), key=lambda p: p[0]) if size == k]
+            if not mine:
+                continue
+            sizes = self._sizes()
+            free = [f.within_budget_at(modality, sizes) for f in mine]
+            rows.append(
+                Capacity(
+                    components=k,
+                    modality=modality,
+                    lossless_at=interval(f.lossless_at(modality, k) for f in mine),
+                    within_budget_at=interval(size for size in free if size is not None) if all(free) else None,
+                    at_risk=interval(f.at_risk(modality, k) for f in mine),
+                )
+            )
+        return tuple(rows)
+
+    def _sizes(self) -> list[int]:
+        """Return the latent sizes of the forecast map: fine where targets compete, coarse beyond."""
+        most = max(self.trained.spec.sweep.components)
+        steps = {*range(2, 33, 2), *range(36, 65, 4), *range(80, 257, 16)}
+        return sorted({k for k in steps if k <= most} | set(self.trained.spec.sweep.components))
+
+    def forecast_map(self) -> tuple[ForecastPoint, ...]:
+        """Return mean retention of the asked targets over latent size and lambda, from the first seed's features."""
+        if not self.forecasts:
+            return ()
+        widest = max(size for _, size in self.forecasts)
+        forecast = next(f for (_, size), f in sorted(self.forecasts.items(), key=lambda p: p[0]) if size == widest)
+        grid = _FINE[::3]
+        points = []
+        for modality, k in itertools.product((1, 2), self._sizes()):
+            told = [r for r in forecast.retention(modality, k, grid).values() if np.isfinite(r).all()]
+            kept = np.mean(told, axis=0) if told else np.full(len(grid), np.nan)
+            points += [
+                ForecastPoint(components=k, lambda_=lam, modality=modality, retention=float(r))
+                for lam, r in zip(grid, kept, strict=True)
+                if math.isfinite(r)
+            ]
+        return tuple(points)
+
+    def paths(self) -> tuple[PathCurve, ...]:
+        """Return the forecast along a fine grid of lambdas, averaged over seeds."""
+        rows = []
+        for gauge, k, modality in itertools.product(self._drawn, self.trained.sizes, (1, 2)):
+            told = self._told(gauge, k, modality, _FINE).values()
+            for target in self.trained.asked[modality - 1] if told else ():
+                mean = np.mean([t.retention(target) for t in told], axis=0)
+                if np.isfinite(mean).all():
+                    kept = tuple(mean.tolist())
+                    rows.append(
+                        PathCurve(
+                            gauge=gauge, components=k, modality=modality, target=target, lambdas=_FINE, retention=kept
+                        )
+                    )
+        return tuple(rows)
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """Forecast and measured retention of one target by seed."""
+
+    components: int
+    lambda_: float
+    modality: int
+    target: str
+    forecast: dict[int, float]
+    measured: dict[int, float]
+    forecast_loss: Interval
+    measured_loss: Interval
+
+
+def _agreement(way: Way, k: int | None, found: list[_Comparison]) -> Agreement:
+    every = sorted({s for c in found for s in c.measured})
+    both = np.array([[[side.get(s, np.nan) for s in every] for side in (c.forecast, c.measured)] for c in found])
+
+    def means(drawn: np.ndarray) -> np.ndarray:
+        """Return (2, points) means over the seeds drawn, NaN where a point has none of them."""
+        taken = both[:, :, drawn]
+        count = np.isfinite(taken).sum(axis=2)
+        return np.divide(np.nansum(taken, axis=2), count, out=np.full(count.shape, np.nan), where=count > 0).T
+
+    forecast, measured = means(np.arange(len(every)))
+    rng = np.random.default_rng(0)
+    resamples = _RESAMPLES if len(every) > 1 else 0
+    replicates = [_rank_correlation(*means(rng.choice(len(every), len(every)))) for _ in range(resamples)]
+    known = np.array([r for r in replicates if r is not None])
+    low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (None, None)
+    return Agreement(
+        **way.named,
+        components=k,
+        points=len(found),
+        correlation=_rank_correlation(forecast, measured),
+        low=None if low is None else float(low),
+        high=None if high is None else float(high),
+        error=float(np.abs(forecast - measured).mean()),
+        error_no_loss=float(np.abs(1 - measured).mean()),
+    )
+
+
+def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float | None:
+    both = np.isfinite(a) & np.isfinite(b)
+    ranks = [stats.rankdata(np.round(v[both], 12)) for v in (a, b)]
+    if both.sum() < 3 or min(np.ptp(r) for r in ranks) == 0:
+        return None
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def _classes(mark: Mark, modality: int, target: str) -> tuple[float, ...]:
+    return find(mark.test.targets, modality, target).probe_per_class
+
+
+def _fall(ends: tuple[Mark, Mark], modality: int, target: str) -> float:
+    before, after = (probe_r2(mark, modality, target) for mark in ends)
+    return before - after
+
+
+def _sigma(mark: Mark, modality: int, like: Foreseen) -> float:
+    """Return held-out sigma of all targets of a modality, from the probe R^2 of each."""
+    energy = {target: float(like.energy[columns].sum()) for target, columns in like.blocks.items()}
+    total = sum(energy.values()) or 1.0
+    return sum(e * probe_r2(mark, modality, target) for target, e in energy.items()) / total

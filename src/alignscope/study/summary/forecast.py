@@ -1,0 +1,196 @@
+"""What the exact linear theory says of alignment beforehand, from encoders that were never aligned.
+
+Two questions, two answers, both with the trunks held fixed:
+
+- `Forecast`: at *any* latent size, from held-out features H1 and H2, cross-validated over five folds: it is
+  `alignscope.audit` on them (THEORY 3, gauge ``whitened``). What is aligned to is what reduced-rank regression would
+  make of H2.
+- `Foresight`: at the latent size that was trained. What is aligned to is the other encoder's own latent, in the gauge
+  of the training; the problem is solved on the training rows and scored on the held-out ones, as the aligned encoder
+  will be. On real data it tells far better what will be lost (see the satellite results).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from alignscope._lib.threads import one_blas_thread
+from alignscope._lib.types import Matrix, Vector
+from alignscope.linear.informativeness import HeldOutPath, direction_problem, held_out_path
+from alignscope.moments.onepass import FoldedMoments, collect
+from alignscope.pair.folds import assign_folds
+from alignscope.pair.paired import Pair
+from alignscope.study.data.prepared import StudyData
+
+__all__ = ["BUDGET", "Forecast", "Foreseen", "Foresight"]
+
+BUDGET = 0.05
+"""The share that may be lost at a latent size that is called free."""
+
+_FOLDS = 5
+_ROUNDING = 4 * float(np.finfo(np.float32).eps)  # as in `alignscope.nn.alignment`
+_KNOWN = 0.05  # below this R^2 there is nothing to keep, and a ratio of two small numbers says nothing
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """The forecast from one pair of encoders trained at lambda = 0."""
+
+    data: StudyData
+    moments: FoldedMoments
+
+    @classmethod
+    def of(cls, data: StudyData, features: Mapping[str, np.ndarray]) -> Forecast:
+        """Return the forecast from held-out features ``h1`` and ``h2``, (N_test, F) each."""
+        y1, y2 = (y.values[data.train :].astype(np.float64) for y in data.asked_columns)
+        pair = Pair.of(features["h1"].astype(np.float64), features["h2"].astype(np.float64), y1, y2)
+        groups = None if data.groups is None else data.groups[data.train :]
+        if groups is not None and len(np.unique(groups)) < 2:
+            groups = None  # a single group cannot be held out of itself
+        with one_blas_thread():
+            return cls(data, collect(pair, assign_folds(pair.n, _FOLDS, 0, groups)))
+
+    def foreseen(self, modality: int, components: int, lambdas: Sequence[float]) -> Foreseen:
+        """Return the forecast of one modality at any latent size."""
+        path = self._path(modality, components, np.asarray(lambdas, dtype=np.float64))
+        energy = self.moments.total("x1", "x2").energy(f"y{modality}")
+        return Foreseen(path.first_per_target, path.per_target, energy, self.data.blocks(modality - 1))
+
+    def retention(self, modality: int, components: int, lambdas: Sequence[float]) -> dict[str, Vector]:
+        """Return target -> (L,) held-out R^2 at each lambda over that at lambda = 0; NaN where nothing is known."""
+        foreseen = self.foreseen(modality, components, lambdas)
+        return {target: foreseen.retention(target) for target in foreseen.blocks}
+
+    def at_risk(self, modality: int, components: int) -> float:
+        """Return the share of sigma^z that is lost as lambda grows without bound."""
+        path = self._path(modality, components, np.zeros(1))
+        return 1 - path.last_sigma / path.first_sigma if path.first_sigma >= _KNOWN else 0.0
+
+    def lossless_at(self, modality: int, components: int) -> int:
+        """Return c = rank [RY RT] for the alignment target of this latent size."""
+        with one_blas_thread():
+            return direction_problem(self.moments, str(modality), components, "whitened").capacity
+
+    def within_budget_at(self, modality: int, sizes: Sequence[int]) -> int | None:
+        """Return the smallest latent size from which on all of `sizes` lose at most `BUDGET` at any lambda, or None.
+
+        A tiny latent can lose nothing since it holds little; that is not the size which is asked for.
+        """
+        free = None
+        for k in sorted(sizes, reverse=True):
+            if self.at_risk(modality, k) > BUDGET:
+                break
+            free = k
+        return free
+
+    def _path(self, modality: int, components: int, lambdas: Vector) -> HeldOutPath:
+        with one_blas_thread():
+            return held_out_path(self.moments, str(modality), components, "whitened", lambdas)
+
+
+@dataclass(frozen=True, eq=False)
+class Foreseen:
+    """The forecast of one modality: held-out shares of its C target columns, without alignment and at L strengths.
+
+    Attributes
+    ----------
+    before : (C,) R^2 at lambda = 0. along : (L, C) at each lambda. energy : (C,) what the shares are of.
+    blocks : target -> its columns.
+    """
+
+    before: Vector
+    along: Matrix
+    energy: Vector
+    blocks: Mapping[str, slice]
+
+    def target(self, name: str) -> tuple[float, Vector]:
+        """Return R^2 of a target without alignment, and (L,) along lambda."""
+        return self._joined(self.blocks[name])
+
+    @property
+    def whole(self) -> tuple[float, Vector]:
+        """Return sigma, the share of all targets together, without alignment and (L,) along lambda."""
+        return self._joined(slice(None))
+
+    def retention(self, name: str) -> Vector:
+        """Return (L,) what is kept of a target; NaN where nothing is known."""
+        before, along = self.target(name)
+        return along / (before if before >= _KNOWN else np.nan)
+
+    def class_retention(self, name: str) -> Matrix:
+        """Return (L, C) what is kept of every column of a target; NaN where nothing is known."""
+        columns = self.blocks[name]
+        before = self.before[columns]
+        return self.along[:, columns] / np.where((before >= _KNOWN) & (self.energy[columns] > 0), before, np.nan)
+
+    def _joined(self, columns: slice) -> tuple[float, Vector]:
+        weight = self.energy[columns] / (self.energy[columns].sum() or 1.0)
+        return float(self.before[columns] @ weight), self.along[:, columns] @ weight
+
+
+@dataclass(frozen=True, eq=False)
+class Foresight:
+    """The forecast at the latent size of two encoders that were trained at lambda = 0.
+
+    Attributes
+    ----------
+    components : K. moments : those of (own features, the other's latent, own targets, that latent as the target), a
+        modality each; training rows are fold 0, held-out rows fold 1.
+    """
+
+    data: StudyData
+    components: int
+    moments: tuple[FoldedMoments, FoldedMoments]
+
+    @classmethod
+    def of(cls, data: StudyData, features: Mapping[str, np.ndarray]) -> Foresight | None:
+        """Return it from features ``h1``, ``h2`` and latents ``z1``, ``z2`` of held-out rows, and ``train_h1``, ...
+
+        None where the latents were not kept, as by earlier versions.
+        """
+        if "train_z1" not in features:
+            return None
+        h, z = (
+            [np.vstack([features[f"train_{name}{i}"], features[f"{name}{i}"]]).astype(np.float64) for i in (1, 2)]
+            for name in "hz"
+        )
+        y1, y2 = (y.values.astype(np.float64) for y in data.asked_columns)
+        t1, t2 = (_unit(latent, data.train) for latent in z)
+        folds = np.zeros(len(y1), dtype=np.uint8)
+        folds[data.train :] = 1
+        with one_blas_thread():
+            first = collect(Pair.of(h[0], t2, y1, t2), folds)
+            second = collect(Pair.of(t1, h[1], t1, y2), folds)
+        return cls(data, z[0].shape[1], (first, second))
+
+    def of_modality(self, modality: int, lambdas: Sequence[float], gauge: str) -> Foreseen:
+        """Return what one modality keeps along lambda in the gauge ``normalised`` or ``whitened``."""
+        moments = self.moments[modality - 1]
+        with one_blas_thread():
+            path = held_out_path(
+                moments,
+                str(modality),
+                self.components,
+                "whitened" if gauge == "whitened" else "fitted",  # the latent itself, which has unit variances
+                np.asarray(lambdas, dtype=np.float64),
+                only=1,
+            )
+        y = self.data.asked_columns[modality - 1].values
+        energy = np.square(y[self.data.train :] - y[: self.data.train].mean(axis=0)).sum(axis=0, dtype=np.float64)
+        return Foreseen(path.first_per_target, path.per_target, energy, self.data.blocks(modality - 1))
+
+
+def _unit(z: np.ndarray, train: int) -> np.ndarray:
+    """Return a latent with unit variances over the training rows, as the gauge ``normalised`` has it.
+
+    Dimensions that are constant to rounding are left out: none can be aligned to. A latent of them alone is one 0.
+    """
+    mean, spread = z[:train].mean(axis=0), z[:train].std(axis=0)
+    alive = spread > _ROUNDING * np.abs(mean)
+    if not alive.any():
+        return np.zeros((len(z), 1))
+    unit: np.ndarray = ((z - mean) / np.where(alive, spread, 1.0))[:, alive]
+    return unit

@@ -1,0 +1,148 @@
+"""From the records of all cells to what a study says: retention, the forecast, and the apparent loss taken apart.
+
+Figures of one seed are compared with lambda = 0 of the same seed, latent size, length and epoch, and only then
+averaged; intervals are t-intervals over seeds.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from alignscope.study.results import CostParts, LossParts, Mark, RetentionRow, TargetScore
+from alignscope.study.summary.trained import FIXED_GAUGES, KNOWN, NONE, Trained, Way, find, interval
+
+__all__ = ["Summary"]
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """What the trainings of a study say of retention, and of the loss taken apart.
+
+    Attributes
+    ----------
+    trained : the trainings that have figures.
+    """
+
+    trained: Trained
+
+    def retention(self) -> tuple[RetentionRow, ...]:
+        """Return a row for every way, latent size, lambda, length, epoch, modality and target."""
+        groups: dict[tuple[Way, int, float, int, int], list[tuple[int, Mark]]] = {}
+        for (way, k, lam, epochs, seed, epoch), mark in self.trained.marks.items():
+            groups.setdefault((way, k, lam, epochs, epoch), []).append((seed, mark))
+        rows = []
+        for (way, k, lam, epochs, epoch), marks in sorted(groups.items(), key=lambda g: (str(g[0][0]), *g[0][1:])):
+            pairs = [(m, self.trained.baseline(k, epochs, s, epoch)) for s, m in sorted(marks, key=lambda p: p[0])]
+            both = [(m, b) for m, b in pairs if b is not None]
+            for score in marks[0][1].test.targets:
+                mine = [_score(m.test.targets, score) for m, _ in pairs]
+                kept = [
+                    (_score(m.test.targets, score).probe_r2, _score(b.test.targets, score).probe_r2) for m, b in both
+                ]
+                known = bool(kept) and all(base >= KNOWN for _, base in kept)
+                direction = self.trained.spec.sweep.directions[0] if way == NONE else way.direction
+                reverse = score.modality == 2 if direction == "both" else direction == "2to1"
+                rows.append(
+                    RetentionRow(
+                        **way.named,
+                        components=k,
+                        lambda_=lam,
+                        epochs=epochs,
+                        epoch=epoch,
+                        modality=score.modality,
+                        target=score.target,
+                        asked=score.asked,
+                        retention=interval(a / b for a, b in kept) if known else None,
+                        r2=interval(s.probe_r2 for s in mine),
+                        accuracy=None
+                        if score.probe_accuracy is None
+                        else interval(s.probe_accuracy or 0.0 for s in mine),
+                        alignment_r2=interval(
+                            m.test.alignment_r2_21 if reverse else m.test.alignment_r2_12 for m, _ in pairs
+                        ),
+                    )
+                )
+        return tuple(rows)
+
+    def loss_parts(self) -> tuple[LossParts, ...]:
+        """Return the fall of the raw alignment loss as shrinkage times real alignment, in decades, in sample."""
+        rows = []
+        s = self.trained.spec.sweep
+        way0 = {w.gauge: w for w in reversed(self.trained.ways)}
+        for (gauge, way), k, epochs, lam in itertools.product(
+            way0.items(), s.components, s.epochs, self.trained.strengths
+        ):
+            ends = self.trained.ends(way, k, lam, epochs).values()
+            parts = [_decades(before, after, way.direction == "2to1") for before, after in ends]
+            if parts:
+                shrinkage, alignment = zip(*parts, strict=True)
+                rows.append(
+                    LossParts(
+                        gauge=gauge,
+                        components=k,
+                        lambda_=lam,
+                        epochs=epochs,
+                        fall=interval(a + b for a, b in parts),
+                        shrinkage=interval(shrinkage),
+                        alignment=interval(alignment),
+                    )
+                )
+        return tuple(rows)
+
+    def cost_parts(self) -> tuple[CostParts, ...]:
+        """Return the apparent cost of alignment taken apart; empty without raw and fixed gauge and two lengths."""
+        s = self.trained.spec.sweep
+        fixed = next((g for g in FIXED_GAUGES if g in s.gauges), None)
+        if "raw" not in s.gauges or fixed is None or len(s.epochs) < 2 or len(s.components) < 2:
+            return ()
+        raw, own = (Way(g, s.directions[0], s.trainings[0]) for g in ("raw", fixed))
+        short, long, most = min(s.epochs), max(s.epochs), max(s.components)
+        rows = []
+        for k, lam, modality in itertools.product(
+            sorted(s.components), self.trained.strengths, self.trained.pulled(own)
+        ):
+            for target in self.trained.asked[modality - 1]:
+                stages = [
+                    self.trained.kept(way, size, lam, epochs, modality, target)
+                    for way, size, epochs in ((raw, k, short), (own, k, short), (own, k, long), (own, most, long))
+                ]
+                seeds = sorted(set.intersection(*(set(stage) for stage in stages)))
+                if not seeds:
+                    continue
+                costs = np.array([[1 - stage[seed] for stage in stages] for seed in seeds])
+                steps = costs - np.column_stack([costs[:, 1:], np.zeros(len(seeds))])
+                rows.append(
+                    CostParts(
+                        components=k,
+                        lambda_=lam,
+                        modality=modality,
+                        target=target,
+                        apparent=interval(costs[:, 0]),
+                        shrinkage=interval(steps[:, 0]),
+                        delay=interval(steps[:, 1]),
+                        capacity=interval(steps[:, 2]),
+                        rest=interval(steps[:, 3]),
+                    )
+                )
+        return tuple(rows)
+
+
+def _decades(base: Mark, mark: Mark, reverse: bool) -> tuple[float, float]:
+    """Return by how many decades variance, and unexplained share, of the target fell (in sample)."""
+    side = 0 if reverse else 1
+
+    def parts(m: Mark) -> tuple[float, float]:
+        r2 = m.train.alignment_r2_21 if reverse else m.train.alignment_r2_12
+        return max(m.train.variance[side], 1e-300), max(1 - r2, 1e-12)
+
+    (variance0, rest0), (variance, rest) = parts(base), parts(mark)
+    return math.log10(variance0 / variance), math.log10(rest0 / rest)
+
+
+def _score(targets: Sequence[TargetScore], like: TargetScore) -> TargetScore:
+    return find(targets, like.modality, like.target)
