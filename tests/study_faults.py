@@ -139,7 +139,7 @@ def sweep(folder: Path, seeds: int, lambdas: int, workers: int, seconds: float =
     todo = cells(seeds, lambdas)
     fake = Fake(folder / "log", tuple((cell.id, "long") for cell in todo[len(todo) - long :]), seconds)
     store = Store.open(folder / "store", STUDY)
-    run_units(singles(todo), store, fake, workers=workers, say=lambda text, share: print(text, flush=True))
+    run_units(singles(todo), store, fake, workers=workers, progress=lambda text, share: print(text, flush=True))
     print("end", flush=True)
 
 

@@ -35,7 +35,7 @@ def run(out: Path, spec: str = SPEC, **how: object) -> Bench:
 def test_all_are_tuned_and_then_trained_seed_by_seed(fake: FakeTraining, tmp_path: Path) -> None:
     fake.better = {"cross": {"temperature": 0.2}, "cross_self": {"self_weight": 3.0}}
     told: list[tuple[str, float]] = []
-    bench = run(tmp_path, say=lambda what, share: told.append((what, share)))
+    bench = run(tmp_path, progress=lambda what, share: told.append((what, share)))
     assert len(fake.cells) == TUNING + TRAININGS
     assert set(fake.begun.values()) == {1}
     first, rest = fake.cells[:TUNING], fake.cells[TUNING:]

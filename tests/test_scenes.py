@@ -446,11 +446,11 @@ def test_an_interrupted_run_is_made_whole_by_the_next(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cut(tmp_path / "spec.toml", folder, say=stop)
+        cut(tmp_path / "spec.toml", folder, progress=stop)
     assert files(folder) == before
     (folder / "x2.npy").unlink()
     said.clear()
-    cut(tmp_path / "spec.toml", folder, say=lambda what, share: said.append(share))
+    cut(tmp_path / "spec.toml", folder, progress=lambda what, share: said.append(share))
     assert files(folder) == before
     assert said == sorted(said) and said[0] >= 0 and said[-1] < 1
 

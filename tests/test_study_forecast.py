@@ -12,7 +12,7 @@ import alignscope
 import twins
 from alignscope.datasets.factors import FactorModel, prescribed_angles
 from alignscope.study.data.dataset import StudyData
-from alignscope.study.summary.forecast import BUDGET, Forecast
+from alignscope.study.summary.forecast import BUDGET, FeatureForecast
 from study_helpers import classes
 
 LAMBDAS = (0.1, 1.0, 10.0)
@@ -35,13 +35,13 @@ def sample(n: int = 300, noise: float = 0.3) -> Mapping[str, np.ndarray]:
     return {"x1": s.x1, "x2": s.x2, "y1": s.y1, "y2": s.y2}
 
 
-def study(made: Mapping[str, np.ndarray], train: int = 100) -> tuple[StudyData, Forecast]:
+def study(made: Mapping[str, np.ndarray], train: int = 100) -> tuple[StudyData, FeatureForecast]:
     """Study data whose held-out rows are the features of the forecast; targets of one and of two columns."""
     y = {name: made[name].astype(np.float32) for name in ("y1", "y2")}
     targets = {"a": y["y1"][:, :1], "b": y["y1"][:, 1:], "c": y["y2"][:, :2], "d": y["y2"][:, 2:]}
     x = tuple(made[name].astype(np.float32) for name in ("x1", "x2"))
     data = StudyData(x, targets, train, (("a", "b"), ("c", "d")), (("a", "b"), ("c", "d")), {})
-    return data, Forecast.of(data, {f"h{i + 1}": v[train:] for i, v in enumerate(x)})
+    return data, FeatureForecast.of(data, {f"h{i + 1}": v[train:] for i, v in enumerate(x)})
 
 
 DATA, FORECAST = study(sample())
@@ -93,7 +93,7 @@ def test_prescribed_angles_lose_the_squares_of_their_sines() -> None:
     x = (made.x1, made.x2)
     targets = {"one": made.y1.astype(np.float32), "two": made.y2.astype(np.float32)}
     data = StudyData(x, targets, 16, (("one",), ("two",)), (("one",), ("two",)), {})
-    forecast = Forecast.of(data, {f"h{i + 1}": v[16:] for i, v in enumerate(x)})
+    forecast = FeatureForecast.of(data, {f"h{i + 1}": v[16:] for i, v in enumerate(x)})
     assert forecast.at_risk(1, 3) == pytest.approx(np.square(np.sin(angles)).mean(), abs=0.02)
 
 
@@ -126,8 +126,10 @@ def test_nothing_known_is_not_divided_by() -> None:
 def test_classes_and_the_unit_of_features_do_not_matter() -> None:
     data = classes(400, 200)
     h = {f"h{i + 1}": x[200:] for i, x in enumerate(data.x)}
-    forecast = Forecast.of(data, h)
-    other = Forecast.of(data, {"h1": 1000 * h["h1"] + 5, "h2": h["h2"] @ np.diag(np.arange(1, h["h2"].shape[1] + 1))})
+    forecast = FeatureForecast.of(data, h)
+    other = FeatureForecast.of(
+        data, {"h1": 1000 * h["h1"] + 5, "h2": h["h2"] @ np.diag(np.arange(1, h["h2"].shape[1] + 1))}
+    )
     for modality in (1, 2):
         one, two = (f.retention(modality, 2, LAMBDAS) for f in (forecast, other))
         assert list(one) == list(data.asked[modality - 1])
@@ -138,6 +140,6 @@ def test_classes_and_the_unit_of_features_do_not_matter() -> None:
 def test_swapped_modalities_swap_the_forecast() -> None:
     data, forecast = DATA, FORECAST
     mirrored = dataclasses.replace(data, x=data.x[::-1], asked=data.asked[::-1], probed=data.probed[::-1])
-    other = Forecast.of(mirrored, {f"h{i + 1}": v[data.train :] for i, v in enumerate(mirrored.x)})
+    other = FeatureForecast.of(mirrored, {f"h{i + 1}": v[data.train :] for i, v in enumerate(mirrored.x)})
     for target, kept in forecast.retention(1, 2, LAMBDAS).items():
         np.testing.assert_allclose(other.retention(2, 2, LAMBDAS)[target], kept, atol=1e-9)

@@ -21,7 +21,7 @@ from alignscope.study.page.forecast_words import forecast_text, forecast_words
 from alignscope.study.page.page import render_study
 from alignscope.study.page.tables import tables
 from alignscope.study.results import Interval, PathCurve, SigmaRow, StudyResults
-from alignscope.study.summary.forecast import Foreseen, Foresight
+from alignscope.study.summary.forecast import LatentForecast, RetentionCurve
 from page_reader import Page
 from study_example import bare, build
 from study_helpers import rows, write_files
@@ -38,8 +38,8 @@ class Made:
     features: Mapping[str, np.ndarray]
 
     @property
-    def foresight(self) -> Foresight:
-        found = Foresight.of(self.data, self.features)
+    def latent_forecast(self) -> LatentForecast:
+        found = LatentForecast.of(self.data, self.features)
         assert found is not None
         return found
 
@@ -88,8 +88,8 @@ def by_hand(made: Made, modality: int, lam: float, gauge: str) -> np.ndarray:
     return 1 - np.square(error).sum(axis=0) / np.square(y[test] - level).sum(axis=0)
 
 
-def along(foreseen: Foreseen) -> np.ndarray:
-    return np.vstack([foreseen.before, foreseen.along])
+def along(retention_curve: RetentionCurve) -> np.ndarray:
+    return np.vstack([retention_curve.before, retention_curve.along])
 
 
 @pytest.mark.parametrize("gauge", ["normalised", "whitened"])
@@ -98,13 +98,13 @@ def along(foreseen: Foreseen) -> np.ndarray:
 @given(components=st.integers(1, 4), seed=st.integers(0, 99))
 def test_it_is_the_closed_form_scored_by_hand(modality: int, gauge: str, components: int, seed: int) -> None:
     made = make(components, seed)
-    found = made.foresight.of_modality(modality, LAMBDAS, gauge)
+    found = made.latent_forecast.of_modality(modality, LAMBDAS, gauge)
     for lam, shares in zip((1e-6, *LAMBDAS), along(found), strict=True):
         np.testing.assert_allclose(shares, by_hand(made, modality, lam, gauge), atol=1e-4 if lam < 0.1 else 1e-6)
 
 
 def test_columns_are_joined_by_their_energy() -> None:
-    found = MADE.foresight.of_modality(1, LAMBDAS, "normalised")
+    found = MADE.latent_forecast.of_modality(1, LAMBDAS, "normalised")
     y = np.hstack([MADE.data.columns(t) for t in ("a", "b")]).astype(np.float64)
     energy = np.square(y[TRAIN:] - y[:TRAIN].mean(axis=0)).sum(axis=0)
     for name, columns in {"a": slice(0, 1), "b": slice(1, 3), "all": slice(0, 3)}.items():
@@ -117,7 +117,7 @@ def test_columns_are_joined_by_their_energy() -> None:
 
 
 def test_latents_that_were_not_kept_foresee_nothing() -> None:
-    assert Foresight.of(MADE.data, {k: v for k, v in MADE.features.items() if not k.startswith("train_")}) is None
+    assert LatentForecast.of(MADE.data, {k: v for k, v in MADE.features.items() if not k.startswith("train_")}) is None
 
 
 # What must not matter.
@@ -136,14 +136,14 @@ CHANGES = {
 def test_units_do_not_matter(gauge: str, change: str) -> None:
     other = MADE.changed(**CHANGES[change](MADE))
     for modality in (1, 2):
-        one, two = (along(m.foresight.of_modality(modality, LAMBDAS, gauge)) for m in (MADE, other))
+        one, two = (along(m.latent_forecast.of_modality(modality, LAMBDAS, gauge)) for m in (MADE, other))
         np.testing.assert_allclose(one, two, atol=1e-6)
 
 
 def test_whitened_forgets_how_the_latent_is_mixed_and_normalised_does_not() -> None:
     mixed = MADE.changed(z2=MADE.whole("z2") @ [[1.0, 3.0], [0.0, 1.0]])
     for gauge, same in (("whitened", True), ("normalised", False)):
-        one, two = (along(m.foresight.of_modality(1, LAMBDAS, gauge)) for m in (MADE, mixed))
+        one, two = (along(m.latent_forecast.of_modality(1, LAMBDAS, gauge)) for m in (MADE, mixed))
         assert np.allclose(one, two, atol=1e-6) == same
 
 
@@ -153,14 +153,14 @@ def test_a_dead_dimension_of_the_latent_is_no_target(gauge: str, noise: float) -
     """At K = 3 with one dead dimension T is that of the other two, at the same strength."""
     dead = 0.3 + noise * np.random.default_rng(0).normal(size=(180, 1))
     made = MADE.changed(z2=np.c_[MADE.whole("z2"), dead])
-    found = replace(MADE.foresight, components=3).of_modality(1, LAMBDAS, gauge)
-    wider = replace(made.foresight, components=3)
+    found = replace(MADE.latent_forecast, components=3).of_modality(1, LAMBDAS, gauge)
+    wider = replace(made.latent_forecast, components=3)
     np.testing.assert_allclose(along(wider.of_modality(1, LAMBDAS, gauge)), along(found), atol=1e-6)
 
 
 @pytest.mark.parametrize("gauge", ["normalised", "whitened"])
 def test_a_latent_that_collapsed_pulls_nowhere(gauge: str) -> None:
-    found = MADE.changed(z2=np.full((180, 2), 0.1)).foresight.of_modality(1, LAMBDAS, gauge)
+    found = MADE.changed(z2=np.full((180, 2), 0.1)).latent_forecast.of_modality(1, LAMBDAS, gauge)
     np.testing.assert_allclose(found.along, np.tile(found.before, (3, 1)), atol=1e-9)
     assert found.before.max() > 0.3
 
@@ -169,7 +169,7 @@ def test_a_latent_that_collapsed_pulls_nowhere(gauge: str) -> None:
 def test_a_latent_wider_than_the_features_loses_nothing(gauge: str) -> None:
     """K = 9 of 6 features: the code holds all that they tell, and is plain regression at every strength."""
     made = make(9)
-    found = along(made.foresight.of_modality(1, LAMBDAS, gauge))
+    found = along(made.latent_forecast.of_modality(1, LAMBDAS, gauge))
     h, y = made.whole("h1"), np.hstack([made.data.columns(t) for t in ("a", "b")]).astype(np.float64)
     design = np.c_[np.ones(180), h]
     error = y - design @ np.linalg.lstsq(design[:TRAIN], y[:TRAIN], rcond=None)[0]
@@ -182,14 +182,16 @@ def test_a_column_that_does_not_vary_is_not_known() -> None:
     """A class that nobody has, beside others: its retention is no number, and it weighs nothing."""
     y = MADE.data.targets["b"]
     targets = dict(MADE.data.targets) | {"b": np.c_[y, np.full(len(y), 0.1, dtype=np.float32)]}
-    found = replace(MADE, data=replace(MADE.data, targets=targets)).foresight.of_modality(1, LAMBDAS, "normalised")
+    found = replace(MADE, data=replace(MADE.data, targets=targets)).latent_forecast.of_modality(
+        1, LAMBDAS, "normalised"
+    )
     assert np.isnan(found.class_retention("b")[:, 2]).all()
     assert np.isfinite(found.class_retention("b")[:, :2]).all()
     assert found.energy[3] == 0
     weighed = along(found)[:, 1:3] @ found.energy[1:3] / found.energy[1:3].sum()
     np.testing.assert_allclose(found.target("b")[1], weighed[1:], atol=1e-12)
     alone = dict(MADE.data.targets) | {"b": np.full((180, 2), 0.1, dtype=np.float32)}
-    dead = replace(MADE, data=replace(MADE.data, targets=alone)).foresight.of_modality(1, LAMBDAS, "normalised")
+    dead = replace(MADE, data=replace(MADE.data, targets=alone)).latent_forecast.of_modality(1, LAMBDAS, "normalised")
     assert np.isnan(dead.retention("b")).all() and dead.target("b")[0] == 0
 
 

@@ -17,8 +17,8 @@ from scipy import stats
 from alignscope.study.data.prepared import StudyData
 from alignscope.study.results import CellRecord, ClassRow, Interval, Scores, SigmaRow
 from alignscope.study.spec import CellSpec, StudySpec, cells_of, parse_spec
-from alignscope.study.summary.comparison import Foretold
-from alignscope.study.summary.forecast import Foreseen
+from alignscope.study.summary.comparison import ForecastComparison
+from alignscope.study.summary.forecast import RetentionCurve
 from alignscope.study.summary.summary import Summary
 from alignscope.study.summary.trained import Trained, interval
 from study_helpers import record, scored
@@ -74,12 +74,12 @@ class Told:
             out[self.none[1]] = np.full(len(lambdas), np.nan)
         return out
 
-    def foreseen(self, modality: int, components: int, lambdas: Sequence[float]) -> Foreseen:
+    def retention_curve(self, modality: int, components: int, lambdas: Sequence[float]) -> RetentionCurve:
         kept = self.retention(modality, components, lambdas)
         blocks = {target: slice(c, c + 1) for c, target in enumerate(kept)}
         before = np.array([0.0 if np.isnan(k).any() else 0.5 for k in kept.values()])
         along = np.column_stack([0.5 * np.nan_to_num(k) for k in kept.values()])
-        return Foreseen(before, along, np.array([1.0, 3.0]), blocks)
+        return RetentionCurve(before, along, np.array([1.0, 3.0]), blocks)
 
     def at_risk(self, modality: int, components: int) -> float:
         return (modality + self.seed) / 10 / components
@@ -101,11 +101,11 @@ class Whole:
         asked: tuple[tuple[str, ...], tuple[str, ...]],
         cells: Sequence[CellRecord],
         forecasts: dict[tuple[int, int], Any],
-        foresights: dict[tuple[int, int], Any] | None = None,
+        latent_forecasts: dict[tuple[int, int], Any] | None = None,
     ) -> None:
         self.spec, self.cells = spec, cells
         trained = Trained(spec, asked, cells)
-        self._parts = Summary(trained), Foretold(trained, forecasts, foresights or {})
+        self._parts = Summary(trained), ForecastComparison(trained, forecasts, latent_forecasts or {})
 
     def __getattr__(self, name: str) -> Any:
         return next(getattr(part, name) for part in self._parts if hasattr(part, name))
@@ -356,10 +356,10 @@ def test_the_loss_beside_retention_divides_by_nothing() -> None:
 class Own:
     """A forecast of its own for each gauge: half or a quarter is kept."""
 
-    def of_modality(self, modality: int, lambdas: Sequence[float], gauge: str) -> Foreseen:
+    def of_modality(self, modality: int, lambdas: Sequence[float], gauge: str) -> RetentionCurve:
         kept = np.full((len(lambdas), 2), 0.5 if gauge == "whitened" else 0.25)
         blocks = {target: slice(c, c + 1) for c, target in enumerate(ASKED[modality - 1])}
-        return Foreseen(np.array([0.8, 0.4]), kept * [0.8, 0.4], np.array([3.0, 1.0]), blocks)
+        return RetentionCurve(np.array([0.8, 0.4]), kept * [0.8, 0.4], np.array([3.0, 1.0]), blocks)
 
 
 def test_a_trained_size_is_foreseen_by_the_latent_itself_and_any_other_by_the_audit() -> None:
@@ -475,14 +475,14 @@ def by_class(cell: CellSpec, modality: int, target: str) -> tuple[float, ...]:
 class Classes(Told):
     """Forecasts by class: `none` at (modality, column) where nothing is known."""
 
-    def foreseen(self, modality: int, components: int, lambdas: Sequence[float]) -> Foreseen:
+    def retention_curve(self, modality: int, components: int, lambdas: Sequence[float]) -> RetentionCurve:
         blocks = DATA.blocks(modality - 1)
         n = max(b.stop for b in blocks.values())
         before = 0.5 + 0.05 * np.arange(n)
         if self.none and self.none[0] == modality:
             before[self.none[1]] = 0.01
         along = np.array([before / (1 + lam / (1 + np.arange(n) + self.seed) / components) for lam in lambdas])
-        return Foreseen(before, along, np.ones(n), blocks)
+        return RetentionCurve(before, along, np.ones(n), blocks)
 
 
 def labelled(

@@ -117,7 +117,7 @@ def test_cells_begin_in_order_and_progress_is_told(store: Store, log: Path) -> N
     store.write(made(CELLS[0]))
     told: list[tuple[str, float]] = []
     fake = Fake(log, ((IDS[2], "raise"),))
-    run_units(singles(CELLS), store, fake, workers=1, say=lambda text, share: told.append((text, share)))
+    run_units(singles(CELLS), store, fake, workers=1, progress=lambda text, share: told.append((text, share)))
     assert told == [
         ("1 of 4 cells", 0.25),
         ("2 of 4 cells, less than a minute left", 0.5),
@@ -135,7 +135,7 @@ def test_what_is_left_is_reckoned_from_epochs_and_workers(
     monkeypatch.setattr(sweeping.time, "perf_counter", lambda: next(clock))
     told: list[str] = []
     with ThreadPoolExecutor(1) as one:
-        run_units(singles(CELLS), store, Fake(log), workers=3, executor=one, say=lambda text, _: told.append(text))
+        run_units(singles(CELLS), store, Fake(log), workers=3, executor=one, progress=lambda text, _: told.append(text))
     assert told[1:] == [
         "1 of 4 cells, about 10 min left",
         "2 of 4 cells, about 7 min left",
@@ -241,7 +241,7 @@ def test_a_training_that_gives_too_few_is_a_failure(store: Store) -> None:
 def test_a_killed_worker_is_reported_and_its_cell_tried_once_more(store: Store, log: Path, tmp_path: Path) -> None:
     told: list[str] = []
     fake = Fake(log, ((IDS[0], "kill once"), (IDS[1], "exit once"), (IDS[3], "kill")), 0.01)
-    done = run_units(singles(CELLS), store, fake, workers=2, say=lambda text, _: told.append(text))
+    done = run_units(singles(CELLS), store, fake, workers=2, progress=lambda text, _: told.append(text))
     reason = "worker killed twice (out of memory?) [E502]"
     assert done.finished == IDS[:3]
     assert done.failed == ((IDS[3], reason),)
@@ -501,7 +501,7 @@ def test_what_another_run_computes_is_waited_for(
     with ThreadPoolExecutor(1) as thread:
         held = thread.submit(other)
         others_turn.wait()
-        done = run_units(singles(CELLS), store, fake, workers=1, say=lambda text, share: told.append(text))
+        done = run_units(singles(CELLS), store, fake, workers=1, progress=lambda text, share: told.append(text))
         held.result()
     assert done == Outcome(finished=IDS, failed=(), reused=int(finishes), damaged=(), lost=())
     assert [fake.times(cell) for cell in CELLS] == [1, int(not finishes), 1, 1]

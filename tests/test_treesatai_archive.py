@@ -304,7 +304,7 @@ def test_an_inspection_counts_what_a_loop_counts(own: Path) -> None:
     write_series(path, keys).rename(path.with_name(f"{STEMS[1]}_2019.h5"))
     archive = Archive.open(own)
     said: list[float] = []
-    found = inspect(archive, workers=1, say=lambda what, share: said.append(share))
+    found = inspect(archive, workers=1, progress=lambda what, share: said.append(share))
     assert said == sorted(said)
     assert (found.patches, found.whole, found.broken) == (4, 3, ())
     assert found.files == {"aerial": 3, "s2": 4, "s1_asc": 4, "s1_des": 4}

@@ -136,7 +136,7 @@ def test_statistics_are_those_of_the_values(modality):
 
 def test_one_and_two_workers_write_the_same_bytes(whole, tmp_path):
     said = []
-    other = build_cache(Fake(), tmp_path, options=SMALL, workers=2, say=lambda what, share: said.append(share))
+    other = build_cache(Fake(), tmp_path, options=SMALL, workers=2, progress=lambda what, share: said.append(share))
     assert files(other.folder) == files(whole.folder)
     assert said == sorted(said) and said[0] > 0 and said[-1] < 1
 

@@ -155,7 +155,7 @@ def test_a_killed_run_is_gone_on_with(tmp_path, written):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_archive(SMALL, tmp_path, say=stop)
+        write_archive(SMALL, tmp_path, progress=stop)
     done = content(tmp_path)
     assert 0 < sum(name.endswith(".tif") for name in done) < 12
     kept = tmp_path / "aerial" / f"{SMALL.stems[0]}.tif"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from alignscope.errors import AlignscopeError
 
-__all__ = ["check_writable", "make_folder", "reported", "reserve", "temporary_names", "write_all"]
+__all__ = ["check_writable", "make_folder", "preallocate", "reported", "temporary_names", "write_all"]
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -158,7 +158,7 @@ def _undone_on_error(temporary: list[Path], made: list[Path]) -> Iterator[None]:
         raise
 
 
-def reserve(handle: int, size: int) -> None:
+def preallocate(handle: int, size: int) -> None:
     """Take the room on the disk now: writing to the map of a file on a full disk ends the process without an error."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(handle, 0, size)

@@ -14,13 +14,13 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-__all__ = ["Held", "hold"]
+__all__ = ["Held", "lock"]
 
 Held = Literal["held", "busy", "no locks"]
 
 
 @contextlib.contextmanager
-def hold(paths: Iterable[Path]) -> Iterator[Held]:
+def lock(paths: Iterable[Path]) -> Iterator[Held]:
     """Lock all of these files, or none where another holds one ("busy"). Waits for nobody.
 
     The files are made and stay: to remove one that another has just opened would let a third lock its successor at

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from alignscope._lib.types import Progress
 
-__all__ = ["Bar", "Say"]
-
-Say = Callable[[str, float], None]
+__all__ = ["Bar"]
 
 
 class Bar:
     """A progress bar on a terminal; elsewhere plain lines on stdout, for stderr holds nothing but an error."""
 
-    def __enter__(self) -> Say:
+    def __enter__(self) -> Progress:
         from rich.console import Console
         from rich.progress import Progress as Rich
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,3 +14,5 @@ Matrix: TypeAlias = Float[np.ndarray, "_rows _columns"]
 Vector: TypeAlias = Float[np.ndarray, " _entries"]
 Codes: TypeAlias = Integer[np.ndarray, " _rows"]
 Mask: TypeAlias = Bool[np.ndarray, " _rows"]
+Progress: TypeAlias = Callable[[str, float], None]
+"""Told of what is being done, and of the share of all work that is done (0 to 1)."""

@@ -18,7 +18,7 @@ import scipy
 
 from alignscope import __version__
 from alignscope._lib.threads import one_blas_thread, side_by_side
-from alignscope._lib.types import Codes, Vector
+from alignscope._lib.types import Codes, Progress, Vector
 from alignscope.auditing.direction import record_direction, solve_direction
 from alignscope.auditing.facts import gather_facts
 from alignscope.auditing.findings import find, verdict_sentence
@@ -55,8 +55,6 @@ from alignscope.pair.folds import assign_folds
 from alignscope.pair.paired import Pair
 
 __all__ = ["Audit", "AuditOptions", "audit", "audit_pair"]
-
-Progress = Callable[[str, float], None]
 
 
 class AuditOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -208,29 +206,29 @@ def audit(
 def audit_pair(pair: Pair, options: AuditOptions | None = None, progress: Progress | None = None) -> Audit:
     """Return the audit of a validated pair."""
     options = (options or AuditOptions()).check()
-    say = progress or (lambda what, share: None)
+    progress = progress or (lambda what, share: None)
     folds = assign_folds(pair.n, options.folds, options.seed, pair.groups)
     keep = null_rows(pair.n, pair.d1 + pair.d2, pair.groups, options.seed)
-    moments = collect(pair, folds, keep=keep, progress=lambda done, rows: say("reading the rows", done / rows))
+    moments = collect(pair, folds, keep=keep, progress=lambda done, rows: progress("reading the rows", done / rows))
     with one_blas_thread():
-        return _audit_moments(pair, moments, keep, options, say)
+        return _audit_moments(pair, moments, keep, options, progress)
 
 
-def _audit_moments(pair: Pair, moments: FoldedMoments, keep: Codes, options: AuditOptions, say: Progress) -> Audit:
+def _audit_moments(pair: Pair, moments: FoldedMoments, keep: Codes, options: AuditOptions, progress: Progress) -> Audit:
     ranks = _check_variation(pair, moments)
     components = options.components or max(ranks["y1"], ranks["y2"])
     solved = []
     for i, direction in enumerate(("1", "2")):
-        say("solving for every strength", i / 2)
+        progress("solving for every strength", i / 2)
         solved.append(solve_direction(moments, direction, components, options.gauge, options.grid()))
     sample = NullSample.of(pair, moments, keep, options.seed)
     tasks: list[Callable[[], Any]] = [
-        lambda: Intervals.of(pair, moments, solved, options.seed, say),
+        lambda: Intervals.of(pair, moments, solved, options.seed, progress),
         lambda: locate_regime(pair, moments, sample),
     ]
     held, where = side_by_side(lambda task: task(), tasks)
-    moments.forget_folds()
-    say("permuting", 0.0)
+    moments.drop_fold_cache()
+    progress("permuting", 0.0)
     null = sample.null()
     directions = {
         s.direction: record_direction(
@@ -261,7 +259,7 @@ def _audit_moments(pair: Pair, moments: FoldedMoments, keep: Codes, options: Aud
         findings=[],
         provenance=_provenance(pair, moments, options),
     )
-    say("done", 1.0)
+    progress("done", 1.0)
     return msgspec.structs.replace(record, verdict=verdict_sentence(record), findings=find(record, facts))
 
 

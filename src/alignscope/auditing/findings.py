@@ -128,7 +128,7 @@ def _about_knowledge(audit: Audit) -> Iterator[Finding]:
             )
     for i, record in audit.modalities.items():
         own = audit.sigma.held_out[i + i]
-        if _blind(audit, i):
+        if below_chance(audit, i):
             yield _finding(
                 "AS205",
                 f"{record.name} on its own target: {own.value:.3f} ({own.low:.3f} to {own.high:.3f}), not "
@@ -144,7 +144,7 @@ def _about_directions(audit: Audit) -> Iterator[Finding]:
         name = audit.modalities[i].name
         yield from _about_size(audit, i, d, name)
         yield from _about_cost(audit, i, d, name)
-        if _blind(audit, i):
+        if below_chance(audit, i):
             continue
         claims, loses = d.theorem2.claims_loss, d.theorem2.loses_by_alignment
         if claims and not loses:
@@ -155,7 +155,7 @@ def _about_directions(audit: Audit) -> Iterator[Finding]:
         yield _finding("AS601", str(audit.regime["text"]))
 
 
-def _blind(audit: Audit, i: str) -> bool:
+def below_chance(audit: Audit, i: str) -> bool:
     """Return whether a modality does not predict its own target above chance, so that it has nothing to lose."""
     own = audit.sigma.held_out[i + i]
     return own.low <= max(own.null95, 0.0)
@@ -190,7 +190,7 @@ def _about_cost(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Findi
             f"{name}: at most {d.at_risk:.4f} of {kept:.3f} is lost, at unlimited strength (in sample).",
         )
         return
-    if _blind(audit, i):
+    if below_chance(audit, i):
         return
     risk = d.held_out_at_risk
     base = d.held_out_limits["prediction_first"]
@@ -249,7 +249,7 @@ def _direction_words(audit: Audit, i: str, subject: str) -> tuple[str, str]:
     """Return what kind of answer a direction has, and the clause that says it of `subject`."""
     d, name = audit.directions[i], audit.modalities[i].name
     risk, base = d.held_out_at_risk, d.held_out_limits["prediction_first"]
-    if _blind(audit, i):
+    if below_chance(audit, i):
         return "blind", f"{subject} has nothing to lose, since {name} does not predict its own target above chance"
     if d.at_risk <= 1e-9:
         return "free", f"{subject} costs nothing at any strength"

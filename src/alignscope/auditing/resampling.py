@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from alignscope._lib.types import Codes, Matrix
+from alignscope._lib.types import Codes, Matrix, Progress
 from alignscope.auditing.direction import Solved
 from alignscope.errors import AlignscopeError
 from alignscope.linear.informativeness import KEYS, blocks_of, fit_predictors, held_out_residuals
@@ -23,8 +23,6 @@ __all__ = ["Intervals", "NullSample", "locate_regime"]
 
 REGIME_PERMUTATIONS = 39
 
-Progress = Callable[[str, float], None]
-
 
 @dataclass(frozen=True, eq=False)
 class Intervals:
@@ -36,7 +34,7 @@ class Intervals:
     autocorrelation: Mapping[str, float]
 
     @classmethod
-    def of(cls, pair: Pair, moments: FoldedMoments, solved: list[Solved], seed: int, say: Progress) -> Intervals:
+    def of(cls, pair: Pair, moments: FoldedMoments, solved: list[Solved], seed: int, progress: Progress) -> Intervals:
         """Return the held-out values, and bootstrap the residuals of a second look at the rows."""
         predictors = fit_predictors(moments)
         values = {}
@@ -47,7 +45,7 @@ class Intervals:
         for s in solved:
             predictors[f"z{s.direction}_first"] = s.held_out.first
             predictors[f"z{s.direction}_last"] = s.held_out.last
-        say("working out intervals", 0.0)
+        progress("working out intervals", 0.0)
         units = sampling_units(pair.n, pair.groups)
         sums = unit_sums(pair, moments, predictors, units)
         return cls(values, Bootstrap(sums, seed), units, sums.autocorrelation)

@@ -14,6 +14,7 @@ import msgspec
 
 from alignscope import __version__
 from alignscope._lib.files import check_writable, write_all
+from alignscope._lib.types import Progress
 from alignscope._lib.workers import check_device, peak_bytes
 from alignscope.bench.entries import Entry
 from alignscope.bench.plan import cells_of, choices_of, entries_of, tuning_cells
@@ -27,7 +28,6 @@ from alignscope.sweep.sweep import Outcome, run_units
 
 __all__ = ["BENCH", "Bench", "run_bench", "train_unit"]
 
-Say = Callable[[str, float], None]
 
 BENCH = Layout("bench", SCHEMA, BenchRecord)
 """What the folder of a bench holds."""
@@ -73,7 +73,7 @@ def run_bench(
     device: str = "cpu",
     resume: bool = False,
     base: str | Path | None = None,
-    say: Say | None = None,
+    progress: Progress | None = None,
 ) -> Bench:
     """Tune and train every method that is not in the folder yet, and return what all of them say.
 
@@ -92,7 +92,7 @@ def run_bench(
     device : a torch device. Not part of a cell's identity: figures of different devices agree within rounding only.
     resume : insist that the folder holds trainings of this bench already.
     base : what paths in the specification are relative to; by default its own folder.
-    say : called with what is being done, and the share done.
+    progress : called with what is being done, and the share done.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def run_bench(
         device, E107 without torch, E503 for nothing to resume, E401-E404 for the folder, E502 for workers that cannot
         be kept alive, and those of the readers for a pair of one's own.
     """
-    say, out = say or (lambda what, share: None), Path(out)
+    progress, out = progress or (lambda what, share: None), Path(out)
     check_device(device)
     if base is None:
         base = Path() if isinstance(spec, BenchSpec) else Path(spec).parent
@@ -117,7 +117,7 @@ def run_bench(
     # A folder that is a bench's is looked at before any long work; a new one is made one when its data are in order.
     store = Store.open(out, BENCH) if (out / "store.json").exists() else None
     check_writable(out)
-    folders = _prepared(spec, out, Path(base), say)
+    folders = _prepared(spec, out, Path(base), progress)
     _try_own(spec, entries, folders)
     train = partial(train_unit, file=file, device=device, folders=folders)
     run = _Run(store or Store.open(out, BENCH), train, workers, executor)
@@ -126,11 +126,13 @@ def run_bench(
 
     known = tuple(column for task in spec.tasks for column in columns(task, folders.get(task.name)))
     share = _cost(first) / (_cost(first) + _cost(cells_of(spec, entries, untuned)) or 1.0)
-    tuned = run.cells(first, lambda text, done: say(f"tuning: {text}", _TRAINING * share * done))
+    tuned = run.cells(first, lambda text, done: progress(f"tuning: {text}", _TRAINING * share * done))
     judged = [column for column in known if spec.tuning is not None and column.task == spec.tuning.task]
     choices = choices_of(entries, tuning, run.store.read, judged)
     cells = cells_of(spec, entries, choices)
-    trained = run.cells(cells, lambda text, done: say(f"training: {text}", _TRAINING * (share + (1 - share) * done)))
+    trained = run.cells(
+        cells, lambda text, done: progress(f"training: {text}", _TRAINING * (share + (1 - share) * done))
+    )
     outcome = _both(tuned, trained)
     return Bench(_results(spec, known, entries, choices, [*cells, *first], run.store, outcome), outcome)
 
@@ -164,12 +166,12 @@ class _Run:
     workers: int | None
     executor: Executor | None
 
-    def cells(self, cells: Sequence[BenchCell], say: Say) -> Outcome:
+    def cells(self, cells: Sequence[BenchCell], progress: Progress) -> Outcome:
         """Finish these cells, in order."""
         if not cells:
             return Outcome(finished=(), failed=(), reused=0, damaged=(), lost=())
         units = [(cell,) for cell in cells]
-        return run_units(units, self.store, self.train, workers=self.workers, executor=self.executor, say=say)
+        return run_units(units, self.store, self.train, workers=self.workers, executor=self.executor, progress=progress)
 
 
 def _fingerprinted(spec: BenchSpec, base: Path) -> BenchSpec:
@@ -186,7 +188,7 @@ def _fingerprinted(spec: BenchSpec, base: Path) -> BenchSpec:
     return msgspec.structs.replace(spec, tasks=tasks)
 
 
-def _prepared(spec: BenchSpec, out: Path, base: Path, say: Say) -> dict[str, Path]:
+def _prepared(spec: BenchSpec, out: Path, base: Path, progress: Progress) -> dict[str, Path]:
     """Write the rows of users' own pairs below `out`, and return their folders by the task's name.
 
     Raises what an encoder that cannot take them would raise in every training.
@@ -197,7 +199,7 @@ def _prepared(spec: BenchSpec, out: Path, base: Path, say: Say) -> dict[str, Pat
             from alignscope.bench.tasks import open_task
             from alignscope.study.data.dataset import prepare
 
-            folders[task.name] = prepare(task.files, out, base, say).resolve()
+            folders[task.name] = prepare(task.files, out, base, progress).resolve()
             open_task(task, spec.seeds[0], folders[task.name]).encoders()
     return folders
 

@@ -119,9 +119,9 @@ def run_audit(command: AuditCommand) -> None:
     options.check()
     check_writable(command.out)
     pair = _open(command)
-    with Bar() as say:
-        result = audit_pair(pair, options, say)
-        say("drawing the page", 0.5)
+    with Bar() as progress:
+        result = audit_pair(pair, options, progress)
+        progress("drawing the page", 0.5)
         page = result.save(command.out)
     _summarise(result, page)
 

@@ -49,9 +49,11 @@ def run_bench(command: BenchCommand) -> None:
     from alignscope.bench.running import run_bench as run
 
     spec = command.scale if command.spec is None else command.spec
-    with Bar() as say, how_of(command) as how:
-        bench = run(spec, command.out, methods_file=command.method, methods=command.only or None, say=say, **how)
-        say("drawing the page", 0.95)
+    with Bar() as progress, how_of(command) as how:
+        bench = run(
+            spec, command.out, methods_file=command.method, methods=command.only or None, progress=progress, **how
+        )
+        progress("drawing the page", 0.95)
         page = bench.save(command.out)
     print_outcome(bench.results, bench.outcome)
     for line in _ranking(bench.results):

@@ -57,9 +57,9 @@ def run_join(command: JoinCommand) -> None:
     out = given.pop("out")
     given["name1"] = command.name1 or command.x1.stem
     given["name2"] = command.name2 or command.x2.stem
-    with Bar() as say:
-        joined = match(**given, say=say)
-        page = joined.save(out, say)
+    with Bar() as progress:
+        joined = match(**given, progress=progress)
+        page = joined.save(out, progress)
     print(f"Joined: {joined.n:,} samples.")
     for line in joined.summary():
         print(f"  {line}")

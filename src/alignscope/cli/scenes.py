@@ -36,8 +36,8 @@ def run_scenes(command: ScenesCommand) -> None:
 
     from alignscope.scenes import cut
 
-    with Bar() as say:
-        page = cut(command.spec, command.out, command.root, say)
+    with Bar() as progress:
+        page = cut(command.spec, command.out, command.root, progress)
     record = json.loads(page.with_name("results.json").read_text(encoding="utf-8"))
     print(f"Chips: {record['n']:,} in {record['blocks']:,} blocks of {len(record['scenes']):,} scenes.")
     if record["touching"]:

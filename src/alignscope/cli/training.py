@@ -117,9 +117,9 @@ def run_study(command: StudyCommand) -> None:
     """Run a study and write what it found."""
     from alignscope.study.running import run_study as run
 
-    with Bar() as say, how_of(command) as how:
-        study = run(command.spec, command.out, stack=command.stack, say=say, **how)
-        say("drawing the page", 0.95)
+    with Bar() as progress, how_of(command) as how:
+        study = run(command.spec, command.out, stack=command.stack, progress=progress, **how)
+        progress("drawing the page", 0.95)
         page = study.save(command.out)
     for note in study.results.notes:
         print(f"  {note}")
@@ -131,9 +131,11 @@ def run_paper(command: PaperCommand) -> None:
     """Recompute the paper and write what it found."""
     from alignscope.paper.running import run_paper as run
 
-    with Bar() as say, how_of(command) as how:
-        paper = run(command.out, command.scale, treesatai=command.treesatai, stack=command.stack, say=say, **how)
-        say("drawing the page", 0.95)
+    with Bar() as progress, how_of(command) as how:
+        paper = run(
+            command.out, command.scale, treesatai=command.treesatai, stack=command.stack, progress=progress, **how
+        )
+        progress("drawing the page", 0.95)
         page = paper.save(command.out)
     for verdict, number in paper.verdicts().items():
         print(f"  {number:3d} {verdict}")
@@ -145,8 +147,8 @@ def run_trifeature(command: TrifeatureCommand) -> None:
     from alignscope.datasets.trifeature import TrifeatureOptions, make_trifeature
 
     options = {name: value for name, value in msgspec.structs.asdict(command).items() if name != "out"}
-    with Bar() as say:
-        page = make_trifeature(TrifeatureOptions(**options), command.out, say)
+    with Bar() as progress:
+        page = make_trifeature(TrifeatureOptions(**options), command.out, progress)
     print_where(page)
 
 

@@ -45,10 +45,10 @@ def run_treesatai(command: TreeSatAICommand) -> None:
     archive = Archive.open(command.path)
     if command.out is not None:
         _files.check_writable(command.out)
-    with Bar() as say:
-        found = inspect(archive, workers=command.workers, quick=command.quick, say=say)
+    with Bar() as progress:
+        found = inspect(archive, workers=command.workers, quick=command.quick, progress=progress)
         if command.out is not None:
-            say("drawing the page", 0.98)
+            progress("drawing the page", 0.98)
             record = msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
             _files.write_all(command.out, {"report.html": page(archive, found).encode(), "results.json": record})
     _print(found)

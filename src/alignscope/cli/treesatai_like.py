@@ -46,7 +46,7 @@ def run_treesatai_like(command: TreeSatAILikeCommand) -> None:
 
     options = msgspec.structs.asdict(command)
     out, layout, plain = (options.pop(name) for name in ("out", "layout", "plain"))
-    with Bar() as say:
-        page = make_treesatai_like(Generated(**options, traps=not plain), out, layout=layout, say=say)
+    with Bar() as progress:
+        page = make_treesatai_like(Generated(**options, traps=not plain), out, layout=layout, progress=progress)
     print(f"Archive: {out}")
     print_where(page)

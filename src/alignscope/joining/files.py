@@ -17,10 +17,11 @@ import numpy as np
 from alignscope import __version__
 from alignscope._lib import files as _files
 from alignscope._lib.npz import npy_bytes, npy_header
+from alignscope._lib.types import Progress
 from alignscope.joining.ids import SHOWN
 from alignscope.joining.own_folder import require_own
 from alignscope.joining.page import page
-from alignscope.joining.rows import Say, Table
+from alignscope.joining.rows import Table
 
 if TYPE_CHECKING:
     from alignscope.joining.join import Joined
@@ -31,7 +32,7 @@ _WRITTEN = tuple(f"{name}.npy" for name in ("x1", "x2", "y1", "y2", "groups", "i
 _SMALL = ("dropped.csv", "pair.toml", "report.html", "results.json")
 
 
-def save(joined: Joined, out: Path, say: Say) -> Path:
+def save(joined: Joined, out: Path, progress: Progress) -> Path:
     """Write the folder; see `Joined.save`."""
     inputs = {
         t.label: Path(path) for t in joined.tables.values() if (path := getattr(t.rows, "path", None)) is not None
@@ -44,7 +45,7 @@ def save(joined: Joined, out: Path, say: Say) -> Path:
     small["pair.toml"] = _described(joined)
     small["report.html"] = page(record).encode(errors="backslashreplace")
     small["results.json"] = (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
-    with _gathered(joined, out, say) as big, _files.reported(out):
+    with _gathered(joined, out, progress) as big, _files.reported(out):
         # Without x1.npy the folder is no pair, so old and new tables never stand together as one.
         for name in _WRITTEN:
             (out / name).unlink(missing_ok=True)
@@ -55,20 +56,20 @@ def save(joined: Joined, out: Path, say: Say) -> Path:
 
 
 @contextlib.contextmanager
-def _gathered(joined: Joined, out: Path, say: Say) -> Iterator[dict[Path, Path]]:
+def _gathered(joined: Joined, out: Path, progress: Progress) -> Iterator[dict[Path, Path]]:
     """Write every table under a temporary name; yields target -> temporary, and removes what is left of them."""
     names = [f"{name}.npy" for name in joined.tables]
     with _files.temporary_names(out, names) as temporary:
         with _files.reported(out):
             _remove_stale(out)
             for k, (path, table) in enumerate(zip(temporary, joined.tables.values(), strict=True)):
-                _write(joined, table, path, _share(say, k, len(names)))
+                _write(joined, table, path, _share(progress, k, len(names)))
         yield {out / name: path for name, path in zip(names, temporary, strict=True)}
 
 
-def _share(say: Say, k: int, parts: int) -> Say:
+def _share(progress: Progress, k: int, parts: int) -> Progress:
     """Report the share of part k as a share of all parts."""
-    return lambda what, share: say(what, (k + share) / parts)
+    return lambda what, share: progress(what, (k + share) / parts)
 
 
 def _remove_stale(out: Path) -> None:
@@ -78,14 +79,14 @@ def _remove_stale(out: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _write(joined: Joined, table: Table, path: Path, say: Say) -> None:
+def _write(joined: Joined, table: Table, path: Path, progress: Progress) -> None:
     dtype, shape = table.dtype(), table.shape(joined.n)
     with path.open("xb") as file:
         file.write(npy_header(dtype, shape))
         file.flush()
-        _files.reserve(file.fileno(), file.tell() + math.prod(shape) * dtype.itemsize)
+        _files.preallocate(file.fileno(), file.tell() + math.prod(shape) * dtype.itemsize)
     out = np.lib.format.open_memmap(path, "r+")
-    table.gather(joined.matching.take(table.name), out, say)
+    table.gather(joined.matching.take(table.name), out, progress)
     out.flush()
 
 

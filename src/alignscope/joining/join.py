@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from alignscope._lib.types import Progress
 from alignscope.errors import AlignscopeError
 from alignscope.joining.files import save
 from alignscope.joining.ids import Matching, listed, match_ids, spelling_hint
-from alignscope.joining.rows import Say, Table, open_table
+from alignscope.joining.rows import Table, open_table
 from alignscope.pair.paired import Pair
 from alignscope.pair.readers.readers import Input
 from alignscope.pair.readers.rows import ArrayRows
@@ -42,17 +43,17 @@ class Joined:
         """The number of samples that are kept."""
         return len(self.matching.take("x1"))
 
-    def pair(self, say: Say | None = None) -> Pair:
+    def pair(self, progress: Progress | None = None) -> Pair:
         """Read the rows that are kept into memory, in the order of x1.
 
         Raises E203 for missing values among them, and what `Pair.of` raises.
         """
-        blocks: dict[str, Any] = {name: self._read(table, say or _quiet) for name, table in self.tables.items()}
+        blocks: dict[str, Any] = {name: self._read(table, progress or _quiet) for name, table in self.tables.items()}
         ids = {f"ids{k}": self.tables[f"x{k}"].ids[self.matching.take(f"x{k}")] for k in (1, 2)}
         pair = Pair.of(blocks.pop("x1"), blocks.pop("x2"), **blocks, **ids, name1=self.name1, name2=self.name2)
         return replace(pair, notes=(*pair.notes, *self.summary()))
 
-    def save(self, out: str | Path, say: Say | None = None) -> Path:
+    def save(self, out: str | Path, progress: Progress | None = None) -> Path:
         """Write the folder of a pair, which ``alignscope audit --pair`` and studies read; return its report.html.
 
         It holds x1.npy, x2.npy and, where given, y1.npy, y2.npy and groups.npy, in the order of x1; ids1.npy and
@@ -66,7 +67,7 @@ class Joined:
             E203 for missing values in rows to join, E404 for a folder with tables that are not of a join, or that
             are among the inputs, E401 or E402 where the folder cannot be written.
         """
-        return save(self, Path(out), say or _quiet)
+        return save(self, Path(out), progress or _quiet)
 
     def summary(self) -> tuple[str, ...]:
         """One sentence a table: how many of its rows are kept, and which are dropped."""
@@ -78,9 +79,9 @@ class Joined:
             said.append(f"{table.label}: kept by its ids: {self.n:,} of {len(fate):,} rows{tail}.")
         return tuple(said)
 
-    def _read(self, table: Table, say: Say) -> ArrayRows:
+    def _read(self, table: Table, progress: Progress) -> ArrayRows:
         out = np.empty(table.shape(self.n), table.dtype())
-        table.gather(self.matching.take(table.name), out, say)
+        table.gather(self.matching.take(table.name), out, progress)
         return ArrayRows.of(out, name=table.rows.name, role=table.name, columns=table.columns, notes=table.rows.notes)
 
 
@@ -100,7 +101,7 @@ def match(
     drop_missing: bool = False,
     name1: str = "modality 1",
     name2: str = "modality 2",
-    say: Say | None = None,
+    progress: Progress | None = None,
 ) -> Joined:
     """Find the samples that every table has. Each input is an array, a list, a `Rows` or the path of a file.
 
@@ -110,7 +111,7 @@ def match(
     y1, y2 : targets, (M,) or (M, C). groups : (M,). Each has ids of its own: y1_ids, y2_ids, groups_ids, (M,).
     least : the smallest share of the rows of the smallest table that must be kept, 0..1.
     drop_missing : leave out samples with a NaN, an infinity or an empty label; else `pair` and `save` raise E203.
-    say : called with what is being done and the share that is done, 0..1.
+    progress : called with what is being done and the share that is done, 0..1.
 
     Raises
     ------
@@ -136,7 +137,7 @@ def match(
     _require_share(tables, matching, least)
     if drop_missing:
         for name, table in tables.items():
-            matching = matching.without(name, table.missing(say or _quiet))
+            matching = matching.without(name, table.missing(progress or _quiet))
         if matching.lacks.all():
             raise AlignscopeError("E205", ", ".join(tables), "no matched sample is complete", "Fill in missing values.")
     return Joined(tables, matching, name1, name2)

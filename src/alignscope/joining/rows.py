@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 
-from alignscope._lib.types import Codes, Mask
+from alignscope._lib.types import Codes, Mask, Progress
 from alignscope.errors import AlignscopeError
 from alignscope.joining.ids import listed
 from alignscope.pair.identity import ids_of
 from alignscope.pair.readers.readers import Input, open_any, open_rows, read_vector
 from alignscope.pair.readers.rows import ArrayRows, Rows, StoredRows, as_numpy, release
 
-__all__ = ["Say", "Table", "open_table"]
+__all__ = ["Table", "open_table"]
 
-Say: TypeAlias = Callable[[str, float], None]
 
 _BYTES = 32 << 20  # read at once
 
@@ -53,19 +51,21 @@ class Table:
         """The type of the array that holds the rows."""
         return as_numpy(self.rows.read(0, 1)).dtype
 
-    def missing(self, say: Say) -> Mask:
+    def missing(self, progress: Progress) -> Mask:
         """The rows with a NaN, an infinity or an empty text, (N,)."""
         out = np.zeros(self.rows.shape[0], bool)
-        for start, block in self._blocks(np.ones(len(out), bool), f"looking for missing values in {self.name}", say):
+        for start, block in self._blocks(
+            np.ones(len(out), bool), f"looking for missing values in {self.name}", progress
+        ):
             out[start : start + len(block)] = _missing(block)
         return out
 
-    def gather(self, take: Codes, out: np.ndarray, say: Say) -> None:
+    def gather(self, take: Codes, out: np.ndarray, progress: Progress) -> None:
         """Put row take[i] at out[i], for all i. Raises E203 for a row with missing values."""
         place = np.full(self.rows.shape[0], -1)
         place[take] = np.arange(len(take))
         flat = out.reshape(len(take), -1)
-        for start, block in self._blocks(place >= 0, f"joining {self.name}", say):
+        for start, block in self._blocks(place >= 0, f"joining {self.name}", progress):
             to = place[start : start + len(block)]
             wanted = to >= 0
             bad = wanted & _missing(block)
@@ -74,14 +74,14 @@ class Table:
             flat[to[wanted]] = block[wanted]
             release(out)
 
-    def _blocks(self, wanted: Mask, what: str, say: Say) -> Iterator[tuple[int, np.ndarray]]:
+    def _blocks(self, wanted: Mask, what: str, progress: Progress) -> Iterator[tuple[int, np.ndarray]]:
         """Blocks of rows with their first row, except those of which none is wanted."""
         n, width = self.rows.shape
         step = max(1, _BYTES // (width * self.dtype().itemsize))
         for start in range(0, n, step):
             stop = min(start + step, n)
             if wanted[start:stop].any():
-                say(what, start / n)
+                progress(what, start / n)
                 yield start, as_numpy(self.rows.read(start, stop))
 
     def _not_finite(self, rows: np.ndarray) -> AlignscopeError:

@@ -99,7 +99,7 @@ class FoldedMoments:
             self._bases[key] = m.basis(names)
         return self._bases[key]
 
-    def forget_folds(self) -> None:
+    def drop_fold_cache(self) -> None:
         """Let go of what was worked out for the rows outside folds, much memory; all of it comes back if asked for."""
         kept = {key: m for key, m in self._merged.items() if key[0] is None}
         bases = {key: b for key, b in self._bases.items() if key[0] is None}

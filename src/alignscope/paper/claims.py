@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from alignscope._lib.threads import one_blas_thread
+from alignscope._lib.types import Progress
 from alignscope.errors import AlignscopeError
 from alignscope.paper import corrected_claims as _corrected_claims
 from alignscope.paper import definition_claims as _definition_claims
@@ -44,14 +45,14 @@ _CHECKS: tuple[Callable[[Run], Claim | list[Claim]], ...] = (
 )
 
 
-def linear_claims(seed: int = 0, trials: int = QUICK, say: Callable[[str, float], None] | None = None) -> list[Claim]:
+def linear_claims(seed: int = 0, trials: int = QUICK, progress: Progress | None = None) -> list[Claim]:
     """Return every definition, equation and theorem of the paper's linear part, recomputed, and what holds instead.
 
     Parameters
     ----------
     seed : of all random problems; the same seed gives the same claims, byte for byte.
     trials : random problems behind the count for theorem 2, at least 100; other checks take a share of it.
-    say : called with the key of each check and the share done before it.
+    progress : called with the key of each check and the share done before it.
 
     Raises
     ------
@@ -66,8 +67,8 @@ def linear_claims(seed: int = 0, trials: int = QUICK, say: Callable[[str, float]
     run, claims = _run(seed, trials), []
     with one_blas_thread():
         for done, check in enumerate(_CHECKS):
-            if say is not None:
-                say(check.__name__.replace("_", " "), done / len(_CHECKS))
+            if progress is not None:
+                progress(check.__name__.replace("_", " "), done / len(_CHECKS))
             found = check(run)
             claims += found if isinstance(found, list) else [found]
     return claims

@@ -34,7 +34,7 @@ _CHANCE = 0.025  # of 95 % intervals, so many lie below the truth
 
 def claims_of(same: StudyResults, different: StudyResults) -> list[Claim]:
     """Return the claims on satellite data, from the study with one target and from that with a target each."""
-    return [no_harm(same), average(same), own_target(different), foreseen(same, different)]
+    return [no_harm(same), average(same), own_target(different), retention_curve(same, different)]
 
 
 def no_harm(results: StudyResults) -> Claim:
@@ -153,7 +153,7 @@ def own_target(results: StudyResults) -> Claim:
     )
 
 
-def foreseen(same: StudyResults, different: StudyResults) -> Claim:
+def retention_curve(same: StudyResults, different: StudyResults) -> Claim:
     """Whether the forecast ranks what every class loses."""
     claim = "What alignment costs each class can be foreseen from encoders trained without it."
     found = foretold((same, different))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from importlib.resources import files
@@ -16,6 +15,7 @@ from msgspec.structs import replace
 from alignscope import __version__
 from alignscope._lib.files import write_all
 from alignscope._lib.threads import one_blas_thread
+from alignscope._lib.types import Progress
 from alignscope.auditing.results import to_json_ready
 from alignscope.datasets.treesatai import Archive
 from alignscope.errors import AlignscopeError
@@ -27,7 +27,6 @@ from alignscope.study.spec import StudySpec, TreeSatAIData, parse_spec
 
 __all__ = ["Paper", "run_paper"]
 
-Say = Callable[[str, float], None]
 Scale = Literal["quick", "full"]
 
 _SPECS = {"quick": "quick.toml", "full": "paper.toml"}
@@ -96,7 +95,7 @@ def run_paper(
     device: str = "cpu",
     stack: int | None = None,
     resume: bool = False,
-    say: Say | None = None,
+    progress: Progress | None = None,
 ) -> Paper:
     """Recompute the paper, keeping finished trainings in a folder.
 
@@ -113,7 +112,7 @@ def run_paper(
     """
     if scale not in _SPECS:
         raise AlignscopeError("E305", "scale", f"'{scale}' is not known", f"Use one of {', '.join(_SPECS)}.")
-    say = say or (lambda what, share: None)
+    progress = progress or (lambda what, share: None)
     ends = (0.0, *_SHARES)
     specs = [_read(_SPECS[scale]), *_satellite_specs(_read(_SATELLITE[scale]), treesatai, scale)]
     if treesatai is not None:
@@ -127,12 +126,12 @@ def run_paper(
             device=device,
             stack=stack,
             resume=resume and k == 0,
-            say=_part(say, ends[k], ends[k + 1]),
+            progress=_part(progress, ends[k], ends[k + 1]),
         ).results
         for k, spec in enumerate(specs)
     )
     with one_blas_thread():
-        claims = linear_claims(trials=_TRIALS[scale], say=_part(say, ends[-1], 1.0))
+        claims = linear_claims(trials=_TRIALS[scale], progress=_part(progress, ends[-1], 1.0))
         figures = linear_figures(trials=_TRIALS[scale])
     every = [*claims, *study_claims(study), *real_claims(same, different)]
     return Paper(scale, every, figures, study, same, different)
@@ -165,6 +164,6 @@ def _satellite_specs(spec: StudySpec, archive: str | Path | None, scale: Scale) 
     return replace(spec, data=data), different
 
 
-def _part(say: Say, begin: float, end: float) -> Say:
+def _part(progress: Progress, begin: float, end: float) -> Progress:
     """Return what reports the progress of one part of the whole."""
-    return lambda what, share: say(what, begin + (end - begin) * share)
+    return lambda what, share: progress(what, begin + (end - begin) * share)

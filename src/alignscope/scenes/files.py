@@ -9,10 +9,10 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, Any
 
 import msgspec
 import numpy as np
@@ -20,23 +20,25 @@ import numpy as np
 from alignscope import __version__
 from alignscope._lib import files as _files
 from alignscope._lib.npz import npy_bytes, npy_header
+from alignscope._lib.types import Progress
 from alignscope.joining.own_folder import require_own
 from alignscope.pair.readers.readers import split_key
 from alignscope.scenes.chips import Scene, open_scenes, stacked
 from alignscope.scenes.features import chip_features, feature_names
-from alignscope.scenes.ground import touching
+from alignscope.scenes.ground import count_adjacent
 from alignscope.scenes.page import page, shown_chips
 from alignscope.scenes.spec import SceneSpec, checked_scenes, read_scenes
 from alignscope.scenes.survey import Survey, look
 
 __all__ = ["cut"]
 
-Say: TypeAlias = Callable[[str, float], None]
 
 _TABLES = tuple(f"{name}.npy" for name in ("x1", "x2", "y1", "y2", "groups", "ids1", "ids2"))
 
 
-def cut(spec: SceneSpec | str | Path, out: str | Path, root: str | Path | None = None, say: Say | None = None) -> Path:
+def cut(
+    spec: SceneSpec | str | Path, out: str | Path, root: str | Path | None = None, progress: Progress | None = None
+) -> Path:
     """Cut the chips of a specification into a folder, and return the path of its page, report.html.
 
     The folder can be audited and studied as it is (``alignscope audit --pair OUT/features``). Rows are chips, by
@@ -58,7 +60,7 @@ def cut(spec: SceneSpec | str | Path, out: str | Path, root: str | Path | None =
     ----------
     spec : a specification, or the path of a TOML file.
     root : what paths are relative to; by default the specification's folder, or the working directory.
-    say : called with what is being done and the share that is done, 0..1.
+    progress : called with what is being done and the share that is done, 0..1.
 
     Raises
     ------
@@ -67,7 +69,7 @@ def cut(spec: SceneSpec | str | Path, out: str | Path, root: str | Path | None =
         (the specification), E401 or E402 (the folder cannot be written), E404 (it holds tables
         that no cut wrote, or that are read now).
     """
-    out, say = Path(out), say or _quiet
+    out, progress = Path(out), progress or _quiet
     if isinstance(spec, SceneSpec):
         spec, base = checked_scenes(spec), Path()
     else:
@@ -78,14 +80,14 @@ def cut(spec: SceneSpec | str | Path, out: str | Path, root: str | Path | None =
     require_own(out, "scenes", _TABLES, inputs)
     _files.check_writable(out)
     scenes = open_scenes(spec, root)
-    survey = look(spec, scenes, say)
+    survey = look(spec, scenes, progress)
     small = _small(spec, survey)
-    with _streamed(out, spec, survey, say) as written:
+    with _streamed(out, spec, survey, progress) as written:
         for i, features in reversed([*enumerate(written.features, 1)]):
             small[f"features/x{i}.npy"] = npy_bytes(features)
         hashes = written.hashes | {name: hashlib.sha256(content).hexdigest() for name, content in small.items()}
         record = _record(spec, survey, written.filled, hashes)
-        say("drawing the page", 0.98)
+        progress("drawing the page", 0.98)
         drawn = page(spec, survey, written.shown, record).encode()
         said = (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
         with _files.reported(out):
@@ -108,20 +110,20 @@ class _Written:
 
 
 @contextlib.contextmanager
-def _streamed(out: Path, spec: SceneSpec, survey: Survey, say: Say) -> Iterator[_Written]:
+def _streamed(out: Path, spec: SceneSpec, survey: Survey, progress: Progress) -> Iterator[_Written]:
     """Write x1.npy and x2.npy under temporary names, and rename them when what follows has gone well."""
     names = ["x1.npy", "x2.npy"]
     with _files.temporary_names(out, names) as temporary, _files.reported(out):
-        yield _stream(spec, survey, temporary, say)
+        yield _stream(spec, survey, temporary, progress)
         for source, name in zip(temporary[::-1], names[::-1], strict=True):  # x1.npy last of all
             source.replace(out / name)
 
 
-def _stream(spec: SceneSpec, survey: Survey, paths: list[Path], say: Say) -> _Written:
+def _stream(spec: SceneSpec, survey: Survey, paths: list[Path], progress: Progress) -> _Written:
     made: list[tuple[str, np.ndarray, int, np.ndarray]] = []
     for i, path in enumerate(paths):
         with path.open("xb") as file:
-            made.append(_modality(spec, survey, i, file, say))
+            made.append(_modality(spec, survey, i, file, progress))
             file.flush()
             os.fsync(file.fileno())
     digests, features, filled, shown = zip(*made, strict=True)
@@ -130,7 +132,7 @@ def _stream(spec: SceneSpec, survey: Survey, paths: list[Path], say: Say) -> _Wr
 
 
 def _modality(
-    spec: SceneSpec, survey: Survey, modality: int, file: IO[bytes], say: Say
+    spec: SceneSpec, survey: Survey, modality: int, file: IO[bytes], progress: Progress
 ) -> tuple[str, np.ndarray, int, np.ndarray]:
     """Write the pixels of one modality; return their SHA-256, features, how many were filled, and chips to show."""
     form = survey.forms[modality]
@@ -145,7 +147,7 @@ def _modality(
     features, filled, shown, done = [], 0, [], 0
     wanted = shown_chips(survey.n)
     for chips in _chips(survey, modality):
-        say("cutting chips", 0.5 + 0.24 * (modality + done / survey.n))
+        progress("cutting chips", 0.5 + 0.24 * (modality + done / survey.n))
         filled += _fill(chips)
         centre, spread = survey.scales[modality]
         scaled = ((chips - centre[:, None, None]) / spread[:, None, None]).astype(np.float32)
@@ -243,7 +245,7 @@ def _record(spec: SceneSpec, survey: Survey, filled: list[int], hashes: dict[str
         "spec": msgspec.to_builtins(spec),
         "n": survey.n,
         "blocks": int(at.block.max()) + 1,
-        "touching": touching(survey.scenes, at.scene, at.row, at.column, at.block),
+        "touching": count_adjacent(survey.scenes, at.scene, at.row, at.column, at.block),
         "modalities": modalities,
         "dropped": dict(sorted(total.items())),
         "scenes": [

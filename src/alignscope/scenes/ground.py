@@ -12,12 +12,12 @@ from scipy.sparse.csgraph import connected_components
 
 from alignscope.scenes.chips import Scene
 
-__all__ = ["together", "touching"]
+__all__ = ["count_adjacent", "merge_overlapping"]
 
 _INSIDE = 0.01  # pixels by which blocks must share ground; those that only touch do not
 
 
-def together(
+def merge_overlapping(
     scenes: Sequence[Scene], scene: np.ndarray, row: np.ndarray, column: np.ndarray, block: np.ndarray
 ) -> np.ndarray:
     """Return the block of every chip, (N,) from 0, where blocks that share ground in the same CRS are one.
@@ -60,7 +60,9 @@ def _boxes(
     return box
 
 
-def touching(scenes: Sequence[Scene], scene: np.ndarray, row: np.ndarray, column: np.ndarray, block: np.ndarray) -> int:
+def count_adjacent(
+    scenes: Sequence[Scene], scene: np.ndarray, row: np.ndarray, column: np.ndarray, block: np.ndarray
+) -> int:
     """Return how many chips touch a chip of another block of their scene, at a side or a corner; (N,) as above."""
     count = 0
     for k in np.unique(scene).tolist():

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 
+from alignscope._lib.types import Progress
 from alignscope.errors import AlignscopeError
 from alignscope.scenes.chips import Scene, Strip, stacked
-from alignscope.scenes.ground import together
+from alignscope.scenes.ground import merge_overlapping
 from alignscope.scenes.rasters import SceneRaster
 from alignscope.scenes.spec import SceneSpec
 from alignscope.scenes.targets import Counted, columns_of, counted
 
 __all__ = ["Chips", "Form", "Survey", "look"]
 
-Say: TypeAlias = Callable[[str, float], None]
 
 SAMPLE = 1024
 """Pixels of every channel that a strip adds to the sample from which channels are scaled."""
@@ -75,7 +74,7 @@ class Survey:
         return len(self.chips.scene)
 
 
-def look(spec: SceneSpec, scenes: Sequence[Scene], say: Say) -> Survey:
+def look(spec: SceneSpec, scenes: Sequence[Scene], progress: Progress) -> Survey:
     """Read everything once.
 
     Raises
@@ -89,7 +88,7 @@ def look(spec: SceneSpec, scenes: Sequence[Scene], say: Say) -> Survey:
     samples: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     kept, dropped = [], []
     for k, scene in enumerate(scenes):
-        say("looking at the rasters", 0.5 * k / len(scenes))
+        progress("looking at the rasters", 0.5 * k / len(scenes))
         keep = scene.layout.blocks() >= 0
         why = Counter({"between blocks": int((~keep).sum())})
         for strip in scene.strips():
@@ -192,7 +191,7 @@ def _chips(scenes: Sequence[Scene], kept: list[np.ndarray]) -> Chips:
     local = np.concatenate([s.layout.blocks()[at] for s, at in zip(scenes, places, strict=True)])
     _, block = np.unique(np.stack([scene, local]), axis=1, return_inverse=True)
     row, column = (np.concatenate([at[axis] for at in places]) for axis in (0, 1))
-    block = together(scenes, scene, row, column, block.reshape(-1))
+    block = merge_overlapping(scenes, scene, row, column, block.reshape(-1))
     if block.max() == 0:
         found = "all chips are in one block, so none can be held out from its neighbours"
         raise AlignscopeError("E208", "block", found, "Choose a smaller `block`, or give more scenes.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -16,6 +16,7 @@ import numpy as np
 
 from alignscope import __version__
 from alignscope._lib.files import check_writable, write_all
+from alignscope._lib.types import Progress
 from alignscope._lib.workers import check_device, peak_bytes
 from alignscope.errors import AlignscopeError
 from alignscope.study.data.dataset import StudyData, fingerprinted, open_data, prepare
@@ -35,11 +36,10 @@ from alignscope.sweep.store import Layout, Store, Trained, check_resumable
 from alignscope.sweep.sweep import Outcome, run_units
 
 if TYPE_CHECKING:
-    from alignscope.study.summary.forecast import Forecast, Foresight
+    from alignscope.study.summary.forecast import FeatureForecast, LatentForecast
 
 __all__ = ["STUDY", "Study", "run_study", "train_unit", "units_of"]
 
-Say = Callable[[str, float], None]
 
 STUDY = Layout("study", SCHEMA, CellRecord)
 """What the folder of a study holds."""
@@ -87,7 +87,7 @@ def run_study(
     stack: int | None = None,
     resume: bool = False,
     base: str | Path | None = None,
-    say: Say | None = None,
+    progress: Progress | None = None,
 ) -> Study:
     """Train every cell of a study that is not in the folder yet, and return what all of them say.
 
@@ -102,14 +102,14 @@ def run_study(
         convolutions are slower, and 64 on a GPU. Figures of a stack agree with those of single cells within rounding.
     resume : insist that the folder holds this study's cells already.
     base : what paths in the specification are relative to; by default its own folder.
-    say : called with what is being done, and the share done.
+    progress : called with what is being done, and the share done.
 
     Raises
     ------
     AlignscopeError : E306, E307 for the specification, E107 without torch, E503 for nothing to resume, E305 for an
         unknown device, E401-E404 for the folder, E502 for workers that cannot be kept alive, and those of the data.
     """
-    say = say or (lambda what, share: None)
+    progress = progress or (lambda what, share: None)
     if not isinstance(spec, StudySpec):
         base = Path(spec).parent if base is None else base
         spec = read_spec(spec)
@@ -124,7 +124,7 @@ def run_study(
     if resume:
         check_resumable(out, cells, STUDY.kind)
     check_writable(out)
-    folder = prepare(spec.data, out, base, say)
+    folder = prepare(spec.data, out, base, progress)
     store = store or Store.open(out, STUDY)
     data = open_data(folder)
     _check_fit(spec, data)
@@ -135,9 +135,9 @@ def run_study(
         train,
         workers=workers,
         executor=executor,
-        say=lambda what, share: say(what, 0.9 * share),
+        progress=lambda what, share: progress(what, 0.9 * share),
     )
-    say("comparing the forecast with what was measured", 0.9)
+    progress("comparing the forecast with what was measured", 0.9)
     results = _results(spec, data, cells, store, outcome)
     return Study(results, outcome)
 
@@ -182,12 +182,12 @@ def _results(
     failed = dict(outcome.failed)
     missing = [STUDY.failed(cell, failed[cell.id]) for cell in cells if cell.id in failed]
     # scipy's statistics take half a second that workers need not spend
-    from alignscope.study.summary.comparison import Foretold
+    from alignscope.study.summary.comparison import ForecastComparison
     from alignscope.study.summary.summary import Summary
     from alignscope.study.summary.trained import Trained
 
     trained = Trained(spec, data.asked, records)
-    summary, foretold = Summary(trained), Foretold(trained, *_forecasts(spec, data, records, store))
+    summary, foretold = Summary(trained), ForecastComparison(trained, *_forecasts(spec, data, records, store))
     return StudyResults(
         version=__version__,
         schema=SCHEMA,
@@ -217,13 +217,13 @@ def _results(
 
 def _forecasts(
     spec: StudySpec, data: StudyData, records: Sequence[CellRecord], store: Store[CellRecord]
-) -> tuple[dict[tuple[int, int], Forecast], dict[tuple[int, int], Foresight]]:
+) -> tuple[dict[tuple[int, int], FeatureForecast], dict[tuple[int, int], LatentForecast]]:
     """Return the forecasts at any latent size, and those at the size that was trained."""
-    from alignscope.study.summary.forecast import Forecast, Foresight
+    from alignscope.study.summary.forecast import FeatureForecast, LatentForecast
 
     longest = max(spec.sweep.epochs)
-    audits: dict[tuple[int, int], Forecast] = {}
-    own: dict[tuple[int, int], Foresight] = {}
+    audits: dict[tuple[int, int], FeatureForecast] = {}
+    own: dict[tuple[int, int], LatentForecast] = {}
     if spec.pretraining is not None:
         return audits, own  # fine-tuning forgets what pre-training aligned: nothing here foresees that
     for record in records:
@@ -231,9 +231,9 @@ def _forecasts(
             features = store.arrays(record.id)
             if features:
                 place = record.cell.seed, record.cell.components
-                audits[place] = Forecast.of(data, features)
-                if (foresight := Foresight.of(data, features)) is not None:
-                    own[place] = foresight
+                audits[place] = FeatureForecast.of(data, features)
+                if (latent_forecast := LatentForecast.of(data, features)) is not None:
+                    own[place] = latent_forecast
     return audits, own
 
 

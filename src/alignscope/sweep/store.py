@@ -26,7 +26,7 @@ import msgspec
 import numpy as np
 
 from alignscope._lib.files import check_writable, make_folder, reported, write_all
-from alignscope._lib.locks import hold
+from alignscope._lib.locks import lock
 from alignscope._lib.npz import npz_bytes
 from alignscope.errors import AlignscopeError
 
@@ -244,7 +244,7 @@ class Store(Generic[R]):
         ids = sorted(set(ids))
         with contextlib.ExitStack() as stack:
             with reported(self.folder):
-                held = stack.enter_context(hold(self._path("locks", id, "lock") for id in ids))
+                held = stack.enter_context(lock(self._path("locks", id, "lock") for id in ids))
                 for pattern in (f"{name}/.{id}.*.tmp" for name in (".", *FOLDERS) for id in ids if held == "held"):
                     for path in self.folder.glob(pattern):
                         path.unlink(missing_ok=True)

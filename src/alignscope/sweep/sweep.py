@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alignscope._lib.threads import cores
+from alignscope._lib.types import Progress
 from alignscope._lib.workers import Place, places
 from alignscope.errors import AlignscopeError
 from alignscope.sweep.store import Cell, Store, Trained
@@ -29,7 +30,6 @@ Unit = tuple[Cell, ...]
 Train = Callable[[Any], Sequence[Trained[Any]]]
 """Trains the cells of a unit and returns one result a cell, in their order. Sent to processes, so picklable."""
 
-Progress = Callable[[str, float], None]
 """Told what is going on, and the share that is done."""
 
 FIRST_LOOK, LAST_LOOK = 0.5, 5.0  # seconds between looks at what another run computes
@@ -62,7 +62,7 @@ def run_units(
     *,
     workers: int | None = None,
     executor: Executor | None = None,
-    say: Progress | None = None,
+    progress: Progress | None = None,
 ) -> Outcome:
     """Finish every cell that is not finished yet, and return what became of each.
 
@@ -78,7 +78,7 @@ def run_units(
     workers : processes, each with one thread; by default one a core. 1 trains in this process. With `executor`, how
         many units it computes at once.
     executor : any `concurrent.futures.Executor`, such as dask's ``Client.get_executor()``. Its workers need the folder.
-    say : told of the progress.
+    progress : told of the progress.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def run_units(
     if executor is None and workers > 1:
         pickle.dumps(train)  # an error is raised here once, not by every cell
     with places(workers, executor) as here:
-        return _Sweep(units, store, train, here, workers, say or (lambda text, share: None)).run()
+        return _Sweep(units, store, train, here, workers, progress or (lambda text, share: None)).run()
 
 
 @dataclass(frozen=True)
@@ -138,9 +138,15 @@ class _Sweep:
     """Gives out the units and takes in what is told of them."""
 
     def __init__(
-        self, units: Sequence[Unit], store: Store[Any], train: Train, here: list[Place], workers: int, say: Progress
+        self,
+        units: Sequence[Unit],
+        store: Store[Any],
+        train: Train,
+        here: list[Place],
+        workers: int,
+        progress: Progress,
     ) -> None:
-        self.store, self.train, self.here, self.workers, self.say = store, train, here, workers, say
+        self.store, self.train, self.here, self.workers, self.progress = store, train, here, workers, progress
         self.cells = {cell.id: cell for unit in units for cell in unit}
         self.finished = {id for id in self.cells if store.read(id) is not None}
         left = (tuple(cell for cell in unit if cell.id not in self.finished) for unit in units)
@@ -189,7 +195,7 @@ class _Sweep:
     def _take_in(self) -> None:
         pause = max(0.0, min(due for due, _ in self.later) - time.monotonic()) if self.later else None
         if not self.running:
-            self.say("waiting for cells that another run computes", self._share())
+            self.progress("waiting for cells that another run computes", self._share())
             time.sleep(pause or 0.0)
             return
         for future in wait(self.running, pause, FIRST_COMPLETED).done:
@@ -227,7 +233,9 @@ class _Sweep:
         for cell in unit:
             if cell.id not in self.lost:
                 self.suspects.append((cell,))
-                self.say(f"a worker was lost over cell {cell.id}, which is tried once more at the end", self._share())
+                self.progress(
+                    f"a worker was lost over cell {cell.id}, which is tried once more at the end", self._share()
+                )
             elif self.store.read(cell.id) is not None:  # it had just been written
                 self.finished.add(cell.id)
             else:
@@ -248,7 +256,7 @@ class _Sweep:
         trained = sum(self.cells[id].cost for id in self.seconds)
         if left and trained:
             text += f", {_about(sum(self.seconds.values()) / trained * left / self.workers)} left"
-        self.say(text, self._share())
+        self.progress(text, self._share())
 
 
 def _about(seconds: float) -> str:

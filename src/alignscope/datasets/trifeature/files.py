@@ -8,9 +8,9 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -18,6 +18,7 @@ import numpy as np
 from alignscope import __version__
 from alignscope._lib import files as _files
 from alignscope._lib.npz import npy_bytes, npy_header
+from alignscope._lib.types import Progress
 from alignscope.datasets.trifeature.page import page
 from alignscope.datasets.trifeature.pairs import PARTS, PairView
 from alignscope.datasets.trifeature.pictures import whole
@@ -25,7 +26,6 @@ from alignscope.errors import AlignscopeError
 
 __all__ = ["TrifeatureOptions", "make_trifeature"]
 
-Say: TypeAlias = Callable[[str, float], None]
 
 _STEP = 1024  # images drawn at once: 50 MB at 128 px
 
@@ -79,7 +79,7 @@ class TrifeatureOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         return make[self.view](held_out=self.held_out, **drawn)
 
 
-def make_trifeature(options: TrifeatureOptions, out: str | Path, say: Say | None = None) -> Path:
+def make_trifeature(options: TrifeatureOptions, out: str | Path, progress: Progress | None = None) -> Path:
     """Draw the pictures into a folder, and return the path of its page, report.html.
 
     The folder can be audited as it is: ``alignscope audit --pair OUT``. Rows are the training samples, then those for
@@ -96,7 +96,7 @@ def make_trifeature(options: TrifeatureOptions, out: str | Path, say: Say | None
     the last is complete. A run that is killed leaves files that end in .tmp and nothing else; the next run makes the
     same bytes again.
 
-    say : called with what is being done and the share that is done, 0..1.
+    progress : called with what is being done and the share that is done, 0..1.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def make_trifeature(options: TrifeatureOptions, out: str | Path, say: Say | None
         E304 an option out of its range, E205 too few combinations to hold out, E401 or E402 the folder cannot be
         written.
     """
-    out, say = Path(out), say or _quiet
+    out, progress = Path(out), progress or _quiet
     view = options.pairs()
     index = np.concatenate(view.split(options.n, options.n_validation, options.n_test))
     _files.check_writable(out)
@@ -114,10 +114,10 @@ def make_trifeature(options: TrifeatureOptions, out: str | Path, say: Say | None
     small = {name: npy_bytes(array) for name, array in arrays.items()}
     small["samples.csv"] = _table(options, view, index, targets)
     small["pair.toml"] = _described(view)
-    with _drawn(view, index, out, say) as hashes:
+    with _drawn(view, index, out, progress) as hashes:
         hashes |= {name: hashlib.sha256(content).hexdigest() for name, content in small.items()}
         record = _record(options, view, targets, hashes)
-        say("drawing the page", 0.99)
+        progress("drawing the page", 0.99)
         small["report.html"] = page(view, index, record).encode()
         small["results.json"] = (json.dumps(record, indent=1) + "\n").encode()
     _files.write_all(out, small)
@@ -125,18 +125,18 @@ def make_trifeature(options: TrifeatureOptions, out: str | Path, say: Say | None
 
 
 @contextlib.contextmanager
-def _drawn(view: PairView, index: np.ndarray, out: Path, say: Say) -> Iterator[dict[str, str]]:
+def _drawn(view: PairView, index: np.ndarray, out: Path, progress: Progress) -> Iterator[dict[str, str]]:
     """Write x1.npy, x2.npy, ...: yields the SHA-256 of each, and renames them when what follows has gone well."""
     names = [f"x{k}.npy" for k in range(1, len(view.modalities) + 1)]
     with _files.temporary_names(out, names) as temporary, _files.reported(out):
-        yield dict(zip(names, _stream(view, index, temporary, say), strict=True))
+        yield dict(zip(names, _stream(view, index, temporary, progress), strict=True))
         # The record of an older run must not stand beside new pictures, should this run be killed just here.
         (out / "results.json").unlink(missing_ok=True)
         for source, name in zip(temporary, names, strict=True):
             source.replace(out / name)
 
 
-def _stream(view: PairView, index: np.ndarray, paths: list[Path], say: Say) -> list[str]:
+def _stream(view: PairView, index: np.ndarray, paths: list[Path], progress: Progress) -> list[str]:
     """Write one .npy file a modality, some samples at a time, and return their SHA-256."""
     size = view.pictures.size
     hashes = [hashlib.sha256() for _ in paths]
@@ -150,7 +150,7 @@ def _stream(view: PairView, index: np.ndarray, paths: list[Path], say: Say) -> l
         for k, channels in enumerate(view.channels):
             put(k, npy_header(np.dtype(np.uint8), (len(index), channels, size, size)))
         for start in range(0, len(index), _STEP):
-            say("drawing pictures", 0.98 * start / len(index))
+            progress("drawing pictures", 0.98 * start / len(index))
             for k, images in enumerate(view.inputs(index[start : start + _STEP])):
                 put(k, images.tobytes())
         for file in files:

@@ -6,12 +6,12 @@ import contextlib
 import hashlib
 import secrets
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from alignscope._lib.files import reported
+from alignscope._lib.types import Progress
 from alignscope.errors import AlignscopeError
 from alignscope.study.data.prepared import Scaled, StudyData, open_data
 from alignscope.study.data.satellite import archive_identity, write_patches
@@ -19,8 +19,6 @@ from alignscope.study.data.sources import files_of, write_pair, write_pictures
 from alignscope.study.data.spec import DataSpec, FileData, TreeSatAIData, TrifeatureData
 
 __all__ = ["Scaled", "StudyData", "fingerprinted", "open_data", "prepare"]
-
-Say = Callable[[str, float], None]
 
 
 def fingerprinted(data: DataSpec, base: Path) -> DataSpec:
@@ -46,7 +44,7 @@ def fingerprinted(data: DataSpec, base: Path) -> DataSpec:
     return msgspec.structs.replace(data, fingerprint=digest.hexdigest()[:16])
 
 
-def prepare(data: DataSpec, out: Path, base: Path, say: Say = lambda what, share: None) -> Path:
+def prepare(data: DataSpec, out: Path, base: Path, progress: Progress = lambda what, share: None) -> Path:
     """Write the rows of a study below `out`, unless they are there, and return their folder.
 
     The folder's name is the hash of what it holds, and it appears whole or not at all.
@@ -65,11 +63,11 @@ def prepare(data: DataSpec, out: Path, base: Path, say: Say = lambda what, share
     try:
         with reported(out):
             if isinstance(data, TrifeatureData):
-                write_pictures(data, temporary, say)
+                write_pictures(data, temporary, progress)
             elif isinstance(data, FileData):
                 write_pair(data, temporary, base)
             else:
-                write_patches(data, temporary, base, folder.parent, say)
+                write_patches(data, temporary, base, folder.parent, progress)
             open_data(temporary).asked_columns  # noqa: B018  # refuses targets that do not vary
             _into_place(temporary, folder)
     except BaseException:

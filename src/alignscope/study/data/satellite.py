@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from alignscope._lib.files import make_folder, reported, reserve
+from alignscope._lib.files import make_folder, preallocate, reported
+from alignscope._lib.types import Progress
 from alignscope.datasets.treesatai import (
     AGES,
     GENERA,
@@ -29,7 +30,6 @@ from alignscope.study.data.spec import TreeSatAIData
 
 __all__ = ["archive_identity", "source_of", "write_patches"]
 
-Say = Callable[[str, float], None]
 
 _CHUNK = 256
 _SHOWN = 3
@@ -49,7 +49,7 @@ def archive_identity(data: TreeSatAIData, base: Path) -> str:
     return "" if data.path is None else source_of(data, base).identity
 
 
-def write_patches(data: TreeSatAIData, folder: Path, base: Path, caches: Path, say: Say) -> None:
+def write_patches(data: TreeSatAIData, folder: Path, base: Path, caches: Path, progress: Progress) -> None:
     """Write the packed patches of a study into a new folder, training rows first.
 
     What is read of the archive is kept in a cache below `caches`, which other studies in the same folder use too.
@@ -61,12 +61,14 @@ def write_patches(data: TreeSatAIData, folder: Path, base: Path, caches: Path, s
     """
     source = source_of(data, base)
     options = CacheOptions(modalities=data.modalities, side=data.aerial_side)
-    cache = build_cache(source, caches / "patches", options=options, say=lambda what, done: say(what, _CACHING * done))
+    cache = build_cache(
+        source, caches / "patches", options=options, progress=lambda what, done: progress(what, _CACHING * done)
+    )
     order, train = _order(data, cache)
     make_folder(folder)
     choice = Choice(dates=data.dates, cloud=round(data.cloud), snow=round(data.snow), seed=data.seed)
     for i, modality in enumerate(data.modalities, 1):
-        _write_rows(folder / f"x{i}.npy", cache, modality, order, choice, say)
+        _write_rows(folder / f"x{i}.npy", cache, modality, order, choice, progress)
     targets, meta = _targets(data, source, cache, order, train)
     write_targets(folder, targets, meta, None)
 
@@ -87,7 +89,7 @@ def _order(data: TreeSatAIData, cache: Cache) -> tuple[np.ndarray, int]:
     return np.concatenate([train, test]), len(train)
 
 
-def _write_rows(path: Path, cache: Cache, modality: str, order: np.ndarray, choice: Choice, say: Say) -> None:
+def _write_rows(path: Path, cache: Cache, modality: str, order: np.ndarray, choice: Choice, progress: Progress) -> None:
     rows = None
     for start in range(0, len(order), _CHUNK):
         part = packed(cache, modality, order[start : start + _CHUNK], choice)
@@ -95,9 +97,9 @@ def _write_rows(path: Path, cache: Cache, modality: str, order: np.ndarray, choi
             shape = (len(order), *part.shape[1:])
             rows = np.lib.format.open_memmap(path, mode="w+", dtype=part.dtype, shape=shape)
             with reported(path), path.open("r+b") as file:
-                reserve(file.fileno(), path.stat().st_size)
+                preallocate(file.fileno(), path.stat().st_size)
         rows[start : start + len(part)] = part
-        say(f"packing {modality}", _CACHING + (1 - _CACHING) * start / len(order))
+        progress(f"packing {modality}", _CACHING + (1 - _CACHING) * start / len(order))
     assert rows is not None
     rows.flush()
     with path.open("rb") as file:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from alignscope._lib.types import Progress
 from alignscope.datasets.trifeature import PairView
 from alignscope.errors import AlignscopeError
 from alignscope.pair.folder import TABLES, open_folder
@@ -18,14 +18,13 @@ from alignscope.study.data.spec import FileData, TrifeatureData
 
 __all__ = ["FEWEST", "files_of", "write_pair", "write_pictures"]
 
-Say = Callable[[str, float], None]
 
 _CHUNK = 1024
 FEWEST = 16
 """Rows of a part: fewer can be neither probed nor split into folds."""
 
 
-def write_pictures(data: TrifeatureData, folder: Path, say: Say) -> None:
+def write_pictures(data: TrifeatureData, folder: Path, progress: Progress) -> None:
     """Draw the pictures of a study into a new folder."""
     view = PairView.paper(
         size=data.size,
@@ -43,7 +42,7 @@ def write_pictures(data: TrifeatureData, folder: Path, say: Say) -> None:
     index = np.concatenate([train, test])
     maps: list[np.ndarray] = []
     for start in range(0, len(index), _CHUNK):
-        say("rendering the pictures", start / len(index))
+        progress("rendering the pictures", start / len(index))
         for i, part in enumerate(view.inputs(index[start : start + _CHUNK])):
             if start == 0:
                 maps.append(np.empty((len(index), data.size, data.size, part.shape[1]), np.uint8))

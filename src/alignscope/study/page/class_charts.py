@@ -87,7 +87,7 @@ def _panel(target: Target, k: int, rows: list[ClassRow], x: Spec, number: int) -
         Class="label",
         Share_of_held_out_samples="share",
         Kept_held_out="found",
-        Forecast="said",
+        FeatureForecast="said",
         **{"R²_at_λ_=_0_held_out": "before", "R²_held_out": "r2"},
     )
     point = {"type": "point", "size": 70, "opacity": 1}

@@ -23,17 +23,17 @@ from alignscope.study.results import (
     PathCurve,
     SigmaRow,
 )
-from alignscope.study.summary.forecast import Forecast, Foreseen, Foresight
+from alignscope.study.summary.forecast import FeatureForecast, LatentForecast, RetentionCurve
 from alignscope.study.summary.trained import FIXED_GAUGES, KNOWN, Trained, Way, find, interval, probe_r2
 
-__all__ = ["Foretold"]
+__all__ = ["ForecastComparison"]
 
 _RESAMPLES = 1000
 _FINE = tuple(np.geomspace(1e-3, 1e3, 49).tolist())
 
 
 @dataclass(frozen=True, eq=False)
-class Foretold:
+class ForecastComparison:
     """The forecasts of a study, and what came of them.
 
     Attributes
@@ -44,8 +44,8 @@ class Foretold:
     """
 
     trained: Trained
-    forecasts: Mapping[tuple[int, int], Forecast]
-    foresights: Mapping[tuple[int, int], Foresight]
+    forecasts: Mapping[tuple[int, int], FeatureForecast]
+    latent_forecasts: Mapping[tuple[int, int], LatentForecast]
 
     @property
     def _drawn(self) -> Sequence[str]:
@@ -64,7 +64,7 @@ class Foretold:
                 seeds = [s for s, value in kept.items() if math.isfinite(value)]
                 if seeds:
                     ends = self.trained.ends(way, k, lam, self.trained.longest)
-                    foreseen = [told[s].target(target) for s in seeds]
+                    retention_curve = [told[s].target(target) for s in seeds]
                     found.append(
                         _Comparison(
                             k,
@@ -73,20 +73,20 @@ class Foretold:
                             target,
                             {s: kept[s] for s in seeds},
                             {s: measured[s] for s in seeds},
-                            interval(before - along[i] for before, along in foreseen),
+                            interval(before - along[i] for before, along in retention_curve),
                             interval(_fall(ends[s], modality, target) for s in seeds),
                         )
                     )
         return found
 
-    def _told(self, gauge: str, k: int, modality: int, lambdas: Sequence[float]) -> dict[int, Foreseen]:
+    def _told(self, gauge: str, k: int, modality: int, lambdas: Sequence[float]) -> dict[int, RetentionCurve]:
         """Return seed -> the forecast at a latent size that was trained: by the latent itself where it was kept."""
         audits = {seed: f for (seed, size), f in self.forecasts.items() if size == k}
-        own = {seed: f for (seed, size), f in self.foresights.items() if size == k}
+        own = {seed: f for (seed, size), f in self.latent_forecasts.items() if size == k}
         return {
             seed: own[seed].of_modality(modality, lambdas, gauge)
             if seed in own
-            else audit.foreseen(modality, k, lambdas)
+            else audit.retention_curve(modality, k, lambdas)
             for seed, audit in audits.items()
         }
 
@@ -105,7 +105,7 @@ class Foretold:
                     continue
                 weights = next(iter(told.values()))
                 known = [[_sigma(mark, modality, weights) for mark in ends[s]] for s in seeds]
-                foreseen = [told[s].whole for s in seeds]
+                retention_curve = [told[s].whole for s in seeds]
                 rows.append(
                     SigmaRow(
                         **way.named,
@@ -113,7 +113,7 @@ class Foretold:
                         lambda_=lam,
                         modality=modality,
                         before=interval(before for before, _ in known),
-                        forecast=interval(before - along[i] for before, along in foreseen),
+                        forecast=interval(before - along[i] for before, along in retention_curve),
                         measured=interval(before - after for before, after in known),
                     )
                 )
@@ -173,7 +173,7 @@ class Foretold:
             for c, label in enumerate(data.classes[target] if found else ()):
                 after, before = ({s: v[side][c] for s, v in found.items()} for side in (0, 1))
                 known = all(value >= KNOWN for value in before.values())
-                foreseen = [kept[s][i, c] for s in found if s in told]
+                retention_curve = [kept[s][i, c] for s in found if s in told]
                 rows.append(
                     ClassRow(
                         **way.named,
@@ -186,7 +186,9 @@ class Foretold:
                         before=interval(before.values()),
                         r2=interval(after.values()),
                         retention=interval(after[s] / before[s] for s in found) if known else None,
-                        forecast=interval(foreseen) if foreseen and np.isfinite(foreseen).all() else None,
+                        forecast=interval(retention_curve)
+                        if retention_curve and np.isfinite(retention_curve).all()
+                        else None,
                     )
                 )
         return rows
@@ -311,7 +313,7 @@ def _fall(ends: tuple[Mark, Mark], modality: int, target: str) -> float:
     return before - after
 
 
-def _sigma(mark: Mark, modality: int, like: Foreseen) -> float:
+def _sigma(mark: Mark, modality: int, like: RetentionCurve) -> float:
     """Return held-out sigma of all targets of a modality, from the probe R^2 of each."""
     energy = {target: float(like.energy[columns].sum()) for target, columns in like.blocks.items()}
     total = sum(energy.values()) or 1.0

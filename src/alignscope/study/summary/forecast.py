@@ -2,12 +2,12 @@
 
 Two questions, two answers, both with the trunks held fixed:
 
-- `Forecast`: at *any* latent size, from held-out features H1 and H2, cross-validated over five folds: it is
+- `FeatureForecast`: at *any* latent size, from held-out features H1 and H2, cross-validated over five folds: it is
   `alignscope.audit` on them (THEORY 3, gauge ``whitened``). What is aligned to is what reduced-rank regression would
   make of H2.
-- `Foresight`: at the latent size that was trained. What is aligned to is the other encoder's own latent, in the gauge
-  of the training; the problem is solved on the training rows and scored on the held-out ones, as the aligned encoder
-  will be. On real data it tells far better what will be lost (see the satellite results).
+- `LatentForecast`: at the latent size that was trained. What is aligned to is the other encoder's own latent, in the
+  gauge of the training; the problem is solved on the training rows and scored on the held-out ones, as the aligned
+  encoder will be. On real data it tells far better what will be lost (see the satellite results).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from alignscope.pair.folds import assign_folds
 from alignscope.pair.paired import Pair
 from alignscope.study.data.prepared import StudyData
 
-__all__ = ["BUDGET", "Forecast", "Foreseen", "Foresight"]
+__all__ = ["BUDGET", "FeatureForecast", "LatentForecast", "RetentionCurve"]
 
 BUDGET = 0.05
 """The share that may be lost at a latent size that is called free."""
@@ -36,14 +36,14 @@ _KNOWN = 0.05  # below this R^2 there is nothing to keep, and a ratio of two sma
 
 
 @dataclass(frozen=True, eq=False)
-class Forecast:
+class FeatureForecast:
     """The forecast from one pair of encoders trained at lambda = 0."""
 
     data: StudyData
     moments: FoldedMoments
 
     @classmethod
-    def of(cls, data: StudyData, features: Mapping[str, np.ndarray]) -> Forecast:
+    def of(cls, data: StudyData, features: Mapping[str, np.ndarray]) -> FeatureForecast:
         """Return the forecast from held-out features ``h1`` and ``h2``, (N_test, F) each."""
         y1, y2 = (y.values[data.train :].astype(np.float64) for y in data.asked_columns)
         pair = Pair.of(features["h1"].astype(np.float64), features["h2"].astype(np.float64), y1, y2)
@@ -53,16 +53,16 @@ class Forecast:
         with one_blas_thread():
             return cls(data, collect(pair, assign_folds(pair.n, _FOLDS, 0, groups)))
 
-    def foreseen(self, modality: int, components: int, lambdas: Sequence[float]) -> Foreseen:
+    def retention_curve(self, modality: int, components: int, lambdas: Sequence[float]) -> RetentionCurve:
         """Return the forecast of one modality at any latent size."""
         path = self._path(modality, components, np.asarray(lambdas, dtype=np.float64))
         energy = self.moments.total("x1", "x2").energy(f"y{modality}")
-        return Foreseen(path.first_per_target, path.per_target, energy, self.data.blocks(modality - 1))
+        return RetentionCurve(path.first_per_target, path.per_target, energy, self.data.blocks(modality - 1))
 
     def retention(self, modality: int, components: int, lambdas: Sequence[float]) -> dict[str, Vector]:
         """Return target -> (L,) held-out R^2 at each lambda over that at lambda = 0; NaN where nothing is known."""
-        foreseen = self.foreseen(modality, components, lambdas)
-        return {target: foreseen.retention(target) for target in foreseen.blocks}
+        retention_curve = self.retention_curve(modality, components, lambdas)
+        return {target: retention_curve.retention(target) for target in retention_curve.blocks}
 
     def at_risk(self, modality: int, components: int) -> float:
         """Return the share of sigma^z that is lost as lambda grows without bound."""
@@ -92,7 +92,7 @@ class Forecast:
 
 
 @dataclass(frozen=True, eq=False)
-class Foreseen:
+class RetentionCurve:
     """The forecast of one modality: held-out shares of its C target columns, without alignment and at L strengths.
 
     Attributes
@@ -132,7 +132,7 @@ class Foreseen:
 
 
 @dataclass(frozen=True, eq=False)
-class Foresight:
+class LatentForecast:
     """The forecast at the latent size of two encoders that were trained at lambda = 0.
 
     Attributes
@@ -146,7 +146,7 @@ class Foresight:
     moments: tuple[FoldedMoments, FoldedMoments]
 
     @classmethod
-    def of(cls, data: StudyData, features: Mapping[str, np.ndarray]) -> Foresight | None:
+    def of(cls, data: StudyData, features: Mapping[str, np.ndarray]) -> LatentForecast | None:
         """Return it from features ``h1``, ``h2`` and latents ``z1``, ``z2`` of held-out rows, and ``train_h1``, ...
 
         None where the latents were not kept, as by earlier versions.
@@ -166,7 +166,7 @@ class Foresight:
             second = collect(Pair.of(t1, h[1], t1, y2), folds)
         return cls(data, z[0].shape[1], (first, second))
 
-    def of_modality(self, modality: int, lambdas: Sequence[float], gauge: str) -> Foreseen:
+    def of_modality(self, modality: int, lambdas: Sequence[float], gauge: str) -> RetentionCurve:
         """Return what one modality keeps along lambda in the gauge ``normalised`` or ``whitened``."""
         moments = self.moments[modality - 1]
         with one_blas_thread():
@@ -180,7 +180,7 @@ class Foresight:
             )
         y = self.data.asked_columns[modality - 1].values
         energy = np.square(y[self.data.train :] - y[: self.data.train].mean(axis=0)).sum(axis=0, dtype=np.float64)
-        return Foreseen(path.first_per_target, path.per_target, energy, self.data.blocks(modality - 1))
+        return RetentionCurve(path.first_per_target, path.per_target, energy, self.data.blocks(modality - 1))
 
 
 def _unit(z: np.ndarray, train: int) -> np.ndarray:

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import TypeAlias
 
 import msgspec
 import numpy as np
@@ -20,6 +19,7 @@ import numpy as np
 from alignscope._lib import files as _files
 from alignscope._lib.npz import npz_bytes
 from alignscope._lib.threads import cores, one_blas_thread
+from alignscope._lib.types import Progress
 from alignscope.datasets.treesatai.cache.cache import LABELS, PATCHES, RECORD, VERSION, Cache, CacheOptions, Record
 from alignscope.datasets.treesatai.cache.codes import LEVELS, seen, statistics_of_counts
 from alignscope.datasets.treesatai.cache.series import Choice, Statistics
@@ -30,8 +30,6 @@ from alignscope.errors import AlignscopeError
 
 __all__ = ["build_cache"]
 
-Say: TypeAlias = Callable[[str, float], None]
-
 
 def build_cache(
     source: Source,
@@ -39,7 +37,7 @@ def build_cache(
     *,
     options: CacheOptions | None = None,
     workers: int | None = None,
-    say: Say | None = None,
+    progress: Progress | None = None,
 ) -> Cache:
     """Read all patches of a source into a cache below `folder`, or go on with one that is not finished.
 
@@ -49,14 +47,14 @@ def build_cache(
     stops at it. The bytes do not depend on the number of workers.
 
     source : sent to the workers, so picklable. workers : processes, by default one a core; 1 reads in this process.
-    say : called with what is being done and the share that is done, 0..1.
+    progress : called with what is being done and the share that is done, 0..1.
 
     Raises
     ------
     AlignscopeError : E304 for fewer than one worker, E305 for a modality that the source lacks, E205 without any patch,
         E401 or E402 where the folder cannot be written, E502 where a worker was killed.
     """
-    options, say = options or CacheOptions(), say or (lambda what, share: None)
+    options, progress = options or CacheOptions(), progress or (lambda what, share: None)
     workers = cores() if workers is None else workers
     whole("workers", workers, 1, 2**15)
     modalities = _modalities(source, options)
@@ -70,8 +68,8 @@ def build_cache(
     missing = {k: part for k, part in parts.items() if read_index(shard_place(home, k)) is None}
     if missing or not _opens(home):
         make = functools.partial(make_shard, modalities=modalities, side=options.side, average=options.average)
-        _make_all(source, make, home, missing, workers, say)
-        _finish(source, options, modalities, home, len(parts), say)
+        _make_all(source, make, home, missing, workers, progress)
+        _finish(source, options, modalities, home, len(parts), progress)
     return Cache.open(home)
 
 
@@ -101,14 +99,19 @@ def _name(source: Source, options: CacheOptions) -> str:
 
 
 def _make_all(
-    source: Source, make: Callable[..., None], home: Path, missing: Mapping[int, Sequence[str]], workers: int, say: Say
+    source: Source,
+    make: Callable[..., None],
+    home: Path,
+    missing: Mapping[int, Sequence[str]],
+    workers: int,
+    progress: Progress,
 ) -> None:
     """Write the shards that are missing."""
     total = sum(map(len, missing.values()))
     done = 0
     for number in _made(source, make, home, missing, min(workers, len(missing))):
         done += len(missing[number])
-        say(f"reading patches: {done} of {total}", 0.95 * done / total)
+        progress(f"reading patches: {done} of {total}", 0.95 * done / total)
 
 
 def _made(
@@ -167,7 +170,7 @@ def _work(make: Callable[..., None], stems: Sequence[str], folder: Path) -> None
 
 
 def _finish(
-    source: Source, options: CacheOptions, modalities: tuple[str, ...], home: Path, shards: int, say: Say
+    source: Source, options: CacheOptions, modalities: tuple[str, ...], home: Path, shards: int, progress: Progress
 ) -> None:
     """Write what is known of all patches, and the record last of all."""
     indexes = [_index(shard_place(home, k)) for k in range(shards)]
@@ -175,7 +178,7 @@ def _finish(
     broken = tuple(b for index in indexes for b in index.broken)
     labels = source.labels
     cache = Cache(home, source.stems, labels, modalities, options, counts, broken, {})
-    say("computing statistics", 0.95)
+    progress("computing statistics", 0.95)
     statistics = {name: _statistics(cache, name) for name in modalities}
     arrays = {"stems": np.array(source.stems, np.str_), "counts": counts}
     arrays |= {name: getattr(labels, name) for name in LABELS}

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from alignscope import __version__
 from alignscope._lib import files as _files
+from alignscope._lib.types import Progress
 from alignscope.datasets.treesatai.format import AGES, GENERA, SPLITS
 from alignscope.datasets.treesatai.generator.generator import Generated
 from alignscope.datasets.treesatai.generator.like_page import page
@@ -21,11 +21,9 @@ from alignscope.datasets.treesatai.generator.writer import write_archive
 
 __all__ = ["make_treesatai_like"]
 
-Say: TypeAlias = Callable[[str, float], None]
-
 
 def make_treesatai_like(
-    source: Generated, out: str | Path, *, layout: str = "released", say: Say | None = None
+    source: Generated, out: str | Path, *, layout: str = "released", progress: Progress | None = None
 ) -> Path:
     """Write an archive with results.json (options, counts) and report.html beside it; return the path of the page.
 
@@ -36,9 +34,9 @@ def make_treesatai_like(
     ------
     AlignscopeError : as `write_archive`.
     """
-    out = write_archive(source, out, layout=layout, say=say)
-    if say is not None:
-        say("drawing the page", 0.99)
+    out = write_archive(source, out, layout=layout, progress=progress)
+    if progress is not None:
+        progress("drawing the page", 0.99)
     record = _record(source, layout, out)
     drawn = page(source, record).encode()
     _files.write_all(out, {"report.html": drawn, "results.json": (json.dumps(record, indent=1) + "\n").encode()})

@@ -6,14 +6,15 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import h5py
 import numpy as np
 
 from alignscope._lib import files as _files
+from alignscope._lib.types import Progress
 from alignscope.datasets.treesatai.format import AERIAL_SIDE, GENERA, SERIES, SPLITS, Patch
 from alignscope.datasets.treesatai.generator.generator import Generated
 from alignscope.datasets.treesatai.labels import LABEL_FILE
@@ -21,7 +22,6 @@ from alignscope.errors import AlignscopeError
 
 __all__ = ["GENERATED", "write_archive"]
 
-Say: TypeAlias = Callable[[str, float], None]
 
 GENERATED = "generated.json"
 """The options of a generated archive, written before its first patch."""
@@ -38,7 +38,7 @@ def write_archive(
     *,
     layout: str = "released",
     splits: int = 3,
-    say: Say | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Write the patches of a source as an archive, and return its folder.
 
@@ -55,7 +55,7 @@ def write_archive(
 
     layout : "released" as published, or "anysat": `sentinel/` without the year, as OmniSat and AnySat expect it.
     splits : 3 lists, or the original 2, where the patches for validation are in train.
-    say : called with what is being done and the share that is done, 0..1.
+    progress : called with what is being done and the share that is done, 0..1.
 
     Raises
     ------
@@ -73,8 +73,8 @@ def write_archive(
     _claim(folder, {"layout": layout, "splits": splits} | dataclasses.asdict(source))
     _files.write_all(folder, dict(_tables(source, splits)))
     for number, stem in enumerate(source.stems):
-        if say is not None:
-            say("writing patches", number / source.n)
+        if progress is not None:
+            progress("writing patches", number / source.n)
         _files.write_all(folder, _missing(source, number, stem, folder, layout))
     return folder
 

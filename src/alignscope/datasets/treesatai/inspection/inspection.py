@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from alignscope import __version__
 from alignscope._lib.threads import cores
+from alignscope._lib.types import Progress
 from alignscope.datasets.treesatai.archive import Archive
 from alignscope.datasets.treesatai.format import AGES, GENERA, MODALITIES, SERIES, SPLITS, Labels, parse_stem
-from alignscope.datasets.treesatai.inspection.look import Seen, SeenSeries, look_at
+from alignscope.datasets.treesatai.inspection.look import Seen, SeenSeries, scan
 from alignscope.errors import AlignscopeError
 
 __all__ = ["Broken", "DateCounts", "Inspection", "Missing", "inspect"]
 
-Say: TypeAlias = Callable[[str, float], None]
 
 _LIST = (*SPLITS, "none")
 """The splits, and "none" for a patch that is in no list or has no labels."""
@@ -107,7 +107,9 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     broken: tuple[Broken, ...]
 
 
-def inspect(archive: Archive, *, workers: int | None = None, quick: bool = False, say: Say | None = None) -> Inspection:
+def inspect(
+    archive: Archive, *, workers: int | None = None, quick: bool = False, progress: Progress | None = None
+) -> Inspection:
     """Read every file of an archive and say what is there, what is missing and what is broken.
 
     A broken file never stops it, and none is left out: label file and lists are treated like any other file.
@@ -116,13 +118,15 @@ def inspect(archive: Archive, *, workers: int | None = None, quick: bool = False
     needs ``if __name__ == "__main__":`` around the call. quick : read headers and dates, not values. say : called with
     what is being done and the share that is done, 0..1.
     """
-    say = say or _quiet
+    progress = progress or _quiet
     files = sorted([*archive.aerial.values(), *archive.series.values()])
     count = min(workers or cores(), len(files))
     if workers is not None and workers < 1:
         raise AlignscopeError("E304", "workers", f"{workers}", "Give a whole number of at least 1.")
-    seen = look_at(archive.root, files, workers=count, quick=quick, say=lambda what, share: say(what, 0.95 * share))
-    say("counting", 0.96)
+    seen = scan(
+        archive.root, files, workers=count, quick=quick, progress=lambda what, share: progress(what, 0.95 * share)
+    )
+    progress("counting", 0.96)
     unusable = [Broken(name, (), message) for name, message in sorted(archive.odd.items())]
     tables, broken_tables = _tables(archive)
     broken = [Broken(one.file, which, message) for one in seen for message, which in one.broken.items()]

@@ -6,22 +6,21 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
+from alignscope._lib.types import Progress
 from alignscope.datasets.treesatai.format import SERIES
 from alignscope.datasets.treesatai.read import check_aerial, read_aerial, read_dates, read_series
 from alignscope.errors import AlignscopeError
 
-__all__ = ["CLOUD", "Seen", "SeenSeries", "look_at"]
+__all__ = ["CLOUD", "Seen", "SeenSeries", "scan"]
 
-Say: TypeAlias = Callable[[str, float], None]
 
 CLOUD = 50.0
 """A pixel is clear where cloud is at most this many percent, a date where half of its pixels are."""
@@ -59,7 +58,7 @@ class Seen:
     broken: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def look_at(root: Path, files: Sequence[str], *, workers: int, quick: bool, say: Say) -> list[Seen]:
+def scan(root: Path, files: Sequence[str], *, workers: int, quick: bool, progress: Progress) -> list[Seen]:
     """Look at every file below `root` and return what was seen, in their order.
 
     A file on which the library crashes, taking its process along, is reported like any other broken one.
@@ -75,7 +74,7 @@ def look_at(root: Path, files: Sequence[str], *, workers: int, quick: bool, say:
     )
     for number, some in made:
         seen[number] = some
-        say("reading files", len(seen) / len(chunks))
+        progress("reading files", len(seen) / len(chunks))
     return [one for number in range(len(chunks)) for one in seen[number]]
 
 
