@@ -44,7 +44,7 @@ class Import:
     module: str
     line: int
     inside: bool
-    reason: bool
+    has_reason: bool
 
 
 def modules() -> dict[str, Path]:
@@ -61,19 +61,30 @@ def imports(known: Mapping[str, Path] | None = None) -> Iterator[Import]:
     known = modules() if known is None else known
     for name, path in known.items():
         text = path.read_text(encoding="utf-8")
-        lines, tree = text.splitlines(), ast.parse(text)
+        lines, tree = ["", *text.splitlines()], ast.parse(text)
         functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
         inner = {id(n) for f in functions for n in ast.walk(f)}
         for node in ast.walk(tree):
             if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("alignscope"):
                 continue
             base = (node.module or "").removeprefix("alignscope").lstrip(".")
-            near = lines[node.lineno - 2 : node.lineno]
+            reason = _has_reason(lines, node.lineno)
             for alias in node.names:
                 full = f"{base}.{alias.name}".lstrip(".")
-                yield Import(
-                    name, full if full in known else base, node.lineno, id(node) in inner, any("#" in x for x in near)
-                )
+                yield Import(name, full if full in known else base, node.lineno, id(node) in inner, reason)
+
+
+def _has_reason(lines: list[str], number: int) -> bool:
+    """Return whether a comment stands at an import or above the block of imports that it belongs to."""
+    indent = len(lines[number]) - len(lines[number].lstrip())
+    while number > 0:
+        line = lines[number]
+        if "#" in line:
+            return True
+        if not line[indent:].startswith(("from ", "import ", "    ", ")")):
+            return False
+        number -= 1
+    return False
 
 
 def room(module: str) -> str:
