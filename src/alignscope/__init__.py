@@ -10,6 +10,7 @@ Importing this package imports neither torch nor scipy nor the page's libraries:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from alignscope._lib.version import __version__
 from alignscope.errors import AlignscopeError
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from alignscope.auditing.estimator import AlignedReducedRank
     from alignscope.pair.paired import Pair
 
-__version__ = "0.1.0"
 
 __all__ = ["AlignedReducedRank", "AlignscopeError", "Audit", "AuditOptions", "Pair", "__version__", "audit"]
 

@@ -16,9 +16,9 @@ import msgspec
 import numpy as np
 import scipy
 
-from alignscope import __version__
 from alignscope._lib.threads import one_blas_thread, side_by_side
 from alignscope._lib.types import Codes, Progress, Vector
+from alignscope._lib.version import __version__
 from alignscope.auditing.direction import record_direction, solve_direction
 from alignscope.auditing.facts import gather_facts
 from alignscope.auditing.findings import find, verdict_sentence

@@ -12,9 +12,9 @@ from typing import get_args
 
 import msgspec
 
-from alignscope import __version__
 from alignscope._lib.files import check_writable, write_all
 from alignscope._lib.types import Progress
+from alignscope._lib.version import __version__
 from alignscope._lib.workers import check_device, peak_bytes
 from alignscope.bench.entries import Entry
 from alignscope.bench.plan import cells_of, choices_of, entries_of, tuning_cells

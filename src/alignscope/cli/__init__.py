@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import tyro
 
-from alignscope import __version__
+from alignscope._lib.version import __version__
 from alignscope.cli.audit import AuditCommand, ExplainCommand, run_audit, run_explain
 from alignscope.cli.bench import BenchCommand, run_bench
 from alignscope.cli.join import JoinCommand, run_join

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alignscope import __version__
 from alignscope._lib import files as _files
 from alignscope._lib.npz import npy_bytes, npy_header
 from alignscope._lib.types import Progress
+from alignscope._lib.version import __version__
 from alignscope.joining.ids import SHOWN
 from alignscope.joining.own_folder import require_own
 from alignscope.joining.page import page

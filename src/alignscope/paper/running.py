@@ -12,10 +12,10 @@ from typing import Any, Literal, get_args
 import msgspec
 from msgspec.structs import replace
 
-from alignscope import __version__
 from alignscope._lib.files import write_all
 from alignscope._lib.threads import one_blas_thread
 from alignscope._lib.types import Progress
+from alignscope._lib.version import __version__
 from alignscope.auditing.results import to_json_ready
 from alignscope.datasets.treesatai import Archive
 from alignscope.errors import AlignscopeError

@@ -17,10 +17,10 @@ from typing import IO, Any
 import msgspec
 import numpy as np
 
-from alignscope import __version__
 from alignscope._lib import files as _files
 from alignscope._lib.npz import npy_bytes, npy_header
 from alignscope._lib.types import Progress
+from alignscope._lib.version import __version__
 from alignscope.joining.own_folder import require_own
 from alignscope.pair.readers.readers import split_key
 from alignscope.scenes.chips import Scene, open_scenes, stacked

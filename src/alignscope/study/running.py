@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from alignscope import __version__
 from alignscope._lib.files import check_writable, write_all
 from alignscope._lib.types import Progress
+from alignscope._lib.version import __version__
 from alignscope._lib.workers import check_device, peak_bytes
 from alignscope.errors import AlignscopeError
 from alignscope.study.data.dataset import StudyData, fingerprinted, open_data, prepare

@@ -15,10 +15,10 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from alignscope import __version__
 from alignscope._lib import files as _files
 from alignscope._lib.npz import npy_bytes, npy_header
 from alignscope._lib.types import Progress
+from alignscope._lib.version import __version__
 from alignscope.datasets.trifeature.page import page
 from alignscope.datasets.trifeature.pairs import PARTS, PairView
 from alignscope.datasets.trifeature.pictures import whole

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from alignscope import __version__
 from alignscope._lib import files as _files
 from alignscope._lib.types import Progress
+from alignscope._lib.version import __version__
 from alignscope.datasets.treesatai.format import AGES, GENERA, SPLITS
 from alignscope.datasets.treesatai.generator.generator import Generated
 from alignscope.datasets.treesatai.generator.like_page import page

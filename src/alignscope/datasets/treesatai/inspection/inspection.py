@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from alignscope import __version__
 from alignscope._lib.threads import cores
 from alignscope._lib.types import Progress
+from alignscope._lib.version import __version__
 from alignscope.datasets.treesatai.archive import Archive
 from alignscope.datasets.treesatai.format import AGES, GENERA, MODALITIES, SERIES, SPLITS, Labels, parse_stem
 from alignscope.datasets.treesatai.inspection.look import Seen, SeenSeries, scan
