@@ -14,7 +14,7 @@ from sklearn.metrics import balanced_accuracy_score
 import twins
 from alignscope.errors import AlignscopeError
 from alignscope.measures import linear_probe, linear_probes
-from alignscope.measures._readout import RIDGE
+from alignscope.measures.readout import RIDGE
 from strategies import seeds
 
 

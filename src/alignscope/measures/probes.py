@@ -11,8 +11,8 @@ import numpy as np
 from alignscope._lib.types import Codes, Matrix, Vector
 from alignscope.errors import AlignscopeError
 from alignscope.measures._classes import class_codes, recalls
-from alignscope.measures._readout import Readout, explained, explained_share
 from alignscope.measures._rows import check_paired, representation
+from alignscope.measures.readout import Readout, explained, explained_share
 
 __all__ = ["Probe", "linear_probe", "linear_probes"]
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from alignscope._lib.types import Matrix, Vector
-from alignscope.measures._readout import Readout, explained_share
 from alignscope.measures._rows import centred, check_paired, representation
+from alignscope.measures.readout import Readout, explained_share
 
 __all__ = ["alignment_r2", "canonical_correlations", "cka"]
 

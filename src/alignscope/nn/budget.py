@@ -22,12 +22,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from alignscope.errors import AlignscopeError
-
-if TYPE_CHECKING:
-    from alignscope.nn.monitor.monitor import MonitorReport
+from alignscope.nn.monitor.report import MonitorReport
 
 __all__ = ["LEAST_KNOWN", "Budget"]
 

@@ -18,7 +18,7 @@ from alignscope.nn.encoders.ltae import days, values
 from alignscope.nn.encoders.omnisat import AerialEncoder, TokenEncoder
 from alignscope.nn.encoders.token_blocks import PLACES, mlp
 from alignscope.nn.objectives import EMATeacher, jepa, mil_nce
-from alignscope.nn.objectives._rows import positive, same_rows
+from alignscope.nn.samples import positive, same_rows
 
 __all__ = ["CROSS_OBJECTIVES", "MaskedReconstruction", "OmniSatPretraining", "PretrainingLosses"]
 

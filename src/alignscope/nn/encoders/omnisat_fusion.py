@@ -14,7 +14,7 @@ from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.encoders.omnisat import SizeName, TokenEncoder, size_named
 from alignscope.nn.encoders.token_blocks import PLACES, ClassQuery, Mixer
-from alignscope.nn.objectives._rows import mask
+from alignscope.nn.samples import mask
 
 __all__ = ["OmniSatFusion"]
 

@@ -14,8 +14,8 @@ from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import across, number, several, split
 from alignscope.nn.methods.base import Batch, Method
 from alignscope.nn.objectives import cross_covariance
-from alignscope.nn.objectives._rows import full_precision, unit
 from alignscope.nn.objectives.contrastive import two_way
+from alignscope.nn.samples import full_precision, unit
 
 __all__ = ["CanonicalSplit"]
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import across, number, several, within
 from alignscope.nn.methods.base import Batch, Method
-from alignscope.nn.objectives._rows import unit
+from alignscope.nn.samples import unit
 
 __all__ = ["CrossSelf"]
 

@@ -14,7 +14,7 @@ from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import number, several, split
 from alignscope.nn.methods.base import Batch, Method, pairs
 from alignscope.nn.objectives import info_nce
-from alignscope.nn.objectives._rows import full_precision, rows, unit
+from alignscope.nn.samples import full_precision, rows, unit
 
 __all__ = ["DisentangledSSL", "orthogonality"]
 

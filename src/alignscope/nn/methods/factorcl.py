@@ -16,7 +16,7 @@ from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import number, several, split
 from alignscope.nn.methods.base import Batch, Method, pairs
-from alignscope.nn.objectives._rows import full_precision, rows, unit
+from alignscope.nn.samples import full_precision, rows, unit
 
 __all__ = ["FactorCL", "nce_club_upper", "nce_lower"]
 

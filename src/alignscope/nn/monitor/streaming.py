@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from alignscope._lib.types import Vector
-from alignscope.measures._readout import ridge_solution
+from alignscope.measures.readout import ridge_solution
 
 __all__ = ["Folds", "Sums", "fold_of", "merged"]
 

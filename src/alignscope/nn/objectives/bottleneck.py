@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from alignscope.nn.objectives._rows import at_least_zero, full_precision, nothing, positive, rows, single
 from alignscope.nn.objectives.contrastive import info_nce
+from alignscope.nn.samples import at_least_zero, full_precision, nothing, positive, rows, single
 
 __all__ = ["bottleneck_alignment"]
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from alignscope.errors import AlignscopeError
-from alignscope.nn.objectives._rows import full_precision, nothing, positive, rows, single, unit
+from alignscope.nn.samples import full_precision, nothing, positive, rows, single, unit
 
 __all__ = ["info_nce", "siglip", "spectral_contrastive", "sup_con"]
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from alignscope.errors import AlignscopeError
-from alignscope.nn.objectives._rows import full_precision, nothing, rows, single
+from alignscope.nn.samples import full_precision, nothing, rows, single
 
 __all__ = ["EMATeacher", "jepa"]
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from alignscope.nn.alignment import gauge_target
-from alignscope.nn.objectives._rows import full_precision, nothing, positive, rows, single
+from alignscope.nn.samples import full_precision, nothing, positive, rows, single
 
 __all__ = ["cross_covariance", "hsic"]
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from alignscope.errors import AlignscopeError
-from alignscope.nn.objectives._rows import full_precision, mask, nothing, positive, rows, same_rows, single, unit
 from alignscope.nn.objectives.contrastive import two_way
+from alignscope.nn.samples import full_precision, mask, nothing, positive, rows, same_rows, single, unit
 
 __all__ = ["gram", "mil_nce", "over_pairs", "symile"]
 

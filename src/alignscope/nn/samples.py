@@ -1,4 +1,4 @@
-"""What every objective asks of its rows, and what it does with those that are absent."""
+"""Checks of the samples that objectives and methods are given, masks of those present, and their precision."""
 
 from __future__ import annotations
 
