@@ -1,0 +1,75 @@
+"""A figure with its 95 % interval: the one type of audit, study and bench."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, Self
+
+import msgspec
+import numpy as np
+
+__all__ = ["LEVEL", "Answer", "Interval"]
+
+Answer = Literal["yes", "no", "undecided"]
+
+LEVEL = 0.95
+"""Confidence of every interval."""
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """A figure with its 95 % confidence interval; without one (None) where a single seed was trained.
+
+    Study and bench extend it with the seeds that it rests on.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+
+    @classmethod
+    def of_replicates(cls, value: float, replicates: np.ndarray) -> Self:
+        """Return the percentile interval of bootstrap replicates (R,); those that are not finite are left out.
+
+        The interval always holds the value: with very few sampling units the percentiles alone might not.
+        """
+        finite = replicates[np.isfinite(replicates)]
+        if len(finite) == 0:
+            return cls(float(value), float(value), float(value))
+        tail = (1 - LEVEL) / 2
+        low, high = np.quantile(finite, [tail, 1 - tail])
+        return cls(float(value), float(min(low, value)), float(max(high, value)))
+
+    @classmethod
+    def over_seeds(cls, values: Sequence[float], **more: object) -> Self:
+        """Return the mean of one value per seed with its interval (Student's t); `more` are fields of a subclass."""
+        x = np.asarray(values, dtype=np.float64)
+        mean = float(x.mean())
+        if len(x) < 2:
+            return cls(mean, None, None, **more)
+        from scipy.special import stdtrit  # scipy takes a while, and pages of finished runs need none of it
+
+        half = float(stdtrit(len(x) - 1, (1 + LEVEL) / 2) * x.std(ddof=1) / math.sqrt(len(x)))
+        return cls(mean, mean - half, mean + half, **more)
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 where the whole interval lies above or below 0, else 0."""
+        if self.low is None or self.high is None:
+            return 0
+        return 1 if self.low > 0 else -1 if self.high < 0 else 0
+
+    @property
+    def significant(self) -> bool:
+        """Whether there is an interval and it excludes 0."""
+        return self.sign != 0
+
+    def exceeds(self, threshold: float = 0.0) -> Answer:
+        """Return whether the figure exceeds a threshold, or that the interval does not decide."""
+        if self.low is not None and self.low > threshold:
+            return "yes"
+        return "no" if self.high is not None and self.high <= threshold else "undecided"
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Return the fields by name."""
+        return msgspec.structs.asdict(self)

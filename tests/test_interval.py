@@ -1,0 +1,46 @@
+"""The interval of a figure: from replicates, over seeds, and what it decides."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+from scipy import stats
+
+from alignscope._lib.interval import Interval
+
+
+class Seeded(Interval, frozen=True):
+    """As study and bench extend it."""
+
+    seeds: int
+
+
+def test_over_seeds_is_the_t_interval_of_the_mean() -> None:
+    values = [0.2, 0.5, 0.9, 0.4]
+    found = Seeded.over_seeds(values, seeds=4)
+    low, high = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
+    assert (found.value, found.low, found.high) == pytest.approx((np.mean(values), low, high), rel=1e-12)
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Seeded) == found
+
+
+def test_a_single_seed_has_no_interval_and_decides_nothing() -> None:
+    found = Interval.over_seeds([0.3])
+    assert found == Interval(0.3, None, None)
+    assert (found.sign, found.significant, found.exceeds(0.0)) == (0, False, "undecided")
+
+
+def test_replicates_give_percentiles_that_hold_the_value() -> None:
+    replicates = np.append(np.linspace(0, 1, 1001), np.nan)
+    inside, below = Interval.of_replicates(0.5, replicates), Interval.of_replicates(-0.2, replicates)
+    assert inside.to_dict() == pytest.approx({"value": 0.5, "low": 0.025, "high": 0.975})
+    assert below.low == -0.2
+    assert Interval.of_replicates(1.0, np.full(3, np.nan)) == Interval(1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "sign", "answer"), [(0.1, 0.2, 1, "yes"), (-0.2, -0.1, -1, "no"), (-0.1, 0.1, 0, "undecided")]
+)
+def test_what_an_interval_decides_about_0(low: float, high: float, sign: int, answer: str) -> None:
+    found = Interval((low + high) / 2, low, high)
+    assert (found.sign, found.significant, found.exceeds()) == (sign, sign != 0, answer)
