@@ -14,9 +14,9 @@ import twins
 from alignscope.errors import AlignscopeError
 from alignscope.linear.theorems import COUNTER_EXAMPLES
 from alignscope.paper import GLOSSARY, Claim, linear_claims, linear_figures, study_claims
-from alignscope.paper.claims import real_claims
+from alignscope.paper.claim import Run, judge
 from alignscope.paper.problems import factor_pair, generic_pair
-from alignscope.paper.record import Run, judge
+from alignscope.paper.table import real_claims
 from alignscope.study.results import (
     Agreement,
     CostParts,

@@ -13,8 +13,8 @@ import pytest
 from scipy import stats
 
 from alignscope.paper import Claim
-from alignscope.paper.claims import real_claims
-from alignscope.paper.real_figures import classes_of, foretold, fused_gain
+from alignscope.paper.claims.satellite_figures import classes_of, foretold, fused_gain
+from alignscope.paper.table import real_claims
 from alignscope.study.results import CellRecord, ClassRow, Interval, Mark, RetentionRow, Scores, StudyResults
 from alignscope.study.results import TargetScore as Score
 from alignscope.study.spec import OmniSatSpec, StudySpec, SweepSpec, TreeSatAIData, cells_of

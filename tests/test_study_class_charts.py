@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from alignscope.report.look import LIGHT
 from alignscope.report.panels import RAMP_LIGHT
 from alignscope.study.page.charts import figure_files, panel_specs, study_figures
-from alignscope.study.page.class_words import class_lead, class_words, kept, rank_correlation, shown
-from alignscope.study.page.data_text import data_text, pretraining_text
-from alignscope.study.page.kept_charts import along_training
+from alignscope.study.page.classes import class_lead, class_words, kept, rank_correlation, shown
 from alignscope.study.page.page import render_study, study_context
+from alignscope.study.page.retention_charts import along_training
 from alignscope.study.page.score_charts import scores
 from alignscope.study.page.scores import measure_name, score_words
+from alignscope.study.page.sentences import data_text, pretraining_text
 from alignscope.study.page.verdict import verdict
 from alignscope.study.page.words import spread, up_to_one
 from alignscope.study.results import ClassRow, Interval, StudyResults

@@ -17,8 +17,8 @@ import pytest
 from alignscope.report.look import DARK, LIGHT
 from alignscope.report.panels import RAMP_DARK, RAMP_LIGHT, Steps, ramp
 from alignscope.report.shell import css
-from alignscope.study.page.apart_charts import headline
 from alignscope.study.page.charts import panel_specs, study_figures
+from alignscope.study.page.decomposition_charts import headline
 from alignscope.study.page.page import render_study, study_charts
 from alignscope.study.page.verdict import tone, verdict
 from alignscope.study.page.words import spread

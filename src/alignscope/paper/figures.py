@@ -10,9 +10,9 @@ from alignscope.datasets.factors import FactorModel
 from alignscope.linear.path import Solver, trace
 from alignscope.linear.problem import Problem
 from alignscope.linear.theorems import COUNTER_EXAMPLES, two_projector_loss
+from alignscope.paper.claim import Run
+from alignscope.paper.claims.theorems import theorem2_trial
 from alignscope.paper.problems import Pair, solve
-from alignscope.paper.record import Run
-from alignscope.paper.theorem_claims import theorem2_trial
 
 __all__ = ["figures"]
 

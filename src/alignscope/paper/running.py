@@ -19,8 +19,8 @@ from alignscope._lib.version import __version__
 from alignscope.auditing.results import to_json_ready
 from alignscope.datasets.treesatai import Archive
 from alignscope.errors import AlignscopeError
-from alignscope.paper.claims import FULL, QUICK, Claim, linear_claims, linear_figures, real_claims, study_claims
-from alignscope.paper.record import Verdict
+from alignscope.paper.claim import Verdict
+from alignscope.paper.table import FULL, QUICK, Claim, linear_claims, linear_figures, real_claims, study_claims
 from alignscope.study.results import StudyResults
 from alignscope.study.running import run_study
 from alignscope.study.spec import StudySpec, TreeSatAIData, parse_spec

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from alignscope.paper.page.linear_charts import Rows, linear_figures
-from alignscope.paper.page.real import real_context, real_figures, real_words
+from alignscope.paper.page.satellite import real_context, real_figures, real_words
 from alignscope.report.panels import Figure
 from alignscope.report.words import MISSING, count, lam
-from alignscope.study.page.apart_charts import fall_beside, headline
 from alignscope.study.page.charts import figure_files, study_figures
+from alignscope.study.page.decomposition_charts import fall_beside, headline
 from alignscope.study.page.forecast_charts import correlation_text
 from alignscope.study.page.page import study_context, write_page
 from alignscope.study.page.texts import GLOSSARY, WORDS_OF
@@ -22,7 +22,7 @@ __all__ = ["Check", "paper_charts", "render_paper"]
 
 
 class Check(Protocol):
-    """One claim, recomputed; `alignscope.paper.claims.Claim` is one."""
+    """One claim, recomputed; `alignscope.paper.table.Claim` is one."""
 
     @property
     def key(self) -> str:

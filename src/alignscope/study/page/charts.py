@@ -10,13 +10,13 @@ from alignscope.report.look import CONFIG, LIGHT, paint
 from alignscope.report.panels import RAMP_LIGHT, Figure
 from alignscope.report.parts import Spec
 from alignscope.report.pdf import canonical
-from alignscope.study.page.apart_charts import apart, cost_parts, loss_parts
+from alignscope.study.page.alignment_charts import aligned, published
+from alignscope.study.page.capacity_chart import capacity_map
 from alignscope.study.page.class_charts import classes
 from alignscope.study.page.curve_charts import training_curves
+from alignscope.study.page.decomposition_charts import apart, cost_parts, loss_parts
 from alignscope.study.page.forecast_charts import forecast_curves, forecast_points
-from alignscope.study.page.kept_charts import along_lambda, along_training
-from alignscope.study.page.map_chart import capacity_map
-from alignscope.study.page.plane_charts import aligned, published
+from alignscope.study.page.retention_charts import along_lambda, along_training
 from alignscope.study.page.score_charts import scores
 from alignscope.study.page.scores import scored
 from alignscope.study.results import StudyResults

@@ -7,7 +7,7 @@ import math
 from alignscope.report.panels import DASHES, HUES, Figure, Row, Steps, key, missing, panel, value_axis
 from alignscope.report.parts import Spec, tips
 from alignscope.report.words import lam, named, share, short
-from alignscope.study.page.kept_charts import retention_axis, target_looks
+from alignscope.study.page.retention_charts import retention_axis, target_looks
 from alignscope.study.page.words import (
     Arm,
     Target,

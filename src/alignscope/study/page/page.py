@@ -11,11 +11,11 @@ from alignscope.report.panels import RAMP_DARK, RAMP_LIGHT, Figure
 from alignscope.report.shell import css, environment, safe_json, text, vega
 from alignscope.study.page import tables as _study_tables
 from alignscope.study.page.charts import figure_files, panel_specs, study_figures
-from alignscope.study.page.class_words import class_words, unknown_words
-from alignscope.study.page.data_text import data_text, pretraining_text
+from alignscope.study.page.classes import class_words, unknown_words
 from alignscope.study.page.forecast_words import forecast_text, forecast_words
 from alignscope.study.page.score_tables import baselines, pretraining, score_tables
 from alignscope.study.page.scores import score_words, scored
+from alignscope.study.page.sentences import data_text, pretraining_text
 from alignscope.study.page.texts import CONTENTS, GLOSSARY, OPTIONAL, TEXTS, WORDS_OF
 from alignscope.study.page.verdict import cards, tone, verdict
 from alignscope.study.results import StudyResults

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from alignscope.report.words import MISSING, lam, named
-from alignscope.study.page.class_words import part
+from alignscope.study.page.classes import part
 from alignscope.study.page.scores import MEASURES, PARTS, ended, head, mean, measure_name, over, scored
 from alignscope.study.page.tables import Table, lambda_heads, pivot, way
 from alignscope.study.page.words import (

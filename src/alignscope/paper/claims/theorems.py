@@ -11,8 +11,8 @@ from alignscope.linear.path import Solver
 from alignscope.linear.problem import Problem
 from alignscope.linear.theorems import COUNTER_EXAMPLES, CounterExample, Theorem2, theorem1_eigenproblem, theorem2
 from alignscope.moments.moments import Moments
+from alignscope.paper.claim import Claim, Run, Verdict, judge, numbers, percent, short
 from alignscope.paper.problems import Pair, factor_pair, generic_pair, solve
-from alignscope.paper.record import Claim, Run, Verdict, judge, numbers, percent, short
 
 __all__ = ["CHECKS", "Trial", "theorem2_trial"]
 

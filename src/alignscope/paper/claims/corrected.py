@@ -11,8 +11,8 @@ from alignscope.linear.path import Solver, trace
 from alignscope.linear.problem import column_space
 from alignscope.linear.remedies import split_latent, target_remedy
 from alignscope.linear.theorems import two_projector_loss
+from alignscope.paper.claim import Claim, Run, judge, numbers, percent, short
 from alignscope.paper.problems import Pair, factor_pair, generic_pair, roomy, solve
-from alignscope.paper.record import Claim, Run, judge, numbers, percent, short
 
 __all__ = ["CHECKS"]
 

@@ -9,10 +9,10 @@ from alignscope.report.panels import Figure, missing
 from alignscope.report.words import count, percent, share
 from alignscope.study.page import tables as _study_tables
 from alignscope.study.page.charts import study_figures
-from alignscope.study.page.class_words import class_words, unknown_words
-from alignscope.study.page.data_text import data_text
+from alignscope.study.page.classes import class_words, unknown_words
 from alignscope.study.page.score_tables import baselines, score_tables
 from alignscope.study.page.scores import score_words, scored
+from alignscope.study.page.sentences import data_text
 from alignscope.study.page.texts import CONTENTS
 from alignscope.study.results import StudyResults
 from alignscope.study.spec import TreeSatAIData

@@ -11,13 +11,9 @@ from typing import TYPE_CHECKING, Any
 from alignscope._lib.threads import one_blas_thread
 from alignscope._lib.types import Progress
 from alignscope.errors import AlignscopeError
-from alignscope.paper import corrected_claims as _corrected_claims
-from alignscope.paper import definition_claims as _definition_claims
 from alignscope.paper import figures as _figures
-from alignscope.paper import real_claims as _real_claims
-from alignscope.paper import study_claims as _study_claims
-from alignscope.paper import theorem_claims as _theorem_claims
-from alignscope.paper.record import GLOSSARY, Claim, Run, Verdict
+from alignscope.paper.claim import GLOSSARY, Claim, Run, Verdict
+from alignscope.paper.claims import corrected, definitions, satellite, synthetic, theorems
 
 if TYPE_CHECKING:
     from alignscope.study.results import StudyResults
@@ -39,9 +35,9 @@ QUICK, FULL = 2000, 12_000
 
 _FEWEST = 100
 _CHECKS: tuple[Callable[[Run], Claim | list[Claim]], ...] = (
-    *_definition_claims.CHECKS,
-    *_theorem_claims.CHECKS,
-    *_corrected_claims.CHECKS,
+    *definitions.CHECKS,
+    *theorems.CHECKS,
+    *corrected.CHECKS,
 )
 
 
@@ -88,7 +84,7 @@ def linear_figures(seed: int = 0, trials: int = QUICK) -> dict[str, list[dict[st
 
 def study_claims(results: StudyResults) -> list[Claim]:
     """Return what a finished study says of the paper's experiment on synthetic data."""
-    return _study_claims.claims_of(results)
+    return synthetic.claims_of(results)
 
 
 def real_claims(same: StudyResults, different: StudyResults) -> list[Claim]:
@@ -96,7 +92,7 @@ def real_claims(same: StudyResults, different: StudyResults) -> list[Claim]:
 
     same : both modalities are asked for the genera. different : the aerial picture is asked for the stand's age.
     """
-    return _real_claims.claims_of(same, different)
+    return satellite.claims_of(same, different)
 
 
 def _run(seed: int, trials: int) -> Run:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from scipy import stats
 
 from alignscope.auditing.results import Answer
-from alignscope.paper.real_figures import Foretold, classes_of, foretold, fused_gain
-from alignscope.paper.record import Claim, Verdict, decimal, judge, numbers, percent
+from alignscope.paper.claim import Claim, Verdict, decimal, judge, numbers, percent
+from alignscope.paper.claims.satellite_figures import Foretold, classes_of, foretold, fused_gain
 from alignscope.study.results import Interval
 from alignscope.study.spec import TreeSatAIData
 

@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from alignscope.auditing.results import Answer
-from alignscope.paper.record import Claim, Verdict, decimal, judge, numbers, percent
+from alignscope.paper.claim import Claim, Verdict, decimal, judge, numbers, percent
 
 if TYPE_CHECKING:
     from alignscope.study.results import Agreement, ForecastRow, RetentionRow, StudyResults

@@ -13,8 +13,8 @@ from alignscope.linear.path import Solver
 from alignscope.linear.problem import alignment_target, column_space, stack_targets
 from alignscope.linear.theorems import COUNTER_EXAMPLES
 from alignscope.moments.moments import Moments
+from alignscope.paper.claim import Claim, Run, judge, numbers, percent, short
 from alignscope.paper.problems import Pair, generic_pair, solve
-from alignscope.paper.record import Claim, Run, judge, numbers, percent, short
 
 __all__ = ["CHECKS"]
 
