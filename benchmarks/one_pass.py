@@ -17,6 +17,7 @@ import numpy as np
 
 import alignscope
 from alignscope._lib.threads import one_blas_thread
+from alignscope.auditing import Audit
 from alignscope.auditing import api as auditing
 from alignscope.auditing import resampling as _sampling
 from alignscope.auditing.direction import solve_direction
@@ -115,7 +116,7 @@ def figures(paths: dict[str, Path], sizes: Sizes) -> dict[str, float]:
     return found
 
 
-def audit(paths: dict[str, Path], sizes: Sizes) -> alignscope.Audit:
+def audit(paths: dict[str, Path], sizes: Sizes) -> Audit:
     """Audit files."""
     return alignscope.audit(
         *(str(paths[k]) for k in ("x1", "x2", "y1", "y2")),

@@ -11,8 +11,6 @@ import numpy as np
 import rasterio
 
 from alignscope.datasets.treesatai import (
-    MODALITIES,
-    SERIES,
     Archive,
     Cache,
     CacheOptions,
@@ -22,6 +20,7 @@ from alignscope.datasets.treesatai import (
     pack,
     write_archive,
 )
+from alignscope.datasets.treesatai.format import MODALITIES, SERIES
 from benchmarks._result import Claim, Result, in_turn, median, seconds
 
 SETS = {**{name: (name,) for name in MODALITIES}, "all four": MODALITIES}

@@ -12,9 +12,7 @@ import tempfile
 import torch
 
 from alignscope.datasets import example_pair
-from alignscope.nn import LinearEncoder, RegressionAlignment, TwoTowers, initialise, regression_loss
-from alignscope.nn.budget import Budget
-from alignscope.nn.monitor import Monitor
+from alignscope.nn import Budget, LinearEncoder, Monitor, RegressionAlignment, TwoTowers, initialise, regression_loss
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way
 

@@ -11,9 +11,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from alignscope.datasets import example_pair
-from alignscope.nn import LinearEncoder, RegressionAlignment, TwoTowers, initialise, regression_loss
-from alignscope.nn.budget import Budget
-from alignscope.nn.monitor import Monitor
+from alignscope.nn import Budget, LinearEncoder, Monitor, RegressionAlignment, TwoTowers, initialise, regression_loss
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way
 

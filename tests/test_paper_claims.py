@@ -13,10 +13,10 @@ import pytest
 import twins
 from alignscope.errors import AlignscopeError
 from alignscope.linear.theorems import COUNTER_EXAMPLES
-from alignscope.paper import GLOSSARY, Claim, linear_claims, linear_figures, study_claims
-from alignscope.paper.claim import Run, judge
+from alignscope.paper import Claim, linear_claims
+from alignscope.paper.claim import GLOSSARY, Run, judge
 from alignscope.paper.problems import factor_pair, generic_pair
-from alignscope.paper.table import real_claims
+from alignscope.paper.table import linear_figures, real_claims, study_claims
 from alignscope.study.results import (
     Agreement,
     CostParts,

@@ -6,6 +6,7 @@ import io
 import pytest
 
 import alignscope
+from alignscope.auditing import Audit
 from alignscope.datasets.factors import FactorSample, example_pair
 
 REMEDIES = ["prediction_first", "target", "budget", "capacity", "split"]
@@ -17,14 +18,14 @@ def sample() -> FactorSample:
 
 
 @pytest.fixture(scope="module", params=["fitted", "whitened"])
-def audited(sample: FactorSample, request: pytest.FixtureRequest) -> alignscope.Audit:
+def audited(sample: FactorSample, request: pytest.FixtureRequest) -> Audit:
     return alignscope.audit(sample.x1, sample.x2, sample.y1, sample.y2, gauge=request.param, lambdas="0.1:10:3")
 
 
 @pytest.mark.parametrize("direction", ["1", "2"])
 @pytest.mark.parametrize("name", REMEDIES)
 def test_the_call_of_a_remedy_reproduces_its_figures(
-    sample: FactorSample, audited: alignscope.Audit, direction: str, name: str
+    sample: FactorSample, audited: Audit, direction: str, name: str
 ) -> None:
     remedy = audited.directions[direction].remedies[name]
     inputs = {"x1": sample.x1, "x2": sample.x2, "y1": sample.y1, "y2": sample.y2}
@@ -36,5 +37,5 @@ def test_the_call_of_a_remedy_reproduces_its_figures(
     assert alignment_r2 == pytest.approx(remedy.alignment_r2, abs=1e-9)
 
 
-def test_every_remedy_has_a_call(audited: alignscope.Audit) -> None:
+def test_every_remedy_has_a_call(audited: Audit) -> None:
     assert list(audited.directions["1"].remedies) == REMEDIES

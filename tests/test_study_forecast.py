@@ -10,6 +10,7 @@ import pytest
 
 import alignscope
 import twins
+from alignscope.auditing import Audit
 from alignscope.datasets.factors import FactorModel, prescribed_angles
 from alignscope.study.data.dataset import StudyData
 from alignscope.study.summary.forecast import BUDGET, FeatureForecast
@@ -47,7 +48,7 @@ def study(made: Mapping[str, np.ndarray], train: int = 100) -> tuple[StudyData, 
 DATA, FORECAST = study(sample())
 
 
-def audited(components: int) -> alignscope.Audit:
+def audited(components: int) -> Audit:
     x = [v[DATA.train :].astype(np.float64) for v in DATA.x]
     y = [v.values[DATA.train :].astype(np.float64) for v in DATA.asked_columns]
     return alignscope.audit(*x, *y, components=components, gauge="whitened", lambdas="0.1:10:3")

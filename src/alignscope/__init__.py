@@ -14,26 +14,44 @@ from alignscope._lib.version import __version__
 from alignscope.errors import AlignscopeError
 
 if TYPE_CHECKING:
-    from alignscope.auditing.api import Audit, AuditOptions, audit
+    from alignscope.auditing.api import audit
     from alignscope.auditing.estimator import AlignedReducedRank
+    from alignscope.bench.running import run_bench
+    from alignscope.joining.join import join
+    from alignscope.pair.folder import open_folder
     from alignscope.pair.paired import Pair
+    from alignscope.paper.running import run_paper
+    from alignscope.study.running import run_study
 
-
-__all__ = ["AlignedReducedRank", "AlignscopeError", "Audit", "AuditOptions", "Pair", "__version__", "audit"]
+__all__ = [
+    "AlignedReducedRank",
+    "AlignscopeError",
+    "Pair",
+    "__version__",
+    "audit",
+    "join",
+    "open_folder",
+    "run_bench",
+    "run_paper",
+    "run_study",
+]
 
 _HOMES = {
-    "Audit": "alignscope.auditing.api",
-    "AuditOptions": "alignscope.auditing.api",
-    "audit": "alignscope.auditing.api",
-    "Pair": "alignscope.pair.paired",
-    "AlignedReducedRank": "alignscope.auditing.estimator",
+    "AlignedReducedRank": "auditing.estimator",
+    "Pair": "pair.paired",
+    "audit": "auditing.api",
+    "join": "joining.join",
+    "open_folder": "pair.folder",
+    "run_bench": "bench.running",
+    "run_paper": "paper.running",
+    "run_study": "study.running",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -34,7 +34,7 @@ def run_scenes(command: ScenesCommand) -> None:
     """Cut the chips, and say how many stayed."""
     import json
 
-    from alignscope.scenes import cut
+    from alignscope.scenes.files import cut
 
     with Bar() as progress:
         page = cut(command.spec, command.out, command.root, progress)

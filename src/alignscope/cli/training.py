@@ -144,7 +144,7 @@ def run_paper(command: PaperCommand) -> None:
 
 def run_trifeature(command: TrifeatureCommand) -> None:
     """Render the pictures."""
-    from alignscope.datasets.trifeature import TrifeatureOptions, make_trifeature
+    from alignscope.datasets.trifeature.files import TrifeatureOptions, make_trifeature
 
     options = {name: value for name, value in msgspec.structs.asdict(command).items() if name != "out"}
     with Bar() as progress:

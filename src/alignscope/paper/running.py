@@ -17,7 +17,7 @@ from alignscope._lib.threads import one_blas_thread
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
 from alignscope.auditing.results import to_json_ready
-from alignscope.datasets.treesatai import Archive
+from alignscope.datasets.treesatai.archive import Archive
 from alignscope.errors import AlignscopeError
 from alignscope.paper.claim import Verdict
 from alignscope.paper.table import FULL, QUICK, Claim, linear_claims, linear_figures, real_claims, study_claims

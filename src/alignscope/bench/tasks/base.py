@@ -12,7 +12,8 @@ from torch import Tensor
 
 from alignscope.bench.entries import TaskFacts
 from alignscope.bench.results import Measures, Score
-from alignscope.measures import alignment_r2, cka, spectrum
+from alignscope.measures.similarity import alignment_r2, cka
+from alignscope.measures.spectrum import spectrum
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods.base import Batch, Method, pairs
 

@@ -18,7 +18,7 @@ from alignscope.bench.spec import GaussianTask
 from alignscope.bench.tasks.base import Codes, Task, encode, orders
 from alignscope.bench.tasks.columns import gaussian_factors
 from alignscope.datasets.factors import FactorModel, FactorSample
-from alignscope.measures import linear_probes
+from alignscope.measures.probes import linear_probes
 from alignscope.nn.encoders.basic import Encoder, LinearEncoder
 from alignscope.nn.methods.base import Batch, Method
 

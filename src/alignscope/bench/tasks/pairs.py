@@ -20,7 +20,8 @@ from alignscope.bench.spec import PairTask
 from alignscope.bench.tasks.asked import asked_of, split
 from alignscope.bench.tasks.base import Codes, Task, encode, orders
 from alignscope.errors import AlignscopeError
-from alignscope.measures import linear_probes, logistic_probes
+from alignscope.measures.logistic import logistic_probes
+from alignscope.measures.probes import linear_probes
 from alignscope.nn.encoders.basic import ConvEncoder, Encoder, LinearEncoder, MLPEncoder
 from alignscope.nn.encoders.omnisat import AerialEncoder
 from alignscope.nn.methods.base import Batch, Method

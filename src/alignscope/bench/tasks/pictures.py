@@ -20,9 +20,10 @@ from alignscope.bench.results import Score
 from alignscope.bench.spec import PicturesTask
 from alignscope.bench.tasks.base import Codes, Task, encode, orders
 from alignscope.bench.tasks.columns import roles
-from alignscope.datasets.trifeature import Modality, PairView, Trifeature
+from alignscope.datasets.trifeature.pairs import Modality, PairView
+from alignscope.datasets.trifeature.pictures import Trifeature
 from alignscope.errors import AlignscopeError
-from alignscope.measures import logistic_probes
+from alignscope.measures.logistic import logistic_probes
 from alignscope.nn.encoders.basic import ConvEncoder, Encoder
 from alignscope.nn.methods.base import Batch, Method
 

@@ -15,33 +15,18 @@ from alignscope.datasets.treesatai.archive import Archive
 from alignscope.datasets.treesatai.cache.building import build_cache
 from alignscope.datasets.treesatai.cache.cache import Cache, CacheOptions
 from alignscope.datasets.treesatai.cache.dataset import TreeSatAI, packed
-from alignscope.datasets.treesatai.cache.series import Choice, Statistics, average_repeats, decibels, pack, valid
-from alignscope.datasets.treesatai.cache.shards import Unreadable
+from alignscope.datasets.treesatai.cache.series import Choice, Statistics, pack
 from alignscope.datasets.treesatai.format import (
-    AGES,
-    CHANNELS,
-    GENERA,
-    MODALITIES,
-    SERIES,
-    THRESHOLD,
     Labels,
     Patch,
     Series,
     Source,
-    Stem,
-    parse_stem,
 )
 from alignscope.datasets.treesatai.generator.generator import Generated
 from alignscope.datasets.treesatai.generator.writer import write_archive
 from alignscope.datasets.treesatai.inspection.inspection import Inspection, inspect
 
 __all__ = [
-    "AGES",
-    "CHANNELS",
-    "GENERA",
-    "MODALITIES",
-    "SERIES",
-    "THRESHOLD",
     "Archive",
     "Cache",
     "CacheOptions",
@@ -53,16 +38,10 @@ __all__ = [
     "Series",
     "Source",
     "Statistics",
-    "Stem",
     "TreeSatAI",
-    "Unreadable",
-    "average_repeats",
     "build_cache",
-    "decibels",
     "inspect",
     "pack",
     "packed",
-    "parse_stem",
-    "valid",
     "write_archive",
 ]

@@ -10,19 +10,13 @@ import numpy as np
 
 from alignscope._lib.files import make_folder, preallocate, reported
 from alignscope._lib.types import Progress
-from alignscope.datasets.treesatai import (
-    AGES,
-    GENERA,
-    Archive,
-    Cache,
-    CacheOptions,
-    Choice,
-    Generated,
-    Source,
-    TreeSatAI,
-    build_cache,
-    packed,
-)
+from alignscope.datasets.treesatai.archive import Archive
+from alignscope.datasets.treesatai.cache.building import build_cache
+from alignscope.datasets.treesatai.cache.cache import Cache, CacheOptions
+from alignscope.datasets.treesatai.cache.dataset import TreeSatAI, packed
+from alignscope.datasets.treesatai.cache.series import Choice
+from alignscope.datasets.treesatai.format import AGES, GENERA, Source
+from alignscope.datasets.treesatai.generator.generator import Generated
 from alignscope.errors import AlignscopeError
 from alignscope.study.data.prepared import Targets, write_targets
 from alignscope.study.data.sources import FEWEST

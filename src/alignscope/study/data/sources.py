@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from alignscope._lib.types import Progress
-from alignscope.datasets.trifeature import PairView
+from alignscope.datasets.trifeature.pairs import PairView
 from alignscope.errors import AlignscopeError
 from alignscope.pair.folder import TABLES, open_folder
 from alignscope.pair.labels import ClassRows, Target, first_rows

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from alignscope._lib.threads import one_blas_thread
-from alignscope.nn import TwoTowers
+from alignscope.nn.towers import TwoTowers
 from alignscope.nn.training import learning_rates, one_thread
 from alignscope.study.data.prepared import StudyData
 from alignscope.study.results import CellRecord, Epoch, Mark

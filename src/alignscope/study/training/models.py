@@ -10,18 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from alignscope.nn import (
-    ConvEncoder,
-    Encoder,
-    LinearEncoder,
-    MLPEncoder,
-    RegressionAlignment,
-    TwoTowers,
-    initialise,
-    omnisat_encoder,
-)
+from alignscope.nn.alignment import RegressionAlignment
+from alignscope.nn.encoders.basic import ConvEncoder, Encoder, LinearEncoder, MLPEncoder, initialise
 from alignscope.nn.encoders.masked import OmniSatPretraining
+from alignscope.nn.encoders.omnisat import omnisat_encoder
 from alignscope.nn.fused import FusedTowers
+from alignscope.nn.towers import TwoTowers
 from alignscope.study.data.prepared import StudyData
 from alignscope.study.spec import CellSpec, ConvSpec, MLPSpec, OmniSatSpec
 

@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, logsumexp, softmax
 
-from alignscope.measures import Probe, cka, f1_scores, linear_probes, spectrum
+from alignscope.measures.f1 import f1_scores
+from alignscope.measures.probes import Probe, linear_probes
+from alignscope.measures.similarity import cka
+from alignscope.measures.spectrum import spectrum
 from alignscope.study.data.prepared import StudyData
 from alignscope.study.results import Mark, Scores, TargetScore
 
