@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from alignscope._lib.types import Progress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # numpy, which `--help` does without
+    from alignscope._lib.types import Progress
 
 __all__ = ["Bar"]
 
