@@ -20,7 +20,7 @@ from alignscope._lib import files as _files
 from alignscope.study.results import CellRecord, Epoch
 from alignscope.study.running import STUDY
 from alignscope.study.spec import SCHEMA, CellSpec, cells_of, parse_spec
-from alignscope.sweep.store import Store, Trained
+from alignscope.sweep.store import Store, TrainedCell
 from alignscope.sweep.sweep import run_units
 
 SPEC = """
@@ -43,7 +43,7 @@ def singles(cells: list[CellSpec]) -> list[tuple[CellSpec, ...]]:
     return [(cell,) for cell in cells]
 
 
-def made(cell: CellSpec, status: str = "finished") -> Trained:
+def made(cell: CellSpec, status: str = "finished") -> TrainedCell:
     """What the fake training of a cell gives: a function of the cell alone. Baselines have arrays."""
     draw = np.random.default_rng(int(cell.id, 16))
     curve = tuple(
@@ -52,7 +52,7 @@ def made(cell: CellSpec, status: str = "finished") -> Trained:
     )
     record = CellRecord(schema=SCHEMA, id=cell.id, cell=cell, status=status, curve=curve)
     arrays = {"z2": draw.random((500, 4)), "z1": draw.random((500, 4))} if cell.lambda_ == 0 else None
-    return Trained(record, arrays, 0.01, 1000)
+    return TrainedCell(record, arrays, 0.01, 1000)
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ class Fake:
     acts: tuple[tuple[str, str], ...] = ()
     seconds: float = 0.0
 
-    def __call__(self, unit: tuple[CellSpec, ...]) -> list[Trained]:
+    def __call__(self, unit: tuple[CellSpec, ...]) -> list[TrainedCell]:
         return [self._train(cell, len(unit)) for cell in unit]
 
-    def _train(self, cell: CellSpec, size: int) -> Trained:
+    def _train(self, cell: CellSpec, size: int) -> TrainedCell:
         self.log.mkdir(parents=True, exist_ok=True)
         with (self.log / cell.id).open("a") as file:
             threads = os.environ.get("OMP_NUM_THREADS", "all")
@@ -91,7 +91,7 @@ class Fake:
         if act == "nan":
             nan = Epoch(epoch=1, loss=float("nan"), task1=0.0, task2=0.0, alignment=0.0)
             record = CellRecord(schema=SCHEMA, id=cell.id, cell=cell, status="finished", curve=(nan,))
-            return Trained(record, None, 0.0, 0)
+            return TrainedCell(record, None, 0.0, 0)
         if act == "other":
             other = CellSpec(**{name: getattr(cell, name) for name in cell.__struct_fields__} | {"seed": 99})
             return made(other)

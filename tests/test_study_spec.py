@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alignscope._lib.types import LatentGauge
 from alignscope.errors import AlignscopeError
 from alignscope.study import spec as specs
 from alignscope.study.spec import (
@@ -254,7 +255,7 @@ SWEEPS = st.builds(
     lambdas=some(st.sampled_from([0.1, 1.0, 5.0])).map(lambda t: (*t, 0.0)),
     seeds=some(st.integers(0, 5)),
     components=some(st.integers(1, 64)),
-    gauges=some(st.sampled_from(get_args(specs.Gauge))),
+    gauges=some(st.sampled_from(get_args(LatentGauge))),
     directions=some(st.sampled_from(["1to2", "2to1"])),
     trainings=some(st.sampled_from(["joint", "bilevel"])),
     epochs=some(st.integers(1, 40)),

@@ -17,10 +17,10 @@ from scipy import stats
 from alignscope.study.data.prepared import StudyData
 from alignscope.study.results import CellRecord, ClassRow, Interval, Scores, SigmaRow
 from alignscope.study.spec import CellSpec, StudySpec, cells_of, parse_spec
+from alignscope.study.summary.cells import StudyCells, interval
 from alignscope.study.summary.comparison import ForecastComparison
 from alignscope.study.summary.forecast import RetentionCurve
 from alignscope.study.summary.summary import Summary
-from alignscope.study.summary.trained import Trained, interval
 from study_helpers import record, scored
 
 SPEC = """
@@ -104,7 +104,7 @@ class Whole:
         latent_forecasts: dict[tuple[int, int], Any] | None = None,
     ) -> None:
         self.spec, self.cells = spec, cells
-        trained = Trained(spec, asked, cells)
+        trained = StudyCells(spec, asked, cells)
         self._parts = Summary(trained), ForecastComparison(trained, forecasts, latent_forecasts or {})
 
     def __getattr__(self, name: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
@@ -16,3 +16,7 @@ Codes: TypeAlias = Integer[np.ndarray, " _rows"]
 Mask: TypeAlias = Bool[np.ndarray, " _rows"]
 Progress: TypeAlias = Callable[[str, float], None]
 """Told of what is being done, and of the share of all work that is done (0 to 1)."""
+LatentGauge = Literal["raw", "stop_gradient", "normalised", "whitened"]
+"""How the latent that a network is aligned to is scaled (`alignscope.nn.alignment`)."""
+AlignmentDirection = Literal["1to2", "2to1", "both"]
+"""From the modality whose latent predicts to the one whose latent is predicted."""

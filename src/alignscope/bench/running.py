@@ -23,7 +23,7 @@ from alignscope.bench.results import BenchRecord, BenchResults, Column, Failure
 from alignscope.bench.spec import SCHEMA, BenchCell, BenchSpec, PairTask, Scale, checked_spec, read_scale, read_spec
 from alignscope.bench.summary import Choice, Summary
 from alignscope.errors import AlignscopeError
-from alignscope.sweep.store import Layout, Store, Trained, check_resumable
+from alignscope.sweep.store import Layout, Store, TrainedCell, check_resumable
 from alignscope.sweep.sweep import Outcome, run_units
 
 __all__ = ["BENCH", "Bench", "run_bench", "train_unit"]
@@ -139,7 +139,7 @@ def run_bench(
 
 def train_unit(
     unit: Sequence[BenchCell], file: tuple[Path, bytes] | None, device: str, folders: Mapping[str, Path]
-) -> list[Trained[BenchRecord]]:
+) -> list[TrainedCell[BenchRecord]]:
     """Train the cells of one unit; runs in a worker.
 
     Parameters
@@ -155,14 +155,14 @@ def train_unit(
     for cell in unit:
         begin = time.perf_counter()
         record = train_cell(cell, device, folders.get(cell.task.name))
-        out.append(Trained(record, None, time.perf_counter() - begin, peak_bytes()))
+        out.append(TrainedCell(record, None, time.perf_counter() - begin, peak_bytes()))
     return out
 
 
 @dataclass(frozen=True)
 class _Run:
     store: Store[BenchRecord]
-    train: Callable[[Sequence[BenchCell]], Sequence[Trained[BenchRecord]]]
+    train: Callable[[Sequence[BenchCell]], Sequence[TrainedCell[BenchRecord]]]
     workers: int | None
     executor: Executor | None
 

@@ -16,7 +16,7 @@ import numpy as np
 from alignscope.bench.entries import Entry
 from alignscope.bench.results import BenchRecord, Column, Difference, Interval, MethodRow, ParetoPoint
 from alignscope.bench.spec import BenchSpec, PairTask, Setting
-from alignscope.study.summary.trained import interval as t_interval
+from alignscope.study.summary.cells import interval as t_interval
 
 __all__ = ["CEILING", "REFERENCE", "Choice", "Summary", "column_value", "interval"]
 

@@ -26,23 +26,22 @@ from typing import Literal, TypeVar, get_args
 import torch
 from torch import Tensor, nn
 
+from alignscope._lib.types import AlignmentDirection, LatentGauge
 from alignscope.errors import AlignscopeError
 
 __all__ = ["DIRECTIONS", "GAUGES", "WHITENING_RIDGE", "RegressionAlignment", "gauge_target", "regression_loss"]
 
-Gauge = Literal["raw", "stop_gradient", "normalised", "whitened"]
-Direction = Literal["1to2", "2to1", "both"]
 T = TypeVar("T", bound=str)
 
-GAUGES: tuple[Gauge, ...] = get_args(Gauge)
-DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+GAUGES: tuple[LatentGauge, ...] = get_args(LatentGauge)
+DIRECTIONS: tuple[AlignmentDirection, ...] = get_args(AlignmentDirection)
 
 WHITENING_RIDGE = 1e-8
 """What is added to the correlation matrix (unit diagonal) before it is inverted. A direction of eigenvalue mu keeps the
 share mu / (mu + 1e-8) of its unit variance: all of it for any real direction, none for those without variance."""
 
 
-def gauge_target(z: Tensor, gauge: Gauge, present: Tensor | None = None) -> Tensor:
+def gauge_target(z: Tensor, gauge: LatentGauge, present: Tensor | None = None) -> Tensor:
     """Return the alignment target T of a representation.
 
         normalised:  T = (z - mean) / sd                                 per dimension, biased variance
@@ -108,7 +107,12 @@ class RegressionAlignment(nn.Module):  # type: ignore[misc]
     """
 
     def __init__(
-        self, components1: int, components2: int, *, gauge: Gauge = "normalised", direction: Direction = "1to2"
+        self,
+        components1: int,
+        components2: int,
+        *,
+        gauge: LatentGauge = "normalised",
+        direction: AlignmentDirection = "1to2",
     ) -> None:
         super().__init__()
         self.gauge = _known("gauge", gauge, GAUGES)

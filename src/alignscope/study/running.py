@@ -32,7 +32,7 @@ from alignscope.study.spec import (
     checked_spec,
     read_spec,
 )
-from alignscope.sweep.store import Layout, Store, Trained, check_resumable
+from alignscope.sweep.store import Layout, Store, TrainedCell, check_resumable
 from alignscope.sweep.sweep import Outcome, run_units
 
 if TYPE_CHECKING:
@@ -158,14 +158,14 @@ def units_of(cells: Sequence[CellSpec], stack: int = 1) -> list[tuple[CellSpec, 
     return [tuple(group[i : i + stack]) for group in groups.values() for i in range(0, len(group), stack)]
 
 
-def train_unit(unit: Sequence[CellSpec], data_folder: Path, device: str) -> list[Trained[CellRecord]]:
+def train_unit(unit: Sequence[CellSpec], data_folder: Path, device: str) -> list[TrainedCell[CellRecord]]:
     """Train the cells of one unit on the prepared rows; runs in a worker."""
     from alignscope.study.training.cell import train_cells
 
     begin = time.perf_counter()
     made = train_cells(unit, _open_once(data_folder), device)
     seconds = (time.perf_counter() - begin) / len(unit)
-    return [Trained(record, features, seconds, peak_bytes()) for record, features in made]
+    return [TrainedCell(record, features, seconds, peak_bytes()) for record, features in made]
 
 
 @lru_cache(maxsize=1)
@@ -182,12 +182,12 @@ def _results(
     failed = dict(outcome.failed)
     missing = [STUDY.failed(cell, failed[cell.id]) for cell in cells if cell.id in failed]
     # scipy's statistics take half a second that workers need not spend
+    from alignscope.study.summary.cells import StudyCells
     from alignscope.study.summary.comparison import ForecastComparison
     from alignscope.study.summary.summary import Summary
-    from alignscope.study.summary.trained import Trained
 
-    trained = Trained(spec, data.asked, records)
-    summary, foretold = Summary(trained), ForecastComparison(trained, *_forecasts(spec, data, records, store))
+    trained = StudyCells(spec, data.asked, records)
+    summary, comparison = Summary(trained), ForecastComparison(trained, *_forecasts(spec, data, records, store))
     return StudyResults(
         version=__version__,
         schema=SCHEMA,
@@ -196,11 +196,11 @@ def _results(
         asked=data.asked,
         cells=tuple(records),
         retention=summary.retention(),
-        forecast=foretold.forecast(),
-        agreement=foretold.agreement(),
-        capacity=foretold.capacity(),
-        forecast_map=foretold.forecast_map(),
-        paths=foretold.paths(),
+        forecast=comparison.forecast(),
+        agreement=comparison.agreement(),
+        capacity=comparison.capacity(),
+        forecast_map=comparison.forecast_map(),
+        paths=comparison.paths(),
         loss_parts=summary.loss_parts(),
         cost_parts=summary.cost_parts(),
         failures=tuple(
@@ -208,8 +208,8 @@ def _results(
             for r in [*every, *missing]
             if r.status != "finished"
         ),
-        class_rows=foretold.class_rows(data),
-        sigma_rows=foretold.sigma_rows(),
+        class_rows=comparison.class_rows(data),
+        sigma_rows=comparison.sigma_rows(),
         baselines=tuple(r for r in every if r.cell.baseline),
         notes=data.notes,
     )

@@ -11,15 +11,17 @@ import itertools
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import msgspec
 from msgspec import Meta
 
 from alignscope._lib.toml import convert, invalid, parse, read_text
+from alignscope._lib.types import AlignmentDirection, LatentGauge
 from alignscope.study.data.spec import Count, DataSpec, FileData, Seed, Share, TreeSatAIData, TrifeatureData, check_data
 
 __all__ = [
+    "FIXED_GAUGES",
     "SCHEMA",
     "CellSpec",
     "ConvSpec",
@@ -35,6 +37,7 @@ __all__ = [
     "SweepSpec",
     "TreeSatAIData",
     "TrifeatureData",
+    "Variant",
     "cells_of",
     "checked_spec",
     "parse_spec",
@@ -46,11 +49,12 @@ SCHEMA = 1
 
 _GUIDE = "study guide"
 
-Gauge = Literal["raw", "stop_gradient", "normalised", "whitened"]
-Direction = Literal["1to2", "2to1", "both"]
 Training = Literal["joint", "bilevel"]
 Task = Literal["squared", "cross_entropy", "binary"]
 Baseline = Literal["concatenation", "late_fusion", "attention"]
+
+FIXED_GAUGES: tuple[LatentGauge, ...] = ("whitened", "normalised")
+"""Gauges in which lambda has the unit of the linear theory, the better first."""
 
 Strength = Annotated[float, Meta(ge=0)]
 
@@ -114,16 +118,31 @@ class OptimiserSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     precision: Literal["float32", "bfloat16"] = "float32"
 
 
+class Variant(NamedTuple):
+    """A variant of alignment: what a sweep compares besides lambda, latent size, length and seed."""
+
+    gauge: str
+    direction: str
+    training: str
+
+
 class SweepSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is varied; a cell for every combination. lambda = 0 is the baseline, trained once for all gauges."""
 
     lambdas: Annotated[tuple[Strength, ...], Meta(min_length=1)]
     seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] = (0,)
     components: Annotated[tuple[Count, ...], Meta(min_length=1)]
-    gauges: Annotated[tuple[Gauge, ...], Meta(min_length=1)] = ("normalised",)
-    directions: Annotated[tuple[Direction, ...], Meta(min_length=1)] = ("1to2",)
+    gauges: Annotated[tuple[LatentGauge, ...], Meta(min_length=1)] = ("normalised",)
+    directions: Annotated[tuple[AlignmentDirection, ...], Meta(min_length=1)] = ("1to2",)
     trainings: Annotated[tuple[Training, ...], Meta(min_length=1)] = ("joint",)
     epochs: Annotated[tuple[Count, ...], Meta(min_length=1)] = (30,)
+
+    @property
+    def variants(self) -> list[Variant]:
+        """All variants of alignment, in the order of the sweep; none without a lambda above 0."""
+        if not any(self.lambdas):
+            return []
+        return [Variant(*parts) for parts in itertools.product(self.gauges, self.directions, self.trainings)]
 
 
 class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -157,8 +176,8 @@ class CellSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     lambda_: float
     seed: int
     components: int
-    gauge: Gauge | Literal["none"]
-    direction: Direction | Literal["none"]
+    gauge: LatentGauge | Literal["none"]
+    direction: AlignmentDirection | Literal["none"]
     training: Training | Baseline | Literal["none"]
     epochs: int
     marks: tuple[int, ...] = ()

@@ -30,7 +30,7 @@ from alignscope._lib.locks import lock
 from alignscope._lib.npz import npz_bytes
 from alignscope.errors import AlignscopeError
 
-__all__ = ["Cell", "Layout", "Record", "Store", "Timing", "Trained", "check_resumable"]
+__all__ = ["Cell", "Layout", "Record", "Store", "Timing", "TrainedCell", "check_resumable"]
 
 FOLDERS = ("cells", "timings", "failed", "locks")
 
@@ -108,7 +108,7 @@ class Layout(Generic[R]):
 
 
 @dataclass(frozen=True)
-class Trained(Generic[R]):
+class TrainedCell(Generic[R]):
     """What the training of one cell hands over.
 
     Parameters
@@ -197,7 +197,7 @@ class Store(Generic[R]):
         body = _bytes(self._path("timings", id))
         return None if body is None else msgspec.json.decode(body, type=Timing)
 
-    def write(self, trained: Trained[R]) -> None:
+    def write(self, trained: TrainedCell[R]) -> None:
         """Keep a cell: first its arrays, then its timing, last the record that makes it finished.
 
         Raises

@@ -20,14 +20,14 @@ from alignscope._lib.threads import cores
 from alignscope._lib.types import Progress
 from alignscope._lib.workers import Place, places
 from alignscope.errors import AlignscopeError
-from alignscope.sweep.store import Cell, Store, Trained
+from alignscope.sweep.store import Cell, Store, TrainedCell
 
 __all__ = ["Outcome", "Progress", "Train", "Unit", "run_units"]
 
 Unit = tuple[Cell, ...]
 """Cells that are trained together: usually one, many on a GPU."""
 
-Train = Callable[[Any], Sequence[Trained[Any]]]
+Train = Callable[[Any], Sequence[TrainedCell[Any]]]
 """Trains the cells of a unit and returns one result a cell, in their order. Sent to processes, so picklable."""
 
 """Told what is going on, and the share that is done."""

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from alignscope._lib.types import LatentGauge
 from alignscope.errors import AlignscopeError
-from alignscope.nn.alignment import Gauge
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import available
 from alignscope.nn.methods.base import Batch, pairs
@@ -70,7 +70,7 @@ class TargetRemedy(SupervisedAlignment):
         *,
         classes: Sequence[Mapping[str, int]],
         strength: float = 1.0,
-        gauge: Gauge = "whitened",
+        gauge: LatentGauge = "whitened",
     ) -> None:
         super().__init__(encoders, classes=classes, strength=strength, gauge=gauge)
 
@@ -127,7 +127,7 @@ class PredictionFirst(SupervisedAlignment):
         *,
         classes: Sequence[Mapping[str, int]],
         strength: float = 1.0,
-        gauge: Gauge = "whitened",
+        gauge: LatentGauge = "whitened",
     ) -> None:
         super().__init__(encoders, classes=classes, strength=strength, gauge=gauge)
         if any(e.components < 2 for e in encoders):

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from alignscope._lib.types import AlignmentDirection, LatentGauge
 from alignscope.errors import AlignscopeError
-from alignscope.nn.alignment import Direction, Gauge, RegressionAlignment, regression_loss
+from alignscope.nn.alignment import RegressionAlignment, regression_loss
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import available, number, several
 from alignscope.nn.methods.base import Batch, Method, Supervision, pairs
@@ -165,8 +166,8 @@ class SupervisedAlignment(Method):
         *,
         classes: Sequence[Mapping[str, int]],
         strength: float = 1.0,
-        gauge: Gauge = "whitened",
-        direction: Direction = "1to2",
+        gauge: LatentGauge = "whitened",
+        direction: AlignmentDirection = "1to2",
     ) -> None:
         super().__init__(several(encoders))
         if len(classes) != len(encoders):

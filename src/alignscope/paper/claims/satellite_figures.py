@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from alignscope.study.results import Interval
-from alignscope.study.summary.trained import interval
+from alignscope.study.summary.cells import interval
 
 if TYPE_CHECKING:
     from alignscope.study.results import CellRecord, ClassRow, StudyResults

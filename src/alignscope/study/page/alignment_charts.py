@@ -21,8 +21,9 @@ from alignscope.report.panels import (
 )
 from alignscope.report.parts import Spec, tips
 from alignscope.report.words import lam, number, share
-from alignscope.study.page.words import Arm, arms, capital, epochs_text, finished, in_arm, plain, size_text
+from alignscope.study.page.words import arms, capital, epochs_text, finished, in_arm, plain, size_text
 from alignscope.study.results import CellRecord, Scores, StudyResults
+from alignscope.study.spec import Variant
 
 __all__ = ["aligned", "published"]
 
@@ -66,7 +67,7 @@ def aligned(results: StudyResults) -> Figure:
 def _plane(
     results: StudyResults,
     name: str,
-    place: Callable[[Scores, Arm], float | None],
+    place: Callable[[Scores, Variant], float | None],
     axis: Callable[[float, float], Spec],
     caption: str,
 ) -> Figure:
@@ -115,16 +116,16 @@ def _dashes(count: int) -> dict[str, Sequence[Any]]:
     return {"stroke": ["var(--ink)"] * count, "strokeDash": [DASHES[1 + i % 3] for i in range(count)]}
 
 
-def _r2(scores: Scores, arm: Arm) -> float:
+def _r2(scores: Scores, arm: Variant) -> float:
     return scores.alignment_r2_21 if arm.direction == "2to1" else scores.alignment_r2_12
 
 
-def _raw(scores: Scores, arm: Arm) -> float:
+def _raw(scores: Scores, arm: Variant) -> float:
     """Return the raw alignment loss in the arm's direction; at λ = 0 the one recorded is that from 1 to 2."""
     return (1 - _r2(scores, arm)) * scores.variance[0] if arm.direction == "2to1" else scores.alignment_loss
 
 
-def _mark(cell: CellRecord, arm: Arm, x: float | None) -> Spec:
+def _mark(cell: CellRecord, arm: Variant, x: float | None) -> Spec:
     c, test, train = cell.cell, cell.last.test, cell.last.train
     return {
         "x": x,
@@ -143,7 +144,7 @@ def _mark(cell: CellRecord, arm: Arm, x: float | None) -> Spec:
 def _panel(
     name: str,
     results: StudyResults,
-    arm: Arm,
+    arm: Variant,
     k: int,
     marks: list[Spec],
     x: Spec,

@@ -9,8 +9,9 @@ from itertools import pairwise
 from alignscope.report.panels import Figure, Row, Steps, missing, panel
 from alignscope.report.parts import Spec, tips
 from alignscope.report.words import lam, named, share, short
-from alignscope.study.page.words import Arm, arms, capital, fixed_arms, in_arm, plain, spread
+from alignscope.study.page.words import arms, capital, fixed_arms, in_arm, plain, spread
 from alignscope.study.results import StudyResults
+from alignscope.study.spec import Variant
 
 __all__ = ["capacity_map"]
 
@@ -45,7 +46,7 @@ def _edges(values: Sequence[float], low: float, high: float) -> list[tuple[float
     return list(zip([low, *inner], [*inner, high], strict=True))
 
 
-def _map(results: StudyResults, arm: Arm, modality: int) -> Spec:
+def _map(results: StudyResults, arm: Variant, modality: int) -> Spec:
     steps = Steps(sorted(results.spec.sweep.lambdas))
     points = [p for p in results.forecast_map if p.modality == modality]
     sizes = sorted({p.components for p in points} | set(results.spec.sweep.components))
@@ -116,7 +117,7 @@ def _ticks(sizes: list[int], trained: Sequence[int]) -> list[int]:
     return sorted({*powers, *trained}) if len(powers) < 4 else sorted(powers)
 
 
-def _measured(results: StudyResults, arm: Arm, modality: int, steps: Steps) -> list[Spec]:
+def _measured(results: StudyResults, arm: Variant, modality: int, steps: Steps) -> list[Spec]:
     """Return the mean retention of the asked targets in each trained cell: over the targets that have one."""
     longest = max(results.spec.sweep.epochs)
     marks = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from alignscope.report.words import lam, named, number, percent, share
 from alignscope.study.page.words import (
-    Arm,
     Target,
     arms,
     asked_targets,
@@ -17,6 +16,7 @@ from alignscope.study.page.words import (
     up_to_one,
 )
 from alignscope.study.results import ClassRow, Interval, StudyResults
+from alignscope.study.spec import Variant
 
 __all__ = [
     "class_lead",
@@ -78,7 +78,7 @@ def rank_correlation(rows: list[ClassRow]) -> float | None:
 def where(results: StudyResults) -> str:
     """Say which λ, scale and length the rows shown are of."""
     row = shown(results)[0]
-    way = plain(results, Arm(row.gauge, row.direction, row.training))
+    way = plain(results, Variant(row.gauge, row.direction, row.training))
     return f"λ = {lam(row.lambda_)}, {way}, {epochs_text(max(results.spec.sweep.epochs))}"
 
 

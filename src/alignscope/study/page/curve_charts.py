@@ -8,8 +8,9 @@ from collections import defaultdict
 from alignscope.report.panels import Figure, Row, Steps, key, missing, panel, ramp
 from alignscope.report.parts import Spec, tips
 from alignscope.report.words import lam, number
-from alignscope.study.page.words import Arm, arms, capital, epochs_text, in_arm, plain, size_text
+from alignscope.study.page.words import arms, capital, epochs_text, in_arm, plain, size_text
 from alignscope.study.results import CellRecord, StudyResults
+from alignscope.study.spec import Variant
 
 __all__ = ["training_curves"]
 
@@ -23,7 +24,7 @@ def training_curves(results: StudyResults) -> Figure:
     if not cells:
         return missing("It needs at least one training that got as far as its first epoch.")
     steps = Steps(sorted(results.spec.sweep.lambdas))
-    ways = arms(results) or [Arm("none", "none", "none")]
+    ways = arms(results) or [Variant("none", "none", "none")]
     rows = []
     for arm in ways:
         panels = []
@@ -58,11 +59,11 @@ def _ticks(low: float, high: float) -> list[float]:
     return inside if len(inside) > 2 else [v for v in many if low <= v <= high]
 
 
-def _name(results: StudyResults, arm: Arm) -> str:
+def _name(results: StudyResults, arm: Variant) -> str:
     return "no alignment" if arm.gauge == "none" else plain(results, arm)
 
 
-def _panel(results: StudyResults, arm: Arm, k: int, cells: list[CellRecord], steps: Steps) -> Spec:
+def _panel(results: StudyResults, arm: Variant, k: int, cells: list[CellRecord], steps: Steps) -> Spec:
     losses: dict[tuple[float, str, int], list[float]] = defaultdict(list)
     for cell in cells:
         every = max(1, -(-len(cell.curve) // MOST))

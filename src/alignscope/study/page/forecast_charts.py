@@ -9,7 +9,6 @@ from alignscope.report.parts import Spec, tips
 from alignscope.report.words import lam, named, share, short
 from alignscope.study.page.retention_charts import retention_axis, target_looks
 from alignscope.study.page.words import (
-    Arm,
     Target,
     arms,
     asked_targets,
@@ -20,11 +19,12 @@ from alignscope.study.page.words import (
     spread,
 )
 from alignscope.study.results import Agreement, ForecastRow, StudyResults
+from alignscope.study.spec import Variant
 
 __all__ = ["correlation_text", "forecast_curves", "forecast_points"]
 
 
-def _agreement(results: StudyResults, arm: Arm, components: int | None) -> Agreement | None:
+def _agreement(results: StudyResults, arm: Variant, components: int | None) -> Agreement | None:
     return next(
         (a for a in results.agreement if (a.gauge, a.direction, a.training, a.components) == (*arm, components)), None
     )
@@ -67,7 +67,12 @@ def forecast_points(results: StudyResults) -> Figure:
 
 
 def _points(
-    results: StudyResults, arm: Arm, rows: list[ForecastRow], values: list[float], names: list[str], sizes: list[int]
+    results: StudyResults,
+    arm: Variant,
+    rows: list[ForecastRow],
+    values: list[float],
+    names: list[str],
+    sizes: list[int],
 ) -> Spec:
     looks = target_looks(results)
     low, high = max(-0.5, math.floor(10 * min(values)) / 10), min(2.0, math.ceil(10 * max(values) + 0.2) / 10)
@@ -158,7 +163,7 @@ def forecast_curves(results: StudyResults) -> Figure:
 
 
 def _curves(
-    results: StudyResults, arm: Arm, target: Target, rows: list[ForecastRow], y: Spec, sizes: list[int]
+    results: StudyResults, arm: Variant, target: Target, rows: list[ForecastRow], y: Spec, sizes: list[int]
 ) -> Spec:
     steps = Steps(sorted(results.spec.sweep.lambdas))
     lines: list[Spec] = [

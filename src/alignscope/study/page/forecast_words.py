@@ -7,8 +7,9 @@ from statistics import fmean
 from alignscope.report.words import lam, share
 from alignscope.study.page.texts import TEXTS
 from alignscope.study.page.verdict import points
-from alignscope.study.page.words import Arm, plain, size_text
+from alignscope.study.page.words import plain, size_text
 from alignscope.study.results import StudyResults
+from alignscope.study.spec import Variant
 
 __all__ = ["forecast_text", "forecast_words"]
 
@@ -30,7 +31,7 @@ def forecast_words(results: StudyResults) -> list[str]:
     useless = "" if off < none else ": no better than that guess"
     ways = f"{len(rows)} way{'s' if len(rows) > 1 else ''} to align"
     worst = max(rows, key=lambda r: r.measured.value)
-    where = plain(results, Arm(worst.gauge, worst.direction, worst.training))
+    where = plain(results, Variant(worst.gauge, worst.direction, worst.training))
     one = "" if worst.measured.low is not None else ", one seed, no interval"
     return [
         "Of all targets of a modality together, in points of a hundred of their variance, the forecast is off by "

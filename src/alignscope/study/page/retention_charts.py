@@ -21,7 +21,6 @@ from alignscope.report.panels import (
 from alignscope.report.parts import Spec, tips
 from alignscope.report.words import lam, named, short
 from alignscope.study.page.words import (
-    Arm,
     Target,
     arms,
     asked_targets,
@@ -34,6 +33,7 @@ from alignscope.study.page.words import (
     unique_targets,
 )
 from alignscope.study.results import RetentionRow, StudyResults
+from alignscope.study.spec import Variant
 
 __all__ = ["along_lambda", "along_training", "retention_axis", "target_looks"]
 
@@ -130,7 +130,7 @@ def along_lambda(results: StudyResults) -> Figure:
 
 def _along_lambda(
     results: StudyResults,
-    arm: Arm,
+    arm: Variant,
     modality: int,
     k: int,
     rows: list[RetentionRow],
@@ -251,7 +251,7 @@ def _epoch_axis(epochs: list[int]) -> tuple[Spec, Steps | None]:
 
 def _along_training(
     results: StudyResults,
-    arm: Arm,
+    arm: Variant,
     target: Target,
     k: int,
     rows: list[RetentionRow],

@@ -99,7 +99,7 @@ def over(records: Iterable[CellRecord], part: str, target: Target, measure: str)
 
 def mean(values: Iterable[float]) -> Interval | None:
     """Return the mean over seeds with its interval, or None of nothing."""
-    from alignscope.study.summary.trained import interval  # scipy takes half a second
+    from alignscope.study.summary.cells import interval  # scipy takes half a second
 
     known = list(values)
     return interval(known) if known else None

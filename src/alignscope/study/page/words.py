@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from alignscope.report.words import MISSING, count, finite, lam, named, percent, share, short
 from alignscope.study.results import CellRecord, Interval, StudyResults
+from alignscope.study.spec import FIXED_GAUGES, Variant
 
 __all__ = [
     "BASELINES",
     "GAUGES",
-    "Arm",
     "Target",
     "arms",
     "asked_targets",
@@ -47,16 +47,6 @@ BASELINES = {
     "attention": "both modalities, attention",
 }
 
-FIXED = ("whitened", "normalised")  # scales in which λ has the unit of the linear theory
-
-
-class Arm(NamedTuple):
-    """One way to align: what the sweep compares besides strength, latent size and length."""
-
-    gauge: str
-    direction: str
-    training: str
-
 
 class Target(NamedTuple):
     """One target as one modality knows it."""
@@ -70,20 +60,17 @@ class Target(NamedTuple):
         return f"{short(named(self.name), 30)} from modality {self.modality}"
 
 
-def arms(results: StudyResults) -> list[Arm]:
-    """Return every way to align that the sweep has, in its order."""
-    s = results.spec.sweep
-    if not any(value > 0 for value in s.lambdas):
-        return []
-    return [Arm(g, d, t) for g in s.gauges for d in s.directions for t in s.trainings]
+def arms(results: StudyResults) -> list[Variant]:
+    """Return every variant of alignment that the sweep has, in its order."""
+    return results.spec.sweep.variants
 
 
-def fixed_arms(results: StudyResults) -> list[Arm]:
+def fixed_arms(results: StudyResults) -> list[Variant]:
     """Return the ways to align in which the scale is fixed, so that λ has a meaning."""
-    return [arm for gauge in FIXED for arm in arms(results) if arm.gauge == gauge]
+    return [arm for gauge in FIXED_GAUGES for arm in arms(results) if arm.gauge == gauge]
 
 
-def main_arm(results: StudyResults) -> Arm | None:
+def main_arm(results: StudyResults) -> Variant | None:
     """Return the way to align of charts that show one: in a fixed scale where there is one."""
     return next(iter(fixed_arms(results) or arms(results)), None)
 
@@ -94,12 +81,12 @@ def up_to_one(lambdas: Iterable[float]) -> float:
     return max((v for v in known if v <= 1), default=min(known))
 
 
-def in_arm(row: Any, arm: Arm) -> bool:
+def in_arm(row: Any, arm: Variant) -> bool:
     """Say if a row or cell belongs to `arm`; the baseline, which has no gauge, belongs to all."""
     return row.gauge == "none" or (row.gauge, row.direction, row.training) == tuple(arm)
 
 
-def plain(results: StudyResults, arm: Arm) -> str:
+def plain(results: StudyResults, arm: Variant) -> str:
     """Name an arm by what the sweep varies: "raw scale", or "raw scale, 1 → 2"."""
     s = results.spec.sweep
     parts = [_SHORT.get(arm.gauge, arm.gauge)]

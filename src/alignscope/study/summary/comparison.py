@@ -23,8 +23,9 @@ from alignscope.study.results import (
     PathCurve,
     SigmaRow,
 )
+from alignscope.study.spec import FIXED_GAUGES, Variant
+from alignscope.study.summary.cells import KNOWN, StudyCells, find, interval, probe_r2
 from alignscope.study.summary.forecast import FeatureForecast, LatentForecast, RetentionCurve
-from alignscope.study.summary.trained import FIXED_GAUGES, KNOWN, Trained, Way, find, interval, probe_r2
 
 __all__ = ["ForecastComparison"]
 
@@ -38,32 +39,30 @@ class ForecastComparison:
 
     Attributes
     ----------
-    trained : the trainings.
+    cells : the trainings.
     forecasts, foresights : (seed, K) -> the forecast at any latent size, and that at its own, from the lambda = 0 cells
         of the longest training.
     """
 
-    trained: Trained
+    cells: StudyCells
     forecasts: Mapping[tuple[int, int], FeatureForecast]
     latent_forecasts: Mapping[tuple[int, int], LatentForecast]
 
     @property
     def _drawn(self) -> Sequence[str]:
         """The gauges in which the forecast is drawn."""
-        return [g for g in FIXED_GAUGES if g in self.trained.spec.sweep.gauges] or FIXED_GAUGES[:1]
+        return [g for g in FIXED_GAUGES if g in self.cells.spec.sweep.gauges] or FIXED_GAUGES[:1]
 
-    def _comparisons(self, way: Way) -> list[_Comparison]:
+    def _comparisons(self, variant: Variant) -> list[_Comparison]:
         found = []
-        for k, modality in itertools.product(self.trained.sizes, self.trained.pulled(way)):
-            told = self._told(way.gauge, k, modality, self.trained.strengths)
-            for target, (i, lam) in itertools.product(
-                self.trained.asked[modality - 1], enumerate(self.trained.strengths)
-            ):
-                measured = self.trained.kept(way, k, lam, self.trained.longest, modality, target)
+        for k, modality in itertools.product(self.cells.sizes, self.cells.aligned_modalities(variant)):
+            told = self._told(variant.gauge, k, modality, self.cells.lambdas)
+            for target, (i, lam) in itertools.product(self.cells.asked[modality - 1], enumerate(self.cells.lambdas)):
+                measured = self.cells.retention(variant, k, lam, self.cells.longest, modality, target)
                 kept = {s: float(told[s].retention(target)[i]) for s in measured if s in told}
                 seeds = [s for s, value in kept.items() if math.isfinite(value)]
                 if seeds:
-                    ends = self.trained.ends(way, k, lam, self.trained.longest)
+                    ends = self.cells.last_marks(variant, k, lam, self.cells.longest)
                     retention_curve = [told[s].target(target) for s in seeds]
                     found.append(
                         _Comparison(
@@ -93,13 +92,13 @@ class ForecastComparison:
     def sigma_rows(self) -> tuple[SigmaRow, ...]:
         """Return what each modality that is pulled loses of all its targets together, forecast and measured."""
         rows = []
-        ways = [way for way in self.trained.ways if way.gauge in FIXED_GAUGES]
-        for way, k, modality in itertools.product(ways, self.trained.sizes, (1, 2)):
-            if modality not in self.trained.pulled(way):
+        variants = [variant for variant in self.cells.spec.sweep.variants if variant.gauge in FIXED_GAUGES]
+        for variant, k, modality in itertools.product(variants, self.cells.sizes, (1, 2)):
+            if modality not in self.cells.aligned_modalities(variant):
                 continue
-            told = self._told(way.gauge, k, modality, self.trained.strengths)
-            for i, lam in enumerate(self.trained.strengths):
-                ends = self.trained.ends(way, k, lam, self.trained.longest)
+            told = self._told(variant.gauge, k, modality, self.cells.lambdas)
+            for i, lam in enumerate(self.cells.lambdas):
+                ends = self.cells.last_marks(variant, k, lam, self.cells.longest)
                 seeds = [s for s in told if s in ends]
                 if not seeds:
                     continue
@@ -108,7 +107,7 @@ class ForecastComparison:
                 retention_curve = [told[s].whole for s in seeds]
                 rows.append(
                     SigmaRow(
-                        **way.named,
+                        **variant._asdict(),
                         components=k,
                         lambda_=lam,
                         modality=modality,
@@ -120,14 +119,18 @@ class ForecastComparison:
         return tuple(rows)
 
     @cached_property
-    def _compared(self) -> dict[Way, list[_Comparison]]:
-        return {way: self._comparisons(way) for way in self.trained.ways if way.gauge in FIXED_GAUGES}
+    def _compared(self) -> dict[Variant, list[_Comparison]]:
+        return {
+            variant: self._comparisons(variant)
+            for variant in self.cells.spec.sweep.variants
+            if variant.gauge in FIXED_GAUGES
+        }
 
     def forecast(self) -> tuple[ForecastRow, ...]:
         """Return forecast beside measured retention, for the gauges in which lambda has a unit."""
         return tuple(
             ForecastRow(
-                **way.named,
+                **variant._asdict(),
                 components=c.components,
                 lambda_=c.lambda_,
                 modality=c.modality,
@@ -137,36 +140,36 @@ class ForecastComparison:
                 forecast_loss=c.forecast_loss,
                 measured_loss=c.measured_loss,
             )
-            for way, found in self._compared.items()
+            for variant, found in self._compared.items()
             for c in found
         )
 
     def agreement(self) -> tuple[Agreement, ...]:
         """Return how well the forecast ranks what was measured: per latent size, and over all of them."""
         rows = []
-        for way, found in self._compared.items():
-            for k in (None, *self.trained.sizes):
+        for variant, found in self._compared.items():
+            for k in (None, *self.cells.sizes):
                 mine = [c for c in found if k is None or c.components == k]
                 if mine:
-                    rows.append(_agreement(way, k, mine))
+                    rows.append(_agreement(variant, k, mine))
         return tuple(rows)
 
     def class_rows(self, data: StudyData) -> tuple[ClassRow, ...]:
         """Return a row for every class of the asked targets: what alignment costs it, and what was foreseen."""
         rows = []
-        for way, k, modality in itertools.product(self.trained.ways, self.trained.sizes, (1, 2)):
-            if modality in self.trained.pulled(way):
-                rows += self._class_rows(way, k, modality, data)
+        for variant, k, modality in itertools.product(self.cells.spec.sweep.variants, self.cells.sizes, (1, 2)):
+            if modality in self.cells.aligned_modalities(variant):
+                rows += self._class_rows(variant, k, modality, data)
         return tuple(rows)
 
-    def _class_rows(self, way: Way, k: int, modality: int, data: StudyData) -> list[ClassRow]:
-        told = self._told(way.gauge, k, modality, self.trained.strengths) if way.gauge in FIXED_GAUGES else {}
+    def _class_rows(self, variant: Variant, k: int, modality: int, data: StudyData) -> list[ClassRow]:
+        told = self._told(variant.gauge, k, modality, self.cells.lambdas) if variant.gauge in FIXED_GAUGES else {}
         rows = []
-        named = [t for t in self.trained.asked[modality - 1] if t in data.classes]
-        for target, (i, lam) in itertools.product(named, enumerate(self.trained.strengths)):
+        named = [t for t in self.cells.asked[modality - 1] if t in data.classes]
+        for target, (i, lam) in itertools.product(named, enumerate(self.cells.lambdas)):
             found = {
                 seed: (_classes(after, modality, target), _classes(before, modality, target))
-                for seed, (before, after) in self.trained.ends(way, k, lam, self.trained.longest).items()
+                for seed, (before, after) in self.cells.last_marks(variant, k, lam, self.cells.longest).items()
             }
             shares = data.columns(target)[data.train :].mean(axis=0)
             kept = {s: f.class_retention(target) for s, f in told.items()}
@@ -176,7 +179,7 @@ class ForecastComparison:
                 retention_curve = [kept[s][i, c] for s in found if s in told]
                 rows.append(
                     ClassRow(
-                        **way.named,
+                        **variant._asdict(),
                         components=k,
                         lambda_=lam,
                         modality=modality,
@@ -196,7 +199,7 @@ class ForecastComparison:
     def capacity(self) -> tuple[Capacity, ...]:
         """Return what the audit says of each set of lambda = 0 features, averaged over seeds."""
         rows = []
-        for k, modality in itertools.product(self.trained.sizes, (1, 2)):
+        for k, modality in itertools.product(self.cells.sizes, (1, 2)):
             mine = [f for (_, size), f in sorted(self.forecasts.items(), key=lambda p: p[0]) if size == k]
             if not mine:
                 continue
@@ -215,9 +218,9 @@ class ForecastComparison:
 
     def _sizes(self) -> list[int]:
         """Return the latent sizes of the forecast map: fine where targets compete, coarse beyond."""
-        most = max(self.trained.spec.sweep.components)
+        most = max(self.cells.spec.sweep.components)
         steps = {*range(2, 33, 2), *range(36, 65, 4), *range(80, 257, 16)}
-        return sorted({k for k in steps if k <= most} | set(self.trained.spec.sweep.components))
+        return sorted({k for k in steps if k <= most} | set(self.cells.spec.sweep.components))
 
     def forecast_map(self) -> tuple[ForecastPoint, ...]:
         """Return mean retention of the asked targets over latent size and lambda, from the first seed's features."""
@@ -240,9 +243,9 @@ class ForecastComparison:
     def paths(self) -> tuple[PathCurve, ...]:
         """Return the forecast along a fine grid of lambdas, averaged over seeds."""
         rows = []
-        for gauge, k, modality in itertools.product(self._drawn, self.trained.sizes, (1, 2)):
+        for gauge, k, modality in itertools.product(self._drawn, self.cells.sizes, (1, 2)):
             told = self._told(gauge, k, modality, _FINE).values()
-            for target in self.trained.asked[modality - 1] if told else ():
+            for target in self.cells.asked[modality - 1] if told else ():
                 mean = np.mean([t.retention(target) for t in told], axis=0)
                 if np.isfinite(mean).all():
                     kept = tuple(mean.tolist())
@@ -268,7 +271,7 @@ class _Comparison:
     measured_loss: Interval
 
 
-def _agreement(way: Way, k: int | None, found: list[_Comparison]) -> Agreement:
+def _agreement(variant: Variant, k: int | None, found: list[_Comparison]) -> Agreement:
     every = sorted({s for c in found for s in c.measured})
     both = np.array([[[side.get(s, np.nan) for s in every] for side in (c.forecast, c.measured)] for c in found])
 
@@ -285,7 +288,7 @@ def _agreement(way: Way, k: int | None, found: list[_Comparison]) -> Agreement:
     known = np.array([r for r in replicates if r is not None])
     low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (None, None)
     return Agreement(
-        **way.named,
+        **variant._asdict(),
         components=k,
         points=len(found),
         correlation=_rank_correlation(forecast, measured),

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from alignscope.study.results import CostParts, LossParts, Mark, RetentionRow, TargetScore
-from alignscope.study.summary.trained import FIXED_GAUGES, KNOWN, NONE, Trained, Way, find, interval
+from alignscope.study.spec import FIXED_GAUGES, Variant
+from alignscope.study.summary.cells import KNOWN, NONE, StudyCells, find, interval
 
 __all__ = ["Summary"]
 
@@ -25,19 +26,19 @@ class Summary:
 
     Attributes
     ----------
-    trained : the trainings that have figures.
+    cells : the trainings that have figures.
     """
 
-    trained: Trained
+    cells: StudyCells
 
     def retention(self) -> tuple[RetentionRow, ...]:
-        """Return a row for every way, latent size, lambda, length, epoch, modality and target."""
-        groups: dict[tuple[Way, int, float, int, int], list[tuple[int, Mark]]] = {}
-        for (way, k, lam, epochs, seed, epoch), mark in self.trained.marks.items():
-            groups.setdefault((way, k, lam, epochs, epoch), []).append((seed, mark))
+        """Return a row for every variant, latent size, lambda, length, epoch, modality and target."""
+        groups: dict[tuple[Variant, int, float, int, int], list[tuple[int, Mark]]] = {}
+        for (variant, k, lam, epochs, seed, epoch), mark in self.cells.marks.items():
+            groups.setdefault((variant, k, lam, epochs, epoch), []).append((seed, mark))
         rows = []
-        for (way, k, lam, epochs, epoch), marks in sorted(groups.items(), key=lambda g: (str(g[0][0]), *g[0][1:])):
-            pairs = [(m, self.trained.baseline(k, epochs, s, epoch)) for s, m in sorted(marks, key=lambda p: p[0])]
+        for (variant, k, lam, epochs, epoch), marks in sorted(groups.items(), key=lambda g: (str(g[0][0]), *g[0][1:])):
+            pairs = [(m, self.cells.baseline(k, epochs, s, epoch)) for s, m in sorted(marks, key=lambda p: p[0])]
             both = [(m, b) for m, b in pairs if b is not None]
             for score in marks[0][1].test.targets:
                 mine = [_score(m.test.targets, score) for m, _ in pairs]
@@ -45,11 +46,11 @@ class Summary:
                     (_score(m.test.targets, score).probe_r2, _score(b.test.targets, score).probe_r2) for m, b in both
                 ]
                 known = bool(kept) and all(base >= KNOWN for _, base in kept)
-                direction = self.trained.spec.sweep.directions[0] if way == NONE else way.direction
+                direction = self.cells.spec.sweep.directions[0] if variant == NONE else variant.direction
                 reverse = score.modality == 2 if direction == "both" else direction == "2to1"
                 rows.append(
                     RetentionRow(
-                        **way.named,
+                        **variant._asdict(),
                         components=k,
                         lambda_=lam,
                         epochs=epochs,
@@ -72,13 +73,13 @@ class Summary:
     def loss_parts(self) -> tuple[LossParts, ...]:
         """Return the fall of the raw alignment loss as shrinkage times real alignment, in decades, in sample."""
         rows = []
-        s = self.trained.spec.sweep
-        way0 = {w.gauge: w for w in reversed(self.trained.ways)}
-        for (gauge, way), k, epochs, lam in itertools.product(
-            way0.items(), s.components, s.epochs, self.trained.strengths
+        s = self.cells.spec.sweep
+        first = {w.gauge: w for w in reversed(self.cells.spec.sweep.variants)}
+        for (gauge, variant), k, epochs, lam in itertools.product(
+            first.items(), s.components, s.epochs, self.cells.lambdas
         ):
-            ends = self.trained.ends(way, k, lam, epochs).values()
-            parts = [_decades(before, after, way.direction == "2to1") for before, after in ends]
+            ends = self.cells.last_marks(variant, k, lam, epochs).values()
+            parts = [_decades(before, after, variant.direction == "2to1") for before, after in ends]
             if parts:
                 shrinkage, alignment = zip(*parts, strict=True)
                 rows.append(
@@ -96,20 +97,20 @@ class Summary:
 
     def cost_parts(self) -> tuple[CostParts, ...]:
         """Return the apparent cost of alignment taken apart; empty without raw and fixed gauge and two lengths."""
-        s = self.trained.spec.sweep
+        s = self.cells.spec.sweep
         fixed = next((g for g in FIXED_GAUGES if g in s.gauges), None)
         if "raw" not in s.gauges or fixed is None or len(s.epochs) < 2 or len(s.components) < 2:
             return ()
-        raw, own = (Way(g, s.directions[0], s.trainings[0]) for g in ("raw", fixed))
+        raw, own = (Variant(g, s.directions[0], s.trainings[0]) for g in ("raw", fixed))
         short, long, most = min(s.epochs), max(s.epochs), max(s.components)
         rows = []
         for k, lam, modality in itertools.product(
-            sorted(s.components), self.trained.strengths, self.trained.pulled(own)
+            sorted(s.components), self.cells.lambdas, self.cells.aligned_modalities(own)
         ):
-            for target in self.trained.asked[modality - 1]:
+            for target in self.cells.asked[modality - 1]:
                 stages = [
-                    self.trained.kept(way, size, lam, epochs, modality, target)
-                    for way, size, epochs in ((raw, k, short), (own, k, short), (own, k, long), (own, most, long))
+                    self.cells.retention(variant, size, lam, epochs, modality, target)
+                    for variant, size, epochs in ((raw, k, short), (own, k, short), (own, k, long), (own, most, long))
                 ]
                 seeds = sorted(set.intersection(*(set(stage) for stage in stages)))
                 if not seeds:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from scipy import stats
 
 from alignscope.study.results import CellRecord, Interval, Mark, TargetScore
-from alignscope.study.spec import StudySpec
+from alignscope.study.spec import StudySpec, Variant
 
-__all__ = ["FIXED_GAUGES", "KNOWN", "NONE", "Trained", "Way", "find", "interval", "probe_r2"]
-
-FIXED_GAUGES = ("whitened", "normalised")
-"""Gauges in which lambda has the unit of the linear theory, the better first."""
+__all__ = ["KNOWN", "NONE", "StudyCells", "find", "interval", "probe_r2"]
 
 KNOWN = 0.05
 """Below this R^2 there is nothing to keep, and a ratio of two small numbers says nothing."""
@@ -33,44 +29,30 @@ def interval(values: Iterable[float]) -> Interval:
     return Interval(mean, mean - half, mean + half, len(x))
 
 
-@dataclass(frozen=True)
-class Way:
-    """How modalities are aligned, apart from strength and size."""
-
-    gauge: str
-    direction: str
-    training: str
-
-    @property
-    def named(self) -> dict[str, str]:
-        """The fields as rows of results have them."""
-        return asdict(self)
-
-
-NONE = Way("none", "none", "none")
+NONE = Variant("none", "none", "none")
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class StudyCells:
     """The cells of one study that have figures.
 
     Attributes
     ----------
     spec : the study.
     asked : per modality the targets that it is trained for.
-    cells : records; those that diverged or failed are passed over.
+    records : those that diverged or failed are passed over.
     """
 
     spec: StudySpec
     asked: tuple[tuple[str, ...], tuple[str, ...]]
-    cells: Sequence[CellRecord]
+    records: Sequence[CellRecord]
 
     @cached_property
-    def marks(self) -> dict[tuple[Way, int, float, int, int, int], Mark]:
-        """(way, K, lambda, epochs, seed, epoch) -> scores."""
+    def marks(self) -> dict[tuple[Variant, int, float, int, int, int], Mark]:
+        """(variant, K, lambda, epochs, seed, epoch) -> scores."""
         return {
-            (Way(c.gauge, c.direction, c.training), c.components, c.lambda_, c.epochs, c.seed, m.epoch): m
-            for r in self.cells
+            (Variant(c.gauge, c.direction, c.training), c.components, c.lambda_, c.epochs, c.seed, m.epoch): m
+            for r in self.records
             if r.status == "finished"
             for c in [r.cell]
             for m in r.marks
@@ -80,19 +62,13 @@ class Trained:
         """Return the scores at lambda = 0 after some epoch."""
         return self.marks.get((NONE, k, 0.0, epochs, seed, epoch))
 
-    def ends(self, way: Way, k: int, lam: float, epochs: int) -> dict[int, tuple[Mark, Mark]]:
+    def last_marks(self, variant: Variant, k: int, lam: float, epochs: int) -> dict[int, tuple[Mark, Mark]]:
         """Return seed -> the last scores at lambda = 0 and at lambda, where both trainings finished."""
         found = {
-            s: (self.baseline(k, epochs, s, epochs), self.marks.get((way, k, lam, epochs, s, epochs)))
+            s: (self.baseline(k, epochs, s, epochs), self.marks.get((variant, k, lam, epochs, s, epochs)))
             for s in self.spec.sweep.seeds
         }
         return {s: (before, after) for s, (before, after) in found.items() if before is not None and after is not None}
-
-    @cached_property
-    def ways(self) -> list[Way]:
-        """All ways to align that the sweep has."""
-        s = self.spec.sweep
-        return [Way(*parts) for parts in itertools.product(s.gauges, s.directions, s.trainings)]
 
     @property
     def longest(self) -> int:
@@ -105,23 +81,25 @@ class Trained:
         return sorted(self.spec.sweep.components)
 
     @cached_property
-    def strengths(self) -> list[float]:
+    def lambdas(self) -> list[float]:
         """The lambdas above 0."""
         return sorted(lam for lam in self.spec.sweep.lambdas if lam > 0)
 
-    def kept(self, way: Way, k: int, lam: float, epochs: int, modality: int, target: str) -> dict[int, float]:
+    def retention(
+        self, variant: Variant, k: int, lam: float, epochs: int, modality: int, target: str
+    ) -> dict[int, float]:
         """Return seed -> retention at the end of training, where there was something to keep."""
         told = {
             seed: [probe_r2(mark, modality, target) for mark in pair]
-            for seed, pair in self.ends(way, k, lam, epochs).items()
+            for seed, pair in self.last_marks(variant, k, lam, epochs).items()
         }
         return {seed: after / before for seed, (before, after) in told.items() if before >= KNOWN}
 
-    def pulled(self, way: Way) -> tuple[int, ...]:
+    def aligned_modalities(self, variant: Variant) -> tuple[int, ...]:
         """Return the modalities whose encoder feels the alignment."""
-        learner = 2 if way.direction == "2to1" else 1
-        moves = way.training == "joint" and way.gauge != "stop_gradient"
-        return (1, 2) if moves or way.direction == "both" else (learner,)
+        learner = 2 if variant.direction == "2to1" else 1
+        moves = variant.training == "joint" and variant.gauge != "stop_gradient"
+        return (1, 2) if moves or variant.direction == "both" else (learner,)
 
 
 def find(targets: Sequence[TargetScore], modality: int, target: str) -> TargetScore:
