@@ -14,7 +14,7 @@ from alignscope.cli.audit import AuditCommand, ExplainCommand, run_audit, run_ex
 from alignscope.cli.bench import BenchCommand, run_bench
 from alignscope.cli.join import JoinCommand, run_join
 from alignscope.cli.scenes import ScenesCommand, run_scenes
-from alignscope.cli.training import (
+from alignscope.cli.study import (
     PaperCommand,
     StudyCommand,
     TrifeatureCommand,

@@ -10,7 +10,7 @@ import msgspec
 import tyro
 
 from alignscope._lib.progress import Bar
-from alignscope.cli.training import Device, Out, Resume, Scheduler, Workers, how_of, print_outcome, print_where
+from alignscope.cli.study import Device, Out, Resume, Scheduler, Workers, how_of, print_outcome, print_where
 
 if TYPE_CHECKING:
     from alignscope.bench.results import BenchResults

@@ -9,7 +9,7 @@ import msgspec
 import tyro
 
 from alignscope._lib.progress import Bar
-from alignscope.cli.training import print_where
+from alignscope.cli.study import print_where
 
 if TYPE_CHECKING:
     from alignscope.datasets.treesatai.inspection.inspection import Inspection

@@ -8,7 +8,7 @@ import msgspec
 import tyro
 
 from alignscope._lib.progress import Bar
-from alignscope.cli.training import Out, print_where
+from alignscope.cli.study import Out, print_where
 
 __all__ = ["TreeSatAILikeCommand", "run_treesatai_like"]
 
