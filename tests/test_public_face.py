@@ -141,8 +141,9 @@ def test_errors_survive_a_process_pool() -> None:
 def test_every_option_has_help() -> None:
     for name, command in COMMANDS.items():
         assert inspect.getdoc(command), name
-        for option, hint in get_type_hints(command, include_extras=True).items():
-            helps = [getattr(note, "help", None) for note in getattr(hint, "__metadata__", ())]
+        hints = get_type_hints(command, include_extras=True)
+        for option in command.__struct_fields__:
+            helps = [getattr(note, "help", None) for note in getattr(hints[option], "__metadata__", ())]
             assert any(text and re.fullmatch(r"[A-Z0-9].*\.", text) for text in helps), f"{name} --{option}"
 
 

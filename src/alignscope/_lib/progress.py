@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # numpy, which `--help` does without
     from alignscope._lib.types import Progress
 
-__all__ = ["Bar"]
+__all__ = ["Bar", "quiet"]
+
+
+def quiet(what: str, share: float) -> None:
+    """Show nothing: the `Progress` of who asked for none."""
 
 
 class Bar:

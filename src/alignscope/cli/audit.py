@@ -1,26 +1,24 @@
-"""``alignscope audit`` and ``alignscope explain``."""
+"""``alignscope audit``."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import msgspec
 import tyro
 
 from alignscope._lib.progress import Bar
+from alignscope.cli._options import Command, Out, arg, print_where
 from alignscope.errors import AlignscopeError
 
 if TYPE_CHECKING:
     from alignscope.auditing.api import Audit
     from alignscope.pair.paired import Pair
 
-__all__ = ["AuditCommand", "ExplainCommand", "run_audit", "run_explain"]
-
-_arg = tyro.conf.arg
+__all__ = ["AuditCommand"]
 
 
-class AuditCommand(msgspec.Struct, frozen=True, kw_only=True):
+class AuditCommand(Command, frozen=True, kw_only=True):
     """Say what aligning two modalities would cost, before it is done.
 
     Files may be .npy, .npz:key, .csv, .parquet, .zarr, .h5:key or .pt:key, with one row a sample, all in the same
@@ -28,102 +26,76 @@ class AuditCommand(msgspec.Struct, frozen=True, kw_only=True):
     audit.json, report.html and the charts to the folder --out, or nothing at all.
     """
 
-    x1: Annotated[Path | None, tyro.conf.Positional, _arg(metavar="X1", help="Features of modality 1.")] = None
-    x2: Annotated[Path | None, tyro.conf.Positional, _arg(metavar="X2", help="Features of modality 2.")] = None
-    out: Annotated[Path, _arg(metavar="FOLDER", help="Folder for the results; made where missing.")]
-    y1: Annotated[Path | None, _arg(metavar="FILE", help="Target of modality 1: labels, or columns of numbers.")] = None
-    y2: Annotated[Path | None, _arg(metavar="FILE", help="Target of modality 2. By default that of modality 1.")] = None
+    x1: Annotated[Path | None, tyro.conf.Positional, arg(metavar="X1", help="Features of modality 1.")] = None
+    x2: Annotated[Path | None, tyro.conf.Positional, arg(metavar="X2", help="Features of modality 2.")] = None
+    out: Out
+    y1: Annotated[Path | None, arg(metavar="FILE", help="Target of modality 1: labels, or columns of numbers.")] = None
+    y2: Annotated[Path | None, arg(metavar="FILE", help="Target of modality 2. By default that of modality 1.")] = None
     groups: Annotated[
         Path | None,
-        _arg(metavar="FILE", help="Rows of one group (a tile, a site, a patient) are held out together."),
+        arg(metavar="FILE", help="Rows of one group (a tile, a site, a patient) are held out together."),
     ] = None
-    ids1: Annotated[Path | None, _arg(metavar="FILE", help="Sample ids of modality 1, compared with --ids2.")] = None
-    ids2: Annotated[Path | None, _arg(metavar="FILE", help="Sample ids of modality 2.")] = None
-    weights: Annotated[Path | None, _arg(metavar="FILE", help="A weight of at least 0 for every row.")] = None
-    present1: Annotated[
-        Path | None, _arg(metavar="FILE", help="1 where a row has modality 1, 0 where it lacks it.")
-    ] = None
-    present2: Annotated[
-        Path | None, _arg(metavar="FILE", help="1 where a row has modality 2, 0 where it lacks it.")
-    ] = None
+    ids1: Annotated[Path | None, arg(metavar="FILE", help="Sample ids of modality 1, compared with --ids2.")] = None
+    ids2: Annotated[Path | None, arg(metavar="FILE", help="Sample ids of modality 2.")] = None
+    weights: Annotated[Path | None, arg(metavar="FILE", help="A weight of at least 0 for every row.")] = None
+    present1: Annotated[Path | None, arg(metavar="FILE", help="1 where a row has modality 1, 0 where it lacks it.")] = (
+        None
+    )
+    present2: Annotated[Path | None, arg(metavar="FILE", help="1 where a row has modality 2, 0 where it lacks it.")] = (
+        None
+    )
     components: Annotated[
-        int | None, _arg(metavar="K", help="Latent size K. By default the larger rank of the two targets.")
+        int | None, arg(metavar="K", help="Latent size K. By default the larger rank of the two targets.")
     ] = None
     gauge: Annotated[
         Literal["fitted", "whitened"],
-        _arg(help="Scale of what is aligned to: the fitted values of modality 2, or an orthonormal basis of them."),
+        arg(help="Scale of what is aligned to: the fitted values of modality 2, or an orthonormal basis of them."),
     ] = "fitted"
     lambdas: Annotated[
         str,
-        _arg(
+        arg(
             metavar="START:STOP:COUNT",
             help="Strengths of alignment, START:STOP:COUNT on a logarithmic grid; 0 is added.",
         ),
     ] = "0.001:1000:100"
-    budget: Annotated[float, _arg(metavar="SHARE", help="Share of what is predicted that alignment may cost.")] = 0.05
-    folds: Annotated[int, _arg(metavar="N", help="Number of parts that rows are held out in.")] = 5
-    seed: Annotated[int, _arg(metavar="N", help="Seed of folds, bootstrap and permutations.")] = 0
-    name1: Annotated[str | None, _arg(metavar="TEXT", help="What the page calls modality 1.")] = None
-    name2: Annotated[str | None, _arg(metavar="TEXT", help="What the page calls modality 2.")] = None
+    budget: Annotated[float, arg(metavar="SHARE", help="Share of what is predicted that alignment may cost.")] = 0.05
+    folds: Annotated[int, arg(metavar="N", help="Number of parts that rows are held out in.")] = 5
+    seed: Annotated[int, arg(metavar="N", help="Seed of folds, bootstrap and permutations.")] = 0
+    name1: Annotated[str | None, arg(metavar="TEXT", help="What the page calls modality 1.")] = None
+    name2: Annotated[str | None, arg(metavar="TEXT", help="What the page calls modality 2.")] = None
     features1: Annotated[
         str | None,
-        _arg(metavar="NAMES", help="Names of the columns of x1: a text file with one a line, or A,B,C."),
+        arg(metavar="NAMES", help="Names of the columns of x1: a text file with one a line, or A,B,C."),
     ] = None
-    features2: Annotated[str | None, _arg(metavar="NAMES", help="Names of the columns of x2.")] = None
-    targets1: Annotated[str | None, _arg(metavar="NAMES", help="Names of the columns of y1.")] = None
-    targets2: Annotated[str | None, _arg(metavar="NAMES", help="Names of the columns of y2.")] = None
+    features2: Annotated[str | None, arg(metavar="NAMES", help="Names of the columns of x2.")] = None
+    targets1: Annotated[str | None, arg(metavar="NAMES", help="Names of the columns of y1.")] = None
+    targets2: Annotated[str | None, arg(metavar="NAMES", help="Names of the columns of y2.")] = None
     pair: Annotated[
         Path | None,
-        _arg(
+        arg(
             metavar="FOLDER",
             help="A folder with x1.npy, x2.npy and, where present, y1, y2, groups and pair.toml, in place of files.",
         ),
     ] = None
     example: Annotated[
         bool,
-        _arg(help="Audit the embedded generated data, an optical and a radar sensor, in place of files."),
+        arg(help="Audit the embedded generated data, an optical and a radar sensor, in place of files."),
     ] = False
 
+    def run(self) -> None:
+        """Audit, write the results, and print the verdict."""
+        from alignscope._lib.files import check_writable
+        from alignscope.auditing.api import AuditOptions, audit_pair
 
-class ExplainCommand(msgspec.Struct, frozen=True, kw_only=True):
-    """Explain a finding or error code, such as AS301 or E203."""
-
-    code: Annotated[str, tyro.conf.Positional, _arg(metavar="CODE", help="The code.")]
-
-
-def run_explain(command: ExplainCommand) -> None:
-    """Print what a code means."""
-    from alignscope.auditing.findings import CODES as FINDINGS
-    from alignscope.errors import CODES as ERRORS
-
-    code = command.code.upper()
-    if code in ERRORS:
-        print(f"{code}: {ERRORS[code]}")
-    elif code in FINDINGS:
-        found = FINDINGS[code]
-        print(f"{code} ({found.severity}): {found.title}. {found.explanation}")
-    else:
-        raise AlignscopeError(
-            "E304", "code", f"'{code}' is not known", f"Codes run from {min(ERRORS)} to {max(FINDINGS)}."
-        )
-
-
-def run_audit(command: AuditCommand) -> None:
-    """Audit, write the results, and print the verdict."""
-    from alignscope._lib.files import check_writable
-    from alignscope.auditing.api import AuditOptions, audit_pair
-
-    options = AuditOptions(
-        command.components, command.gauge, command.lambdas, command.budget, command.folds, command.seed
-    )
-    options.check()
-    check_writable(command.out)
-    pair = _open(command)
-    with Bar() as progress:
-        result = audit_pair(pair, options, progress)
-        progress("drawing the page", 0.5)
-        page = result.save(command.out)
-    _summarise(result, page)
+        options = AuditOptions(self.components, self.gauge, self.lambdas, self.budget, self.folds, self.seed)
+        options.check()
+        check_writable(self.out)
+        pair = _open(self)
+        with Bar() as progress:
+            result = audit_pair(pair, options, progress)
+            progress("drawing the page", 0.5)
+            page = result.save(self.out)
+        _summarise(result, page)
 
 
 def _open(command: AuditCommand) -> Pair:
@@ -185,5 +157,4 @@ def _summarise(result: Audit, page: Path) -> None:
     for finding in result.findings:
         if finding.severity == "issue":
             print(f"  {finding.code} {finding.text}")
-    print(f"Page:    {page}")
-    print(f"Figures: {page.with_name('audit.json')}")
+    print_where(page, "audit.json")

@@ -6,21 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import msgspec
-import tyro
-
 from alignscope._lib.progress import Bar
-from alignscope.cli.study import Device, Out, Resume, Scheduler, Workers, how_of, print_outcome, print_where
+from alignscope.cli._options import TrainingCommand, arg, print_outcome, print_where
 
 if TYPE_CHECKING:
     from alignscope.bench.results import BenchResults
 
-__all__ = ["BenchCommand", "run_bench"]
-
-_arg = tyro.conf.arg
+__all__ = ["BenchCommand"]
 
 
-class BenchCommand(msgspec.Struct, frozen=True, kw_only=True):
+class BenchCommand(TrainingCommand, frozen=True, kw_only=True):
     """Train all methods alike on data with known truth, and rank them by what they keep.
 
     The quick scale takes some minutes on two cores, the full one about an hour. Every training is kept in a file of its
@@ -28,37 +23,29 @@ class BenchCommand(msgspec.Struct, frozen=True, kw_only=True):
     is trained. Writes results.json, report.html and the charts to the folder --out.
     """
 
-    out: Out
-    scale: Annotated[Literal["quick", "full"], _arg(help="How many seeds and steps.")] = "quick"
+    scale: Annotated[Literal["quick", "full"], arg(help="How many seeds and steps.")] = "quick"
     spec: Annotated[
-        Path | None, _arg(metavar="SPEC.toml", help="Tasks, seeds and steps of your own, in place of --scale.")
+        Path | None, arg(metavar="SPEC.toml", help="Tasks, seeds and steps of your own, in place of --scale.")
     ] = None
     method: Annotated[
         Path | None,
-        _arg(metavar="FILE.py", help="Methods of your own, which alignscope.bench.register puts beside all."),
+        arg(metavar="FILE.py", help="Methods of your own, which alignscope.bench.register puts beside all."),
     ] = None
-    only: Annotated[tuple[str, ...], _arg(metavar="NAME", help="Run these methods alone. By default all.")] = ()
-    workers: Workers = None
-    scheduler: Scheduler = None
-    device: Device = "cpu"
-    resume: Resume = False
+    only: Annotated[tuple[str, ...], arg(metavar="NAME", help="Run these methods alone. By default all.")] = ()
 
+    def run(self) -> None:
+        """Run the bench and write what it found."""
+        from alignscope.bench.running import run_bench as run
 
-def run_bench(command: BenchCommand) -> None:
-    """Run the bench and write what it found."""
-    from alignscope.bench.running import run_bench as run
-
-    spec = command.scale if command.spec is None else command.spec
-    with Bar() as progress, how_of(command) as how:
-        bench = run(
-            spec, command.out, methods_file=command.method, methods=command.only or None, progress=progress, **how
-        )
-        progress("drawing the page", 0.95)
-        page = bench.save(command.out)
-    print_outcome(bench.results, bench.outcome)
-    for line in _ranking(bench.results):
-        print(line)
-    print_where(page)
+        spec = self.scale if self.spec is None else self.spec
+        with Bar() as progress, self.how() as how:
+            bench = run(spec, self.out, methods_file=self.method, methods=self.only or None, progress=progress, **how)
+            progress("drawing the page", 0.95)
+            page = bench.save(self.out)
+        print_outcome(bench.results, bench.outcome)
+        for line in _ranking(bench.results):
+            print(line)
+        print_where(page)
 
 
 def _ranking(results: BenchResults) -> Iterator[str]:

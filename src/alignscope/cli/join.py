@@ -9,14 +9,12 @@ import msgspec
 import tyro
 
 from alignscope._lib.progress import Bar
-from alignscope.cli.study import Out, print_where
+from alignscope.cli._options import Command, Out, arg, print_where
 
-__all__ = ["JoinCommand", "run_join"]
-
-_arg = tyro.conf.arg
+__all__ = ["JoinCommand"]
 
 
-class JoinCommand(msgspec.Struct, frozen=True, kw_only=True):
+class JoinCommand(Command, frozen=True, kw_only=True):
     """Join the embeddings of two encoders, with targets and groups, by sample ids and never by their order.
 
     Files are those that alignscope audit reads: .npy, .npz:key, .csv:column, .parquet:column, .zarr, .h5:key or
@@ -24,43 +22,42 @@ class JoinCommand(msgspec.Struct, frozen=True, kw_only=True):
     dropped.csv and report.html to the folder --out, which alignscope audit --pair reads.
     """
 
-    x1: Annotated[Path, tyro.conf.Positional, _arg(metavar="X1", help="Embeddings or features of modality 1.")]
-    x2: Annotated[Path, tyro.conf.Positional, _arg(metavar="X2", help="Embeddings or features of modality 2.")]
-    ids1: Annotated[Path, _arg(metavar="FILE", help="Sample ids of X1: text or whole numbers, each only once.")]
-    ids2: Annotated[Path, _arg(metavar="FILE", help="Sample ids of X2.")]
+    x1: Annotated[Path, tyro.conf.Positional, arg(metavar="X1", help="Embeddings or features of modality 1.")]
+    x2: Annotated[Path, tyro.conf.Positional, arg(metavar="X2", help="Embeddings or features of modality 2.")]
+    ids1: Annotated[Path, arg(metavar="FILE", help="Sample ids of X1: text or whole numbers, each only once.")]
+    ids2: Annotated[Path, arg(metavar="FILE", help="Sample ids of X2.")]
     out: Out
-    y1: Annotated[Path | None, _arg(metavar="FILE", help="Target of modality 1: labels, or columns of numbers.")] = None
-    y1_ids: Annotated[Path | None, _arg(metavar="FILE", help="Sample ids of --y1.")] = None
-    y2: Annotated[Path | None, _arg(metavar="FILE", help="Target of modality 2. By default that of modality 1.")] = None
-    y2_ids: Annotated[Path | None, _arg(metavar="FILE", help="Sample ids of --y2.")] = None
+    y1: Annotated[Path | None, arg(metavar="FILE", help="Target of modality 1: labels, or columns of numbers.")] = None
+    y1_ids: Annotated[Path | None, arg(metavar="FILE", help="Sample ids of --y1.")] = None
+    y2: Annotated[Path | None, arg(metavar="FILE", help="Target of modality 2. By default that of modality 1.")] = None
+    y2_ids: Annotated[Path | None, arg(metavar="FILE", help="Sample ids of --y2.")] = None
     groups: Annotated[
-        Path | None, _arg(metavar="FILE", help="Group of every sample (a tile, a site), which is held out together.")
+        Path | None, arg(metavar="FILE", help="Group of every sample (a tile, a site), which is held out together.")
     ] = None
-    groups_ids: Annotated[Path | None, _arg(metavar="FILE", help="Sample ids of --groups.")] = None
+    groups_ids: Annotated[Path | None, arg(metavar="FILE", help="Sample ids of --groups.")] = None
     least: Annotated[
-        float, _arg(metavar="SHARE", help="Least share of the smallest table's rows that must be kept, 0 to 1.")
+        float, arg(metavar="SHARE", help="Least share of the smallest table's rows that must be kept, 0 to 1.")
     ] = 0.5
     drop_missing: Annotated[
-        bool, _arg(help="Leave out samples with a NaN, an infinity or an empty label, which are an error otherwise.")
+        bool, arg(help="Leave out samples with a NaN, an infinity or an empty label, which are an error otherwise.")
     ] = False
-    name1: Annotated[str | None, _arg(metavar="TEXT", help="What pages call modality 1.")] = None
-    name2: Annotated[str | None, _arg(metavar="TEXT", help="What pages call modality 2.")] = None
+    name1: Annotated[str | None, arg(metavar="TEXT", help="What pages call modality 1.")] = None
+    name2: Annotated[str | None, arg(metavar="TEXT", help="What pages call modality 2.")] = None
 
+    def run(self) -> None:
+        """Join, write the pair, and say what was kept."""
+        from alignscope._lib.files import check_writable
+        from alignscope.joining.join import match
 
-def run_join(command: JoinCommand) -> None:
-    """Join, write the pair, and say what was kept."""
-    from alignscope._lib.files import check_writable
-    from alignscope.joining.join import match
-
-    check_writable(command.out)
-    given = msgspec.structs.asdict(command)
-    out = given.pop("out")
-    given["name1"] = command.name1 or command.x1.stem
-    given["name2"] = command.name2 or command.x2.stem
-    with Bar() as progress:
-        joined = match(**given, progress=progress)
-        page = joined.save(out, progress)
-    print(f"Joined: {joined.n:,} samples.")
-    for line in joined.summary():
-        print(f"  {line}")
-    print_where(page)
+        check_writable(self.out)
+        given = msgspec.structs.asdict(self)
+        out = given.pop("out")
+        given["name1"] = self.name1 or self.x1.stem
+        given["name2"] = self.name2 or self.x2.stem
+        with Bar() as progress:
+            joined = match(**given, progress=progress)
+            page = joined.save(out, progress)
+        print(f"Joined: {joined.n:,} samples.")
+        for line in joined.summary():
+            print(f"  {line}")
+        print_where(page)

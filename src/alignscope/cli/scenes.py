@@ -5,46 +5,42 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import tyro
 
 from alignscope._lib.progress import Bar
-from alignscope.cli.study import Out, print_where
+from alignscope.cli._options import Command, Out, arg, print_where
 
-__all__ = ["ScenesCommand", "run_scenes"]
-
-_arg = tyro.conf.arg
+__all__ = ["ScenesCommand"]
 
 
-class ScenesCommand(msgspec.Struct, frozen=True, kw_only=True):
+class ScenesCommand(Command, frozen=True, kw_only=True):
     """Cut chips from co-registered rasters (GeoTIFF, .npy, .npz), with targets and blocks for held-out figures.
 
     Writes x1.npy, x2.npy and the rest of a pair, the same pair as features, results.json and report.html to the folder
     --out: alignscope audit --pair OUT/features reads the features, and a study the pixels.
     """
 
-    spec: Annotated[Path, tyro.conf.Positional, _arg(metavar="SPEC.toml", help="What to cut; see the scenes guide.")]
+    spec: Annotated[Path, tyro.conf.Positional, arg(metavar="SPEC.toml", help="What to cut; see the scenes guide.")]
     out: Out
     root: Annotated[
-        Path | None, _arg(metavar="FOLDER", help="What the paths in SPEC.toml are relative to. By default its folder.")
+        Path | None, arg(metavar="FOLDER", help="What the paths in SPEC.toml are relative to. By default its folder.")
     ] = None
 
+    def run(self) -> None:
+        """Cut the chips, and say how many stayed."""
+        import json
 
-def run_scenes(command: ScenesCommand) -> None:
-    """Cut the chips, and say how many stayed."""
-    import json
+        from alignscope.scenes.files import cut
 
-    from alignscope.scenes.files import cut
-
-    with Bar() as progress:
-        page = cut(command.spec, command.out, command.root, progress)
-    record = json.loads(page.with_name("results.json").read_text(encoding="utf-8"))
-    print(f"Chips: {record['n']:,} in {record['blocks']:,} blocks of {len(record['scenes']):,} scenes.")
-    if record["touching"]:
-        print(f"  {record['touching']:,} chips touch one of another block; a `gap` in the specification parts them.")
-    for reason, number in record["dropped"].items():
-        print(f"  {number:,} left out: {reason}")
-    for i, modality in enumerate(record["modalities"], 1):
-        if modality["constant"]:
-            print(f"  Targets of modality {i} left out, since they do not vary: {', '.join(modality['constant'])}")
-    print_where(page)
+        with Bar() as progress:
+            page = cut(self.spec, self.out, self.root, progress)
+        record = json.loads(page.with_name("results.json").read_text(encoding="utf-8"))
+        print(f"Chips: {record['n']:,} in {record['blocks']:,} blocks of {len(record['scenes']):,} scenes.")
+        if record["touching"]:
+            print(f"  {record['touching']:,} chips touch one of another block; a `gap` keeps blocks apart.")
+        for reason, number in record["dropped"].items():
+            print(f"  {number:,} left out: {reason}")
+        for i, modality in enumerate(record["modalities"], 1):
+            if modality["constant"]:
+                print(f"  Targets of modality {i} left out, since they do not vary: {', '.join(modality['constant'])}")
+        print_where(page)

@@ -9,18 +9,17 @@ import msgspec
 import tyro
 
 from alignscope._lib.progress import Bar
-from alignscope.cli.study import print_where
+from alignscope.cli._options import Command, arg, print_where
 
 if TYPE_CHECKING:
     from alignscope.datasets.treesatai.inspection.inspection import Inspection
 
-__all__ = ["TreeSatAICommand", "run_treesatai"]
+__all__ = ["TreeSatAICommand"]
 
-_arg = tyro.conf.arg
 _SHOWN = 10
 
 
-class TreeSatAICommand(msgspec.Struct, frozen=True, kw_only=True):
+class TreeSatAICommand(Command, frozen=True, kw_only=True):
     """Say what a folder of TreeSatAI-Time-Series holds, what is missing and where it should be, and what is broken.
 
     Takes the published layout or that of OmniSat and AnySat, all of it or a part. Every file is read; broken ones are
@@ -28,32 +27,31 @@ class TreeSatAICommand(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     path: Annotated[
-        Path, tyro.conf.Positional, _arg(metavar="PATH", help="Folder of the data set, or the one that holds it.")
+        Path, tyro.conf.Positional, arg(metavar="PATH", help="Folder of the data set, or the one that holds it.")
     ]
-    out: Annotated[Path | None, _arg(metavar="FOLDER", help="Folder for the results; made where missing.")] = None
-    workers: Annotated[int | None, _arg(metavar="N", help="Processes that read. By default one a core.")] = None
-    quick: Annotated[bool, _arg(help="Read names and headers only, no values.")] = False
+    out: Annotated[Path | None, arg(metavar="FOLDER", help="Folder for the results; made where missing.")] = None
+    workers: Annotated[int | None, arg(metavar="N", help="Processes that read. By default one a core.")] = None
+    quick: Annotated[bool, arg(help="Read names and headers only, no values.")] = False
 
+    def run(self) -> None:
+        """Inspect the folder, say what was found and write it down where asked."""
+        from alignscope._lib import files as _files
+        from alignscope.datasets.treesatai.archive import Archive
+        from alignscope.datasets.treesatai.inspection.inspection import inspect
+        from alignscope.datasets.treesatai.inspection.page import page
 
-def run_treesatai(command: TreeSatAICommand) -> None:
-    """Inspect the folder, say what was found and write it down where asked."""
-    from alignscope._lib import files as _files
-    from alignscope.datasets.treesatai.archive import Archive
-    from alignscope.datasets.treesatai.inspection.inspection import inspect
-    from alignscope.datasets.treesatai.inspection.page import page
-
-    archive = Archive.open(command.path)
-    if command.out is not None:
-        _files.check_writable(command.out)
-    with Bar() as progress:
-        found = inspect(archive, workers=command.workers, quick=command.quick, progress=progress)
-        if command.out is not None:
-            progress("drawing the page", 0.98)
-            record = msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
-            _files.write_all(command.out, {"report.html": page(archive, found).encode(), "results.json": record})
-    _print(found)
-    if command.out is not None:
-        print_where(command.out / "report.html")
+        archive = Archive.open(self.path)
+        if self.out is not None:
+            _files.check_writable(self.out)
+        with Bar() as progress:
+            found = inspect(archive, workers=self.workers, quick=self.quick, progress=progress)
+            if self.out is not None:
+                progress("drawing the page", 0.98)
+                record = msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
+                _files.write_all(self.out, {"report.html": page(archive, found).encode(), "results.json": record})
+        _print(found)
+        if self.out is not None:
+            print_where(self.out / "report.html")
 
 
 def _print(found: Inspection) -> None:

@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-import tyro
 
 from alignscope._lib.progress import Bar
-from alignscope.cli.study import Out, print_where
+from alignscope.cli._options import Command, Out, arg, print_where
 
-__all__ = ["TreeSatAILikeCommand", "run_treesatai_like"]
-
-_arg = tyro.conf.arg
+__all__ = ["TreeSatAILikeCommand"]
 
 
-class TreeSatAILikeCommand(msgspec.Struct, frozen=True, kw_only=True):
+class TreeSatAILikeCommand(Command, frozen=True, kw_only=True):
     """Make patches in the exact format of TreeSatAI-Time-Series with known factors behind their pixels.
 
     Genus is seen by all modalities, age (the width of the crowns) only from the air, phenology only in the series,
@@ -23,30 +20,31 @@ class TreeSatAILikeCommand(msgspec.Struct, frozen=True, kw_only=True):
     --out. About 0.7 MB a patch. A run that was killed goes on with the same command.
     """
 
-    n: Annotated[int, _arg(metavar="N", help="Patches.")]
+    interrupted = "finished patches are kept, and the same command goes on from there"
+
+    n: Annotated[int, arg(metavar="N", help="Patches.")]
     out: Out
-    seed: Annotated[int, _arg(metavar="N", help="Seed of every draw.")] = 0
+    seed: Annotated[int, arg(metavar="N", help="Seed of every draw.")] = 0
     layout: Annotated[
         Literal["released", "anysat"],
-        _arg(help="Names as published, or those that the code of OmniSat and AnySat expects."),
+        arg(help="Names as published, or those that the code of OmniSat and AnySat expects."),
     ] = "released"
-    shared: Annotated[float, _arg(metavar="X", help="Strength of genus in all modalities, 0 to 2.")] = 1.0
-    texture: Annotated[float, _arg(metavar="X", help="Strength of age in the aerial picture, 0 to 1.")] = 1.0
-    phenology: Annotated[float, _arg(metavar="X", help="Strength of phenology in the series, 0 to 2.")] = 1.0
-    moisture: Annotated[float, _arg(metavar="X", help="Strength of moisture in Sentinel-1, 0 to 2.")] = 1.0
-    noise: Annotated[float, _arg(metavar="X", help="Size of what hides the factors, 0 to 2.")] = 1.0
-    overlap: Annotated[float, _arg(metavar="SHARE", help="How often age follows from genus, 0 to 1.")] = 0.0
-    plain: Annotated[bool, _arg(help="Leave out the oddities of the published labels and masks.")] = False
+    shared: Annotated[float, arg(metavar="X", help="Strength of genus in all modalities, 0 to 2.")] = 1.0
+    texture: Annotated[float, arg(metavar="X", help="Strength of age in the aerial picture, 0 to 1.")] = 1.0
+    phenology: Annotated[float, arg(metavar="X", help="Strength of phenology in the series, 0 to 2.")] = 1.0
+    moisture: Annotated[float, arg(metavar="X", help="Strength of moisture in Sentinel-1, 0 to 2.")] = 1.0
+    noise: Annotated[float, arg(metavar="X", help="Size of what hides the factors, 0 to 2.")] = 1.0
+    overlap: Annotated[float, arg(metavar="SHARE", help="How often age follows from genus, 0 to 1.")] = 0.0
+    plain: Annotated[bool, arg(help="Leave out the oddities of the published labels and masks.")] = False
 
+    def run(self) -> None:
+        """Generate the archive."""
+        from alignscope.datasets.treesatai.generator.generator import Generated
+        from alignscope.datasets.treesatai.generator.making import make_treesatai_like
 
-def run_treesatai_like(command: TreeSatAILikeCommand) -> None:
-    """Generate the archive."""
-    from alignscope.datasets.treesatai.generator.generator import Generated
-    from alignscope.datasets.treesatai.generator.making import make_treesatai_like
-
-    options = msgspec.structs.asdict(command)
-    out, layout, plain = (options.pop(name) for name in ("out", "layout", "plain"))
-    with Bar() as progress:
-        page = make_treesatai_like(Generated(**options, traps=not plain), out, layout=layout, progress=progress)
-    print(f"Archive: {out}")
-    print_where(page)
+        options = msgspec.structs.asdict(self)
+        out, layout, plain = (options.pop(name) for name in ("out", "layout", "plain"))
+        with Bar() as progress:
+            page = make_treesatai_like(Generated(**options, traps=not plain), out, layout=layout, progress=progress)
+        print(f"Archive: {out}")
+        print_where(page)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from alignscope._lib.progress import quiet
 from alignscope._lib.types import Progress
 from alignscope.errors import AlignscopeError
 from alignscope.joining.files import save
@@ -48,7 +49,7 @@ class Joined:
 
         Raises E203 for missing values among them, and what `Pair.of` raises.
         """
-        blocks: dict[str, Any] = {name: self._read(table, progress or _quiet) for name, table in self.tables.items()}
+        blocks: dict[str, Any] = {name: self._read(table, progress or quiet) for name, table in self.tables.items()}
         ids = {f"ids{k}": self.tables[f"x{k}"].ids[self.matching.take(f"x{k}")] for k in (1, 2)}
         pair = Pair.of(blocks.pop("x1"), blocks.pop("x2"), **blocks, **ids, name1=self.name1, name2=self.name2)
         return replace(pair, notes=(*pair.notes, *self.summary()))
@@ -67,7 +68,7 @@ class Joined:
             E203 for missing values in rows to join, E404 for a folder with tables that are not of a join, or that
             are among the inputs, E401 or E402 where the folder cannot be written.
         """
-        return save(self, Path(out), progress or _quiet)
+        return save(self, Path(out), progress or quiet)
 
     def summary(self) -> tuple[str, ...]:
         """One sentence a table: how many of its rows are kept, and which are dropped."""
@@ -137,7 +138,7 @@ def match(
     _require_share(tables, matching, least)
     if drop_missing:
         for name, table in tables.items():
-            matching = matching.without(name, table.missing(progress or _quiet))
+            matching = matching.without(name, table.missing(progress or quiet))
         if matching.lacks.all():
             raise AlignscopeError("E205", ", ".join(tables), "no matched sample is complete", "Fill in missing values.")
     return Joined(tables, matching, name1, name2)
@@ -169,7 +170,3 @@ def _require_share(tables: Mapping[str, Table], matching: Matching, least: float
         f"in {other.name} {listed(alone[1]) or 'none'}",
         f"{spelling_hint(*alone)}If so many samples really stand alone, lower --least.",
     )
-
-
-def _quiet(what: str, share: float) -> None:
-    """Say nothing."""

@@ -19,6 +19,7 @@ import numpy as np
 
 from alignscope._lib import files as _files
 from alignscope._lib.npz import npy_bytes, npy_header
+from alignscope._lib.progress import quiet
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
 from alignscope.joining.own_folder import require_own
@@ -69,7 +70,7 @@ def cut(
         (the specification), E401 or E402 (the folder cannot be written), E404 (it holds tables
         that no cut wrote, or that are read now).
     """
-    out, progress = Path(out), progress or _quiet
+    out, progress = Path(out), progress or quiet
     if isinstance(spec, SceneSpec):
         spec, base = checked_scenes(spec), Path()
     else:
@@ -254,7 +255,3 @@ def _record(spec: SceneSpec, survey: Survey, filled: list[int], hashes: dict[str
         ],
         "sha256": dict(sorted(hashes.items())),
     }
-
-
-def _quiet(what: str, share: float) -> None:
-    """Say nothing."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from alignscope._lib import files as _files
 from alignscope._lib.npz import npy_bytes, npy_header
+from alignscope._lib.progress import quiet
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
 from alignscope.datasets.trifeature.page import page
@@ -104,7 +105,7 @@ def make_trifeature(options: TrifeatureOptions, out: str | Path, progress: Progr
         E304 an option out of its range, E205 too few combinations to hold out, E401 or E402 the folder cannot be
         written.
     """
-    out, progress = Path(out), progress or _quiet
+    out, progress = Path(out), progress or quiet
     view = options.pairs()
     index = np.concatenate(view.split(options.n, options.n_validation, options.n_test))
     _files.check_writable(out)
@@ -217,7 +218,3 @@ def _mapping(view: PairView) -> dict[str, str] | None:
         return None
     textures, colours = view.classes["texture1"], view.classes["colour2"]
     return {texture: colours[code] for texture, code in zip(textures, view.mapping, strict=True)}
-
-
-def _quiet(what: str, share: float) -> None:
-    """Say nothing."""

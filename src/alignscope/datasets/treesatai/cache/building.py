@@ -18,6 +18,7 @@ import numpy as np
 
 from alignscope._lib import files as _files
 from alignscope._lib.npz import npz_bytes
+from alignscope._lib.progress import quiet
 from alignscope._lib.threads import cores, one_blas_thread
 from alignscope._lib.types import Progress
 from alignscope.datasets.treesatai.cache.cache import LABELS, PATCHES, RECORD, VERSION, Cache, CacheOptions, Record
@@ -54,7 +55,7 @@ def build_cache(
     AlignscopeError : E304 for fewer than one worker, E305 for a modality that the source lacks, E205 without any patch,
         E401 or E402 where the folder cannot be written, E502 where a worker was killed.
     """
-    options, progress = options or CacheOptions(), progress or (lambda what, share: None)
+    options, progress = options or CacheOptions(), progress or quiet
     workers = cores() if workers is None else workers
     whole("workers", workers, 1, 2**15)
     modalities = _modalities(source, options)

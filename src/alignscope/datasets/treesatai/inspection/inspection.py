@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from alignscope._lib.progress import quiet
 from alignscope._lib.threads import cores
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
@@ -118,7 +119,7 @@ def inspect(
     needs ``if __name__ == "__main__":`` around the call. quick : read headers and dates, not values. say : called with
     what is being done and the share that is done, 0..1.
     """
-    progress = progress or _quiet
+    progress = progress or quiet
     files = sorted([*archive.aerial.values(), *archive.series.values()])
     count = min(workers or cores(), len(files))
     if workers is not None and workers < 1:
@@ -242,7 +243,3 @@ def _sorted_counts(names: Iterable[str]) -> dict[str, int]:
 
 def _relative(path: str, root: Path) -> str:
     return str(Path(path).relative_to(root)) if Path(path).is_relative_to(root) else path
-
-
-def _quiet(what: str, share: float) -> None:
-    """Say nothing."""

@@ -1,0 +1,112 @@
+"""What the commands share: their options, what they print, and how trainings are spread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import msgspec
+import tyro
+
+from alignscope.errors import AlignscopeError
+
+if TYPE_CHECKING:
+    from alignscope.bench.results import BenchResults
+    from alignscope.study.results import StudyResults
+    from alignscope.sweep.sweep import Outcome
+
+__all__ = [
+    "Command",
+    "Device",
+    "Out",
+    "Resume",
+    "Scheduler",
+    "Stack",
+    "TrainingCommand",
+    "Workers",
+    "arg",
+    "print_outcome",
+    "print_where",
+]
+
+arg = tyro.conf.arg
+
+
+Out = Annotated[Path, arg(metavar="FOLDER", help="Folder for the results; made where missing.")]
+Workers = Annotated[int | None, arg(metavar="N", help="Processes that train, one thread each. By default one a core.")]
+Scheduler = Annotated[
+    str | None,
+    arg(metavar="ADDRESS", help="Train on a dask cluster, such as tcp://host:8786; its workers must see the folder."),
+]
+Device = Annotated[str, arg(metavar="NAME", help="Where torch computes: cpu, cuda, cuda:1.")]
+Stack = Annotated[
+    int | None, arg(metavar="N", help="Trainings at once, as one stack of models. By default 1, on a GPU 64.")
+]
+Resume = Annotated[bool, arg(help="Insist that the folder already holds some of these trainings.")]
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """A command: its fields are its options, its docstring is its help."""
+
+    interrupted: ClassVar[str] = "nothing was written"
+    """What is true of the folder --out after Ctrl-C."""
+
+    def run(self) -> None:
+        """Do what the command is for, and print what was found and where it is."""
+        raise NotImplementedError
+
+
+class TrainingCommand(Command, frozen=True, kw_only=True):
+    """A command that trains, so that finished trainings are there when it is given again."""
+
+    interrupted = "finished trainings are kept, and the same command goes on from there"
+
+    out: Out
+    workers: Workers = None
+    scheduler: Scheduler = None
+    device: Device = "cpu"
+    resume: Resume = False
+
+    @contextmanager
+    def how(self) -> Iterator[dict[str, Any]]:
+        """Yield the options that say how to train."""
+        with _executor(self.scheduler, self.workers) as (executor, workers):
+            yield {"workers": workers, "executor": executor, "device": self.device, "resume": self.resume}
+
+
+def print_outcome(results: StudyResults | BenchResults, outcome: Outcome) -> None:
+    """Say which trainings have no figures, how many are from before, and what was lost on the way."""
+    for failure in results.failures:
+        print(f"  {failure.status}: {failure.text} ({failure.reason})")
+    print(f"Trainings: {len(results.cells)}, of which {outcome.reused} were there before.")
+    if outcome.damaged or outcome.lost:
+        print(f"  {len(outcome.damaged)} damaged files were set aside, {len(outcome.lost)} workers were lost.")
+
+
+def print_where(page: Path, figures: str = "results.json") -> None:
+    """Say where the page and the figures are."""
+    print(f"Page:    {page}")
+    print(f"Figures: {page.with_name(figures)}")
+
+
+@contextmanager
+def _executor(address: str | None, workers: int | None) -> Iterator[tuple[Executor | None, int | None]]:
+    """Yield the executor of a dask cluster and the number of its threads; None and `workers` without an address."""
+    if address is None:
+        yield None, workers
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise AlignscopeError(
+            "E107", "--scheduler", "dask is not installed", 'Run pip install "alignscope[dask]".'
+        ) from None
+    try:
+        client = Client(address, timeout="10s")
+    except (OSError, ValueError) as error:
+        raise AlignscopeError("E502", address, f"no scheduler answers ({error})", "Correct the address.") from None
+    with client:
+        yield client.get_executor(), workers or sum(client.nthreads().values()) or None

@@ -1,0 +1,34 @@
+"""``alignscope explain``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import tyro
+
+from alignscope.cli._options import Command, arg
+from alignscope.errors import AlignscopeError
+
+__all__ = ["ExplainCommand"]
+
+
+class ExplainCommand(Command, frozen=True, kw_only=True):
+    """Explain a finding or error code, such as AS301 or E203."""
+
+    code: Annotated[str, tyro.conf.Positional, arg(metavar="CODE", help="The code.")]
+
+    def run(self) -> None:
+        """Print what a code means."""
+        from alignscope.auditing.findings import CODES as FINDINGS
+        from alignscope.errors import CODES as ERRORS
+
+        code = self.code.upper()
+        if code in ERRORS:
+            print(f"{code}: {ERRORS[code]}")
+        elif code in FINDINGS:
+            found = FINDINGS[code]
+            print(f"{code} ({found.severity}): {found.title}. {found.explanation}")
+        else:
+            raise AlignscopeError(
+                "E304", "code", f"'{code}' is not known", f"Codes run from {min(ERRORS)} to {max(FINDINGS)}."
+            )

@@ -1,0 +1,38 @@
+"""``alignscope paper``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from alignscope._lib.progress import Bar
+from alignscope.cli._options import Stack, TrainingCommand, arg, print_where
+
+__all__ = ["PaperCommand"]
+
+
+class PaperCommand(TrainingCommand, frozen=True, kw_only=True):
+    """Recompute the paper: every definition, theorem, figure and experiment of it, and what holds and what does not.
+
+    The quick scale takes some minutes on two cores, the full one some hours. Writes results.json, report.html and the
+    charts to the folder --out; killed at any instant, the same command goes on.
+    """
+
+    scale: Annotated[Literal["quick", "full"], arg(help="How many random problems and trainings.")] = "quick"
+    treesatai: Annotated[
+        Path | None,
+        arg(metavar="FOLDER", help="The archive TreeSatAI-Time-Series; without it, patches generated in its format."),
+    ] = None
+    stack: Stack = None
+
+    def run(self) -> None:
+        """Recompute the paper and write what it found."""
+        from alignscope.paper.running import run_paper as run
+
+        with Bar() as progress, self.how() as how:
+            paper = run(self.out, self.scale, treesatai=self.treesatai, stack=self.stack, progress=progress, **how)
+            progress("drawing the page", 0.95)
+            page = paper.save(self.out)
+        for verdict, number in paper.verdicts().items():
+            print(f"  {number:3d} {verdict}")
+        print_where(page)

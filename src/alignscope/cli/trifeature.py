@@ -1,0 +1,62 @@
+"""``alignscope data trifeature``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from alignscope._lib.progress import Bar
+from alignscope.cli._options import Command, Out, arg, print_where
+
+__all__ = ["TrifeatureCommand"]
+
+Three = tuple[float, float, float]
+
+
+class TrifeatureCommand(Command, frozen=True, kw_only=True):
+    """Render pictures whose shape, texture and colour are known, as one picture or as pairs of two modalities.
+
+    Writes x1.npy, x2.npy and what they show, results.json and a page to look at to the folder --out, which
+    alignscope audit --pair reads.
+    """
+
+    n: Annotated[int, arg(metavar="N", help="Training samples.")]
+    out: Out
+    size: Annotated[int, arg(metavar="S", help="Side of the pictures in pixels.")] = 64
+    view: Annotated[
+        Literal["single", "paper", "comm"],
+        arg(help="One full picture; the paper's pairs (grey texture, solid colour); two full pictures of one shape."),
+    ] = "paper"
+    n_validation: Annotated[int, arg(metavar="N", help="Further samples for validation.")] = 0
+    n_test: Annotated[int, arg(metavar="N", help="Further samples for the test.")] = 0
+    seed: Annotated[int, arg(metavar="N", help="Seed of every draw.")] = 0
+    held_out: Annotated[
+        Literal["samples", "combinations"], arg(help="What training, validation and test do not share.")
+    ] = "samples"
+    biased: Annotated[
+        float | None,
+        arg(metavar="SHARE", help="With --view comm: share of pairs whose texture and colour belong together."),
+    ] = None
+    values: Annotated[tuple[int, int, int], arg(help="How many shapes, textures and colours.")] = (10, 10, 10)
+    correlation: Annotated[
+        Three, arg(help="Of texture with shape, colour with shape, and colour with texture, each 0 to 1.")
+    ] = (0.0, 0.0, 0.0)
+    rotation: Annotated[float, arg(metavar="DEGREES", help="The most that a shape turns either way.")] = 45.0
+    jitter: Annotated[float, arg(metavar="SHARE", help="0 keeps shapes in the middle, 1 puts them anywhere.")] = 1.0
+    noise: Annotated[float, arg(metavar="SHARE", help="Standard deviation of the pixel noise.")] = 0.0
+    occlusion: Annotated[float, arg(metavar="SHARE", help="Share of the shape's box that a bar hides.")] = 0.0
+    difficulty: Annotated[Three, arg(help="Of telling shapes, textures and colours apart, each from 0 to 1.")] = (
+        0.0,
+        0.0,
+        0.0,
+    )
+
+    def run(self) -> None:
+        """Render the pictures."""
+        from alignscope.datasets.trifeature.files import TrifeatureOptions, make_trifeature
+
+        options = {name: value for name, value in msgspec.structs.asdict(self).items() if name != "out"}
+        with Bar() as progress:
+            page = make_trifeature(TrifeatureOptions(**options), self.out, progress)
+        print_where(page)
