@@ -16,7 +16,7 @@ import numpy as np
 from alignscope._lib.progress import quiet
 from alignscope._lib.types import Progress
 from alignscope.errors import AlignscopeError
-from alignscope.joining.files import save
+from alignscope.joining.joined import save
 from alignscope.joining.ids import Matching, listed, match_ids, spelling_hint
 from alignscope.joining.rows import Table, open_table
 from alignscope.pair.paired import Pair
