@@ -1,4 +1,4 @@
-"""The folder of a joined pair: its tables, every row left out, the counts and a page."""
+"""Tables joined by their ids: read as a pair, or written as a folder with every row left out, the counts and a page."""
 
 from __future__ import annotations
 
@@ -8,31 +8,92 @@ import io
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from alignscope._lib import files as _files
 from alignscope._lib.npz import npy_bytes, npy_header
+from alignscope._lib.progress import quiet
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
-from alignscope.joining.ids import SHOWN
-from alignscope.joining.own_folder import require_own
+from alignscope.joining.ids import SHOWN, Matching, listed
 from alignscope.joining.page import page
 from alignscope.joining.rows import Table
+from alignscope.pair.folder import require_own
+from alignscope.pair.paired import Pair
+from alignscope.pair.readers.rows import ArrayRows
 
-if TYPE_CHECKING:
-    from alignscope.joining.join import Joined
-
-__all__ = ["save"]
+__all__ = ["Joined"]
 
 _WRITTEN = tuple(f"{name}.npy" for name in ("x1", "x2", "y1", "y2", "groups", "ids1", "ids2"))
 _SMALL = ("dropped.csv", "pair.toml", "report.html", "results.json")
 
 
-def save(joined: Joined, out: Path, progress: Progress) -> Path:
+@dataclass(frozen=True, eq=False)
+class Joined:
+    """Tables and which of their rows belong together. No row of a table has been copied yet.
+
+    tables : "x1", "x2" and, where given, "y1", "y2", "groups". matching : their rows and ids.
+    name1, name2 : what pages call the modalities.
+    """
+
+    tables: Mapping[str, Table]
+    matching: Matching
+    name1: str
+    name2: str
+
+    @property
+    def n(self) -> int:
+        """The number of samples that are kept."""
+        return len(self.matching.take("x1"))
+
+    def pair(self, progress: Progress | None = None) -> Pair:
+        """Read the rows that are kept into memory, in the order of x1.
+
+        Raises E203 for missing values among them, and what `Pair.of` raises.
+        """
+        blocks: dict[str, Any] = {name: self._read(table, progress or quiet) for name, table in self.tables.items()}
+        ids = {f"ids{k}": self.tables[f"x{k}"].ids[self.matching.take(f"x{k}")] for k in (1, 2)}
+        pair = Pair.of(blocks.pop("x1"), blocks.pop("x2"), **blocks, **ids, name1=self.name1, name2=self.name2)
+        return replace(pair, notes=(*pair.notes, *self.summary()))
+
+    def save(self, out: str | Path, progress: Progress | None = None) -> Path:
+        """Write the folder of a pair, which ``alignscope audit --pair`` and studies read; return its report.html.
+
+        It holds x1.npy, x2.npy and, where given, y1.npy, y2.npy and groups.npy, in the order of x1; ids1.npy and
+        ids2.npy; pair.toml with the names; dropped.csv, every row left out and why; results.json, the counts; and
+        report.html. Every table is read once, 32 MiB at a time, into a file that is mapped, so memory does not grow
+        with it. x1.npy is the last to be put in place: a run that is killed leaves no folder that passes for a pair.
+
+        Raises
+        ------
+        AlignscopeError
+            E203 for missing values in rows to join, E404 for a folder with tables that are not of a join, or that
+            are among the inputs, E401 or E402 where the folder cannot be written.
+        """
+        return _save(self, Path(out), progress or quiet)
+
+    def summary(self) -> tuple[str, ...]:
+        """One sentence a table: how many of its rows are kept, and which are dropped."""
+        said = []
+        for name, table in self.tables.items():
+            fate = self.matching.fate(name)
+            dropped = table.ids[fate != 0]
+            tail = f"; dropped: {len(dropped):,} ({listed(dropped)})" if len(dropped) else ""
+            said.append(f"{table.label}: kept by its ids: {self.n:,} of {len(fate):,} rows{tail}.")
+        return tuple(said)
+
+    def _read(self, table: Table, progress: Progress) -> ArrayRows:
+        out = np.empty(table.shape(self.n), table.dtype())
+        table.gather(self.matching.take(table.name), out, progress)
+        return ArrayRows.of(out, name=table.rows.name, role=table.name, columns=table.columns, notes=table.rows.notes)
+
+
+def _save(joined: Joined, out: Path, progress: Progress) -> Path:
     """Write the folder; see `Joined.save`."""
     inputs = {
         t.label: Path(path) for t in joined.tables.values() if (path := getattr(t.rows, "path", None)) is not None

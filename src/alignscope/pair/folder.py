@@ -1,15 +1,17 @@
-"""A folder that holds a whole pair: its tables, and a pair.toml with their names."""
+"""A folder that holds a whole pair, its tables and a pair.toml with their names; and whether one may be written to."""
 
 from __future__ import annotations
 
+import json
 import tomllib
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from alignscope.errors import AlignscopeError
 from alignscope.pair.paired import Pair
 
-__all__ = ["TABLES", "open_folder"]
+__all__ = ["TABLES", "open_folder", "require_own"]
 
 TABLES = ("x1", "x2", "y1", "y2", "groups", "ids1", "ids2", "weights", "present1", "present2")
 """The names that tables have in a folder, before their suffix."""
@@ -66,3 +68,31 @@ def _described(path: Path) -> dict[str, Any]:
         if not isinstance(texts, list) or not all(isinstance(v, str) for v in texts):
             raise AlignscopeError("E210", f"{path}, {name}", f"{value!r}", "Give text, or a list of text.")
     return out
+
+
+def require_own(out: Path, kind: str, written: Collection[str], inputs: Mapping[str, Path]) -> None:
+    """Pass a folder of which nothing is lost when a run puts the files `written` there.
+
+    kind : of the run, as its results.json says: "join", "scenes". inputs : what is read now, by its label.
+
+    Raises
+    ------
+    AlignscopeError : E404 where the folder has tables that no such run wrote, or that are read from now.
+    """
+    there = [path.name for path in sorted(out.glob("*")) if path.name.split(".")[0] in TABLES]
+    ours = written if _kind(out / "results.json") == kind else ()
+    if others := [name for name in there if name not in ours]:
+        found = f"it holds {', '.join(others[:3])}, which no {kind} has written"
+        raise AlignscopeError("E404", str(out), found, "Choose an empty or new folder.")
+    places = {(out / name).resolve() for name in written}
+    for label, path in inputs.items():
+        if path.resolve() in places:
+            raise AlignscopeError("E404", str(out), f"{label} is read from it", "Choose another folder.")
+
+
+def _kind(path: Path) -> str | None:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record.get("kind") if isinstance(record, dict) else None

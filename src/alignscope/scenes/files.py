@@ -22,7 +22,7 @@ from alignscope._lib.npz import npy_bytes, npy_header
 from alignscope._lib.progress import quiet
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
-from alignscope.joining.own_folder import require_own
+from alignscope.pair.folder import require_own
 from alignscope.pair.readers.readers import split_key
 from alignscope.scenes.chips import Scene, open_scenes, stacked
 from alignscope.scenes.features import chip_features, feature_names
