@@ -26,8 +26,7 @@ from alignscope.bench.page.verdict import verdict as sentences
 from alignscope.bench.results import BenchResults, Column, MethodRow, ParetoPoint
 from alignscope.bench.spec import PicturesTask
 from alignscope.bench.summary import REFERENCE
-from alignscope.report.words import MISSING, count, lam, share
-from alignscope.study.page.words import capital
+from alignscope.report.words import MISSING, capital, count, lam, share
 
 KEPT = Path(__file__).parent / "results"
 FULL, LONGER = "bench-full", "bench-long"

@@ -27,9 +27,8 @@ from alignscope.bench.page.tables import leaderboard, notes
 from alignscope.bench.page.verdict import GOALS, cards, reached, tone, verdict
 from alignscope.bench.results import BenchResults, Interval
 from alignscope.report.look import LIGHT
-from alignscope.report.panels import Figure
+from alignscope.report.panels import Figure, panel_specs
 from alignscope.report.shell import css
-from alignscope.study.page.charts import panel_specs
 from bench_example import MADE, TASKS, VARIANTS, build
 from page_reader import Page
 from report_example import HOSTILE
@@ -116,7 +115,7 @@ def test_every_panel_is_on_the_page(pages: dict[str, str], results: dict[str, Be
 
 def test_every_colour_used_is_defined(results: dict[str, BenchResults]) -> None:
     used = set(re.findall(r"var\(--(\w+)\)", css() + json.dumps(panel_specs(_figures(results["example"])))))
-    assert used - {"font", "hue"} <= set(LIGHT)
+    assert used - {"font", "hue", "columns", "sheet", "gap"} <= set(LIGHT)
 
 
 def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ import pytest
 from alignscope.paper.page.linear_charts import linear_figures
 from alignscope.paper.page.page import MARKS, SHOWN, paper_charts, render_paper
 from alignscope.paper.page.satellite import real_context
-from alignscope.study.page.charts import panel_specs
+from alignscope.report.panels import panel_specs
 from alignscope.study.page.page import render_study
 from page_reader import Page
 from report_example import HOSTILE

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alignscope.report.look import LIGHT
-from alignscope.report.panels import RAMP_LIGHT
-from alignscope.study.page.charts import figure_files, panel_specs, study_figures
+from alignscope.report.panels import figure_files, panel_specs
+from alignscope.study.page.charts import study_figures
 from alignscope.study.page.classes import class_lead, class_words, kept, rank_correlation, shown
 from alignscope.study.page.page import render_study, study_context
 from alignscope.study.page.retention_charts import along_training
@@ -76,7 +76,7 @@ def test_figures_are_vega_lite_in_colours_that_exist(name: str) -> None:
 
     figures = {key: figure for key, figure in study_figures(PATCHES[name]()).items() if key in ("scores", "classes")}
     specs = panel_specs(figures)
-    assert set(re.findall(r"var\(--(\w+)\)", json.dumps(specs))) <= set(LIGHT) | set(RAMP_LIGHT)
+    assert set(re.findall(r"var\(--(\w+)\)", json.dumps(specs))) <= set(LIGHT)
     for key, spec in specs.items():
         if key.endswith(("_0", "_legend")):
             legend = {k: v for k, v in spec["config"]["legend"].items() if k != "layout"}  # Vega's own

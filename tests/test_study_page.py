@@ -14,10 +14,10 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
-from alignscope.report.look import DARK, LIGHT
-from alignscope.report.panels import RAMP_DARK, RAMP_LIGHT, Steps, ramp
+from alignscope.report.look import DARK, LIGHT, RAMP_DARK, RAMP_LIGHT
+from alignscope.report.panels import Steps, panel_specs, ramp
 from alignscope.report.shell import css
-from alignscope.study.page.charts import panel_specs, study_figures
+from alignscope.study.page.charts import study_figures
 from alignscope.study.page.decomposition_charts import headline
 from alignscope.study.page.page import render_study, study_charts
 from alignscope.study.page.verdict import tone, verdict
@@ -312,7 +312,7 @@ def test_lighter_is_a_smaller_lambda_and_all_can_be_seen(colours: dict[str, str]
 
 def test_every_colour_used_is_defined() -> None:
     used = set(re.findall(r"var\(--(\w+)\)", css() + json.dumps(panel_specs(study_figures(example())))))
-    assert used - {"font", "hue"} <= set(LIGHT) | set(RAMP_LIGHT)
+    assert used - {"font", "hue", "columns", "sheet", "gap"} <= set(LIGHT)
 
 
 def test_importing_the_page_imports_nothing_heavy() -> None:

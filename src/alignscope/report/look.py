@@ -8,9 +8,28 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["CONFIG", "DARK", "FONT", "LIGHT", "paint", "variables"]
+__all__ = ["CONFIG", "DARK", "FONT", "LIGHT", "RAMP_DARK", "RAMP_LIGHT", "STEPS", "paint", "variables"]
 
 FONT = "'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', sans-serif"
+
+STEPS = 20  # colours of the ramp from the smallest to the largest λ
+
+
+def _ramp(*stops: str) -> dict[str, str]:
+    """Return `STEPS` colours through `stops`, by the names of their variables."""
+    rgb = [[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in stops]
+    colours = {}
+    for step in range(STEPS):
+        place = step / (STEPS - 1) * (len(stops) - 1)
+        low = min(int(place), len(stops) - 2)
+        parts = [a + (place - low) * (b - a) for a, b in zip(rgb[low], rgb[low + 1], strict=True)]
+        colours[f"s{step}"] = "#" + "".join(f"{round(part):02x}" for part in parts)
+    return colours
+
+
+# Lighter is a smaller λ, on white as on black; every step has a contrast of 3:1 with its ground.
+RAMP_LIGHT = _ramp("#cc8400", "#c9496f", "#6f3fb5", "#151030")
+RAMP_DARK = _ramp("#fdf3b4", "#f9ad6d", "#ea6a86", "#9c5fd6")
 
 LIGHT: dict[str, str] = {
     "paper": "#ffffff",
@@ -27,6 +46,7 @@ LIGHT: dict[str, str] = {
     "cap": "#6b7480",
     "good": "#00694c",
     "bad": "#a33300",
+    **RAMP_LIGHT,
 }
 DARK: dict[str, str] = {
     "paper": "#14171b",
@@ -43,6 +63,7 @@ DARK: dict[str, str] = {
     "cap": "#98a2ae",
     "good": "#4fd1a5",
     "bad": "#ff9e70",
+    **RAMP_DARK,
 }
 
 _AXIS = {

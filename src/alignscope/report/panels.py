@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from alignscope.report.look import CONFIG, STEPS
 from alignscope.report.parts import Spec, by, chart
+from alignscope.report.render import chart_files
 from alignscope.report.words import finite, lam
 
 __all__ = [
     "DASHES",
     "HUES",
-    "RAMP_DARK",
-    "RAMP_LIGHT",
     "SHAPES",
     "Figure",
     "Row",
     "Steps",
+    "figure_files",
     "key",
     "missing",
     "panel",
+    "panel_specs",
     "ramp",
     "span",
     "value_axis",
@@ -29,25 +31,8 @@ __all__ = [
 
 HUES = ["var(--one)", "var(--two)", "var(--align)", "var(--loss)", "var(--both)", "var(--cap)"]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left"]
+_OWN = ("width", "height", "layer", "data", "title")  # what a panel keeps inside a larger chart
 DASHES = [[1, 0], [6, 4], [2, 3], [9, 3, 2, 3]]
-STEPS = 20  # colours of the ramp from the smallest to the largest λ
-
-
-def _mix(stops: Sequence[str]) -> list[str]:
-    """Return `STEPS` colours through `stops`."""
-    rgb = [[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in stops]
-    colours = []
-    for step in range(STEPS):
-        place = step / (STEPS - 1) * (len(stops) - 1)
-        low = min(int(place), len(stops) - 2)
-        parts = [a + (place - low) * (b - a) for a, b in zip(rgb[low], rgb[low + 1], strict=True)]
-        colours.append("#" + "".join(f"{round(part):02x}" for part in parts))
-    return colours
-
-
-# Lighter is a smaller λ, on white as on black; every step has a contrast of 3:1 with its ground.
-RAMP_LIGHT = {f"s{i}": colour for i, colour in enumerate(_mix(["#cc8400", "#c9496f", "#6f3fb5", "#151030"]))}
-RAMP_DARK = {f"s{i}": colour for i, colour in enumerate(_mix(["#fdf3b4", "#f9ad6d", "#ea6a86", "#9c5fd6"]))}
 
 
 @dataclass(frozen=True)
@@ -192,3 +177,46 @@ def span(values: Iterable[Any], room: float = 0.06) -> tuple[float, float]:
     low, high = min(known), max(known)
     more = room * (high - low) or 0.05 * abs(high) or 0.05
     return low - more, high + more
+
+
+def panel_specs(figures: Mapping[str, Figure]) -> dict[str, Spec]:
+    """Return the Vega-Lite specification of every panel and legend: "published_legend", "published_0", ..."""
+    return {name: spec for figure, content in figures.items() for name, spec in _named(figure, content)}
+
+
+def _named(name: str, figure: Figure) -> Iterator[tuple[str, Spec]]:
+    if figure.rows and figure.legend:
+        yield f"{name}_legend", figure.legend
+    for number, spec in enumerate(spec for row in figure.rows for spec in row.panels):
+        headed = len(figure.rows) > 1  # a heading above the row says what the subtitle says
+        yield f"{name}_{number}", {**spec, "title": {"text": spec["title"]["text"]}} if headed else spec
+
+
+def figure_files(figures: Mapping[str, Figure]) -> dict[str, bytes]:
+    """Return every figure, its panels side by side, as files on white: {"charts/published.svg": ..., ...}."""
+    return chart_files({name: _whole(figure) for name, figure in figures.items() if figure.rows})
+
+
+def _whole(figure: Figure) -> Spec:
+    """Return one chart of all panels of a figure, beneath its legend."""
+    columns = figure.columns
+    width = 560 if columns == 1 else 380 if columns == 2 else 290
+    params: dict[str, Any] = {}
+    rows = []
+    for row in figure.rows:
+        panels = []
+        for spec in row.panels:
+            params |= {p["name"]: p for p in spec["params"]}
+            panels.append({**{k: v for k, v in spec.items() if k in _OWN}, "width": width})
+        rows.append({"hconcat": panels, "spacing": 36})
+    head = []
+    if figure.legend is not None:
+        params |= {p["name"]: p for p in figure.legend["params"]}
+        head.append({**{k: v for k, v in figure.legend.items() if k in (*_OWN, "resolve")}, "width": width * columns})
+    return {
+        "config": CONFIG,
+        "params": list(params.values()),
+        "vconcat": [*head, *rows],
+        "spacing": 24,
+        "resolve": {"scale": dict.fromkeys(["color", "fill", "stroke", "shape", "strokeDash"], "independent")},
+    }

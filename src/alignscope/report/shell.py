@@ -7,21 +7,21 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from alignscope.auditing.page.charts import dumps
 from alignscope.report.look import DARK, FONT, LIGHT, variables
+from alignscope.report.parts import Spec
+from alignscope.report.render import compiled, dumps
 from alignscope.report.words import count, estimate, finite, lam, named, number, percent, share, signed, strength
 
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["css", "environment", "safe_json", "text", "vega"]
+__all__ = ["css", "environment", "safe_json", "text", "vega", "write_page"]
 
 
 @cache
 def environment() -> jinja2.Environment:
     """Return the template engine with the filters that write figures."""
-    import jinja2
-    from markupsafe import Markup
+    import jinja2  # slow to start
 
     engine = jinja2.Environment(
         autoescape=True,
@@ -34,7 +34,6 @@ def environment() -> jinja2.Environment:
         estimate=estimate,
         general=lambda value: number(value, ".3g") if finite(value) else "–",
         lam=lam,
-        markup=Markup,
         named=named,
         percent=percent,
         share=share,
@@ -52,11 +51,42 @@ def text(name: str) -> str:
     return (resources.files(package) / "templates" / file).read_text(encoding="utf-8")
 
 
-def css(light: Mapping[str, str] = LIGHT, dark: Mapping[str, str] = DARK) -> str:
+def css() -> str:
     """Return the style sheet; the dark colours are for screens only, so that paper is always light."""
-    by_day = f":root{{--font:{FONT};{variables(dict(light))}}}\n"
-    by_night = f"@media screen and (prefers-color-scheme: dark){{:root{{{variables(dict(dark))}}}}}\n"
-    return by_day + by_night + text("report.css")
+    by_day = f":root{{--font:{FONT};{variables(LIGHT)}}}\n"
+    by_night = f"@media screen and (prefers-color-scheme: dark){{:root{{{variables(DARK)}}}}}\n"
+    return by_day + by_night + text("report.css") + text("study.css")
+
+
+def write_page(
+    template: str,
+    version: str,
+    names: Mapping[str, Any],
+    charts: Mapping[str, Spec],
+    data: Mapping[str, Any] | None = None,
+) -> str:
+    """Return a page as one self-contained HTML file.
+
+    Parameters
+    ----------
+    template : "study/study.html.j2" is the study page's.
+    version : of alignscope, as in the results.
+    names : what the template uses.
+    charts : Vega-Lite specifications by the names under which the template places them.
+    data : what else the page's script reads.
+    """
+    return (
+        environment()
+        .get_template(template)
+        .render(
+            **names,
+            version=version,
+            css=css(),
+            js=text("report.js"),
+            vega=vega(),
+            data=safe_json({**(data or {}), "charts": compiled(charts)}),
+        )
+    )
 
 
 @cache

@@ -10,6 +10,7 @@ __all__ = [
     "MISSING",
     "REMEDIES",
     "SIDES",
+    "capital",
     "count",
     "direction_name",
     "estimate",
@@ -126,3 +127,8 @@ def direction_name(audit: Mapping[str, Any], side: str) -> str:
 def other(side: str) -> str:
     """Return the side that `side` is not."""
     return "2" if side == "1" else "1"
+
+
+def capital(text: str) -> str:
+    """Return `text` with its first letter in upper case."""
+    return text[:1].upper() + text[1:]

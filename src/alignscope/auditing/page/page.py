@@ -6,30 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from alignscope.auditing.page import context as _context
-from alignscope.auditing.page.charts import chart_specs, dumps, render_charts
-from alignscope.report.shell import css, environment, safe_json, text, vega
+from alignscope.auditing.page.charts import chart_specs, render_charts
+from alignscope.report.shell import environment, write_page
 
 __all__ = ["notebook_html", "render_charts", "render_page"]
 
 
 def render_page(audit: Mapping[str, Any]) -> str:
     """Return the page of an audit as one self-contained HTML file; the same audit gives the same text."""
-    import vl_convert
-
     charts = chart_specs(audit, live=True)
-    data = _context.live_data(audit)
-    data["charts"] = {name: vl_convert.vegalite_to_vega(dumps(spec)) for name, spec in charts.items()}
-    template = environment().get_template("auditing/report.html.j2")
-    markup = environment().filters["markup"]
-    return template.render(
-        **_context.context(audit),
-        version=audit["version"],
-        charts=charts,
-        css=markup(css()),
-        js=markup(text("report.js")),
-        vega=markup(vega()),
-        data=markup(safe_json(data)),
-    )
+    names = {**_context.context(audit), "charts": charts}
+    return write_page("auditing/report.html.j2", audit["version"], names, charts, _context.live_data(audit))
 
 
 def notebook_html(audit: Mapping[str, Any]) -> str:

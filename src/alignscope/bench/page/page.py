@@ -12,10 +12,9 @@ from alignscope.bench.page.rows import columns, paired
 from alignscope.bench.page.texts import CONTENTS, GLOSSARY, TEXTS
 from alignscope.bench.page.verdict import cards, tone, verdict
 from alignscope.bench.results import BenchResults
-from alignscope.report.panels import Figure
-from alignscope.study.page.charts import figure_files
-from alignscope.study.page.page import write_page
-from alignscope.study.page.words import capital
+from alignscope.report.panels import Figure, figure_files, panel_specs
+from alignscope.report.shell import write_page
+from alignscope.report.words import capital
 
 __all__ = ["bench_charts", "render_bench"]
 
@@ -50,7 +49,7 @@ def render_bench(results: BenchResults) -> str:
         "settings": _bench_tables.settings(board),
         "failures": _bench_tables.failures(board),
     }
-    return write_page("bench/bench.html.j2", names, figures, results.version)
+    return write_page("bench/bench.html.j2", results.version, names, panel_specs(figures))
 
 
 def bench_charts(results: BenchResults) -> dict[str, bytes]:

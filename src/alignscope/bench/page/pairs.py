@@ -5,9 +5,8 @@ from __future__ import annotations
 from alignscope.bench.page.board import Board, apart, cut, hundred, minus, value_text
 from alignscope.bench.results import Column, Interval, MethodRow
 from alignscope.bench.summary import REFERENCE, interval
-from alignscope.report.words import MISSING, count, named
-from alignscope.study.page.tables import Table
-from alignscope.study.page.words import capital
+from alignscope.report.tables import Table
+from alignscope.report.words import MISSING, capital, count, named
 
 __all__ = ["cost", "every_target", "kept_words", "question"]
 

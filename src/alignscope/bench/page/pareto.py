@@ -10,8 +10,7 @@ from alignscope.bench.page.parts import STROKE, channels, kind_of, legend, marks
 from alignscope.bench.results import ParetoPoint
 from alignscope.report.panels import Figure, Row, missing, panel
 from alignscope.report.parts import Spec, tips
-from alignscope.report.words import named
-from alignscope.study.page.words import capital
+from alignscope.report.words import capital, named
 
 __all__ = ["pareto", "spread_out"]
 

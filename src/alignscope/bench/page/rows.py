@@ -11,8 +11,7 @@ from alignscope.bench.results import Column, MethodRow
 from alignscope.bench.summary import CEILING
 from alignscope.report.panels import Figure, Row, missing, panel
 from alignscope.report.parts import Spec, row_axis, tips
-from alignscope.report.words import named, signed
-from alignscope.study.page.words import capital
+from alignscope.report.words import capital, named, signed
 
 __all__ = ["columns", "paired"]
 

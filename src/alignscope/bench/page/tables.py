@@ -14,9 +14,8 @@ from alignscope.bench.page.published import PUBLISHED
 from alignscope.bench.results import Column, Interval, MethodRow
 from alignscope.bench.spec import PicturesTask
 from alignscope.bench.summary import REFERENCE
-from alignscope.report.words import MISSING, count, lam, named
-from alignscope.study.page.tables import Table
-from alignscope.study.page.words import capital
+from alignscope.report.tables import Table
+from alignscope.report.words import MISSING, capital, count, lam, named
 
 __all__ = [
     "Cell",

@@ -7,8 +7,8 @@ from typing import Any
 
 from alignscope.report.panels import DASHES, Figure, Row, key, missing, panel, value_axis
 from alignscope.report.parts import Spec, tips
-from alignscope.report.words import count, lam, percent, share
-from alignscope.study.page.words import capital, size_text
+from alignscope.report.words import capital, count, lam, percent, share
+from alignscope.study.page.words import size_text
 
 __all__ = ["linear_figures"]
 

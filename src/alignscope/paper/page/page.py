@@ -7,12 +7,13 @@ from typing import Any, NamedTuple, Protocol
 
 from alignscope.paper.page.linear_charts import Rows, linear_figures
 from alignscope.paper.page.satellite import real_context, real_figures, real_words
-from alignscope.report.panels import Figure
+from alignscope.report.panels import Figure, figure_files, panel_specs
+from alignscope.report.shell import write_page
 from alignscope.report.words import MISSING, count, lam
-from alignscope.study.page.charts import figure_files, study_figures
+from alignscope.study.page.charts import study_figures
 from alignscope.study.page.decomposition_charts import fall_beside, headline
 from alignscope.study.page.forecast_charts import correlation_text
-from alignscope.study.page.page import study_context, write_page
+from alignscope.study.page.page import study_context
 from alignscope.study.page.texts import GLOSSARY, WORDS_OF
 from alignscope.study.page.verdict import established, fall_words, lead, main_agreement, parts_words, points
 from alignscope.study.page.words import size_text
@@ -134,7 +135,7 @@ def render_paper(
         "place": lambda check: _place(check, drawn),
         "real": real_context(satellite, claims),
     }
-    return write_page("paper/paper.html.j2", names, drawn, results.version)
+    return write_page("paper/paper.html.j2", results.version, names, panel_specs(drawn))
 
 
 def paper_charts(

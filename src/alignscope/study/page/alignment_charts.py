@@ -20,8 +20,8 @@ from alignscope.report.panels import (
     value_axis,
 )
 from alignscope.report.parts import Spec, tips
-from alignscope.report.words import lam, number, share
-from alignscope.study.page.words import arms, capital, epochs_text, finished, in_arm, plain, size_text
+from alignscope.report.words import capital, lam, number, share
+from alignscope.study.page.words import arms, epochs_text, finished, in_arm, plain, size_text
 from alignscope.study.results import CellRecord, Scores, StudyResults
 from alignscope.study.spec import Variant
 

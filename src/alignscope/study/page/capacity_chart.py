@@ -8,8 +8,8 @@ from itertools import pairwise
 
 from alignscope.report.panels import Figure, Row, Steps, missing, panel
 from alignscope.report.parts import Spec, tips
-from alignscope.report.words import lam, named, share, short
-from alignscope.study.page.words import arms, capital, fixed_arms, in_arm, plain, spread
+from alignscope.report.words import capital, lam, named, share, short
+from alignscope.study.page.words import arms, fixed_arms, in_arm, plain, spread
 from alignscope.study.results import StudyResults
 from alignscope.study.spec import Variant
 

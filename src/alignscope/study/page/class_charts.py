@@ -7,10 +7,10 @@ from typing import Any
 
 from alignscope.report.panels import DASHES, Figure, Row, key, missing, panel
 from alignscope.report.parts import Spec, row_axis, tips
-from alignscope.report.words import named, percent, share, short
+from alignscope.report.words import capital, named, percent, share, short
 from alignscope.study.page.classes import groups, kept, part, shown, where
 from alignscope.study.page.retention_charts import retention_axis
-from alignscope.study.page.words import Target, capital, size_text, spread
+from alignscope.study.page.words import Target, size_text, spread
 from alignscope.study.results import ClassRow, StudyResults
 
 __all__ = ["classes"]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from alignscope.report.words import lam, named, number, percent, share
+from alignscope.report.words import capital, lam, named, number, percent, share
 from alignscope.study.page.words import (
     Target,
     arms,
     asked_targets,
-    capital,
     epochs_text,
     fixed_arms,
     plain,

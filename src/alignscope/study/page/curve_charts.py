@@ -7,8 +7,8 @@ from collections import defaultdict
 
 from alignscope.report.panels import Figure, Row, Steps, key, missing, panel, ramp
 from alignscope.report.parts import Spec, tips
-from alignscope.report.words import lam, number
-from alignscope.study.page.words import arms, capital, epochs_text, in_arm, plain, size_text
+from alignscope.report.words import capital, lam, number
+from alignscope.study.page.words import arms, epochs_text, in_arm, plain, size_text
 from alignscope.study.results import CellRecord, StudyResults
 from alignscope.study.spec import Variant
 

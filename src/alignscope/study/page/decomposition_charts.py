@@ -7,11 +7,10 @@ from typing import NamedTuple
 
 from alignscope.report.panels import Figure, Row, Steps, key, missing, panel, span, value_axis
 from alignscope.report.parts import Spec, tips
-from alignscope.report.words import lam, number
+from alignscope.report.words import capital, lam, number
 from alignscope.study.page.words import (
     Target,
     asked_targets,
-    capital,
     epochs_text,
     fixed_arms,
     plain_gauge,

@@ -6,18 +6,9 @@ import math
 
 from alignscope.report.panels import DASHES, HUES, Figure, Row, Steps, key, missing, panel, value_axis
 from alignscope.report.parts import Spec, tips
-from alignscope.report.words import lam, named, share, short
+from alignscope.report.words import capital, lam, named, share, short
 from alignscope.study.page.retention_charts import retention_axis, target_looks
-from alignscope.study.page.words import (
-    Target,
-    arms,
-    asked_targets,
-    capital,
-    in_arm,
-    plain,
-    size_text,
-    spread,
-)
+from alignscope.study.page.words import Target, arms, asked_targets, in_arm, plain, size_text, spread
 from alignscope.study.results import Agreement, ForecastRow, StudyResults
 from alignscope.study.spec import Variant
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from alignscope.auditing.page.charts import dumps
-from alignscope.report.look import DARK, LIGHT
-from alignscope.report.panels import RAMP_DARK, RAMP_LIGHT, Figure
-from alignscope.report.shell import css, environment, safe_json, text, vega
+from alignscope.report.panels import Figure, figure_files, panel_specs
+from alignscope.report.shell import write_page
 from alignscope.study.page import tables as _study_tables
-from alignscope.study.page.charts import figure_files, panel_specs, study_figures
+from alignscope.study.page.charts import study_figures
 from alignscope.study.page.classes import class_words, unknown_words
 from alignscope.study.page.forecast_words import forecast_text, forecast_words
 from alignscope.study.page.score_tables import baselines, pretraining, score_tables
@@ -20,13 +18,13 @@ from alignscope.study.page.texts import CONTENTS, GLOSSARY, OPTIONAL, TEXTS, WOR
 from alignscope.study.page.verdict import cards, tone, verdict
 from alignscope.study.results import StudyResults
 
-__all__ = ["render_study", "study_charts", "study_context", "write_page"]
+__all__ = ["render_study", "study_charts", "study_context"]
 
 
 def render_study(results: StudyResults) -> str:
     """Return the page of a study as one self-contained HTML file; the same results give the same text."""
     figures = study_figures(results)
-    return write_page("study/study.html.j2", study_context(results, figures), figures, results.version)
+    return write_page("study/study.html.j2", results.version, study_context(results, figures), panel_specs(figures))
 
 
 def study_charts(results: StudyResults) -> dict[str, bytes]:
@@ -72,24 +70,3 @@ def _optional(results: StudyResults) -> set[str]:
         "notes": bool(results.notes),
     }
     return {section for section in OPTIONAL if has[section]}
-
-
-def write_page(template: str, names: Mapping[str, Any], figures: Mapping[str, Figure], version: str) -> str:
-    """Return a page of figures made of panels."""
-    import vl_convert
-
-    specs = panel_specs(figures)
-    data = {"charts": {name: vl_convert.vegalite_to_vega(dumps(spec)) for name, spec in specs.items()}}
-    markup = environment().filters["markup"]
-    return (
-        environment()
-        .get_template(template)
-        .render(
-            **names,
-            version=version,
-            css=markup(css(LIGHT | RAMP_LIGHT, DARK | RAMP_DARK) + text("study.css")),
-            js=markup(text("report.js")),
-            vega=markup(vega()),
-            data=markup(safe_json(data)),
-        )
-    )

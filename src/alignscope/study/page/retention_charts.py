@@ -19,12 +19,11 @@ from alignscope.report.panels import (
     value_axis,
 )
 from alignscope.report.parts import Spec, tips
-from alignscope.report.words import lam, named, short
+from alignscope.report.words import capital, lam, named, short
 from alignscope.study.page.words import (
     Target,
     arms,
     asked_targets,
-    capital,
     epochs_text,
     in_arm,
     plain,

@@ -7,7 +7,7 @@ from typing import Any
 
 from alignscope.report.panels import Figure, Row, Steps, key, missing, panel, ramp, span, value_axis
 from alignscope.report.parts import Spec, tips
-from alignscope.report.words import lam, share
+from alignscope.report.words import capital, lam, share
 from alignscope.study.page.scores import (
     MEASURES,
     PARTS,
@@ -20,16 +20,7 @@ from alignscope.study.page.scores import (
     over,
     scored,
 )
-from alignscope.study.page.words import (
-    Target,
-    capital,
-    epochs_text,
-    in_arm,
-    main_arm,
-    plain,
-    size_text,
-    spread,
-)
+from alignscope.study.page.words import Target, epochs_text, in_arm, main_arm, plain, size_text, spread
 from alignscope.study.results import CellRecord, StudyResults
 
 __all__ = ["scores"]

@@ -5,21 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from alignscope.report.words import MISSING, lam, named
+from alignscope.report.tables import Table
+from alignscope.report.words import MISSING, capital, lam, named
 from alignscope.study.page.classes import part
 from alignscope.study.page.scores import MEASURES, PARTS, ended, head, mean, measure_name, over, scored
-from alignscope.study.page.tables import Table, lambda_heads, pivot, way
-from alignscope.study.page.words import (
-    BASELINES,
-    arms,
-    asked_targets,
-    capital,
-    epochs_text,
-    in_arm,
-    plain,
-    size_text,
-    spread,
-)
+from alignscope.study.page.tables import lambda_heads, pivot, way
+from alignscope.study.page.words import BASELINES, arms, asked_targets, epochs_text, in_arm, plain, size_text, spread
 from alignscope.study.results import CellRecord, ClassRow, Interval, StudyResults, TargetScore
 
 __all__ = ["baselines", "pretraining", "score_tables"]

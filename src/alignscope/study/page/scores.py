@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from alignscope.report.words import lam
+from alignscope.report.words import capital, lam
 from alignscope.study.page.words import (
     BASELINES,
     Target,
     asked_targets,
-    capital,
     finished,
     in_arm,
     main_arm,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from alignscope.report.tables import Table
 from alignscope.report.words import MISSING, lam, named, number, share
 from alignscope.study.page.words import (
     GAUGES,
@@ -17,18 +17,7 @@ from alignscope.study.page.words import (
 )
 from alignscope.study.results import CellRecord, RetentionRow, StudyResults
 
-__all__ = ["Table", "failures", "lambda_heads", "pivot", "settings", "sizes", "tables", "way"]
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table: `words` columns of text come first, the others are figures."""
-
-    title: str
-    caption: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    words: int
+__all__ = ["failures", "lambda_heads", "pivot", "settings", "sizes", "tables", "way"]
 
 
 def tables(results: StudyResults) -> list[Table]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 
-from alignscope.report.words import count, lam, number, percent, share
+from alignscope.report.words import capital, count, lam, number, percent, share
 from alignscope.study.page.classes import class_lead
 from alignscope.study.page.decomposition_charts import fall_beside, headline
 from alignscope.study.page.forecast_charts import correlation_text
 from alignscope.study.page.words import (
     Target,
     arms,
-    capital,
     epochs_text,
     fixed_arms,
     in_arm,

@@ -15,7 +15,6 @@ __all__ = [
     "Target",
     "arms",
     "asked_targets",
-    "capital",
     "cell_text",
     "epochs_text",
     "finished",
@@ -137,11 +136,6 @@ def spread_percent(value: Interval | None) -> str:
     if value.low is None or value.high is None:
         return f"{percent(value.value)} (one seed, no interval)"
     return f"{percent(value.value)} ({share(100 * value.low, 0)} to {percent(value.high)})"
-
-
-def capital(text: str) -> str:
-    """Return `text` with its first letter in upper case."""
-    return text[:1].upper() + text[1:]
 
 
 def finished(results: StudyResults) -> Iterator[CellRecord]:
