@@ -12,7 +12,7 @@ from alignscope.bench.entries import Entry
 from alignscope.bench.results import BenchRecord, BenchResults, Column, Failure, Measures, Score
 from alignscope.bench.spec import BenchCell, BenchSpec, GaussianTask, PicturesTask, TaskSpec, TrainingSpec, TuningSpec
 from alignscope.bench.summary import Choice, Summary
-from alignscope.bench.tasks.columns import columns as columns_of
+from alignscope.bench.tasks.pictures import columns as columns_of
 from report_example import HOSTILE
 
 

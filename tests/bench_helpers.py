@@ -11,7 +11,7 @@ import numpy as np
 
 from alignscope.bench.results import BenchRecord, Measures, Score
 from alignscope.bench.spec import SCHEMA, BenchCell
-from alignscope.bench.tasks.columns import columns
+from alignscope.bench.tasks.pictures import columns
 
 SPEC = """\
 name = "tiny"

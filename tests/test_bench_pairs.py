@@ -27,9 +27,9 @@ from alignscope.bench.running import run_bench
 from alignscope.bench.spec import BenchCell, PairTask, TrainingSpec, checked_spec, parse_spec, read_spec
 from alignscope.bench.summary import Choice, Summary, column_value
 from alignscope.bench.tasks import columns, open_task
-from alignscope.bench.tasks.asked import asked_of, sides, split
-from alignscope.bench.tasks.base import Codes
-from alignscope.bench.tasks.pairs import OwnPair
+from alignscope.bench.tasks.pair import asked_of, sides, split
+from alignscope.bench.tasks.data.base import Codes
+from alignscope.bench.tasks.data.pair import OwnPair
 from alignscope.errors import AlignscopeError
 from alignscope.measures import linear_probe, logistic_probes
 from alignscope.nn.methods.base import Batch, Method

@@ -18,7 +18,7 @@ from alignscope.bench.plan import choices_of, tuning_cells
 from alignscope.bench.results import BenchRecord, Column, Interval, Score
 from alignscope.bench.spec import BenchCell, BenchSpec, GaussianTask, PicturesTask, TaskSpec, TrainingSpec, TuningSpec
 from alignscope.bench.summary import Choice, Summary, column_value, interval
-from alignscope.bench.tasks.columns import columns
+from alignscope.bench.tasks.pictures import columns
 from bench_helpers import made
 
 TASKS: tuple[TaskSpec, ...] = (

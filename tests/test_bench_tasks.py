@@ -15,9 +15,9 @@ from torch import Tensor
 from alignscope.bench.results import Score
 from alignscope.bench.spec import GaussianTask, PicturesTask, TrainingSpec
 from alignscope.bench.tasks import columns, open_task
-from alignscope.bench.tasks.base import Codes, measures, orders
-from alignscope.bench.tasks.gaussian import Gaussian
-from alignscope.bench.tasks.pictures import Pictures
+from alignscope.bench.tasks.data.base import Codes, measures, orders
+from alignscope.bench.tasks.data.gaussian import Gaussian
+from alignscope.bench.tasks.data.pictures import Pictures
 from alignscope.errors import AlignscopeError
 from alignscope.measures import alignment_r2, cka
 from alignscope.nn import initialise

@@ -16,7 +16,7 @@ from alignscope.bench.registry import entry, own_line
 from alignscope.bench.results import BenchRecord
 from alignscope.bench.spec import SCHEMA, BenchCell, PairTask, PicturesTask, TaskSpec, TrainingSpec
 from alignscope.bench.tasks import open_task
-from alignscope.bench.tasks.base import Task, measures
+from alignscope.bench.tasks.data.base import Task, measures
 from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders.basic import initialise
 from alignscope.nn.methods.base import Batch, Method

@@ -122,7 +122,7 @@ def run_bench(
     train = partial(train_unit, file=file, device=device, folders=folders)
     run = _Run(store or Store.open(out, BENCH), train, workers, executor)
 
-    from alignscope.bench.tasks.columns import columns  # with torch, which only training needs
+    from alignscope.bench.tasks.pictures import columns  # with torch, which only training needs
 
     known = tuple(column for task in spec.tasks for column in columns(task, folders.get(task.name)))
     share = _cost(first) / (_cost(first) + _cost(cells_of(spec, entries, untuned)) or 1.0)

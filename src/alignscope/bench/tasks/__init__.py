@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alignscope.bench.spec import GaussianTask, PairTask, TaskSpec
-from alignscope.bench.tasks.columns import columns
+from alignscope.bench.tasks.pictures import columns
 
 if TYPE_CHECKING:
-    from alignscope.bench.tasks.base import Task
+    from alignscope.bench.tasks.data.base import Task
 
 __all__ = ["columns", "open_task"]
 
@@ -30,15 +30,15 @@ def open_task(spec: TaskSpec, seed: int, folder: Path | None = None, *, validati
     AlignscopeError : E107 without torch; E205, E304, E306 for sizes that do not fit together.
     """
     if isinstance(spec, GaussianTask):
-        from alignscope.bench.tasks.gaussian import Gaussian
+        from alignscope.bench.tasks.data.gaussian import Gaussian
 
         return Gaussian(spec, seed)
     if isinstance(spec, PairTask):
-        from alignscope.bench.tasks.pairs import OwnPair
+        from alignscope.bench.tasks.data.pair import OwnPair
 
         if folder is None:
             raise ValueError(f"the rows of the task '{spec.name}' have not been prepared")
         return OwnPair(spec, seed, folder, validation=validation)
-    from alignscope.bench.tasks.pictures import Pictures
+    from alignscope.bench.tasks.data.pictures import Pictures
 
     return Pictures(spec, seed, validation=validation)

@@ -1,205 +1,181 @@
-"""Trifeature pictures: what is shared by all, by two, and by none, told by logistic probes with balanced accuracy.
-
-The pictures are drawn from the seed when the task opens: nothing is read or downloaded. The box of the shape is cut
-out in the middle, so what is augmented away (the place) is no target.
-"""
+"""Which scores of a task make which column of the leaderboard. Needs no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import Literal
+from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
-import torch
-from numpy.lib.stride_tricks import sliding_window_view
-from torch import Tensor
+from alignscope.bench.results import Column, Role
+from alignscope.bench.spec import GaussianTask, PairTask, PicturesTask, TaskSpec
 
-from alignscope.bench.entries import TaskFacts
-from alignscope.bench.results import Score
-from alignscope.bench.spec import PicturesTask
-from alignscope.bench.tasks.base import Codes, Task, encode, orders
-from alignscope.bench.tasks.columns import roles
-from alignscope.datasets.trifeature.pairs import Modality, PairView
-from alignscope.datasets.trifeature.pictures import Trifeature
-from alignscope.errors import AlignscopeError
-from alignscope.measures.logistic import logistic_probes
-from alignscope.nn.encoders.basic import ConvEncoder, Encoder
-from alignscope.nn.methods.base import Batch, Method
+__all__ = ["columns", "gaussian_factors", "roles"]
 
-__all__ = ["Pictures", "pair_view"]
+_ROLES: dict[str, dict[str, Role]] = {
+    "comm": {
+        "shape": "shared",
+        "texture1": "unique",
+        "texture2": "unique",
+        "colour1": "unique",
+        "colour2": "unique",
+    },
+    "paper": {"shape": "shared", "texture": "unique", "colour": "unique"},
+    "three": {
+        "shape": "shared",
+        "texture1": "pairwise",
+        "colour2": "pairwise",
+        "texture2": "unique",
+        "colour1": "unique",
+    },
+}
+"""What every target of a view is to its modalities."""
 
-Part = Literal["train", "held out"]
+_MOST = 6  # targets of a pair that a column's text names
 
-_CHUNK = 1024
-_BOX = 128 / 224
+
+class _Plan(NamedTuple):
+    key: str
+    title: str
+    text: str
+    targets: tuple[tuple[str, str], ...]
+
+
+def _fused(*targets: str) -> tuple[tuple[str, str], ...]:
+    return tuple((target, "fused") for target in targets)
+
+
+_REDUNDANCY = _Plan("R", "Redundancy", "the shape, which both images share, from both codes", _fused("shape"))
+_UNIQUENESS = _Plan(
+    "U", "Uniqueness", "the two textures, each in one image alone, from both codes", _fused("texture1", "texture2")
+)
+_SYNERGY = _Plan(
+    "S",
+    "Synergy",
+    "whether the second colour is the one that the mapping gives for the first texture, from the joint code (a linear "
+    "probe of codes side by side adds them up, and cannot be better than chance)",
+    _fused("synergy"),
+)
+_PRODUCTS = _Plan(
+    "Sx",
+    "Synergy, products read",
+    "the same relation, but for every method from both codes and the product of the two: what training has put into "
+    "the codes, with the same readout for all",
+    (("synergy", "products"),),
+)
+_PAPER = (
+    _Plan("shape", "Shape", "the shared shape, from either code, mean of both", (("shape", "1"), ("shape", "2"))),
+    _Plan("texture", "Texture", "the texture, in the first image alone, from its code", (("texture", "1"),)),
+    _Plan("colour", "Colour", "the colour, in the second image alone, from its code", (("colour", "2"),)),
+)
 _THREE = (
-    Modality("shape", "texture1", "colour1"),
-    Modality("shape", "texture1", "colour2"),
-    Modality("shape", "texture2", "colour2"),
+    _Plan("shared", "Shared by all", "the shape, which all three images share, from all codes", _fused("shape")),
+    _Plan(
+        "pairwise",
+        "Shared by two",
+        "the texture of the first two and the colour of the last two images, from all codes",
+        _fused("texture1", "colour2"),
+    ),
+    _Plan(
+        "unique",
+        "In one alone",
+        "the colour of the first and the texture of the last image, from all codes",
+        _fused("colour1", "texture2"),
+    ),
 )
 
 
-def pair_view(spec: PicturesTask, seed: int) -> PairView:
-    """Return what the modalities of a task show. No combination of all factors is both trained and tested on."""
-    # Always in the middle: places are left to the augmentation.
-    pictures = Trifeature(size=spec.size, seed=seed, values=spec.values, rotation=spec.rotation, jitter=0.0)
-    like = {"comm": PairView.comm(), "paper": PairView.paper(), "three": PairView(modalities=_THREE)}[spec.view]
-    return replace(like, pictures=pictures, held_out="combinations", biased=spec.biased)
+def roles(spec: PicturesTask) -> dict[str, Role]:
+    """Return the targets of a task of pictures and what each is to its modalities.
+
+    "synergy" is among them where pairs are biased: else its classes are far from balanced, and it is not scored.
+    """
+    return _ROLES[spec.view] | ({"synergy": "synergy"} if spec.biased is not None else {})
 
 
-class Pictures(Task):
-    """The pictures of one seed.
+def gaussian_factors(spec: GaussianTask) -> dict[str, Role]:
+    """Return the factors of a Gaussian task: the shared ones, then those of modality 1, then those of modality 2."""
+    shared: dict[str, Role] = {f"shared {k}": "shared" for k in range(1, spec.shared + 1)}
+    unique: dict[str, Role] = {f"unique {m}.{k}": "unique" for m in (1, 2) for k in range(1, spec.unique + 1)}
+    return shared | unique
+
+
+def columns(spec: TaskSpec, folder: Path | None = None) -> tuple[Column, ...]:
+    """Return the columns that a task gives to the leaderboard.
 
     Parameters
     ----------
     spec : the task.
-    seed : of the pictures, of the order of the rows and of the augmentation.
-    validation : whether held-out samples are those of the validation part, for tuning.
-
-    Raises
-    ------
-    AlignscopeError : E205 where there are too few combinations of factors for so many samples, E304 for a
-        `shift` beyond the picture.
+    folder : where the rows of a user's own pair have been prepared.
     """
-
-    def __init__(self, spec: PicturesTask, seed: int, *, validation: bool = False) -> None:
-        _check_shift(spec)
-        self.spec, self.seed = spec, seed
-        self.view, self.roles = pair_view(spec, seed), roles(spec)
-        train, *rest = self.view.split(spec.train, *((spec.test, 0) if validation else (0, spec.test)))
-        rows: dict[Part, np.ndarray] = {"train": train, "held out": np.concatenate(rest)}
-        self.counts: dict[Part, int] = {"train": min(spec.probe, spec.train), "held out": spec.test}
-        self.images = {part: _cut(self.view, index, spec.shift) for part, index in rows.items()}
-        self.labels = {
-            part: {name: codes for name, codes in self.view.targets(index).items() if name in self.roles}
-            for part, index in rows.items()
-        }
-        self.facts = TaskFacts(
-            components=spec.components,
-            classes={name: len(self.view.classes[name]) for name in self.roles},
-            per_modality=self.view.visible,
-            steps=spec.training.steps,
-            modalities=len(self.view.modalities),
+    if isinstance(spec, GaussianTask):
+        return _gaussian_columns(spec)
+    if isinstance(spec, PairTask):
+        if folder is None:
+            raise ValueError(f"the rows of the task '{spec.name}' have not been prepared")
+        return tuple(_pair_columns(spec, folder))
+    known, (shapes, textures, colours) = roles(spec), spec.values
+    chance = {"shape": 1 / shapes, "texture": 1 / textures, "colour": 1 / colours, "synergy": 1 / 2}
+    plans = {"paper": _PAPER, "three": _THREE, "comm": (_REDUNDANCY, _UNIQUENESS)}[spec.view]
+    return tuple(
+        Column(
+            key=f"{spec.name}.{plan.key}",
+            task=spec.name,
+            title=plan.title,
+            text=f"Balanced accuracy of a logistic probe: {plan.text}.",
+            targets=plan.targets,
+            role=known[plan.targets[0][0]],
+            chance=sum(chance[target.rstrip("12")] for target, _ in plan.targets) / len(plan.targets),
+            unit="percent",
         )
+        for plan in (plans if spec.biased is None else (_SYNERGY, _PRODUCTS))
+    )
 
-    def encoders(self) -> list[Encoder]:
-        """Return one compact convolutional encoder a modality, channels last."""
-        spec = self.spec
-        return [
-            ConvEncoder(channels, spec.components, widths=spec.widths, patch=spec.patch).to(
-                memory_format=torch.channels_last
+
+def _gaussian_columns(spec: GaussianTask) -> tuple[Column, ...]:
+    factors = gaussian_factors(spec)
+    texts: dict[Role, str] = {"shared": "factors that both modalities see", "unique": "factors that one alone sees"}
+    return tuple(
+        Column(
+            key=f"{spec.name}.{role}",
+            task=spec.name,
+            title=f"{role.capitalize()} factors",
+            text=f"R^2 of the {text}, from both codes, as a share of the most that any code could have.",
+            targets=_fused(*(name for name, its in factors.items() if its == role)),
+            role=role,
+            chance=0.0,
+            unit="share of the ceiling",
+        )
+        for role, text in texts.items()
+    )
+
+
+def _pair_columns(spec: PairTask, folder: Path) -> Iterator[Column]:
+    """Yield what both codes tell of each modality's targets, then what its own code does."""
+    from alignscope.bench.tasks.asked import asked_of, sides
+    from alignscope.study.data.prepared import open_data
+
+    data = open_data(folder)
+    asked = asked_of(data)
+    for side, modalities in sides(data).items():
+        targets = [asked[name] for name in data.asked[modalities[0]]]
+        score = "R^2 of a linear probe" if targets[0].classes == 1 else "Balanced accuracy of a logistic probe"
+        for code, title in (("fused", "both"), *((str(m + 1), f"code {m + 1}") for m in modalities)):
+            source = "both codes" if code == "fused" else f"the code of modality {code} alone"
+            yield Column(
+                key=f"{spec.name}.{side}.{title.replace(' ', '')}",
+                task=spec.name,
+                title=f"{side} from {title}",
+                text=f"{score}: {_named([t.name for t in targets], side)}, from {source}.",
+                targets=tuple((t.name, code) for t in targets),
+                role="yours" if code == "fused" else "own",
+                chance=sum(t.chance for t in targets) / len(targets),
+                unit="R^2" if targets[0].classes == 1 else "percent",
             )
-            for channels in self.view.channels
-        ]
-
-    def batches(self, views: int) -> Iterator[Batch]:
-        """Yield the batch of every step. Views differ in place, in pixel noise, and in left and right."""
-        training = self.spec.training
-        rows = np.random.default_rng([self.seed, 1])
-        augment = _Augmentation(self.spec, np.random.default_rng([self.seed, 2]))
-        targets = {name: torch.from_numpy(codes) for name, codes in self.labels["train"].items()}
-        for chosen in orders(self.spec.train, training.batch, training.steps, rows):
-            labels = {name: codes[chosen] for name, codes in targets.items()}
-            seen = tuple(tuple(augment(x, chosen) for x in self.images["train"]) for _ in range(views))
-            yield Batch(seen, labels)
-
-    def codes(self, method: Method) -> tuple[Codes, Codes]:
-        """Return the codes of the first `probe` training samples, and those of the held-out ones."""
-        fitted, held_out = (encode(method, self.inputs(part), self._probed(part)) for part in self.images)
-        return fitted, held_out
-
-    def inputs(self, part: Part) -> Iterator[Sequence[Tensor]]:
-        """Yield chunks of the middle of the pictures, (n, C, H, W) from -0.5 to 0.5."""
-        low, high = self.spec.shift, self.images[part][0].shape[1] - self.spec.shift
-        for start in range(0, self.counts[part], _CHUNK):
-            rows = slice(start, min(start + _CHUNK, self.counts[part]))
-            yield [_scaled(x[rows, low:high, low:high]) for x in self.images[part]]
-
-    def scores(self, fitted: Codes, held_out: Codes) -> tuple[Score, ...]:
-        """Return the balanced accuracy of a logistic probe of every target from every code."""
-        found = []
-        for code, z in fitted.named.items():
-            probes = logistic_probes(z, fitted.labels, held_out.named[code], held_out.labels)
-            for target, role in self.roles.items():
-                accuracy, chance = probes[target].balanced_accuracy, 1 / self.facts.classes[target]
-                found.append(Score(target=target, role=role, code=code, value=accuracy, chance=chance))
-        if "synergy" in self.roles:
-            found.append(self._with_products(fitted, held_out))
-        return tuple(found)
-
-    def _with_products(self, fitted: Codes, held_out: Codes) -> Score:
-        """Return the synergy from both codes and their products: what training has put there, whoever reads it."""
-        z, held = (_and_product(*codes.modalities) for codes in (fitted, held_out))
-        probes = logistic_probes(
-            z, {"synergy": fitted.labels["synergy"]}, held, {"synergy": held_out.labels["synergy"]}
-        )
-        accuracy = probes["synergy"].balanced_accuracy
-        return Score(target="synergy", role="synergy", code="products", value=accuracy, chance=0.5)
-
-    def _probed(self, part: Part) -> dict[str, np.ndarray]:
-        return {name: codes[: self.counts[part]] for name, codes in self.labels[part].items()}
 
 
-class _Augmentation:
-    """A random place of the box in what was cut out, left and right swapped, pixel noise: each sample its own.
-
-    Noise is read at a random place of a bank of normal numbers: to draw each afresh takes longer than the encoder.
-    """
-
-    def __init__(self, spec: PicturesTask, rng: np.random.Generator) -> None:
-        self.shift, self.flip, self.rng = spec.shift, spec.flip, rng
-        self.dtype = torch.bfloat16 if spec.training.precision == "bfloat16" else torch.float32
-        box = _box(spec.size)
-        numbers = 2 * min(spec.training.batch, spec.train) * box * box * 3
-        bank = spec.noise * rng.standard_normal(numbers, dtype=np.float32) - 0.5
-        self.bank = torch.from_numpy(bank).to(self.dtype)
-
-    def __call__(self, x: np.ndarray, rows: np.ndarray) -> Tensor:
-        """Return views of chosen rows, (B, C, H, W), in [-0.5, 0.5] before the noise, channels last in memory."""
-        n, side, channels = len(rows), x.shape[1] - 2 * self.shift, x.shape[3]
-        pixels = x.view(f"V{channels}")[..., 0]
-        windows = sliding_window_view(pixels, (side, side), axis=(1, 2))
-        down, right = self.rng.integers(0, 2 * self.shift + 1, (2, n))
-        cut = windows[rows, down, right]
-        if self.flip:
-            swapped = self.rng.random(n) < 0.5
-            cut[swapped] = cut[swapped][:, :, ::-1]
-        levels = torch.from_numpy(cut.view(np.uint8).reshape(n, side, side, channels))
-        start = int(self.rng.integers(0, len(self.bank) - levels.numel() + 1))
-        noise = self.bank[start : start + levels.numel()].view(levels.shape)
-        return torch.add(noise, levels.to(self.dtype), alpha=1 / 255).movedim(-1, 1)
-
-
-def _and_product(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-    """Return both codes and the product of the two at unit length, (N, 3K)."""
-    units = [z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), np.finfo(z.dtype).tiny) for z in (one, two)]
-    return np.hstack([one, two, units[0] * units[1]])
-
-
-def _box(size: int) -> int:
-    return round(_BOX * size)
-
-
-def _cut(view: PairView, index: np.ndarray, shift: int) -> list[np.ndarray]:
-    """Return the middle of the pictures of each modality, (N, H, W, C) bytes: the box and `shift` pixels around."""
-    size, box = view.pictures.size, _box(view.pictures.size)
-    low = (size - box) // 2 - shift
-    middle = slice(low, low + box + 2 * shift)
-    made = [np.empty((len(index), box + 2 * shift, box + 2 * shift, channels), np.uint8) for channels in view.channels]
-    for start in range(0, len(index), _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        for x, drawn in zip(made, view.inputs(index[rows]), strict=True):
-            x[rows] = np.moveaxis(drawn[:, :, middle, middle], 1, -1)
-    return made
-
-
-def _scaled(x: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(x)).float().div_(255).sub_(0.5).movedim(-1, 1)
-
-
-def _check_shift(spec: PicturesTask) -> None:
-    room = (spec.size - _box(spec.size)) // 2
-    if spec.shift > room:
-        found = f"{spec.shift} pixels, and {room} are around the box"
-        raise AlignscopeError("E304", "shift", found, f"Give at most {room}, or larger pictures.")
+def _named(names: Sequence[str], side: str) -> str:
+    """Write "mean over the 9 targets of y1 (water, trees, ...)"."""
+    if len(names) == 1:
+        return names[0]
+    some = ", ".join(names[:_MOST]) + (", ..." if len(names) > _MOST else "")
+    return f"mean over the {len(names)} targets of {side} ({some})"

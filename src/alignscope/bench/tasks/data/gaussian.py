@@ -15,8 +15,8 @@ from torch import Tensor
 from alignscope.bench.entries import TaskFacts
 from alignscope.bench.results import Score
 from alignscope.bench.spec import GaussianTask
-from alignscope.bench.tasks.base import Codes, Task, encode, orders
-from alignscope.bench.tasks.columns import gaussian_factors
+from alignscope.bench.tasks.data.base import Codes, Task, encode, orders
+from alignscope.bench.tasks.pictures import gaussian_factors
 from alignscope.datasets.factors import FactorModel, FactorSample
 from alignscope.measures.probes import linear_probes
 from alignscope.nn.encoders.basic import Encoder, LinearEncoder

@@ -17,8 +17,8 @@ from torch import Tensor
 from alignscope.bench.entries import TaskFacts
 from alignscope.bench.results import Score
 from alignscope.bench.spec import PairTask
-from alignscope.bench.tasks.asked import asked_of, split
-from alignscope.bench.tasks.base import Codes, Task, encode, orders
+from alignscope.bench.tasks.pair import asked_of, split
+from alignscope.bench.tasks.data.base import Codes, Task, encode, orders
 from alignscope.errors import AlignscopeError
 from alignscope.measures.logistic import logistic_probes
 from alignscope.measures.probes import linear_probes
