@@ -12,7 +12,6 @@ from _tables import table
 from alignscope.bench.methods import METHODS
 from alignscope.bench.page.board import GROUPS
 from alignscope.bench.spec import BenchSpec, GaussianTask, PairTask, PicturesTask, TrainingSpec, TuningSpec, read_scale
-from alignscope.bench.tasks import columns
 
 BENCH = {
     "name": "what the page calls it",
@@ -110,7 +109,7 @@ def methods() -> str:
 
 def scored() -> str:
     """The columns of the full bench, and what each scores."""
-    found = [column for task in read_scale("full").tasks for column in columns(task)]
+    found = [column for task in read_scale("full").tasks for column in task.columns()]
     rows = [[f"`{c.key}`", c.title, c.text.replace("R^2", "$R^2$"), f"{100 * c.chance:.0f}"] for c in found]
     return table(["column", "", "what is scored", "chance"], rows)
 

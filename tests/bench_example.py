@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 
 from alignscope.bench.entries import Entry
-from alignscope.bench.results import BenchRecord, BenchResults, Column, Failure, Measures, Score
+from alignscope.bench.results import BenchRecord, BenchResults, Failure, Measures, Score
 from alignscope.bench.spec import BenchCell, BenchSpec, GaussianTask, PicturesTask, TaskSpec, TrainingSpec, TuningSpec
 from alignscope.bench.summary import Choice, Summary
-from alignscope.bench.tasks.pictures import columns as columns_of
+from alignscope.bench.tasks.kind import Column
 from report_example import HOSTILE
 
 
@@ -113,7 +113,7 @@ def build(
 ) -> BenchResults:
     """Return results of these methods on these tasks; `lost` are (method, task, seed) that diverged."""
     noise = np.random.default_rng(7)
-    columns = tuple(c for task in tasks for c in columns_of(task))
+    columns = tuple(c for task in tasks for c in task.columns())
     records = [
         _record(m, task, seed, [c for c in columns if c.task == task.name], noise)
         for seed in seeds

@@ -11,7 +11,6 @@ import numpy as np
 
 from alignscope.bench.results import BenchRecord, Measures, Score
 from alignscope.bench.spec import SCHEMA, BenchCell
-from alignscope.bench.tasks.pictures import columns
 
 SPEC = """\
 name = "tiny"
@@ -120,7 +119,7 @@ def made(cell: BenchCell, worth: float = 0.0, aligned: float | None = None) -> B
             chance=column.chance,
             best=0.8 if column.unit == "share of the ceiling" else None,
         )
-        for column in columns(cell.task)
+        for column in cell.task.columns()
         for target, code in column.targets
     )
     r2 = float(draw.uniform(0.2, 0.9)) if aligned is None else aligned

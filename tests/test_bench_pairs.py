@@ -26,10 +26,10 @@ from alignscope.bench.results import BenchRecord, BenchResults
 from alignscope.bench.running import run_bench
 from alignscope.bench.spec import BenchCell, PairTask, TrainingSpec, checked_spec, parse_spec, read_spec
 from alignscope.bench.summary import Choice, Summary, column_value
-from alignscope.bench.tasks import columns, open_task
-from alignscope.bench.tasks.pair import asked_of, sides, split
 from alignscope.bench.tasks.data.base import Codes
+from alignscope.bench.tasks.data.opening import open_task
 from alignscope.bench.tasks.data.pair import OwnPair
+from alignscope.bench.tasks.pair import sides, split, targets_of
 from alignscope.errors import AlignscopeError
 from alignscope.measures import linear_probe, logistic_probes
 from alignscope.nn.methods.base import Batch, Method
@@ -276,31 +276,31 @@ def test_what_is_asked(
 ) -> None:
     pair = features(tmp_path / "pair", y1=y1, y2=y2)
     data = open_data(prepared(spec_of(pair), pair))
-    asked = asked_of(data)
-    assert list({t.classes: 0 for t in asked.values()}) == list(dict.fromkeys(kinds.values()))
-    assert [t.classes for t in asked.values()] == list(kinds.values())
-    assert [t.chance for t in asked.values()] == [1 / c if c > 1 else 0 for c in kinds.values()]
+    targets = targets_of(data)
+    assert list({t.classes: 0 for t in targets.values()}) == list(dict.fromkeys(kinds.values()))
+    assert [t.classes for t in targets.values()] == list(kinds.values())
+    assert [t.chance for t in targets.values()] == [1 / c if c > 1 else 0 for c in kinds.values()]
     assert tuple(sides(data)) == named
 
 
 def test_columns_say_what_was_asked_and_which_code_answers(tmp_path: Path) -> None:
     pair = chips(tmp_path / "pair")
     spec = spec_of(pair, MLPSpec())
-    found = columns(spec, prepared(spec, pair))
+    found = spec.columns(prepared(spec, pair))
     assert [(c.key, c.title, c.role, c.unit, c.chance) for c in found] == [
         ("mine.y1.both", "y1 from both", "yours", "percent", 0.5),
-        ("mine.y1.code1", "y1 from code 1", "own", "percent", 0.5),
+        ("mine.y1.representation1", "y1 from representation 1", "own", "percent", 0.5),
         ("mine.y2.both", "y2 from both", "yours", "R^2", 0.0),
-        ("mine.y2.code2", "y2 from code 2", "own", "R^2", 0.0),
+        ("mine.y2.representation2", "y2 from representation 2", "own", "R^2", 0.0),
     ]
     assert [{code for _, code in c.targets} for c in found] == [{"fused"}, {"1"}, {"fused"}, {"2"}]
     assert all(len(c.targets) == 2 and "mean over the 2 targets" in c.text for c in found)
     assert not re.search(r"redundan|unique|shared|synerg", " ".join(c.title + c.text for c in found), re.IGNORECASE)
     alone = features(tmp_path / "alone", y2=None)
     spec = spec_of(alone)
-    assert [c.key for c in columns(spec, prepared(spec, alone))] == ["mine.y.both", "mine.y.code1", "mine.y.code2"]
+    assert [c.key for c in spec.columns(prepared(spec, alone))] == ["mine.y.both", "mine.y.representation1", "mine.y.representation2"]
     with pytest.raises(ValueError, match="'mine' have not been prepared"):
-        columns(spec)
+        spec.columns()
     with pytest.raises(ValueError, match="'mine' have not been prepared"):
         open_task(spec, 0)
 
@@ -324,7 +324,7 @@ def test_without_augmentation_a_batch_is_standardised_rows_with_their_labels(kin
         rows = np.abs(flat[1][:, None] - known[1]).max(axis=2).argmin(axis=1)
         for mine, truth in zip(flat, known, strict=True):
             np.testing.assert_allclose(mine, truth[rows], atol=1e-5)
-        for name, target in task.asked.items():
+        for name, target in task.targets.items():
             values = target.values.astype(float)
             if target.classes == 1:
                 values = (values - values[task.train].mean()) / values[task.train].std()
@@ -434,11 +434,11 @@ def test_a_target_that_does_not_vary_on_both_sides_has_no_score(tmp_path: Path) 
     for task in tasks:
         scores = task.scores(*task.codes(Inputs(task.encoders())))
         rare = [s for s in scores if s.target == "y1 1"]
-        rows = task.asked["y1 1"].values
+        rows = task.targets["y1 1"].values
         varies = bool(rows[task.held_out].any() and rows[task.train].any())
         assert bool(rare) == varies
         missing += not varies
-        column = columns(task.spec, prepared(task.spec, pair))[0]
+        column = task.spec.columns(prepared(task.spec, pair))[0]
         cell = BenchCell(task=task.spec, method="none", seed=task.seed)
         record = BenchRecord(schema=1, id=cell.id, cell=cell, status="finished", scores=scores)
         mine = [s.value for s in scores if (s.target, s.code) in column.targets]
@@ -514,7 +514,7 @@ def test_a_whole_bench_on_chips(mine: tuple[Path, BenchResults]) -> None:
     assert not results.failures and len(results.cells) == 3 + 3 + 2 * 3  # settings of two methods, and trainings
     (task,) = results.spec.tasks
     assert isinstance(task, PairTask) and re.fullmatch("[0-9a-f]{16}", task.fingerprint)
-    assert [c.key for c in results.columns] == ["chips.y1.both", "chips.y1.code1", "chips.y2.both", "chips.y2.code2"]
+    assert [c.key for c in results.columns] == ["chips.y1.both", "chips.y1.representation1", "chips.y2.both", "chips.y2.representation2"]
     assert all(len(row.columns) == 4 and "chips" in row.alignment_r2 for row in results.methods)
     again = run_bench(folder / "bench.toml", folder / "out", workers=1, resume=True)
     assert again.outcome.reused == len(results.cells) and again.results == results
@@ -611,7 +611,7 @@ def test_what_alignment_costs_is_counted_by_paired_intervals(mine: tuple[Path, B
         for row in mine[1].methods
     )
     text = cost(Board(msgspec.structs.replace(mine[1], methods=rows, differences=())))
-    assert text.startswith("Against no alignment, by paired intervals: y1 from code 1 on your pair “chips”: ")
+    assert text.startswith("Against no alignment, by paired intervals: y1 from representation 1 on your pair “chips”: ")
     assert text.count("1 of 1 methods without labels tell less (most: Cross (InfoNCE), by 20.0") == 2
     assert text.count("0 more") == 2
 
@@ -657,5 +657,5 @@ def test_codes_keep_the_labels_of_their_rows(tmp_path: Path) -> None:
     fitted, held_out = task.codes(Inputs(task.encoders()))
     assert isinstance(fitted, Codes) and len(fitted.fused) == len(task.train)
     for codes, rows in ((fitted, task.train), (held_out, task.held_out)):
-        for name, target in task.asked.items():
+        for name, target in task.targets.items():
             np.testing.assert_array_equal(codes.labels[name], target.values[rows])

@@ -15,10 +15,10 @@ from scipy import stats
 
 from alignscope.bench.entries import Entry
 from alignscope.bench.plan import choices_of, tuning_cells
-from alignscope.bench.results import BenchRecord, Column, Interval, Score
+from alignscope.bench.results import BenchRecord, Interval, Score
 from alignscope.bench.spec import BenchCell, BenchSpec, GaussianTask, PicturesTask, TaskSpec, TrainingSpec, TuningSpec
 from alignscope.bench.summary import Choice, Summary, column_value, interval
-from alignscope.bench.tasks.pictures import columns
+from alignscope.bench.tasks.kind import Column
 from bench_helpers import made
 
 TASKS: tuple[TaskSpec, ...] = (
@@ -27,7 +27,7 @@ TASKS: tuple[TaskSpec, ...] = (
     PicturesTask(name="three", view="three", training=TrainingSpec(steps=1)),
     GaussianTask(name="gaussian", training=TrainingSpec(steps=1)),
 )
-COLUMNS = tuple(column for task in TASKS for column in columns(task))
+COLUMNS = tuple(column for task in TASKS for column in task.columns())
 
 
 def entry(name: str, supervision: str = "none", ours: bool = False) -> Entry:
@@ -88,7 +88,7 @@ def bench(
                 if (name, task.name, seed) not in gone:
                     records[name, task.name, seed] = record
     spec = BenchSpec(name="b", tasks=tuple(tasks), seeds=tuple(seeds))
-    known = tuple(column for task in tasks for column in columns(task))
+    known = tuple(column for task in tasks for column in task.columns())
     choices = {name: Choice({"salt": salt}, 2) for name in entries}
     shuffled = list(records.values())
     np.random.default_rng(0).shuffle(shuffled)  # type: ignore[arg-type]
@@ -312,7 +312,7 @@ def test_tuning_chooses_the_best_and_the_first_of_equals(means: tuple[float | No
     spec = BenchSpec(name="b", tasks=TASKS, tuning=tuning)
     entries = {"x": Entry(name="x", title="x", family="f", build=print, grid=GRID, settings={"b": True})}
     cells = tuning_cells(spec, entries)
-    known = columns(TASKS[0])
+    known = TASKS[0].columns()
     records = {}
     for cell, mean in zip(cells["x"], means, strict=True):
         record = made(cell)

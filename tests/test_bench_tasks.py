@@ -14,9 +14,9 @@ from torch import Tensor
 
 from alignscope.bench.results import Score
 from alignscope.bench.spec import GaussianTask, PicturesTask, TrainingSpec
-from alignscope.bench.tasks import columns, open_task
 from alignscope.bench.tasks.data.base import Codes, measures, orders
 from alignscope.bench.tasks.data.gaussian import Gaussian
+from alignscope.bench.tasks.data.opening import open_task
 from alignscope.bench.tasks.data.pictures import Pictures
 from alignscope.errors import AlignscopeError
 from alignscope.measures import alignment_r2, cka
@@ -330,7 +330,7 @@ def test_a_method_that_is_not_linear_is_scored_on_samples() -> None:
 )
 def test_columns_say_what_is_scored(view: str, biased: float | None, expected: dict[str, tuple[str, float]]) -> None:
     task = pictures(view=view, biased=biased, values=(4, 5, 2), train=128, test=64)
-    found = columns(task.spec)
+    found = task.spec.columns()
     assert {c.key: (c.role, pytest.approx(c.chance)) for c in found} == expected
     scores = _of(task)
     for column in found:
@@ -342,7 +342,7 @@ def test_columns_say_what_is_scored(view: str, biased: float | None, expected: d
 
 def test_columns_of_the_gaussian_task_are_shares_of_its_ceilings() -> None:
     task = gaussian()
-    scores, (shared, unique) = _of(task), columns(task.spec)
+    scores, (shared, unique) = _of(task), task.spec.columns()
     assert [(c.key, c.chance, c.unit) for c in (shared, unique)] == [
         ("task.shared", 0, "share of the ceiling"),
         ("task.unique", 0, "share of the ceiling"),

@@ -14,9 +14,10 @@ from alignscope._lib.threads import one_blas_thread
 from alignscope.bench.entries import Entry
 from alignscope.bench.registry import entry, own_line
 from alignscope.bench.results import BenchRecord
-from alignscope.bench.spec import SCHEMA, BenchCell, PairTask, PicturesTask, TaskSpec, TrainingSpec
-from alignscope.bench.tasks import open_task
+from alignscope.bench.spec import SCHEMA, BenchCell, TaskSpec
 from alignscope.bench.tasks.data.base import Task, measures
+from alignscope.bench.tasks.data.opening import open_task
+from alignscope.bench.tasks.kind import TrainingSpec
 from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders.basic import initialise
 from alignscope.nn.methods.base import Batch, Method
@@ -61,13 +62,8 @@ def try_method(e: Entry, spec: TaskSpec, folder: Path | None = None) -> None:
     ------
     AlignscopeError : E308, naming the method and, where that is in its file, the line.
     """
-    training = replace(spec.training, steps=1, batch=16)
-    small = replace(spec, training=training)
-    if not isinstance(small, PairTask):
-        small = replace(small, train=64)
-    if isinstance(small, PicturesTask):
-        small = replace(small, probe=64, test=64)
-    cell = BenchCell(task=small, method=e.name, settings=e.choices()[0], seed=0, validation=True, code=e.code)
+    settings = e.choices()[0]
+    cell = BenchCell(task=spec.tiny(), method=e.name, settings=settings, seed=0, validation=True, code=e.code)
     try:
         train_cell(cell, folder=folder)
     except Exception as error:

@@ -8,16 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
-from alignscope.bench.spec import GaussianTask, PairTask, Setting, TaskSpec
+from alignscope.bench.spec import Setting, TaskSpec
+from alignscope.bench.tasks.kind import View
 from alignscope.errors import AlignscopeError
 
 if TYPE_CHECKING:
     from alignscope.nn.methods.base import Method
 
-__all__ = ["MOST_SETTINGS", "Build", "Entry", "Supervision", "TaskFacts", "View"]
-
-View = Literal["comm", "paper", "three", "gaussian", "pair"]
-"""What a task shows: that of pictures, "gaussian", or "pair" for a user's own."""
+__all__ = ["MOST_SETTINGS", "Build", "Entry", "Supervision", "TaskFacts"]
 
 Supervision = Literal["none", "monitor", "labels"]
 
@@ -106,9 +104,7 @@ class Entry:
 
     def runs(self, task: TaskSpec) -> bool:
         """Return whether it can run on a task."""
-        if isinstance(task, PairTask):
-            return "pair" in self.runs_on
-        return ("gaussian" if isinstance(task, GaussianTask) else task.view) in self.runs_on
+        return task.view in self.runs_on
 
     def choices(self) -> list[dict[str, Setting]]:
         """Return all settings that tuning may choose from, each with what is fixed."""

@@ -25,9 +25,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar, get_args, overload
 
-from alignscope.bench.entries import Build, Entry, TaskFacts, View
+from alignscope.bench.entries import Build, Entry, TaskFacts
 from alignscope.bench.methods import METHODS
 from alignscope.bench.spec import Setting
+from alignscope.bench.tasks.kind import View
 from alignscope.errors import AlignscopeError
 
 __all__ = ["METHODS", "Entry", "TaskFacts", "entry", "load_methods", "own_line", "register"]

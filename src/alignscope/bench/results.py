@@ -7,11 +7,11 @@ from typing import Literal
 import msgspec
 
 from alignscope.bench.spec import BenchCell, BenchSpec, Setting
+from alignscope.bench.tasks.kind import Column, Role
 
 __all__ = [
     "BenchRecord",
     "BenchResults",
-    "Column",
     "Difference",
     "Failure",
     "Interval",
@@ -20,10 +20,6 @@ __all__ = [
     "ParetoPoint",
     "Score",
 ]
-
-Role = Literal["shared", "pairwise", "unique", "synergy", "yours", "own"]
-"""What a target is to the modalities. Of a user's own pair that is not known: "yours", and "own" from the code of the
-modality that is asked for it."""
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,26 +74,6 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
     low: float | None
     high: float | None
     seeds: tuple[float, ...]
-
-
-class Column(msgspec.Struct, frozen=True, kw_only=True):
-    """One column of the leaderboard: the mean of some scores of one task.
-
-    Attributes
-    ----------
-    key : such as "comm.R". task : name of the task. title : such as "Redundancy". text : what exactly is scored.
-    targets : (target, code) that are averaged. role : see `Score`. chance : of the mean.
-    unit : "percent" (balanced accuracy), "R^2", or "share of the ceiling" (Gaussian: value / best).
-    """
-
-    key: str
-    task: str
-    title: str
-    text: str
-    targets: tuple[tuple[str, str], ...]
-    role: Role
-    chance: float
-    unit: str
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 import msgspec
+from msgspec.structs import replace
 
 from alignscope._lib.files import check_writable, write_all
 from alignscope._lib.types import Progress
@@ -19,9 +20,10 @@ from alignscope._lib.workers import check_device, peak_bytes
 from alignscope.bench.entries import Entry
 from alignscope.bench.plan import cells_of, choices_of, entries_of, tuning_cells
 from alignscope.bench.registry import load_methods, read_methods
-from alignscope.bench.results import BenchRecord, BenchResults, Column, Failure
-from alignscope.bench.spec import SCHEMA, BenchCell, BenchSpec, PairTask, Scale, checked_spec, read_scale, read_spec
+from alignscope.bench.results import BenchRecord, BenchResults, Failure
+from alignscope.bench.spec import SCHEMA, BenchCell, BenchSpec, Scale, checked_spec, read_scale, read_spec
 from alignscope.bench.summary import Choice, Summary
+from alignscope.bench.tasks.kind import Column
 from alignscope.errors import AlignscopeError
 from alignscope.sweep.store import Layout, Store, TrainedCell, check_resumable
 from alignscope.sweep.sweep import Outcome, run_units
@@ -104,7 +106,8 @@ def run_bench(
     check_device(device)
     if base is None:
         base = Path() if isinstance(spec, BenchSpec) else Path(spec).parent
-    spec = _fingerprinted(_opened(spec), Path(base))
+    spec = _opened(spec)
+    spec = replace(spec, tasks=tuple(task.fingerprinted(Path(base)) for task in spec.tasks))
     file = None if methods_file is None else (Path(methods_file).resolve(), read_methods(methods_file))
     entries = entries_of(spec, {} if file is None else load_methods(*file), methods)
     if workers is not None and workers < 1:
@@ -122,9 +125,7 @@ def run_bench(
     train = partial(train_unit, file=file, device=device, folders=folders)
     run = _Run(store or Store.open(out, BENCH), train, workers, executor)
 
-    from alignscope.bench.tasks.pictures import columns  # with torch, which only training needs
-
-    known = tuple(column for task in spec.tasks for column in columns(task, folders.get(task.name)))
+    known = tuple(column for task in spec.tasks for column in task.columns(folders.get(task.name)))
     share = _cost(first) / (_cost(first) + _cost(cells_of(spec, entries, untuned)) or 1.0)
     tuned = run.cells(first, lambda text, done: progress(f"tuning: {text}", _TRAINING * share * done))
     judged = [column for column in known if spec.tuning is not None and column.task == spec.tuning.task]
@@ -174,20 +175,6 @@ class _Run:
         return run_units(units, self.store, self.train, workers=self.workers, executor=self.executor, progress=progress)
 
 
-def _fingerprinted(spec: BenchSpec, base: Path) -> BenchSpec:
-    """Return the specification with the hashes of the files of users' own pairs."""
-    if not any(isinstance(task, PairTask) for task in spec.tasks):
-        return spec
-    from alignscope.study.data.dataset import fingerprinted
-
-    def marked(task: PairTask) -> PairTask:
-        mark = fingerprinted(task.files, base).fingerprint  # type: ignore[union-attr]
-        return msgspec.structs.replace(task, fingerprint=mark)
-
-    tasks = tuple(marked(task) if isinstance(task, PairTask) else task for task in spec.tasks)
-    return msgspec.structs.replace(spec, tasks=tasks)
-
-
 def _prepared(spec: BenchSpec, out: Path, base: Path, progress: Progress) -> dict[str, Path]:
     """Write the rows of users' own pairs below `out`, and return their folders by the task's name.
 
@@ -195,12 +182,11 @@ def _prepared(spec: BenchSpec, out: Path, base: Path, progress: Progress) -> dic
     """
     folders = {}
     for task in spec.tasks:
-        if isinstance(task, PairTask):
-            from alignscope.bench.tasks import open_task
-            from alignscope.study.data.dataset import prepare
+        if (folder := task.prepare(out, base, progress)) is not None:
+            from alignscope.bench.tasks.data.opening import open_task  # with torch, which only training needs
 
-            folders[task.name] = prepare(task.files, out, base, progress).resolve()
-            open_task(task, spec.seeds[0], folders[task.name]).encoders()
+            folders[task.name] = folder
+            open_task(task, spec.seeds[0], folder).encoders()
     return folders
 
 
@@ -250,7 +236,7 @@ def _results(
     return BenchResults(
         version=__version__,
         schema=SCHEMA,
-        spec=msgspec.structs.replace(spec, methods=tuple(entries)),
+        spec=replace(spec, methods=tuple(entries)),
         columns=columns,
         methods=summary.methods(),
         differences=summary.differences(),

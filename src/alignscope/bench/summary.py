@@ -14,17 +14,16 @@ from functools import cached_property, partial
 import numpy as np
 
 from alignscope.bench.entries import Entry
-from alignscope.bench.results import BenchRecord, Column, Difference, Interval, MethodRow, ParetoPoint
-from alignscope.bench.spec import BenchSpec, PairTask, Setting
+from alignscope.bench.results import BenchRecord, Difference, Interval, MethodRow, ParetoPoint
+from alignscope.bench.spec import BenchSpec, Setting
+from alignscope.bench.tasks.gaussian import CEILING
+from alignscope.bench.tasks.kind import Column
 from alignscope.study.summary.cells import interval as t_interval
 
-__all__ = ["CEILING", "REFERENCE", "Choice", "Summary", "column_value", "interval"]
+__all__ = ["REFERENCE", "Choice", "Summary", "column_value", "interval"]
 
 REFERENCE = "none"
 """The method without alignment, which retention is relative to."""
-
-CEILING = "share of the ceiling"
-"""Unit of a column whose scores are divided by the most that can be had."""
 
 _KNOWN = 0.05  # above chance, of the reference: of less, nothing can be said to be kept
 
@@ -51,7 +50,7 @@ def column_value(column: Column, record: BenchRecord) -> float | None:
     scores = {(s.target, s.code): s for s in record.scores}
     parts = [scores[key] for key in column.targets if key in scores]
     # What does not vary among the held-out rows of a user's own pair has no score, whatever the method.
-    least = 1 if isinstance(record.cell.task, PairTask) else len(column.targets)
+    least = 1 if record.cell.task.own else len(column.targets)
     if record.status != "finished" or len(parts) < least:
         return None
     return float(np.mean([s.value / s.best if column.unit == CEILING and s.best else s.value for s in parts]))

@@ -7,9 +7,10 @@ from functools import cached_property
 import numpy as np
 from msgspec.structs import replace
 
-from alignscope.bench.results import BenchResults, Column, Interval, MethodRow
-from alignscope.bench.spec import GaussianTask, PairTask, PicturesTask, TaskSpec
+from alignscope.bench.results import BenchResults, Interval, MethodRow
 from alignscope.bench.summary import interval
+from alignscope.bench.tasks.kind import Column
+from alignscope.bench.tasks.pictures import PicturesTask
 from alignscope.report.words import named, share, short, signed
 
 __all__ = ["GROUPS", "Board", "apart", "cut", "gap_text", "hundred", "minus", "range_text", "share_text", "value_text"]
@@ -19,13 +20,6 @@ GROUPS = {
     "monitor": "labels steer only",
     "labels": "learns from labels",
     "parts": "parts of ours, not ranked",
-}
-_TASKS = {
-    "comm": "CoMM’s pairs",
-    "biased": "CoMM’s biased pairs",
-    "paper": "the paper’s pairs",
-    "three": "three modalities",
-    "gaussian": "the Gaussian model",
 }
 
 
@@ -81,23 +75,27 @@ class Board:
         mine, theirs = (np.asarray(v.seeds) for v in pair if v is not None)
         return interval(mine - theirs)
 
+    @cached_property
+    def comm_tasks(self) -> list[PicturesTask]:
+        """Return the tasks on CoMM's pairs, of which there are published figures."""
+        return [t for t in self.results.spec.tasks if isinstance(t, PicturesTask) and t.view == "comm"]
+
     def comm(self, role: str) -> Column | None:
         """Return the column of CoMM's pairs for "shared" or "unique" (unbiased pairs) or "synergy" (biased ones)."""
-        tasks = [t for t in self.results.spec.tasks if isinstance(t, PicturesTask) and t.view == "comm"]
-        names = {t.name for t in tasks if (t.biased is not None) == (role == "synergy")}
+        names = {t.name for t in self.comm_tasks if (t.biased is not None) == (role == "synergy")}
         return next((c for c in self.columns if c.task in names and c.role == role), None)
 
     @cached_property
     def tasks(self) -> dict[str, str]:
         """Return what each task is called; tasks of one kind are told apart by their name."""
-        words = {t.name: _task_words(t) for t in self.results.spec.tasks}
+        words = {t.name: t.title for t in self.results.spec.tasks}
         twice = {w for w in words.values() if list(words.values()).count(w) > 1}
         return {name: f"{w} ({short(named(name), 30)})" if w in twice else w for name, w in words.items()}
 
     @cached_property
     def own(self) -> list[str]:
         """Return the names of the tasks that are users' own pairs."""
-        return [t.name for t in self.results.spec.tasks if isinstance(t, PairTask)]
+        return [t.name for t in self.results.spec.tasks if t.own]
 
     @property
     def chance(self) -> float:
@@ -122,14 +120,6 @@ def _within(row: MethodRow) -> MethodRow:
 def cut(value: Interval) -> Interval:
     """Return an interval of scores, none of which is above 1."""
     return value if value.high is None else replace(value, high=min(1.0, value.high))
-
-
-def _task_words(task: TaskSpec) -> str:
-    if isinstance(task, GaussianTask):
-        return _TASKS["gaussian"]
-    if isinstance(task, PairTask):
-        return f"your pair “{short(task.name, 30)}”"
-    return _TASKS["biased" if task.biased is not None else task.view]
 
 
 def minus(gap: Interval) -> Interval:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from alignscope.bench.page.board import Board, apart, cut, hundred, minus, value_text
-from alignscope.bench.results import Column, Interval, MethodRow
+from alignscope.bench.results import Interval, MethodRow
 from alignscope.bench.summary import REFERENCE, interval
+from alignscope.bench.tasks.kind import Column
 from alignscope.report.tables import Table
 from alignscope.report.words import MISSING, capital, count, named
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from alignscope.bench.page.board import GROUPS, Board, apart, gap_text, value_text
 from alignscope.bench.page.parts import STROKE, channels, kind_of, legend, marks_layer
-from alignscope.bench.results import Column, MethodRow
-from alignscope.bench.summary import CEILING
+from alignscope.bench.results import MethodRow
+from alignscope.bench.tasks.gaussian import CEILING
+from alignscope.bench.tasks.kind import Column
 from alignscope.report.panels import Figure, Row, missing, panel
 from alignscope.report.parts import Spec, row_axis, tips
 from alignscope.report.words import capital, named, signed

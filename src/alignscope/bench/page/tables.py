@@ -11,9 +11,9 @@ from msgspec import to_builtins
 from alignscope.bench.page.board import GROUPS, Board, apart, gap_text, hundred, range_text, share_text, value_text
 from alignscope.bench.page.pairs import kept_words
 from alignscope.bench.page.published import PUBLISHED
-from alignscope.bench.results import Column, Interval, MethodRow
-from alignscope.bench.spec import PicturesTask
+from alignscope.bench.results import Interval, MethodRow
 from alignscope.bench.summary import REFERENCE
+from alignscope.bench.tasks.kind import Column
 from alignscope.report.tables import Table
 from alignscope.report.words import MISSING, capital, count, lam, named
 
@@ -176,11 +176,10 @@ def published(board: Board) -> Table:
 
 def protocol(board: Board) -> list[tuple[str, str, str]]:
     """Return what differs between the published protocol and this one: (of what, theirs, ours)."""
-    tasks = [t for t in board.results.spec.tasks if isinstance(t, PicturesTask) and t.view == "comm"]
-    if not tasks:
+    if not board.comm_tasks:
         return []
-    task, spec = tasks[0], board.results.spec
-    shape = f"{task.size} px drawn, {round(task.size * 128 / 224)} px shown"
+    task, spec = board.comm_tasks[0], board.results.spec
+    shape = f"{task.size} px drawn, {task.box} px shown"
     widths = ", ".join(map(str, task.widths))
     steps = f"{count(task.training.steps)} steps of {task.training.batch}, from {count(task.train)} pairs"
     mapping = "drawn after the pictures, so first and later runs differ"

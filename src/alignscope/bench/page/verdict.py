@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from alignscope.bench.page import published as _bench_published
 from alignscope.bench.page.board import GROUPS, Board, apart, gap_text, hundred, minus, value_text
 from alignscope.bench.page.pairs import cost, kept_words
-from alignscope.bench.results import Column, Interval, MethodRow, ParetoPoint
-from alignscope.bench.spec import GaussianTask
+from alignscope.bench.results import Interval, MethodRow, ParetoPoint
+from alignscope.bench.tasks.gaussian import CEILING
+from alignscope.bench.tasks.kind import Column
 from alignscope.report.words import count, share
 
 __all__ = ["GOALS", "cards", "reached", "tone", "verdict"]
@@ -17,7 +18,7 @@ GOALS = {"shared": 0.99, "unique": 0.95, "synergy": 0.85}
 """What the bench aims at on CoMM's pairs, by the role of the target."""
 
 MOST = 4  # columns in which ours is behind that are named
-CEILING = 0.98  # of what can be had at all, on the Gaussian model
+REACHED = 0.98  # of what can be had at all, on the Gaussian model
 WITHIN = 0.01  # of the best, for what is shared
 _KNOWS = {"monitor": "is steered by labels", "labels": "learns from labels", "parts": "shows a part"}
 KEEPS = 0.95  # a method that keeps this share of what is unique is advised where the codes must match
@@ -218,11 +219,10 @@ def cards(board: Board) -> list[dict[str, str]]:
         column = board.comm(role)
         if column is not None and column.key in row.columns:
             out.append(_card(board, row, column, role, goal))
-    names = {t.name for t in board.results.spec.tasks if isinstance(t, GaussianTask)}
-    exact = [(row.columns[c.key], c) for c in board.columns if c.task in names and c.key in row.columns]
+    exact = [(row.columns[c.key], c) for c in board.columns if c.unit == CEILING and c.key in row.columns]
     if exact:
         value, column = min(exact, key=lambda pair: pair[0].value)
-        state, why = reached(value, CEILING)
+        state, why = reached(value, REACHED)
         text = f"{_who(board, row)}, {board.column_text(column)}, its lowest: {value_text(value)} % of the ceiling."
         out.append(
             {

@@ -1,21 +1,135 @@
-"""What a user's own pair is asked for, and which rows are held out. Needs no torch."""
+"""A user's own pair as a task: its targets, the columns that they give, and which rows are held out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
+from msgspec import Meta
+from msgspec.structs import replace
 
-from alignscope.bench.spec import PairTask
+from alignscope._lib.toml import invalid
+from alignscope._lib.types import Progress
+from alignscope.bench.tasks.kind import Column, Kind, NotNegative, Part, TrainingSpec, View
 from alignscope.errors import AlignscopeError
-from alignscope.study.data.prepared import StudyData
+from alignscope.report.words import short
+from alignscope.study.data.dataset import fingerprinted, prepare
+from alignscope.study.data.prepared import StudyData, open_data
 from alignscope.study.data.sources import FEWEST
+from alignscope.study.spec import ConvSpec, EncoderSpec, FileData
 
-__all__ = ["Asked", "asked_of", "sides", "split"]
+__all__ = ["PairTask", "Target", "sides", "split", "targets_of"]
+
+_MOST = 6  # targets of a pair that a column's text names
+
+
+class PairTask(Kind, frozen=True, kw_only=True, tag="pair"):
+    """A user's own pair: features, embeddings or pictures of the same samples, and the targets of each modality.
+
+    A share `validation` of the groups (of the rows, where there are none) is the same for all seeds: settings are
+    tuned on it, and it is never tested on. Each seed holds out a share `test` of all groups, drawn from the others,
+    and trains on the rest.
+
+    Attributes
+    ----------
+    pair : a folder as `alignscope audit --pair` reads it, relative to the specification; or x1, x2, y1, y2 and groups.
+    encoder : of modality 1, and of modality 2 unless `encoder2` is given.
+    noise : augmentation: standard deviation of what is added to every number, inputs being standardised.
+    gain : augmentation of pictures: standard deviation of the logarithm of each channel's factor.
+    turns : augmentation of pictures: turned by quarters and mirrored, both modalities of a sample alike, so that the
+        same patch stays the same patch.
+    fingerprint : hash of the files, worked out when the bench begins.
+    """
+
+    own: ClassVar[bool] = True
+    view: ClassVar[View] = "pair"
+
+    name: str
+    training: TrainingSpec
+    pair: str | None = None
+    x1: str | None = None
+    x2: str | None = None
+    y1: str | None = None
+    y2: str | None = None
+    groups: str | None = None
+    test: Part = 0.25
+    validation: Part = 0.15
+    encoder: EncoderSpec = ConvSpec()
+    encoder2: EncoderSpec | None = None
+    components: Annotated[int, Meta(ge=4)] = 32
+    noise: NotNegative = 0.25
+    gain: NotNegative = 0.1
+    turns: bool = True
+    fingerprint: str = ""
+
+    @property
+    def title(self) -> str:
+        """Return what the page calls it."""
+        return f"your pair “{short(self.name, 30)}”"
+
+    @property
+    def files(self) -> FileData:
+        """Return the pair as a study takes it; what is held out is the task's own affair."""
+        names = ("pair", "x1", "x2", "y1", "y2", "groups", "fingerprint")
+        return FileData(**{name: getattr(self, name) for name in names})
+
+    def check(self, where: str) -> None:
+        """Raise ValidationError for files that are given twice or not at all, and for shares that leave no rows."""
+        given = [name for name in ("x1", "x2", "y1") if getattr(self, name) is not None]
+        if (self.pair is None) == (not given) or (given and given != ["x1", "x2", "y1"]):
+            raise invalid("Expected either `pair`, or all of `x1`, `x2` and `y1`", where)
+        if self.test + self.validation >= 1:
+            raise invalid(f"With `test` {self.test} nothing is left to train on", f"{where}.validation")
+        if self.fingerprint:
+            raise invalid("It is worked out from the files, not given", f"{where}.fingerprint")
+
+    def tiny(self) -> Self:
+        """Return the same for one step on few samples."""
+        return replace(self, training=self.training.one_step())
+
+    def fingerprinted(self, base: Path) -> Self:
+        """Return the same with the hash of its files."""
+        return replace(self, fingerprint=fingerprinted(self.files, base).fingerprint)  # type: ignore[union-attr]
+
+    def prepare(self, out: Path, base: Path, progress: Progress) -> Path:
+        """Write its rows below `out` and return their folder."""
+        return prepare(self.files, out, base, progress).resolve()
+
+    def columns(self, folder: Path | None = None) -> tuple[Column, ...]:
+        """Return how well both representations predict each modality's targets, then how well its own alone does."""
+        if folder is None:
+            raise ValueError(f"the rows of the task '{self.name}' have not been prepared")
+        data = open_data(folder)
+        known = targets_of(data)
+        return tuple(
+            self._column(side, [known[name] for name in data.asked[modalities[0]]], representation)
+            for side, modalities in sides(data).items()
+            for representation in ("fused", *(str(m + 1) for m in modalities))
+        )
+
+    def _column(self, side: str, targets: Sequence[Target], representation: str) -> Column:
+        classes = targets[0].classes > 1
+        score = "Balanced accuracy of a logistic probe" if classes else "R^2 of a linear probe"
+        fused = representation == "fused"
+        title = "both" if fused else f"representation {representation}"
+        source = "both representations" if fused else f"the representation of modality {representation} alone"
+        return Column(
+            key=f"{self.name}.{side}.{title.replace(' ', '')}",
+            task=self.name,
+            title=f"{side} from {title}",
+            text=f"{score}: {_named([t.name for t in targets], side)}, from {source}.",
+            targets=tuple((t.name, representation) for t in targets),
+            role="yours" if fused else "own",
+            chance=sum(t.chance for t in targets) / len(targets),
+            unit="percent" if classes else "R^2",
+        )
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class Target:
     """One target: `classes` 2 or more and `values` (N,) whole numbers from 0, or 1 and `values` (N,) floats."""
 
     name: str
@@ -33,26 +147,26 @@ class Asked:
 
 
 def sides(data: StudyData) -> dict[str, tuple[int, ...]]:
-    """Return "y1" and "y2" with the modality (from 0) that is asked for each; "y" with both where they are the same."""
+    """Return "y1" and "y2" with the modality (from 0) whose targets they are; "y" with both where they are the same."""
     return {"y": (0, 1)} if data.asked[0] == data.asked[1] else {"y1": (0,), "y2": (1,)}
 
 
-def asked_of(data: StudyData) -> dict[str, Asked]:
+def targets_of(data: StudyData) -> dict[str, Target]:
     """Return the targets of a pair by name.
 
-    Columns that hold nothing but 0 and 1 are two classes each, unless the same modality is asked for numbers too.
+    Columns that hold nothing but 0 and 1 are two classes each, unless the same modality has targets of numbers too.
     """
-    found: dict[str, Asked] = {}
+    found: dict[str, Target] = {}
     for names in data.asked:
         flags = all(name in data.classes or _is_flag(data.targets[name]) for name in names)
         for name in names:
             values = data.targets[name]
             if name in data.classes:
-                found[name] = Asked(name, len(data.classes[name]), values)
+                found[name] = Target(name, len(data.classes[name]), values)
             elif flags:
-                found[name] = Asked(name, 2, values[:, 0].astype(np.int64))
+                found[name] = Target(name, 2, values[:, 0].astype(np.int64))
             else:
-                found[name] = Asked(name, 1, values[:, 0].astype(np.float64))
+                found[name] = Target(name, 1, values[:, 0].astype(np.float64))
     return found
 
 
@@ -90,3 +204,11 @@ def split(
 
 def _is_flag(values: np.ndarray) -> bool:
     return bool(np.isin(values, (0, 1)).all())
+
+
+def _named(names: Sequence[str], side: str) -> str:
+    """Write "mean over the 9 targets of y1 (water, trees, ...)"."""
+    if len(names) == 1:
+        return names[0]
+    some = ", ".join(names[:_MOST]) + (", ..." if len(names) > _MOST else "")
+    return f"mean over the {len(names)} targets of {side} ({some})"

@@ -1,15 +1,19 @@
-"""Which scores of a task make which column of the leaderboard. Needs no torch."""
+"""Trifeature pictures as a task: what each target is to the modalities, and which scores make which column."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
-from alignscope.bench.results import Column, Role
-from alignscope.bench.spec import GaussianTask, PairTask, PicturesTask, TaskSpec
+from msgspec import Meta
+from msgspec.structs import replace
 
-__all__ = ["columns", "gaussian_factors", "roles"]
+from alignscope._lib.toml import invalid
+from alignscope.bench.tasks.kind import Column, Count, Kind, Role, Share, TrainingSpec, check_batch
+
+__all__ = ["PicturesTask"]
+
+Values = Annotated[int, Meta(ge=2, le=10)]
 
 _ROLES: dict[str, dict[str, Role]] = {
     "comm": {
@@ -30,10 +34,10 @@ _ROLES: dict[str, dict[str, Role]] = {
 }
 """What every target of a view is to its modalities."""
 
-_MOST = 6  # targets of a pair that a column's text names
 
+class _Scored(NamedTuple):
+    """A column but for the task: the (target, representation) pairs that it averages, and its words."""
 
-class _Plan(NamedTuple):
     key: str
     title: str
     text: str
@@ -44,138 +48,159 @@ def _fused(*targets: str) -> tuple[tuple[str, str], ...]:
     return tuple((target, "fused") for target in targets)
 
 
-_REDUNDANCY = _Plan("R", "Redundancy", "the shape, which both images share, from both codes", _fused("shape"))
-_UNIQUENESS = _Plan(
-    "U", "Uniqueness", "the two textures, each in one image alone, from both codes", _fused("texture1", "texture2")
-)
-_SYNERGY = _Plan(
-    "S",
-    "Synergy",
-    "whether the second colour is the one that the mapping gives for the first texture, from the joint code (a linear "
-    "probe of codes side by side adds them up, and cannot be better than chance)",
-    _fused("synergy"),
-)
-_PRODUCTS = _Plan(
-    "Sx",
-    "Synergy, products read",
-    "the same relation, but for every method from both codes and the product of the two: what training has put into "
-    "the codes, with the same readout for all",
-    (("synergy", "products"),),
-)
-_PAPER = (
-    _Plan("shape", "Shape", "the shared shape, from either code, mean of both", (("shape", "1"), ("shape", "2"))),
-    _Plan("texture", "Texture", "the texture, in the first image alone, from its code", (("texture", "1"),)),
-    _Plan("colour", "Colour", "the colour, in the second image alone, from its code", (("colour", "2"),)),
-)
-_THREE = (
-    _Plan("shared", "Shared by all", "the shape, which all three images share, from all codes", _fused("shape")),
-    _Plan(
-        "pairwise",
-        "Shared by two",
-        "the texture of the first two and the colour of the last two images, from all codes",
-        _fused("texture1", "colour2"),
+_COLUMNS = {
+    "comm": (
+        _Scored("R", "Redundancy", "the shape, which both images share, from both representations", _fused("shape")),
+        _Scored(
+            "U",
+            "Uniqueness",
+            "the two textures, each in one image alone, from both representations",
+            _fused("texture1", "texture2"),
+        ),
     ),
-    _Plan(
-        "unique",
-        "In one alone",
-        "the colour of the first and the texture of the last image, from all codes",
-        _fused("colour1", "texture2"),
+    "biased": (
+        _Scored(
+            "S",
+            "Synergy",
+            "whether the second colour is the one that the mapping gives for the first texture, from the joint "
+            "representation (a linear probe of representations side by side adds them up, and cannot be better than "
+            "chance)",
+            _fused("synergy"),
+        ),
+        _Scored(
+            "Sx",
+            "Synergy, products read",
+            "the same relation, but for every method from both representations and the product of the two: what "
+            "training has put into the representations, with the same readout for all",
+            (("synergy", "products"),),
+        ),
     ),
-)
+    "paper": (
+        _Scored(
+            "shape",
+            "Shape",
+            "the shared shape, from either representation, mean of both",
+            (("shape", "1"), ("shape", "2")),
+        ),
+        _Scored(
+            "texture", "Texture", "the texture, in the first image alone, from its representation", (("texture", "1"),)
+        ),
+        _Scored(
+            "colour", "Colour", "the colour, in the second image alone, from its representation", (("colour", "2"),)
+        ),
+    ),
+    "three": (
+        _Scored(
+            "shared",
+            "Shared by all",
+            "the shape, which all three images share, from all representations",
+            _fused("shape"),
+        ),
+        _Scored(
+            "pairwise",
+            "Shared by two",
+            "the texture of the first two and the colour of the last two images, from all representations",
+            _fused("texture1", "colour2"),
+        ),
+        _Scored(
+            "unique",
+            "In one alone",
+            "the colour of the first and the texture of the last image, from all representations",
+            _fused("colour1", "texture2"),
+        ),
+    ),
+}
+_TITLES = {
+    "comm": "CoMM’s pairs",
+    "biased": "CoMM’s biased pairs",
+    "paper": "the paper’s pairs",
+    "three": "three modalities",
+}
 
 
-def roles(spec: PicturesTask) -> dict[str, Role]:
-    """Return the targets of a task of pictures and what each is to its modalities.
+class PicturesTask(Kind, frozen=True, kw_only=True, tag="pictures"):
+    """Trifeature pictures. Each seed draws pictures, mapping and start of its own.
 
-    "synergy" is among them where pairs are biased: else its classes are far from balanced, and it is not scored.
-    """
-    return _ROLES[spec.view] | ({"synergy": "synergy"} if spec.biased is not None else {})
-
-
-def gaussian_factors(spec: GaussianTask) -> dict[str, Role]:
-    """Return the factors of a Gaussian task: the shared ones, then those of modality 1, then those of modality 2."""
-    shared: dict[str, Role] = {f"shared {k}": "shared" for k in range(1, spec.shared + 1)}
-    unique: dict[str, Role] = {f"unique {m}.{k}": "unique" for m in (1, 2) for k in range(1, spec.unique + 1)}
-    return shared | unique
-
-
-def columns(spec: TaskSpec, folder: Path | None = None) -> tuple[Column, ...]:
-    """Return the columns that a task gives to the leaderboard.
-
-    Parameters
+    Attributes
     ----------
-    spec : the task.
-    folder : where the rows of a user's own pair have been prepared.
+    view : "comm": two full images of one shape, each with a texture and a colour of its own. "paper": shape and texture
+        in grey, and the same shape in a solid colour. "three": three full images; all share the shape, the first two a
+        texture, the last two a colour.
+    biased : for "comm", the share of pairs whose texture 1 and colour 2 are in the mapping; None for no bias.
+    size : side of the drawing. Of it, the box of the shape (128/224 of the side) and `shift` pixels around are cut out.
+    shift, noise, flip : the augmentation: a random place of the box in what was cut out, pixel noise (share of 255),
+        left and right swapped half of the time.
     """
-    if isinstance(spec, GaussianTask):
-        return _gaussian_columns(spec)
-    if isinstance(spec, PairTask):
-        if folder is None:
-            raise ValueError(f"the rows of the task '{spec.name}' have not been prepared")
-        return tuple(_pair_columns(spec, folder))
-    known, (shapes, textures, colours) = roles(spec), spec.values
-    chance = {"shape": 1 / shapes, "texture": 1 / textures, "colour": 1 / colours, "synergy": 1 / 2}
-    plans = {"paper": _PAPER, "three": _THREE, "comm": (_REDUNDANCY, _UNIQUENESS)}[spec.view]
-    return tuple(
-        Column(
-            key=f"{spec.name}.{plan.key}",
-            task=spec.name,
-            title=plan.title,
-            text=f"Balanced accuracy of a logistic probe: {plan.text}.",
-            targets=plan.targets,
-            role=known[plan.targets[0][0]],
-            chance=sum(chance[target.rstrip("12")] for target, _ in plan.targets) / len(plan.targets),
-            unit="percent",
-        )
-        for plan in (plans if spec.biased is None else (_SYNERGY, _PRODUCTS))
-    )
 
+    name: str
+    view: Literal["comm", "paper", "three"]
+    training: TrainingSpec
+    biased: Share | None = None
+    size: Annotated[int, Meta(ge=16, le=448)] = 56
+    rotation: Annotated[float, Meta(ge=0, le=180)] = 45.0
+    values: tuple[Values, Values, Values] = (10, 10, 10)
+    train: Annotated[int, Meta(ge=64, le=2**20)] = 8192
+    probe: Annotated[int, Meta(ge=64)] = 4096
+    test: Annotated[int, Meta(ge=64)] = 4096
+    shift: Annotated[int, Meta(ge=0)] = 4
+    noise: Share = 0.05
+    flip: bool = True
+    components: Annotated[int, Meta(ge=4)] = 48
+    widths: Annotated[tuple[Count, ...], Meta(min_length=1)] = (32, 64, 128)
+    patch: Count = 4
 
-def _gaussian_columns(spec: GaussianTask) -> tuple[Column, ...]:
-    factors = gaussian_factors(spec)
-    texts: dict[Role, str] = {"shared": "factors that both modalities see", "unique": "factors that one alone sees"}
-    return tuple(
-        Column(
-            key=f"{spec.name}.{role}",
-            task=spec.name,
-            title=f"{role.capitalize()} factors",
-            text=f"R^2 of the {text}, from both codes, as a share of the most that any code could have.",
-            targets=_fused(*(name for name, its in factors.items() if its == role)),
-            role=role,
-            chance=0.0,
-            unit="share of the ceiling",
-        )
-        for role, text in texts.items()
-    )
+    @property
+    def box(self) -> int:
+        """Return the side of the shape's box in pixels."""
+        return round(128 / 224 * self.size)
 
+    @property
+    def title(self) -> str:
+        """Return what the page calls it."""
+        return _TITLES[self._pairs]
 
-def _pair_columns(spec: PairTask, folder: Path) -> Iterator[Column]:
-    """Yield what both codes tell of each modality's targets, then what its own code does."""
-    from alignscope.bench.tasks.asked import asked_of, sides
-    from alignscope.study.data.prepared import open_data
+    @property
+    def roles(self) -> dict[str, Role]:
+        """Return the targets and what each is to its modalities.
 
-    data = open_data(folder)
-    asked = asked_of(data)
-    for side, modalities in sides(data).items():
-        targets = [asked[name] for name in data.asked[modalities[0]]]
-        score = "R^2 of a linear probe" if targets[0].classes == 1 else "Balanced accuracy of a logistic probe"
-        for code, title in (("fused", "both"), *((str(m + 1), f"code {m + 1}") for m in modalities)):
-            source = "both codes" if code == "fused" else f"the code of modality {code} alone"
-            yield Column(
-                key=f"{spec.name}.{side}.{title.replace(' ', '')}",
-                task=spec.name,
-                title=f"{side} from {title}",
-                text=f"{score}: {_named([t.name for t in targets], side)}, from {source}.",
-                targets=tuple((t.name, code) for t in targets),
-                role="yours" if code == "fused" else "own",
-                chance=sum(t.chance for t in targets) / len(targets),
-                unit="R^2" if targets[0].classes == 1 else "percent",
+        "synergy" is among them where pairs are biased: else its classes are far from balanced, and it is not scored.
+        """
+        return _ROLES[self.view] | ({"synergy": "synergy"} if self.biased is not None else {})
+
+    @property
+    def _pairs(self) -> str:
+        return self.view if self.biased is None else "biased"
+
+    def check(self, where: str) -> None:
+        """Raise ValidationError for sizes that do not fit together."""
+        check_batch(self.training, self.train, where)
+        if self.biased is not None and self.view != "comm":
+            raise invalid("Only the view `comm` has biased pairs", f"{where}.biased")
+        if self.box + 2 * self.shift > self.size:
+            raise invalid(f"A box of {self.box} pixels and the shift around it exceed {self.size}", f"{where}.shift")
+        if self.probe > self.train:
+            raise invalid(f"Probes are fitted on training samples, of which there are {self.train}", f"{where}.probe")
+        if self.box // self.patch < 2 ** (len(self.widths) - 1):
+            raise invalid(f"Too many halvings for a box of {self.box} pixels", f"{where}.widths")
+
+    def tiny(self) -> Self:
+        """Return the same for one step on few samples."""
+        return replace(self, train=64, probe=64, test=64, training=self.training.one_step())
+
+    def columns(self, folder: Path | None = None) -> tuple[Column, ...]:
+        """Return the columns of its view; of biased pairs, those of synergy."""
+        shapes, textures, colours = self.values
+        chance = {"shape": 1 / shapes, "texture": 1 / textures, "colour": 1 / colours, "synergy": 1 / 2}
+        return tuple(
+            Column(
+                key=f"{self.name}.{scored.key}",
+                task=self.name,
+                title=scored.title,
+                text=f"Balanced accuracy of a logistic probe: {scored.text}.",
+                targets=scored.targets,
+                role=self.roles[scored.targets[0][0]],
+                chance=sum(chance[target.rstrip("12")] for target, _ in scored.targets) / len(scored.targets),
+                unit="percent",
             )
-
-
-def _named(names: Sequence[str], side: str) -> str:
-    """Write "mean over the 9 targets of y1 (water, trees, ...)"."""
-    if len(names) == 1:
-        return names[0]
-    some = ", ".join(names[:_MOST]) + (", ..." if len(names) > _MOST else "")
-    return f"mean over the {len(names)} targets of {side} ({some})"
+            for scored in _COLUMNS[self._pairs]
+        )

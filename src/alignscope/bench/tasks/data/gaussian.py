@@ -14,9 +14,8 @@ from torch import Tensor
 
 from alignscope.bench.entries import TaskFacts
 from alignscope.bench.results import Score
-from alignscope.bench.spec import GaussianTask
 from alignscope.bench.tasks.data.base import Codes, Task, encode, orders
-from alignscope.bench.tasks.pictures import gaussian_factors
+from alignscope.bench.tasks.gaussian import GaussianTask
 from alignscope.datasets.factors import FactorModel, FactorSample
 from alignscope.measures.probes import linear_probes
 from alignscope.nn.encoders.basic import Encoder, LinearEncoder
@@ -35,7 +34,7 @@ def factor_model(spec: GaussianTask, seed: int) -> FactorModel:
 
     Modality m sees D = shared + unique + noise_features rotated coordinates.
     """
-    factors = tuple(gaussian_factors(spec))
+    factors = tuple(spec.roles)
     seen = np.repeat([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0]], [spec.shared, spec.unique, spec.unique], axis=0)
     l1, l2 = spec.signal * seen.T
     width = spec.shared + spec.unique + spec.noise_features
@@ -52,9 +51,9 @@ class Gaussian(Task):
     seed : of the mixing, of the training rows, of their order and of the augmentation.
     """
 
-    def __init__(self, spec: GaussianTask, seed: int) -> None:
+    def __init__(self, spec: GaussianTask, seed: int, folder: None = None, *, validation: bool = False) -> None:
         self.spec, self.seed = spec, seed
-        self.model, self.roles = factor_model(spec, seed), gaussian_factors(spec)
+        self.model, self.roles = factor_model(spec, seed), spec.roles
         self.train = self.model.sample(spec.train, seed=seed)
         visible = tuple(
             tuple(name for name, loading in zip(self.roles, np.asarray(loadings), strict=True) if loading > 0)

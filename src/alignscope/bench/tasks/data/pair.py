@@ -16,9 +16,8 @@ from torch import Tensor
 
 from alignscope.bench.entries import TaskFacts
 from alignscope.bench.results import Score
-from alignscope.bench.spec import PairTask
-from alignscope.bench.tasks.pair import asked_of, split
 from alignscope.bench.tasks.data.base import Codes, Task, encode, orders
+from alignscope.bench.tasks.pair import PairTask, split, targets_of
 from alignscope.errors import AlignscopeError
 from alignscope.measures.logistic import logistic_probes
 from alignscope.measures.probes import linear_probes
@@ -51,7 +50,7 @@ class OwnPair(Task):
 
     def __init__(self, spec: PairTask, seed: int, folder: Path, *, validation: bool = False) -> None:
         data = open_data(folder)
-        self.spec, self.seed, self.asked = spec, seed, asked_of(data)
+        self.spec, self.seed, self.targets = spec, seed, targets_of(data)
         self.train, self.held_out = split(spec, data.groups, len(data.x[0]), seed, validation=validation)
         width = 2 * spec.components
         if len(self.train) <= width:
@@ -60,7 +59,7 @@ class OwnPair(Task):
         self.inputs = [_Standardised.of(x, self.train) for x in data.x]
         self.facts = TaskFacts(
             components=spec.components,
-            classes={name: target.classes for name, target in self.asked.items()},
+            classes={name: target.classes for name, target in self.targets.items()},
             per_modality=data.asked,
             steps=spec.training.steps,
             modalities=2,
@@ -76,7 +75,7 @@ class OwnPair(Task):
     def batches(self, views: int) -> Iterator[Batch]:
         """Yield the batch of every step. Views differ in noise and, of pictures, in gain and in how they are turned."""
         training = self.spec.training
-        targets = {name: self._learnt(name) for name in self.asked}
+        targets = {name: self._learnt(name) for name in self.targets}
         augment = _Augmentation(self.spec, self.inputs, np.random.default_rng([self.seed, 2]))
         order = np.random.default_rng([self.seed, 1])
         for chosen in orders(len(self.train), training.batch, training.steps, order):
@@ -87,7 +86,7 @@ class OwnPair(Task):
     def codes(self, method: Method) -> tuple[Codes, Codes]:
         """Return the codes of all training rows, and those of the held-out ones."""
         fitted, held_out = (
-            encode(method, self._chunks(rows), {name: t.values[rows] for name, t in self.asked.items()})
+            encode(method, self._chunks(rows), {name: t.values[rows] for name, t in self.targets.items()})
             for rows in (self.train, self.held_out)
         )
         return fitted, held_out
@@ -97,7 +96,7 @@ class OwnPair(Task):
 
         A target that does not vary among the training rows, or among the held-out ones, has no score.
         """
-        known = {n: t for n, t in self.asked.items() if t.scorable(self.train) and t.scorable(self.held_out)}
+        known = {n: t for n, t in self.targets.items() if t.scorable(self.train) and t.scorable(self.held_out)}
         fit, held = ({name: codes.labels[name] for name in known} for codes in (fitted, held_out))
         classes = {name for name, target in known.items() if target.classes > 1}
         found = []
@@ -112,7 +111,7 @@ class OwnPair(Task):
 
     def _learnt(self, name: str) -> np.ndarray:
         """Return a target as methods with labels learn it: codes (N,), or numbers (N, 1) of unit variance."""
-        target = self.asked[name]
+        target = self.targets[name]
         if target.classes > 1:
             return target.values
         values = target.values[self.train]

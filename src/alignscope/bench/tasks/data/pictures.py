@@ -17,9 +17,8 @@ from torch import Tensor
 
 from alignscope.bench.entries import TaskFacts
 from alignscope.bench.results import Score
-from alignscope.bench.spec import PicturesTask
 from alignscope.bench.tasks.data.base import Codes, Task, encode, orders
-from alignscope.bench.tasks.pictures import roles
+from alignscope.bench.tasks.pictures import PicturesTask
 from alignscope.datasets.trifeature.pairs import Modality, PairView
 from alignscope.datasets.trifeature.pictures import Trifeature
 from alignscope.errors import AlignscopeError
@@ -32,7 +31,6 @@ __all__ = ["Pictures", "pair_view"]
 Part = Literal["train", "held out"]
 
 _CHUNK = 1024
-_BOX = 128 / 224
 _THREE = (
     Modality("shape", "texture1", "colour1"),
     Modality("shape", "texture1", "colour2"),
@@ -63,14 +61,14 @@ class Pictures(Task):
         `shift` beyond the picture.
     """
 
-    def __init__(self, spec: PicturesTask, seed: int, *, validation: bool = False) -> None:
+    def __init__(self, spec: PicturesTask, seed: int, folder: None = None, *, validation: bool = False) -> None:
         _check_shift(spec)
         self.spec, self.seed = spec, seed
-        self.view, self.roles = pair_view(spec, seed), roles(spec)
+        self.view, self.roles = pair_view(spec, seed), spec.roles
         train, *rest = self.view.split(spec.train, *((spec.test, 0) if validation else (0, spec.test)))
         rows: dict[Part, np.ndarray] = {"train": train, "held out": np.concatenate(rest)}
         self.counts: dict[Part, int] = {"train": min(spec.probe, spec.train), "held out": spec.test}
-        self.images = {part: _cut(self.view, index, spec.shift) for part, index in rows.items()}
+        self.images = {part: _cut(self.view, index, spec) for part, index in rows.items()}
         self.labels = {
             part: {name: codes for name, codes in self.view.targets(index).items() if name in self.roles}
             for part, index in rows.items()
@@ -150,8 +148,7 @@ class _Augmentation:
     def __init__(self, spec: PicturesTask, rng: np.random.Generator) -> None:
         self.shift, self.flip, self.rng = spec.shift, spec.flip, rng
         self.dtype = torch.bfloat16 if spec.training.precision == "bfloat16" else torch.float32
-        box = _box(spec.size)
-        numbers = 2 * min(spec.training.batch, spec.train) * box * box * 3
+        numbers = 2 * min(spec.training.batch, spec.train) * spec.box**2 * 3
         bank = spec.noise * rng.standard_normal(numbers, dtype=np.float32) - 0.5
         self.bank = torch.from_numpy(bank).to(self.dtype)
 
@@ -177,16 +174,11 @@ def _and_product(one: np.ndarray, two: np.ndarray) -> np.ndarray:
     return np.hstack([one, two, units[0] * units[1]])
 
 
-def _box(size: int) -> int:
-    return round(_BOX * size)
-
-
-def _cut(view: PairView, index: np.ndarray, shift: int) -> list[np.ndarray]:
+def _cut(view: PairView, index: np.ndarray, spec: PicturesTask) -> list[np.ndarray]:
     """Return the middle of the pictures of each modality, (N, H, W, C) bytes: the box and `shift` pixels around."""
-    size, box = view.pictures.size, _box(view.pictures.size)
-    low = (size - box) // 2 - shift
-    middle = slice(low, low + box + 2 * shift)
-    made = [np.empty((len(index), box + 2 * shift, box + 2 * shift, channels), np.uint8) for channels in view.channels]
+    low, side = (spec.size - spec.box) // 2 - spec.shift, spec.box + 2 * spec.shift
+    middle = slice(low, low + side)
+    made = [np.empty((len(index), side, side, channels), np.uint8) for channels in view.channels]
     for start in range(0, len(index), _CHUNK):
         rows = slice(start, start + _CHUNK)
         for x, drawn in zip(made, view.inputs(index[rows]), strict=True):
@@ -199,7 +191,7 @@ def _scaled(x: np.ndarray) -> Tensor:
 
 
 def _check_shift(spec: PicturesTask) -> None:
-    room = (spec.size - _box(spec.size)) // 2
-    if spec.shift > room:
-        found = f"{spec.shift} pixels, and {room} are around the box"
-        raise AlignscopeError("E304", "shift", found, f"Give at most {room}, or larger pictures.")
+    most = (spec.size - spec.box) // 2
+    if spec.shift > most:
+        found = f"{spec.shift} pixels, and {most} are around the box"
+        raise AlignscopeError("E304", "shift", found, f"Give at most {most}, or larger pictures.")
