@@ -298,7 +298,8 @@ def test_columns_say_what_was_asked_and_which_code_answers(tmp_path: Path) -> No
     assert not re.search(r"redundan|unique|shared|synerg", " ".join(c.title + c.text for c in found), re.IGNORECASE)
     alone = features(tmp_path / "alone", y2=None)
     spec = spec_of(alone)
-    assert [c.key for c in spec.columns(prepared(spec, alone))] == ["mine.y.both", "mine.y.representation1", "mine.y.representation2"]
+    keys = ["both", "representation1", "representation2"]
+    assert [c.key for c in spec.columns(prepared(spec, alone))] == [f"mine.y.{key}" for key in keys]
     with pytest.raises(ValueError, match="'mine' have not been prepared"):
         spec.columns()
     with pytest.raises(ValueError, match="'mine' have not been prepared"):
@@ -514,7 +515,8 @@ def test_a_whole_bench_on_chips(mine: tuple[Path, BenchResults]) -> None:
     assert not results.failures and len(results.cells) == 3 + 3 + 2 * 3  # settings of two methods, and trainings
     (task,) = results.spec.tasks
     assert isinstance(task, PairTask) and re.fullmatch("[0-9a-f]{16}", task.fingerprint)
-    assert [c.key for c in results.columns] == ["chips.y1.both", "chips.y1.representation1", "chips.y2.both", "chips.y2.representation2"]
+    keys = [f"chips.y{m}.{key}" for m in (1, 2) for key in ("both", f"representation{m}")]
+    assert [c.key for c in results.columns] == keys
     assert all(len(row.columns) == 4 and "chips" in row.alignment_r2 for row in results.methods)
     again = run_bench(folder / "bench.toml", folder / "out", workers=1, resume=True)
     assert again.outcome.reused == len(results.cells) and again.results == results
