@@ -55,8 +55,8 @@ EXPECTED = {
     "theorem-2-rescued": "holds",
     "monotone": "holds",
     "capacity": "holds",
-    "critical-strength": "holds",
-    "at-risk": "holds",
+    "critical-lambda": "holds",
+    "maximum-loss": "holds",
     "two-projectors": "holds",
     "finite-sample": "holds",
     "remedy-prediction-first": "holds",
@@ -64,7 +64,7 @@ EXPECTED = {
     "remedy-budget": "holds",
     "remedy-split": "holds",
 }
-STUDY = ("synthetic-trade-off", "synthetic-shrinkage", "synthetic-delay", "synthetic-capacity", "forecast")
+STUDY = ("synthetic-trade-off", "synthetic-norm-collapse", "synthetic-under-training", "synthetic-capacity", "forecast")
 REAL = ("real-data", "real-average", "real-own-target", "real-forecast")
 SOURCES = re.compile(
     r"ours|Definition of (informativeness|non-redundancy)|Equation of V2 \(P_H2\)|Theorem 1"
@@ -187,7 +187,7 @@ def test_theorem_2_is_counted_as_the_rows_do(claims: dict[str, Claim]) -> None:
         counts["claimed" if claimed else "not_claimed"] += 1
         counts["alignment_costs_nothing"] += claimed and not loses
         counts["alignment_costs_unclaimed"] += loses and not claimed
-        counts["of_these_room_for_both"] += claimed and not loses and k >= twins.capacity(rows)
+        counts["of_these_at_capacity"] += claimed and not loses and k >= twins.capacity(rows)
     measured = claims["theorem-2"].measured
     assert {name: measured[name] for name in counts} == pytest.approx(counts)
     assert measured["conclusion_fails"] >= measured["alignment_costs_nothing"] > 10
@@ -219,7 +219,7 @@ def test_a_raw_representation_leaks_as_the_square_of_its_scale(claims: dict[str,
     for k in (10, 100, 1000):
         assert measured[f"term_left_shrunk_{k}"] == pytest.approx(k**-2, rel=0.2)
         assert measured[f"term_left_shrunk_{k}"] >= k**-2 * (1 - 1e-6)
-    assert measured["kept_shrunk_1"] < measured["kept_shrunk_1000"] <= 1 + 1e-12
+    assert measured["retained_shrunk_1"] < measured["retained_shrunk_1000"] <= 1 + 1e-12
 
 
 def test_noise_explains_as_much_as_it_has_columns(claims: dict[str, Claim]) -> None:
@@ -343,12 +343,12 @@ def verdict(key: str, **changed: object) -> str:
         ("synthetic-trade-off", {"raw": (1.0, 0.99)}, FALSE),
         ("synthetic-trade-off", {"raw": (0.8, 0.985)}, CORRECTED),
         ("synthetic-trade-off", {"raw": (0.8, 0.975), "half_width": 0.03}, "undecided"),
-        ("synthetic-shrinkage", {"shrinkage": 0.1}, "holds"),
-        ("synthetic-shrinkage", {"shrinkage": 1.0}, CORRECTED),
-        ("synthetic-shrinkage", {"shrinkage": 2.9}, FALSE),
-        ("synthetic-delay", {"delay": 0.0}, "holds"),
-        ("synthetic-delay", {"delay": 0.05}, CORRECTED),
-        ("synthetic-delay", {"delay": 0.15}, FALSE),
+        ("synthetic-norm-collapse", {"shrinkage": 0.1}, "holds"),
+        ("synthetic-norm-collapse", {"shrinkage": 1.0}, CORRECTED),
+        ("synthetic-norm-collapse", {"shrinkage": 2.9}, FALSE),
+        ("synthetic-under-training", {"delay": 0.0}, "holds"),
+        ("synthetic-under-training", {"delay": 0.05}, CORRECTED),
+        ("synthetic-under-training", {"delay": 0.15}, FALSE),
         ("synthetic-capacity", {"fixed": (0.7, 0.7)}, "holds"),
         ("synthetic-capacity", {"fixed": (0.7, 1.0)}, CORRECTED),
         ("synthetic-capacity", {"fixed": (1.0, 1.0)}, FALSE),
@@ -383,7 +383,7 @@ def test_a_single_seed_has_no_interval_and_its_forecast_no_full_verdict() -> Non
     agreed = tuple(msgspec.structs.replace(a, low=None, high=None) for a in whole.agreement)
     found = {c.key: c for c in study_claims(msgspec.structs.replace(whole, retention=rows, agreement=agreed))}
     assert found["synthetic-trade-off"].verdict == "holds"
-    assert "20 % is lost (one seed, so without an interval; 4 targets" in found["synthetic-trade-off"].found
+    assert "20\u00a0% is lost (one seed, so without an interval; 4 targets" in found["synthetic-trade-off"].found
     assert found["forecast"].verdict == CORRECTED
     assert "0.90 (one seed, so no interval) over 40 points" in found["forecast"].found
 
@@ -396,7 +396,7 @@ def test_only_what_one_modality_alone_was_asked_counts() -> None:
     assert found["synthetic-capacity"].measured == pytest.approx(
         {"lambda": 1, "cost_below": 0.3, "cost_above": 0, "clear_below": 2, "clear_above": 0}
     )
-    assert found["synthetic-delay"].measured["delay_share"] == pytest.approx(0.5)
+    assert found["synthetic-under-training"].measured["under_training_share"] == pytest.approx(0.5)
 
 
 # The documentation's table

@@ -55,8 +55,8 @@ CLAIMS = [
     Claim(key="counter-example-1", source="Theorem 2, tried", verdict="does not hold", trials=1),
     Claim(key="capacity", source="ours", shown="figure:paths"),
     Claim(key="two-projectors", source="ours", shown="figure:two_projector_loss"),
-    Claim(key="synthetic-delay", source="Experiment on synthetic data", shown="figure:study_cost_parts"),
-    Claim(key="synthetic-shrinkage", source="Experiment on synthetic data", shown="figure:study_loss_parts"),
+    Claim(key="synthetic-under-training", source="Experiment on synthetic data", shown="figure:study_cost_parts"),
+    Claim(key="synthetic-norm-collapse", source="Experiment on synthetic data", shown="figure:study_loss_parts"),
     Claim(key="forecast", source="ours", verdict="holds with a correction", shown="figure:study_forecast"),
     Claim(
         key="real-data",

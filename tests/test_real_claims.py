@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 
 from alignscope.paper import Claim
-from alignscope.paper.claims.satellite_figures import classes_of, foretold, fused_gain
+from alignscope.paper.claims.satellite_figures import classes_of, compare_forecast, fused_gain
 from alignscope.paper.table import real_claims
 from alignscope.study.results import CellRecord, ClassRow, Interval, Mark, RetentionRow, Scores, StudyResults
 from alignscope.study.results import TargetScore as Score
@@ -159,7 +159,7 @@ def test_a_target_of_its_own_is_judged_at_every_latent_size(small: Any, large: A
     found = claim("real-own-target", NOTHING, study({(1, 4): small, (1, 16): large, (2, 4): (0.2, 0.0)}, own=True))
     assert found.verdict == expected
     assert found.measured["cost"] == pytest.approx(1 - fmean((small[0], large[0])))
-    assert f"costs {round(100 * (1 - small[0]))} %" in found.found and "at K = 16" in found.found
+    assert f"costs {round(100 * (1 - small[0]))}\u00a0%" in found.found and "at K = 16" in found.found
 
 
 NAN = float("nan")
@@ -183,7 +183,7 @@ def test_an_average_hides_what_stands_out_beyond_chance(labels: Any, expected: s
     assert found.verdict == expected
     if expected == UNTRIED:
         assert found.measured == {}
-        assert found.found == "Not tested here: fewer than two genera are known well enough at λ = 0."
+        assert found.found == "Not tested here: fewer than two genera are predicted well enough at λ = 0."
         return
     known = [value for value, _, _ in labels if not math.isnan(value)]
     assert found.measured["classes"] == 2 * len(known)  # of either modality, at the smallest latent size alone
@@ -237,7 +237,7 @@ def test_the_order_between_classes_is_apart_from_that_of_strengths() -> None:
     weak = [(0.9 + 0.01 * c, 0.01, 0.9 - 0.01 * c) for c in range(6)]
     first, second = study(everywhere(FREE), strong), study(everywhere(FREE), weak)
     later = tuple(msgspec.structs.replace(r, lambda_=10.0) for r in second.class_rows)
-    found = foretold([msgspec.structs.replace(first, class_rows=first.class_rows + later)])
+    found = compare_forecast([msgspec.structs.replace(first, class_rows=first.class_rows + later)])
     assert found is not None and found.between == pytest.approx(-1)
     assert found.rank > 0.4
 
@@ -281,5 +281,5 @@ def test_failed_trainings_are_said_and_not_counted() -> None:
     for c in real_claims(all_failed(), all_failed()):
         assert (c.verdict, c.trials) == (UNTRIED, 0)
     assert claim("real-data", all_failed(), all_failed()).found == (
-        "Not tested here: no training with alignment finished beside one without."
+        "Not tested here: no training with alignment finished next to one without."
     )

@@ -1,32 +1,36 @@
-"""One row of the table of checks, how its verdict comes about, and how its numbers are written."""
+"""One row of the table of checks, how a function becomes one, and how its verdict comes about."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from functools import wraps
+from typing import Literal, NamedTuple, ParamSpec
 
 import msgspec
 import numpy as np
 
-__all__ = ["GLOSSARY", "Claim", "Run", "Verdict", "decimal", "judge", "numbers", "percent", "short"]
+from alignscope.report.words import number
 
+__all__ = ["GLOSSARY", "Claim", "Found", "Run", "Verdict", "check", "digits", "judge", "untested"]
+
+P = ParamSpec("P")
 Verdict = Literal["holds", "holds with a correction", "does not hold", "undecided", "not tested here"]
 
 GLOSSARY: dict[str, str] = {
-    "λ": "the strength of alignment: how much it counts against prediction",
+    "λ": "the alignment weight: how much alignment counts against prediction",
     "K": "the latent size: how many numbers an encoder gives for a sample",
     "σ": "the share of a target's variance that a linear map of a modality explains (a number from 0 to 1)",
     "latent": "the vector of K numbers that an encoder makes of a sample",
-    "target": "what a modality is asked to predict",
+    "target": "what a modality is trained to predict",
     "gauge": "how the representation that is aligned to is scaled; without a fixed scale λ has no meaning",
     "reduced-rank regression": "least squares through a latent of K numbers",
     "capacity": "the smallest latent that holds both what must be predicted and what is aligned to",
     "R²": "the share of variance explained; 1 is perfect, 0 is no better than the mean",
-    "retention": "what a representation tells of a target, relative to λ = 0 at the same K and length of training",
-    "held out": "scored on rows that were not used for fitting",
+    "retention": "how well a representation predicts a target, relative to λ = 0 at the same K and length of training",
+    "held out": "scored on samples that were not used for fitting",
 }
-"""Every term of art and symbol in the claims' texts, in plain words, for the page to print beside them."""
+"""Every term of art and symbol in the claims' texts, in plain words."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,9 +57,44 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     shown: str
 
 
+class Found(NamedTuple):
+    """What a check returns: the fields of its `Claim` that are worked out, or that depend on what was found."""
+
+    claim: str
+    found: str
+    verdict: Verdict
+    measured: Mapping[str, float | int | bool]
+    trials: int
+
+
+def check(key: str, source: str, shown: str) -> Callable[[Callable[P, Found]], Callable[P, Claim]]:
+    """Make a function that finds something into one that returns its `Claim`; to be listed in its module's `CHECKS`."""
+
+    def decorate(find: Callable[P, Found]) -> Callable[P, Claim]:
+        @wraps(find)
+        def claim(*args: P.args, **kwargs: P.kwargs) -> Claim:
+            fields = find(*args, **kwargs)._asdict()
+            fields["measured"] = {name: float(value) for name, value in fields["measured"].items()}
+            return Claim(key=key, source=source, shown=shown, **fields)
+
+        return claim
+
+    return decorate
+
+
+def untested(claim: str, why: str) -> Found:
+    """Return what a check finds where there is nothing to test the claim on."""
+    return Found(claim, f"Not tested here: {why}.", "not tested here", {}, 0)
+
+
+def judge(as_stated: bool, corrected: bool = False) -> Verdict:
+    """Return the verdict on a statement that holds as stated, or in the corrected form, or not at all."""
+    return "holds" if as_stated else "holds with a correction" if corrected else "does not hold"
+
+
 @dataclass(frozen=True)
 class Run:
-    """What every check is given: the seed of all draws, and the number of random problems behind a count."""
+    """What every check of the linear part is given: the seed of all draws, and the random problems behind a count."""
 
     seed: int
     trials: int
@@ -69,26 +108,6 @@ class Run:
         return max(10, self.trials // divisor)
 
 
-def judge(as_stated: bool, corrected: bool = False) -> Verdict:
-    """Return the verdict on a statement that holds as stated, or in the corrected form, or not at all."""
-    return "holds" if as_stated else "holds with a correction" if corrected else "does not hold"
-
-
-def numbers(figures: Mapping[str, float | int | bool]) -> dict[str, float]:
-    """Return plain floats, as they go into JSON."""
-    return {name: float(value) for name, value in figures.items()}
-
-
-def percent(share: float) -> str:
-    """Write a share of one in percent, with a true minus sign."""
-    return f"{round(100 * float(share))} %".replace("-", "−")
-
-
-def decimal(value: float) -> str:
-    """Write a number with two decimals and a true minus sign."""
-    return f"{value:.2f}".replace("-", "−")
-
-
-def short(value: float) -> str:
+def digits(value: float) -> str:
     """Write a number with two digits, powers of ten where it is very small or large."""
-    return "0" if value == 0 else f"{value:.2g}"
+    return number(value, ".2g")

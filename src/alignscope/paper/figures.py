@@ -12,7 +12,7 @@ from alignscope.linear.problem import Problem
 from alignscope.linear.theorems import COUNTER_EXAMPLES, two_projector_loss
 from alignscope.paper.claim import Run
 from alignscope.paper.claims.theorems import theorem2_trial
-from alignscope.paper.problems import Pair, solve
+from alignscope.paper.problems import Case, solve
 
 __all__ = ["figures"]
 
@@ -32,14 +32,14 @@ def _examples(seed: int) -> list[tuple[str, Problem]]:
     """Return the toy, the toy with a weak trace of colour, and a noisy pair in which both see a little of all."""
     named = {"CE1": "the paper's toy", "CE3": "with a trace of colour"}
     pairs = [
-        (named[e.code], Pair(*e.build(200, seed), e.components)) for e in COUNTER_EXAMPLES if e.code in named
+        (named[e.code], Case(*e.build(200, seed), e.components)) for e in COUNTER_EXAMPLES if e.code in named
     ]  # fmt: skip
     model = FactorModel(
         ("shape", "texture", "colour"), [2.0, 1.0, 0.3], [2.0, 0.3, 1.0], {"shape": "shape", "texture": "texture"},
         {"shape": "shape", "colour": "colour"}, tau1=0.5, tau2=0.5, d1=6, d2=6,
     )  # fmt: skip
     s = model.sample(400, seed)
-    return [(name, solve(pair)[1].problem) for name, pair in [*pairs, ("with noise", Pair(s.x1, s.x2, s.y1, s.y2, 2))]]
+    return [(name, solve(pair)[1].problem) for name, pair in [*pairs, ("with noise", Case(s.x1, s.x2, s.y1, s.y2, 2))]]
 
 
 def _paths(example: str, problem: Problem) -> list[dict[str, Any]]:

@@ -11,10 +11,10 @@ from alignscope.linear.path import Solver
 from alignscope.linear.problem import Gauge, Problem
 from alignscope.moments.moments import Moments
 
-__all__ = ["Pair", "factor_pair", "generic_pair", "roomy", "solve"]
+__all__ = ["Case", "factor_pair", "generic_pair", "lossless", "solve"]
 
 
-class Pair(NamedTuple):
+class Case(NamedTuple):
     """Rows of both modalities and their targets, and a latent size K."""
 
     x1: Matrix
@@ -24,27 +24,24 @@ class Pair(NamedTuple):
     components: int
 
 
-def solve(pair: Pair, gauge: Gauge = "fitted") -> tuple[Moments, Solver]:
+def solve(pair: Case, gauge: Gauge = "fitted") -> tuple[Moments, Solver]:
     """Return the moments of a pair and the solver of direction 1."""
     moments = Moments.of({"x1": pair.x1, "x2": pair.x2, "y1": pair.y1, "y2": pair.y2})
     return moments, Solver(Problem.from_moments(moments, pair.components, gauge=gauge))
 
 
-def roomy(pair: Pair, gauge: Gauge = "fitted") -> Solver:
+def lossless(pair: Case, gauge: Gauge = "fitted") -> Solver:
     """Return the solver of a pair with K raised to rank RY where it is smaller, as the remedies ask."""
     _, solver = solve(pair, gauge)
-    return (
-        solver
-        if pair.components >= solver.problem.rank_y
-        else roomy(pair._replace(components=solver.problem.rank_y), gauge)
-    )
+    rank = solver.problem.rank_y
+    return solver if pair.components >= rank else lossless(pair._replace(components=rank), gauge)
 
 
-def factor_pair(rng: np.random.Generator) -> Pair:
+def factor_pair(rng: np.random.Generator) -> Case:
     """Draw what theorem 2 is about: six independent factors, each seen by either modality with probability 1/2.
 
-    Every modality mixes the factors it sees, and is asked for one to three mixtures of them; in half of the draws
-    there is noise in the modality, and in half of them noise in its target. K is 1, 2 or 3, N = 120.
+    Every modality mixes the factors it sees, and has one to three mixtures of them as its target; in half of the
+    draws there is noise in the modality, and in half of them noise in its target. K is 1, 2 or 3, N = 120.
     """
     f = _orthonormal(rng, 120, 6)
     rows: list[Matrix] = []
@@ -55,17 +52,17 @@ def factor_pair(rng: np.random.Generator) -> Pair:
         y = own @ rng.normal(size=(own.shape[1], int(rng.integers(1, 4))))
         rows += [x, y + rng.choice([0, 0.1]) * rng.normal(size=y.shape)]
     x1, y1, x2, y2 = rows
-    return Pair(x1, x2, y1, y2, int(rng.integers(1, 4)))
+    return Case(x1, x2, y1, y2, int(rng.integers(1, 4)))
 
 
-def generic_pair(rng: np.random.Generator, n: int = 80) -> Pair:
+def generic_pair(rng: np.random.Generator, n: int = 80) -> Case:
     """Draw a pair without structure: every block mixes five common factors and has noise of its own; K is 1 to 4."""
     f = rng.normal(size=(n, 5))
     d1, d2, c1, c2 = (int(w) for w in rng.integers((3, 3, 2, 2), (8, 8, 5, 5)))
     x1, x2, y1, y2 = (
         f @ rng.normal(size=(5, w)) * rng.uniform(0.2, 1.5) + rng.normal(size=(n, w)) for w in (d1, d2, c1, c2)
     )
-    return Pair(x1, x2, y1, y2, int(rng.integers(1, 5)))
+    return Case(x1, x2, y1, y2, int(rng.integers(1, 5)))
 
 
 def _orthonormal(rng: np.random.Generator, n: int, count: int) -> Matrix:

@@ -11,8 +11,9 @@ from alignscope.linear.path import Solver, trace
 from alignscope.linear.problem import column_space
 from alignscope.linear.remedies import split_latent, target_remedy
 from alignscope.linear.theorems import two_projector_loss
-from alignscope.paper.claim import Claim, Run, judge, numbers, percent, short
-from alignscope.paper.problems import Pair, factor_pair, generic_pair, roomy, solve
+from alignscope.paper.claim import Found, Run, check, digits, judge
+from alignscope.paper.problems import Case, factor_pair, generic_pair, lossless, solve
+from alignscope.report.words import percent
 
 __all__ = ["CHECKS"]
 
@@ -20,7 +21,8 @@ _EQUAL = 1e-9
 _GRID = np.concatenate([[0.0], np.geomspace(1e-3, 1e3, 25), [np.inf]])
 
 
-def monotone(run: Run) -> Claim:
+@check("monotone", "ours", "theory#what-holds")
+def monotone(run: Run) -> Found:
     """Prediction never rises and alignment never falls with lambda; the best value is convex with slope q."""
     rng, count = run.rng("monotone"), run.some(10)
     rises, falls, bends, slope = 0.0, 0.0, 0.0, 0.0
@@ -34,22 +36,20 @@ def monotone(run: Run) -> Claim:
         e = [s.predicted + lam * s.aligned for s, lam in ((low, 1 - step), (middle, 1.0), (high, 1 + step))]
         bends = max(bends, (2 * e[1] - e[0] - e[2]) / e[1])
         slope = max(slope, abs((e[2] - e[0]) / (2 * step) - middle.aligned) / e[1])
-    return Claim(
-        key="monotone",
-        source="ours",
-        claim="Stronger alignment never predicts more and never aligns less.",
-        found=f"Along 27 strengths from 0 to the limit, in {count} problems, the share predicted never rises and R² of "
-        f"alignment never falls (by more than {short(max(rises, falls))}, rounding). The best value of the objective "
-        f"bends one way only, and its slope at λ = 1 is the aligned energy (to {short(slope)}).",
+    return Found(
+        claim="A larger λ never predicts more and never aligns less.",
+        found=f"Along 27 values of λ from 0 to the limit, in {count} problems, the share predicted never rises and R² "
+        f"of alignment never falls (by more than {digits(max(rises, falls))}, rounding). The best value of the "
+        f"objective bends one way only, and its slope at λ = 1 is the aligned energy (to {digits(slope)}).",
         verdict=judge(max(rises, falls, bends) <= _EQUAL and slope <= 1e-3),
-        measured=numbers({"prediction_rises": rises, "alignment_falls": falls, "bends_back": bends,
-                          "slope_off": slope}),
+        measured={"prediction_rises": rises, "alignment_falls": falls, "bends_back": bends,
+                  "slope_off": slope},
         trials=count,
-        shown="theory#what-holds",
     )  # fmt: skip
 
 
-def capacity(run: Run) -> Claim:
+@check("capacity", "ours", "figure:paths")
+def capacity(run: Run) -> Found:
     """K >= c = rank [RY RT] loses nothing at any lambda; K = c - 1 loses on generic data."""
     rng, count = run.rng("capacity"), run.some(4)
     most, losing, tried = 0.0, 0, 0
@@ -62,22 +62,20 @@ def capacity(run: Run) -> Claim:
             below = Solver(solver.problem.with_components(c - 1))
             tried += 1
             losing += below.prediction_first().sigma_z - below.align_first().sigma_z > _EQUAL
-    return Claim(
-        key="capacity",
-        source="ours",
-        claim="Alignment is free at any λ as soon as the latent holds both what must be predicted and what is aligned "
-        "to; one component less, and data without structure lose.",
-        found=f"With K at the capacity the most that is lost at any λ in {count} problems is {short(max(most, 0.0))}. "
+    return Found(
+        claim="Alignment is lossless at any λ as soon as the latent holds both what must be predicted and what is "
+        "aligned to; one component less, and data without structure lose.",
+        found=f"With K at the capacity the most that is lost at any λ in {count} problems is {digits(max(most, 0.0))}. "
         f"With one component less {losing} of {tried} problems without structure lose as λ grows.",
         verdict=judge(most <= _EQUAL and losing == tried, most <= _EQUAL),
-        measured=numbers({"most_lost_at_capacity": most, "losing_below": losing, "tried_below": tried}),
+        measured={"most_lost_at_capacity": most, "losing_below": losing, "tried_below": tried},
         trials=count,
-        shown="figure:paths",
     )
 
 
-def critical_strength(run: Run) -> Claim:
-    """The largest free lambda in closed form, against losses just below and just above it, in a leaking generator."""
+@check("critical-lambda", "ours", "figure:paths")
+def critical_lambda(run: Run) -> Found:
+    """The largest lossless lambda in closed form, against losses just below and above it, in a leaking generator."""
     rng, count = run.rng("critical-strength"), run.some(20)
     off, below, above = 0.0, 0.0, np.inf
     for _ in range(count):
@@ -90,27 +88,25 @@ def critical_strength(run: Run) -> Claim:
         a, b = (np.square(r).sum(axis=1) for r in (truth.ry(1), truth.rt(1, 2)))
         critical = min(a[k] / (b[2] - b[k]) for k in (0, 1) if b[2] > b[k])
         s = model.sample(40, int(rng.integers(2**31)), exact=True)
-        _, solver = solve(Pair(s.x1, s.x2, s.y1, s.y2, 2))
+        _, solver = solve(Case(s.x1, s.x2, s.y1, s.y2, 2))
         free = solver.prediction_first().sigma_z
         off = max(off, abs(solver.critical_lambda() / critical - 1))
         below = max(below, free - solver.at(0.999 * critical).sigma_z)
         above = min(above, free - solver.at(1.001 * critical).sigma_z)
-    return Claim(
-        key="critical-strength",
-        source="ours",
-        claim="Where factors are separate, alignment is free up to a λ that can be worked out beforehand, and costs "
-        "beyond it.",
+    return Found(
+        claim="Where factors are separate, alignment is lossless up to a λ that can be worked out beforehand, and "
+        "costs beyond it.",
         found=f"In {count} generated pairs with a weak leak, the λ found from the rows is the one that follows from "
-        f"the generator (to {short(off)}). At 0.999 of it at most {short(max(below, 0.0))} is lost, at 1.001 of it at "
-        f"least {above:.2f}.",
+        f"the generator (to {digits(off)}). At 0.999 of it at most {digits(max(below, 0.0))} is lost, at 1.001 of it "
+        f"at least {above:.2f}.",
         verdict=judge(off < 1e-6 and below <= _EQUAL and above > 1e-3),
-        measured=numbers({"off": off, "lost_below": below, "lost_above": above}),
+        measured={"off": off, "lost_below": below, "lost_above": above},
         trials=count,
-        shown="figure:paths",
     )
 
 
-def at_risk(run: Run) -> Claim:
+@check("maximum-loss", "ours", "theory#what-holds")
+def maximum_loss(run: Run) -> Found:
     """The loss as lambda grows without bound, in closed form (b <= K), against the solution there."""
     rng, count, worst, largest = run.rng("at-risk"), run.some(4), 0.0, 0.0
     for i in range(count):
@@ -124,61 +120,55 @@ def at_risk(run: Run) -> Claim:
         found = solver.prediction_first().predicted - solver.align_first().predicted
         worst = max(worst, abs(closed - found) / p.y_energy)
         largest = max(largest, found / p.y_energy)
-    return Claim(
-        key="at-risk",
-        source="ours",
+    return Found(
         claim="The most that alignment can ever cost has a closed form, which needs neither λ nor a gauge: what of the "
-        "target lies outside what is aligned to and finds no room in the rest of the latent.",
-        found=f"It is the loss of the exact solution in the limit of large λ, to {short(worst)} in {count} problems "
+        "target lies outside what is aligned to and exceeds the remaining capacity of the latent.",
+        found=f"It is the loss of the exact solution in the limit of large λ, to {digits(worst)} in {count} problems "
         f"(losses up to {percent(largest)} of the target's variance).",
         verdict=judge(worst <= _EQUAL and largest > 0.1),
-        measured=numbers({"off": worst, "largest_loss": largest}),
+        measured={"off": worst, "largest_loss": largest},
         trials=count,
-        shown="theory#what-holds",
     )
 
 
-def two_projectors(run: Run) -> Claim:
+@check("two-projectors", "ours", "figure:two_projector_loss")
+def two_projectors(run: Run) -> Found:
     """The closed form for two equally strong spaces at given principal angles, against the exact path."""
     rng, count, worst = run.rng("two-projectors"), run.some(20), 0.0
     for _ in range(count):
         theta = rng.uniform(0, np.pi / 2, size=int(rng.integers(1, 4)))
         s = prescribed_angles(theta, 40, 8, 5, seed=int(rng.integers(2**31)))
-        _, solver = solve(Pair(s.x1, s.x2, s.y1, s.y2, theta.size))
+        _, solver = solve(Case(s.x1, s.x2, s.y1, s.y2, theta.size))
         first = solver.prediction_first().predicted
         for lam in (0.1, 0.9, 1.1, 10.0):
             lost = first - solver.at(lam).predicted
             # Both targets are scaled to N a column, so x = N and y = lambda N.
             worst = max(worst, abs(lost - two_projector_loss(theta, 40.0, 40.0 * lam)) / 40)
-    return Claim(
-        key="two-projectors",
-        source="ours",
+    return Found(
         claim="For targets that are equally strong in all directions the loss at every λ depends only on the angles "
         "between what is predicted and what is aligned to.",
-        found=f"The formula gives the exact loss to {short(worst)} in {count} problems with prescribed angles at four "
-        "strengths. Small angles cost little at any λ, right angles nothing below λ = 1 and everything above it.",
+        found=f"The formula gives the exact loss to {digits(worst)} in {count} problems with prescribed angles at four "
+        "values of λ. Small angles cost little at any λ, right angles nothing below λ = 1 and everything above it.",
         verdict=judge(worst <= 1e-8),
-        measured=numbers({"off": worst}),
+        measured={"off": worst},
         trials=count,
-        shown="figure:two_projector_loss",
     )
 
 
-def finite_sample(run: Run) -> Claim:
+@check("finite-sample", "ours", "theory#what-holds")
+def finite_sample(run: Run) -> Found:
     """Independent factors lose half at about (alpha/beta)^2 (N - 1)/(D1 - a), by chance correlation alone."""
     rng, count, n = run.rng("finite-sample"), max(30, run.some(40)), 200
     ratios, lost = [], []
     for _ in range(count):
-        d1, strength = int(rng.integers(20, 80)), float(rng.choice([0.25, 1.0, 4.0]))
+        d1, energy = int(rng.integers(20, 80)), float(rng.choice([0.25, 1.0, 4.0]))
         x1, other = rng.normal(size=(n, d1)), rng.normal(size=(n, 2))
-        _, solver = solve(Pair(x1, other, x1[:, :2], other, 2))
+        _, solver = solve(Case(x1, other, x1[:, :2], other, 2))
         p = solver.problem
-        solver = Solver(replace(p, ry=np.sqrt(strength) * p.ry, y_energies=strength * p.y_energies))
-        ratios.append(solver.budget_lambda(0.5) / (strength * (n - 1) / (d1 - 2)))
+        solver = Solver(replace(p, ry=np.sqrt(energy) * p.ry, y_energies=energy * p.y_energies))
+        ratios.append(solver.budget_lambda(0.5) / (energy * (n - 1) / (d1 - 2)))
         lost.append(1 - solver.align_first().sigma_z / solver.prediction_first().sigma_z)
-    return Claim(
-        key="finite-sample",
-        source="ours",
+    return Found(
         claim="Modalities with nothing in common still lose in a finite sample, half of it at a λ of about "
         "(energy of the target / energy aligned to) × (rows − 1) / (features − target columns).",
         found=f"In {count} draws of independent modalities with {n} rows the λ that loses half is "
@@ -186,18 +176,18 @@ def finite_sample(run: Run) -> Claim:
         f"{percent(np.median(lost))} is lost. What looks like a conflict can be too few rows for the number of "
         "features.",
         verdict=judge(bool(2 / 3 < np.median(ratios) < 3 / 2)),
-        measured=numbers({"ratio_median": np.median(ratios), "ratio_least": min(ratios), "ratio_most": max(ratios),
-                          "lost_in_the_limit": np.median(lost)}),
+        measured={"ratio_median": np.median(ratios), "ratio_least": min(ratios), "ratio_most": max(ratios),
+                  "lost_in_the_limit": np.median(lost)},
         trials=count,
-        shown="theory#what-holds",
     )  # fmt: skip
 
 
-def prediction_first(run: Run) -> Claim:
-    """Prediction first keeps sigma_11 with the most alignment that any lossless code has."""
+@check("remedy-prediction-first", "ours", "theory#remedies")
+def prediction_first(run: Run) -> Found:
+    """Prediction first keeps sigma_11 with the most alignment that any lossless representation has."""
     rng, count, most, beaten = run.rng("remedy-prediction-first"), run.some(10), 0.0, 0
     for _ in range(count):
-        solver = roomy(generic_pair(rng))
+        solver = lossless(generic_pair(rng))
         first, p = solver.prediction_first(), solver.problem
         most = max(most, p.sigma - first.sigma_z)
         left = np.linalg.svd(p.ry, full_matrices=True)[0]
@@ -205,44 +195,40 @@ def prediction_first(run: Run) -> Claim:
         width = min(p.components, len(p.ry)) - p.rank_y
         for _ in range(5):
             extra = np.linalg.qr(free @ rng.normal(size=(free.shape[1], width)))[0] if width else free[:, :0]
-            code = np.hstack([left[:, : p.rank_y], extra])
-            beaten += bool(np.square(code.T @ p.rt).sum() > first.aligned * (1 + _EQUAL) + _EQUAL)
-    return Claim(
-        key="remedy-prediction-first",
-        source="ours",
+            latent = np.hstack([left[:, : p.rank_y], extra])
+            beaten += bool(np.square(latent.T @ p.rt).sum() > first.aligned * (1 + _EQUAL) + _EQUAL)
+    return Found(
         claim="Predict first and align with what is left of the latent: nothing is lost, and no encoder without a loss "
         "aligns better.",
-        found=f"With K at least the rank of the target, at most {short(max(most, 0.0))} is lost in {count} problems, "
+        found=f"With K at least the rank of the target, at most {digits(max(most, 0.0))} is lost in {count} problems, "
         f"and {beaten} of {5 * count} random encoders without a loss align better.",
         verdict=judge(most <= _EQUAL and beaten == 0),
-        measured=numbers({"most_lost": most, "beaten": beaten}),
+        measured={"most_lost": most, "beaten": beaten},
         trials=count,
-        shown="theory#remedies",
     )
 
 
-def target_only(run: Run) -> Claim:
+@check("remedy-target", "ours", "theory#remedies")
+def target_only(run: Run) -> Found:
     """Aligning to the part of the target that the task can use is lossless at every lambda."""
     rng, count, most, plain = run.rng("remedy-target"), run.some(10), 0.0, []
     for _ in range(count):
-        solver = roomy(generic_pair(rng))
+        solver = lossless(generic_pair(rng))
         sigma = solver.problem.sigma
         most = max(most, *(sigma - target_remedy(solver, lam).sigma_z for lam in (1.0, 1e3, np.inf)))
         plain.append(1 - solver.align_first().sigma_z / sigma)
-    return Claim(
-        key="remedy-target",
-        source="ours",
+    return Found(
         claim="Align only to the part of the other modality that the task can use: nothing is lost at any λ.",
-        found=f"At most {short(max(most, 0.0))} is lost at λ = 1, 1000 and in the limit, in {count} problems in which "
+        found=f"At most {digits(max(most, 0.0))} is lost at λ = 1, 1000 and in the limit, in {count} problems in which "
         f"plain alignment loses up to {percent(max(plain))} of what could be predicted.",
         verdict=judge(most <= _EQUAL and max(plain) > 0.05),
-        measured=numbers({"most_lost": most, "plain_most_lost": max(plain), "plain_median_lost": np.median(plain)}),
+        measured={"most_lost": most, "plain_most_lost": max(plain), "plain_median_lost": np.median(plain)},
         trials=count,
-        shown="theory#remedies",
     )
 
 
-def budget(run: Run) -> Claim:
+@check("remedy-budget", "ours", "theory#remedies")
+def budget(run: Run) -> Found:
     """The budget lambda is the largest within 5 %."""
     rng, count, over, under = run.rng("remedy-budget"), run.some(20), 0.0, np.inf
     finite = 0
@@ -253,21 +239,19 @@ def budget(run: Run) -> Claim:
             finite += 1
             over = max(over, 0.95 * free - solver.at(lam).sigma_z)
             under = min(under, 0.95 * free - solver.at(1.001 * lam).sigma_z)
-    return Claim(
-        key="remedy-budget",
-        source="ours",
+    return Found(
         claim="For any loss that is accepted there is one largest λ that stays within it.",
         found=f"In {count} problems and for 5 % of what can be predicted: {finite} have a finite largest λ. The loss "
-        f"there exceeds it by at most {short(max(over, 0.0))} of the target's variance, and at 1.001 of that λ always "
-        f"does, by {short(under)} or more.",
+        f"there exceeds it by at most {digits(max(over, 0.0))} of the target's variance, and at 1.001 of that λ always "
+        f"does, by {digits(under)} or more.",
         verdict=judge(over <= _EQUAL and under > 0),
-        measured=numbers({"over": over, "beyond": under, "finite": finite}),
+        measured={"over": over, "beyond": under, "finite": finite},
         trials=count,
-        shown="theory#remedies",
     )
 
 
-def split(run: Run) -> Claim:
+@check("remedy-split", "ours", "theory#remedies")
+def split(run: Run) -> Found:
     """A split latent never does better than the unsplit one at equal K."""
     rng, count, better, worse = run.rng("remedy-split"), max(180, run.some(10)), 0, 0
     for _ in range(count):
@@ -279,22 +263,19 @@ def split(run: Run) -> Claim:
         gain = (parts.predicted + lam * parts.aligned) / (whole.predicted + lam * whole.aligned) - 1
         better += gain > _EQUAL
         worse += gain < -_EQUAL
-    return Claim(
-        key="remedy-split",
-        source="ours",
+    return Found(
         claim="A latent split into a shared part, which is aligned, and a private part, which is not, never does "
         "better than the whole latent of the same size.",
         found=f"In {count} linear problems it reaches a better sum of prediction and alignment {better} times and a "
         f"worse one {worse} times. Splitting helps only by limiting how much is aligned.",
         verdict=judge(better == 0),
-        measured=numbers({"better": better, "worse": worse}),
+        measured={"better": better, "worse": worse},
         trials=count,
-        shown="theory#remedies",
     )
 
 
 CHECKS = (
-    monotone, capacity, critical_strength, at_risk, two_projectors, finite_sample, prediction_first, target_only,
+    monotone, capacity, critical_lambda, maximum_loss, two_projectors, finite_sample, prediction_first, target_only,
     budget, split,
 )  # fmt: skip
 """First what holds, then what to do."""

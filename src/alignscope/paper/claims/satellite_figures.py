@@ -11,22 +11,22 @@ import numpy as np
 from scipy import stats
 
 from alignscope.study.results import Interval
+from alignscope.study.spec import FIXED_GAUGES, Variant
 from alignscope.study.summary.cells import interval
 
 if TYPE_CHECKING:
     from alignscope.study.results import CellRecord, ClassRow, StudyResults
 
-__all__ = ["Foretold", "classes_of", "foretold", "fused_gain"]
+__all__ = ["ForecastComparison", "classes_of", "compare_forecast", "fused_gain"]
 
-_FIXED = ("whitened", "normalised")
-_FEWEST = 8  # classes of which an order can be told at all, with an interval from drawing them again
+_FEWEST = 8  # classes that have an order at all, with an interval from drawing them again
 _FEWEST_BETWEEN = 3  # in one setting, of which the mean is taken
 _DRAWS = 500
 
 Pairs = Sequence[tuple[float, float]]
 
 
-class Foretold(NamedTuple):
+class ForecastComparison(NamedTuple):
     """How forecast and measured retention of classes agree.
 
     points, classes : rows, and the classes (of a modality and study) that they are of.
@@ -45,15 +45,15 @@ class Foretold(NamedTuple):
     error_no_loss: float
 
 
-def classes_of(results: StudyResults, strength: float) -> list[ClassRow]:
-    """Return the classes known at lambda = 0, in a fixed gauge where there is one, at the smallest latent size."""
+def classes_of(results: StudyResults, lam: float) -> list[ClassRow]:
+    """Return the classes predicted at lambda = 0, in a fixed gauge where there is one, at the smallest latent size."""
     sweep = results.spec.sweep
-    gauge = next((g for g in _FIXED if g in sweep.gauges), sweep.gauges[0])
-    way = gauge, sweep.directions[0], sweep.trainings[0]
+    gauge = next((g for g in FIXED_GAUGES if g in sweep.gauges), sweep.gauges[0])
+    variant = Variant(gauge, sweep.directions[0], sweep.trainings[0])
     rows = [
         r
         for r in results.class_rows
-        if r.retention is not None and r.lambda_ == strength and (r.gauge, r.direction, r.training) == way
+        if r.retention is not None and r.lambda_ == lam and (r.gauge, r.direction, r.training) == variant
     ]
     smallest = min((r.components for r in rows), default=0)
     return [r for r in rows if r.components == smallest]
@@ -95,16 +95,16 @@ def _f1(records: Iterable[CellRecord], modality: int, target: str) -> dict[tuple
     }
 
 
-def foretold(studies: Sequence[StudyResults]) -> Foretold | None:
-    """Return the agreement over all classes, latent sizes and strengths; None where there are too few classes."""
+def compare_forecast(studies: Sequence[StudyResults]) -> ForecastComparison | None:
+    """Return the agreement over all classes, latent sizes and lambdas; None where there are too few classes."""
     by_class, by_setting = defaultdict(list), defaultdict(list)
     for n, results in enumerate(studies):
         for r in results.class_rows:
             if r.retention is not None and r.forecast is not None:
                 pair = r.forecast.value, r.retention.value
-                way = r.gauge, r.direction, r.training
+                variant = Variant(r.gauge, r.direction, r.training)
                 by_class[n, r.modality, r.target, r.label].append(pair)
-                by_setting[n, way, r.components, r.lambda_, r.modality].append(pair)
+                by_setting[n, variant, r.components, r.lambda_, r.modality].append(pair)
     groups = list(by_class.values())
     pairs = [pair for group in groups for pair in group]
     rank = _rank(pairs) if len(groups) >= _FEWEST else None
@@ -115,7 +115,7 @@ def foretold(studies: Sequence[StudyResults]) -> Foretold | None:
     again = [v for draw in draws if (v := _rank([p for i in draw for p in groups[i]])) is not None]
     low, high = (float(v) for v in np.quantile(again, (0.025, 0.975)))
     settings = [v for some in by_setting.values() if len(some) >= _FEWEST_BETWEEN and (v := _rank(some)) is not None]
-    return Foretold(
+    return ForecastComparison(
         points=len(pairs),
         classes=len(groups),
         rank=rank,
@@ -129,7 +129,7 @@ def foretold(studies: Sequence[StudyResults]) -> Foretold | None:
 
 def _rank(pairs: Pairs) -> float | None:
     """Return Spearman's correlation; None where either side is constant."""
-    told, kept = (stats.rankdata(side) for side in zip(*pairs, strict=True))
-    if np.ptp(told) == 0 or np.ptp(kept) == 0:
+    forecast, measured = (stats.rankdata(side) for side in zip(*pairs, strict=True))
+    if np.ptp(forecast) == 0 or np.ptp(measured) == 0:
         return None
-    return float(np.corrcoef(told, kept)[0, 1])
+    return float(np.corrcoef(forecast, measured)[0, 1])

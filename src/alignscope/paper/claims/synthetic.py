@@ -1,6 +1,6 @@
 """The paper's experiment on synthetic data: what a study with encoders that are not linear says of each claim.
 
-A cost is 1 - retention of what only one modality was asked to predict, held out, against lambda = 0 at the same K,
+A cost is 1 - retention of what only one modality is trained to predict, held out, against lambda = 0 at the same K,
 seed and length of training.
 """
 
@@ -11,206 +11,168 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from alignscope.auditing.results import Answer
-from alignscope.paper.claim import Claim, Verdict, decimal, judge, numbers, percent
+from alignscope._lib.interval import Answer
+from alignscope.paper.claim import Found, Verdict, check, judge, untested
+from alignscope.paper.claims.trainings import NOTICEABLE, end_rows, first_variant, judged_lambda, trained
+from alignscope.report.words import percent, share
+from alignscope.study.spec import FIXED_GAUGES
 
 if TYPE_CHECKING:
-    from alignscope.study.results import Agreement, ForecastRow, RetentionRow, StudyResults
+    from alignscope.study.results import RetentionRow, StudyResults
 
-__all__ = ["claims_of"]
+__all__ = ["CHECKS"]
 
 _SYNTHETIC = "Experiment on synthetic data"
-_NOTICEABLE = 0.02  # a mean cost below 2 % of what is known at lambda = 0 is called none
 
 
-def claims_of(results: StudyResults) -> list[Claim]:
-    """Return the claims on the experiment, in the order of the page."""
-    return [trade_off(results), shrinkage(results), delay(results), capacity(results), forecast(results)]
-
-
-def trade_off(results: StudyResults) -> Claim:
+@check("synthetic-trade-off", _SYNTHETIC, "figure:study_trade_off")
+def trade_off(results: StudyResults) -> Found:
     """Whether prediction falls as the raw alignment term is given weight, at both lengths of training."""
-    claim = "The more two encoders are aligned, the less they predict of what only one modality knows."
-    lam = _strength(results)
-    rows = [r for r in _specific(results) if r.gauge == "raw" and r.lambda_ == lam]
-    lengths = results.spec.sweep.epochs
+    claim = "The more two encoders are aligned, the worse each predicts what is specific to its modality."
+    lam, lengths = judged_lambda(results), results.spec.sweep.epochs
+    rows = _own_rows(results, "raw")
     short, long = ([r for r in rows if r.epochs == epochs] for epochs in (min(lengths), max(lengths)))
     if not short or not long:
-        return _untested("synthetic-trade-off", _SYNTHETIC, claim, "the study has no raw alignment up to λ = 1")
+        return untested(claim, "the study has no raw alignment up to λ = 1")
     sizes = sorted({r.components for r in long})
-    apart = ", ".join(f"{percent(_cost([r for r in long if r.components == k]))} at K = {k}" for k in sizes)
-    return Claim(
-        key="synthetic-trade-off",
-        source=_SYNTHETIC,
+    by_size = ", ".join(f"{percent(_cost([r for r in long if r.components == k]))} at K = {k}" for k in sizes)
+    return Found(
         claim=claim,
         found=f"With the alignment as published (nothing fixes the scale), at λ = {lam:g}: {_summary(short)} after "
-        f"{short[0].epochs} epochs of training, {_summary(long)} after {long[0].epochs} ({apart}).",
+        f"{short[0].epochs} epochs of training, {_summary(long)} after {long[0].epochs} ({by_size}).",
         verdict=_verdict(_everywhere(short), _everywhere(long)),
-        measured=numbers({"lambda": lam, "cost_short": _cost(short), "cost_long": _cost(long),
-                          "clear_short": _clear(short), "clear_long": _clear(long)}),
-        trials=_trainings(results),
-        shown="figure:study_trade_off",
+        measured={"lambda": lam, "cost_short": _cost(short), "cost_long": _cost(long),
+                  "clear_short": _clear(short), "clear_long": _clear(long)},
+        trials=trained(results),
     )  # fmt: skip
 
 
-def shrinkage(results: StudyResults) -> Claim:
+@check("synthetic-norm-collapse", _SYNTHETIC, "figure:study_loss_parts")
+def norm_collapse(results: StudyResults) -> Found:
     """How much of the fall of the raw alignment loss is the second encoder making its output small."""
     claim = "A smaller alignment loss means that the representations are more alike."
     parts = [p for p in results.loss_parts if p.gauge == "raw" and p.epochs == max(results.spec.sweep.epochs)]
-    fallen = [p for p in parts if p.lambda_ == _strength(results) and p.fall.value > 0]
+    fallen = [p for p in parts if p.lambda_ == judged_lambda(results) and p.fall.value > 0]
     if not fallen:
-        return _untested("synthetic-shrinkage", _SYNTHETIC, claim, "no raw alignment loss of the study falls")
-    fall, shrunk = (fmean(i.value for i in part) for part in ([p.fall for p in fallen], [p.shrinkage for p in fallen]))
-    share = shrunk / fall
-    return Claim(
-        key="synthetic-shrinkage",
-        source=_SYNTHETIC,
+        return untested(claim, "no raw alignment loss of the study falls")
+    fall = fmean(p.fall.value for p in fallen)
+    collapse = fmean(p.shrinkage.value for p in fallen) / fall
+    return Found(
         claim=claim,
         found=f"At λ = {fallen[0].lambda_:g} the loss falls {10**fall:,.0f}-fold from λ = 0. Counted in factors of "
-        f"ten, {percent(share)} of that is the second encoder making its output small, which costs nothing and aligns "
-        "nothing. R² of alignment does not see the scale and tells the rest.",
-        verdict=judge(share < 0.1, share < 0.5),
-        measured=numbers({"lambda": fallen[0].lambda_, "decades": fall, "shrinkage_share": share}),
-        trials=_trainings(results),
-        shown="figure:study_loss_parts",
+        f"ten, {percent(collapse)} of that is norm collapse: the second encoder makes its output small, which costs "
+        "nothing and aligns nothing. R² of alignment does not depend on the scale.",
+        verdict=judge(collapse < 0.1, collapse < 0.5),
+        measured={"lambda": fallen[0].lambda_, "decades": fall, "norm_collapse_share": collapse},
+        trials=trained(results),
     )
 
 
-def delay(results: StudyResults) -> Claim:
+@check("synthetic-under-training", _SYNTHETIC, "figure:study_cost_parts")
+def under_training(results: StudyResults) -> Found:
     """How much of the apparent cost is gone when training goes on."""
     claim = "What aligned encoders predict less well is lost."
-    own = _own(results)
-    rows = [p for p in results.cost_parts if (p.modality, p.target) in own]
-    lam = _strength(results)
-    rows = [p for p in rows if p.lambda_ == lam]
+    own, lam = _own(results), judged_lambda(results)
+    rows = [p for p in results.cost_parts if (p.modality, p.target) in own and p.lambda_ == lam]
     apparent = fmean(p.apparent.value for p in rows) if rows else 0.0
-    if apparent <= _NOTICEABLE or len(results.spec.sweep.epochs) < 2:
-        why = "there is no apparent cost to take apart, or a single length of training"
-        return _untested("synthetic-delay", _SYNTHETIC, claim, why)
+    if apparent <= NOTICEABLE or len(results.spec.sweep.epochs) < 2:
+        return untested(claim, "there is no apparent cost to decompose, or a single length of training")
     parts = {
         name: fmean(getattr(p, name).value for p in rows)
         for name in ("apparent", "shrinkage", "delay", "capacity", "rest")
     }
-    share = parts["delay"] / apparent
-    return Claim(
-        key="synthetic-delay",
-        source=_SYNTHETIC,
+    late = parts["delay"] / apparent
+    return Found(
         claim=claim,
-        found=f"At λ = {lam:g} the apparent cost is {percent(apparent)} of what is known "
-        f"without alignment: {percent(parts['shrinkage'])} because nothing fixes the scale, {percent(parts['delay'])} "
-        f"because aligned encoders learn more slowly, {percent(parts['capacity'])} because the latent is small, and "
-        f"{percent(parts['rest'])} that none of these explains (means over latent sizes and targets).",
-        verdict=judge(share < 0.1, share < 0.5),
-        measured=numbers(parts | {"lambda": lam, "delay_share": share}),
-        trials=_trainings(results),
-        shown="figure:study_cost_parts",
+        found=f"At λ = {lam:g} the apparent cost is {percent(apparent)} of what is predicted without alignment: "
+        f"{percent(parts['shrinkage'])} by norm collapse, since nothing fixes the scale, {percent(parts['delay'])} by "
+        f"under-training, since aligned encoders learn more slowly, {percent(parts['capacity'])} by a small latent, "
+        f"and a residual of {percent(parts['rest'])} that none of these explains (means over latent sizes and "
+        "targets).",
+        verdict=judge(late < 0.1, late < 0.5),
+        measured=parts | {"lambda": lam, "under_training_share": late},
+        trials=trained(results),
     )
 
 
-def capacity(results: StudyResults) -> Claim:
+@check("synthetic-capacity", _SYNTHETIC, "figure:study_capacity")
+def capacity(results: StudyResults) -> Found:
     """Whether alignment costs after long training and in a fixed gauge, below and above the capacity."""
     claim = "Alignment costs modality-specific information."
-    gauge = _fixed_gauge(results)
-    rows = [r for r in _specific(results) if r.gauge == gauge and r.epochs == max(results.spec.sweep.epochs)]
-    lam = _strength(results)
-    rows = [r for r in rows if r.lambda_ == lam]
-    small = _too_small(results, gauge, lam)
+    gauge, lam = _fixed_gauge(results), judged_lambda(results)
+    rows = [r for r in _own_rows(results, gauge) if r.epochs == max(results.spec.sweep.epochs)]
+    small = _too_small(results, gauge)
     below, above = [r for r in rows if r.components in small], [r for r in rows if r.components not in small]
     if not below or not above:
-        why = "the audit of the λ = 0 features calls none of the latent sizes too small, or all of them"
-        return _untested("synthetic-capacity", _SYNTHETIC, claim, why)
-    return Claim(
-        key="synthetic-capacity",
-        source=_SYNTHETIC,
+        return untested(
+            claim, "the audit of the λ = 0 features calls none of the latent sizes too small, or all of them"
+        )
+    return Found(
         claim=claim,
         found=f"After the longest training and with the scale fixed, at λ = {lam:g}: {_summary(below)} with latents "
-        f"that the linear audit calls too small ({_sizes(below)}), {_summary(above)} with the rest ({_sizes(above)}).",
+        f"that the linear audit calls too small ({_sizes(below)}), {_summary(above)} with larger ones "
+        f"({_sizes(above)}).",
         verdict=_verdict(_answer(below), _answer(above)),
-        measured=numbers({"lambda": lam, "cost_below": _cost(below),
-                          "cost_above": _cost(above), "clear_below": _clear(below), "clear_above": _clear(above)}),
-        trials=_trainings(results),
-        shown="figure:study_capacity",
+        measured={"lambda": lam, "cost_below": _cost(below),
+                  "cost_above": _cost(above), "clear_below": _clear(below), "clear_above": _clear(above)},
+        trials=trained(results),
     )  # fmt: skip
 
 
-def forecast(results: StudyResults) -> Claim:
+@check("forecast", "ours", "figure:study_forecast")
+def forecast(results: StudyResults) -> Found:
     """Whether the audit of the lambda = 0 features ranks what training with alignment costs."""
-    claim = "What alignment will cost can be known before training with it, from encoders trained without it."
+    claim = "What alignment will cost can be forecast before training with it, from encoders trained without it."
     gauge = _fixed_gauge(results)
-    found = [a for a in results.agreement if a.gauge == gauge and a.components is None and _main(a, results)]
+    found = [a for a in results.agreement if a.gauge == gauge and a.components is None and first_variant(a, results)]
     if not found or (correlation := found[0].correlation) is None:
-        return _untested("forecast", "ours", claim, "the study has no forecast in a fixed gauge")
+        return untested(claim, "the study has no forecast in a fixed gauge")
     a = found[0]
     within = "one seed, so no interval"
     if a.low is not None and a.high is not None:
-        within = f"95 % interval {decimal(a.low)} to {decimal(a.high)}"
+        within = f"95 % interval {share(a.low, 2)} to {share(a.high, 2)}"
     ranks, better = a.low is not None and a.low > 0, a.error < a.error_no_loss
-    return Claim(
-        key="forecast",
-        source="ours",
+    return Found(
         claim=claim,
-        found=f"Forecast and measured retention have a rank correlation of {decimal(correlation)} ({within}) "
+        found=f"Forecast and measured retention have a rank correlation of {share(correlation, 2)} ({within}) "
         f"over {a.points} points. The forecast is off by {a.error:.3f} in the mean; "
         f"saying “nothing is lost” would be off by {a.error_no_loss:.3f}.",
         verdict=judge(ranks and better, ranks or better),
-        measured=numbers({"correlation": correlation, "error": a.error, "error_no_loss": a.error_no_loss,
-                          "points": a.points}),
-        trials=_trainings(results),
-        shown="figure:study_forecast",
-    )  # fmt: skip
-
-
-def _untested(key: str, source: str, claim: str, why: str) -> Claim:
-    return Claim(
-        key=key, source=source, claim=claim, found=f"Not tested here: {why}.", verdict="not tested here", measured={},
-        trials=0, shown=f"figure:{key}",
+        measured={"correlation": correlation, "error": a.error, "error_no_loss": a.error_no_loss,
+                  "points": a.points},
+        trials=trained(results),
     )  # fmt: skip
 
 
 def _own(results: StudyResults) -> set[tuple[int, str]]:
-    """Return (modality, target) of what only that modality was asked to predict; of all where nothing is its own."""
+    """Return (modality, target) of what only that modality is trained to predict; of all where nothing is its own."""
     first, second = results.asked
     own = {(1, t) for t in first if t not in second} | {(2, t) for t in second if t not in first}
     return own or {(1, t) for t in first} | {(2, t) for t in second}
 
 
-def _specific(results: StudyResults) -> list[RetentionRow]:
-    """Return retention at the end of training of what only one modality was asked, in the first direction."""
+def _own_rows(results: StudyResults, gauge: str | None) -> list[RetentionRow]:
+    """Return retention at the ends of trainings in a gauge of what only one modality is trained to predict."""
     own = _own(results)
-    return [
-        r
-        for r in results.retention
-        if (r.modality, r.target) in own and r.epoch == r.epochs and r.retention is not None and _main(r, results)
-    ]
+    return [r for r in end_rows(results, judged_lambda(results)) if r.gauge == gauge and (r.modality, r.target) in own]
 
 
-def _strength(results: StudyResults) -> float:
-    """Return the strength at which claims are judged: the largest of the paper's range, which ends at 1."""
-    lambdas = [lam for lam in results.spec.sweep.lambdas if lam > 0]
-    return max((lam for lam in lambdas if lam <= 1), default=max(lambdas, default=0.0))
-
-
-def _too_small(results: StudyResults, gauge: str | None, lam: float) -> set[int]:
+def _too_small(results: StudyResults, gauge: str | None) -> set[int]:
     """Return the latent sizes at which the forecast has a noticeable mean cost of what is one modality's own."""
-    own, told = _own(results), defaultdict(list)
+    own, lam, by_size = _own(results), judged_lambda(results), defaultdict(list)
     for row in results.forecast:
-        if row.gauge == gauge and row.lambda_ == lam and _main(row, results) and (row.modality, row.target) in own:
-            told[row.components].append(row.forecast.value)
-    return {k for k, kept in told.items() if 1 - fmean(kept) > _NOTICEABLE}
+        here = first_variant(row, results) and (row.gauge, row.lambda_) == (gauge, lam)
+        if here and (row.modality, row.target) in own:
+            by_size[row.components].append(row.forecast.value)
+    return {k for k, retained in by_size.items() if 1 - fmean(retained) > NOTICEABLE}
 
 
 def _sizes(rows: Sequence[RetentionRow]) -> str:
     return "K = " + ", ".join(str(k) for k in sorted({r.components for r in rows}))
 
 
-def _main(row: RetentionRow | ForecastRow | Agreement, results: StudyResults) -> bool:
-    """Whether a row is of the first direction and kind of training of the study."""
-    sweep = results.spec.sweep
-    return (row.direction, row.training) == (sweep.directions[0], sweep.trainings[0])
-
-
 def _fixed_gauge(results: StudyResults) -> str | None:
-    return next((g for g in ("whitened", "normalised") if g in results.spec.sweep.gauges), None)
+    return next((g for g in FIXED_GAUGES if g in results.spec.sweep.gauges), None)
 
 
 def _cost(rows: Sequence[RetentionRow]) -> float:
@@ -224,7 +186,7 @@ def _clear(rows: Sequence[RetentionRow]) -> int:
 
 def _answer(rows: Sequence[RetentionRow]) -> Answer:
     """Return whether rows lose: in the mean, and where there are intervals, clearly so in at least one of them."""
-    if _cost(rows) <= _NOTICEABLE:
+    if _cost(rows) <= NOTICEABLE:
         return "no"
     return "yes" if _clear(rows) > 0 or not _intervals(rows) else "undecided"
 
@@ -247,12 +209,12 @@ def _intervals(rows: Sequence[RetentionRow]) -> bool:
 
 
 def _summary(rows: Sequence[RetentionRow]) -> str:
-    gone = _cost(rows)
-    if gone <= _NOTICEABLE:
-        return f"nothing noticeable is lost ({percent(gone)} in the mean)"
-    sure = f"clearly so for {_clear(rows)} of" if _intervals(rows) else "one seed, so without an interval;"
-    return f"{percent(gone)} is lost ({sure} {len(rows)} targets and latent sizes)"
+    lost = percent(_cost(rows))
+    if _cost(rows) <= NOTICEABLE:
+        return f"nothing noticeable is lost ({lost} in the mean)"
+    clear = f"clearly so for {_clear(rows)} of" if _intervals(rows) else "one seed, so without an interval;"
+    return f"{lost} is lost ({clear} {len(rows)} targets and latent sizes)"
 
 
-def _trainings(results: StudyResults) -> int:
-    return sum(c.status == "finished" for c in results.cells)
+CHECKS = (trade_off, norm_collapse, under_training, capacity, forecast)
+"""In the order of the page."""
