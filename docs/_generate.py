@@ -22,7 +22,7 @@ import _study_results
 import _tables
 import alignscope
 from _error_help import HELP
-from alignscope.auditing.findings import CODES as FINDINGS
+from alignscope.auditing.codes import CODES as FINDINGS
 from alignscope.errors import CODES as ERRORS
 from alignscope.errors import AlignscopeError
 

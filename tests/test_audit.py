@@ -21,7 +21,8 @@ from pyarrow import parquet
 
 import alignscope
 from alignscope.auditing import api as auditing
-from alignscope.auditing.api import Audit, AuditOptions, audit_pair
+from alignscope.auditing.api import AuditOptions, audit_pair
+from alignscope.auditing.results import Audit
 from alignscope.datasets.factors import FactorModel
 from alignscope.errors import AlignscopeError
 from alignscope.pair.paired import Pair

@@ -19,7 +19,7 @@ import zarr
 from pyarrow import parquet
 
 from alignscope import cli
-from alignscope.auditing.findings import CODES as FINDINGS
+from alignscope.auditing.codes import CODES as FINDINGS
 from alignscope.errors import CODES
 from audit_helpers import (
     LABELS,

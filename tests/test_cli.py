@@ -15,7 +15,7 @@ import pytest
 
 import alignscope
 from alignscope import cli
-from alignscope.auditing.findings import CODES as FINDINGS
+from alignscope.auditing.codes import CODES as FINDINGS
 from alignscope.errors import CODES
 from audit_helpers import LABELS, QUICK, Y2, Done, N, given, odd_figures, quick_page, run_audit, tree
 

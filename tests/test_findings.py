@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import alignscope
-from alignscope.auditing.api import Audit
-from alignscope.auditing.findings import CODES
+from alignscope.auditing.codes import CODES
+from alignscope.auditing.results import Audit
 from alignscope.datasets.factors import FactorModel, FactorSample, example_pair
 from alignscope.linear.theorems import COUNTER_EXAMPLES
 

@@ -44,3 +44,24 @@ def test_replicates_give_percentiles_that_hold_the_value() -> None:
 def test_what_an_interval_decides_about_0(low: float, high: float, sign: int, answer: str) -> None:
     found = Interval((low + high) / 2, low, high)
     assert (found.sign, found.significant, found.exceeds()) == (sign, sign != 0, answer)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "threshold", "answer"),
+    [
+        (0.1, 0.3, 0.0, "yes"),
+        (-0.1, 0.3, 0.0, "undecided"),
+        (-0.3, -0.1, 0.0, "no"),
+        (-0.3, 0.0, 0.0, "no"),
+        (0.0, 0.3, 0.0, "undecided"),
+        (0.1, 0.3, 0.2, "undecided"),
+        (0.1, 0.2, 0.2, "no"),
+    ],
+)
+def test_an_interval_answers(low: float, high: float, threshold: float, answer: str) -> None:
+    assert Interval((low + high) / 2, low, high).exceeds(threshold) == answer
+
+
+def test_the_other_way_round() -> None:
+    assert -Seeded(1.0, 0.5, 2.0, seeds=3) == Seeded(-1.0, -2.0, -0.5, seeds=3)
+    assert (-Interval(1.0, None, None)).ends == (-1.0, -1.0)

@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 import alignscope
-from alignscope.auditing.findings import CODES as FINDINGS
+from alignscope.auditing.codes import CODES as FINDINGS
 from alignscope.cli import COMMANDS
 from alignscope.errors import CODES, AlignscopeError
 from test_bad_input import REFUSED

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alignscope.auditing.api import Audit, AuditOptions, audit_pair
+from alignscope.auditing.api import AuditOptions, audit_pair
+from alignscope.auditing.results import Audit
 from alignscope.pair.folder import open_folder
 
 GIVEN = os.environ.get("ALIGNSCOPE_DATA")

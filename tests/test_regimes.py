@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alignscope._lib.results import to_json_ready
 from alignscope.datasets.factors import FactorModel, FactorSample, example_pair
 from alignscope.errors import AlignscopeError
 from alignscope.linear.regimes.chance import chance_cross, chance_root, population_cross, population_root, visible
-from alignscope.linear.regimes.regimes import Bounds, RegimeInput, regime
+from alignscope.linear.regimes.regimes import regime
+from alignscope.linear.regimes.types import Bounds, RegimeInput
 from alignscope.moments.moments import Moments
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -276,18 +278,18 @@ def test_a_null_that_is_wider_than_independent_rows_raises_the_bar() -> None:
     assert regime(base).shared > 0  # rows are taken for independent
     r = regime(base, null=null)
     assert (r.verdict, r.shared) == ("undecided", 0)
-    assert r.null["1"]["null95"] is not None and r.null["1"]["null95"] > 0.3
-    assert r.null["1"]["p"] is not None and r.null["1"]["p"] > 0.025
+    assert r.null["1"].null95 is not None and r.null["1"].null95 > 0.3
+    assert r.null["1"].p is not None and r.null["1"].p > 0.025
 
 
 def test_null_figures() -> None:
     data = spiked(500, "both")
-    assert regime(moments(*data)).null["1"]["null95"] is None
+    assert regime(moments(*data)).null["1"].null95 is None
     few, enough = (regime(moments(*data), null=permuted(*data, count=m)).null for m in (5, 19))
-    assert few["1"]["null95"] is None and few["1"]["p"] == pytest.approx(1 / 6)
+    assert few["1"].null95 is None and few["1"].p == pytest.approx(1 / 6)
     for key in ("1", "2", "shared"):
-        assert enough[key]["p"] == pytest.approx(1 / 20)
-        assert enough[key]["null95"] < enough[key]["value"]  # type: ignore[operator]
+        assert enough[key].p == pytest.approx(1 / 20)
+        assert enough[key].null95 < enough[key].value  # type: ignore[operator]
 
 
 def figures(bounds: Bounds) -> list[float]:
@@ -328,7 +330,7 @@ def test_more_columns_than_rows_decide_nothing() -> None:
     y = x1[:, :1] + x2[:, :1]
     r = regime(moments(x1, x2, y))
     assert r.verdict == "undecided"
-    json.dumps(r.to_dict(), allow_nan=False)
+    json.dumps(to_json_ready(r), allow_nan=False)
 
 
 def test_each_modality_as_its_own_target() -> None:
@@ -343,9 +345,9 @@ def test_each_modality_as_its_own_target() -> None:
 def test_the_dictionary_is_json() -> None:
     data = arrays(example_pair(600))
     r = regime(moments(*data), left_out(*data, groups=5), permuted(*data))
-    found = json.loads(json.dumps(r.to_dict(), allow_nan=False))
-    assert found["verdict"] == r.verdict and found["delta_ca"] == r.delta_ca.to_dict()
-    assert Bounds(np.inf, 1.5, np.inf).to_dict() == {"value": "inf", "low": 1.5, "high": "inf"}
+    found = json.loads(json.dumps(to_json_ready(r), allow_nan=False))
+    assert found["verdict"] == r.verdict and found["delta_ca"] == to_json_ready(r.delta_ca)
+    assert to_json_ready(Bounds(np.inf, 1.5, np.inf)) == {"value": "inf", "low": 1.5, "high": "inf"}
     assert set(found["delta_cp"]) == {"1_to_2", "2_to_1"} and set(found["unique"]) == {"1", "2"}
     assert found["interval"] == "95%, jackknife over 5 groups, t with 4 degrees of freedom"
     assert found["text"].endswith(".") and "\n" not in found["text"]

@@ -8,7 +8,7 @@ import pytest
 import twins
 from alignscope.linear import residuals
 from alignscope.linear.informativeness import KEYS, blocks_of, fit_predictors, held_out_residuals
-from alignscope.linear.resample import Bootstrap, Interval, null_rows, permutation_null, shuffled_rows
+from alignscope.linear.resample import Bootstrap, null_rows, permutation_null, shuffled_rows
 from alignscope.linear.residuals import UnitSums, sampling_units, unit_sums
 from alignscope.moments import onepass
 from alignscope.moments.onepass import FoldedMoments, collect
@@ -188,22 +188,6 @@ def test_groups_widen_the_interval_when_rows_of_a_group_are_alike() -> None:
         assert len(sums.residual["11"]) == (20 if more else n)
         widths[kind] = found.high - found.low
     assert widths["group"] > 1.2 * widths["row"]
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "threshold", "answer"),
-    [
-        (0.1, 0.3, 0.0, "yes"),
-        (-0.1, 0.3, 0.0, "undecided"),
-        (-0.3, -0.1, 0.0, "no"),
-        (-0.3, 0.0, 0.0, "no"),
-        (0.0, 0.3, 0.0, "undecided"),
-        (0.1, 0.3, 0.2, "undecided"),
-        (0.1, 0.2, 0.2, "no"),
-    ],
-)
-def test_an_interval_answers(low: float, high: float, threshold: float, answer: str) -> None:
-    assert Interval((low + high) / 2, low, high).answer(threshold) == answer
 
 
 def null_of(

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alignscope.auditing.api import Audit, AuditOptions, audit_pair
+from alignscope.auditing.api import AuditOptions, audit_pair
+from alignscope.auditing.results import Audit
 from alignscope.pair.folder import open_folder
 from alignscope.scenes import cut
 from scene_files import two_modalities

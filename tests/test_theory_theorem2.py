@@ -185,7 +185,7 @@ def test_its_figures_are_those_of_the_rows(seed: int) -> None:
 def test_its_text_says_what_is_so(sigmas: tuple[float, ...], losses: tuple[bool, bool], words: str) -> None:
     import re
 
-    assert re.search(words, Theorem2(*sigmas, *losses).text)
+    assert re.search(words, Theorem2.of(*sigmas, *losses).text)
 
 
 @given(seeds, st.integers(1, 3))

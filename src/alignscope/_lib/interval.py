@@ -64,6 +64,15 @@ class Interval(msgspec.Struct, frozen=True):
         """Whether there is an interval and it excludes 0."""
         return self.sign != 0
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """low and high; the value itself where there is no interval."""
+        return (self.value if self.low is None else self.low, self.value if self.high is None else self.high)
+
+    def __neg__(self) -> Self:
+        low, high = (None if end is None else -end for end in (self.high, self.low))
+        return msgspec.structs.replace(self, value=-self.value, low=low, high=high)
+
     def exceeds(self, threshold: float = 0.0) -> Answer:
         """Return whether the figure exceeds a threshold, or that the interval does not decide."""
         if self.low is not None and self.low > threshold:

@@ -9,13 +9,13 @@ import hashlib
 import operator
 import platform
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Literal, SupportsFloat, SupportsIndex
 
 import msgspec
 import numpy as np
 import scipy
 
+from alignscope._lib.interval import LEVEL
 from alignscope._lib.threads import one_blas_thread, side_by_side
 from alignscope._lib.types import Codes, Progress, Vector
 from alignscope._lib.version import __version__
@@ -24,11 +24,9 @@ from alignscope.auditing.facts import gather_facts
 from alignscope.auditing.findings import find, verdict_sentence
 from alignscope.auditing.resampling import Intervals, NullSample, locate_regime
 from alignscope.auditing.results import (
+    Audit,
     Comparison,
     DataRecord,
-    Direction,
-    Estimate,
-    Finding,
     Folds,
     Gain,
     IntervalRecord,
@@ -40,21 +38,17 @@ from alignscope.auditing.results import (
     Sigma,
     SigmaEstimate,
     TargetRecord,
-    to_json_ready,
 )
 from alignscope.errors import AlignscopeError
-from alignscope.linear.informativeness import (
-    KEYS,
-    in_sample_sigma,
-)
+from alignscope.linear.informativeness import KEYS, in_sample_sigma
 from alignscope.linear.path import lambda_grid
 from alignscope.linear.problem import check_components
-from alignscope.linear.resample import LEVEL, REPLICATES, Null, null_rows
+from alignscope.linear.resample import REPLICATES, Null, null_rows
 from alignscope.moments.onepass import FoldedMoments, collect
 from alignscope.pair.folds import assign_folds
 from alignscope.pair.paired import Pair
 
-__all__ = ["Audit", "AuditOptions", "audit", "audit_pair"]
+__all__ = ["AuditOptions", "audit", "audit_pair"]
 
 
 class AuditOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,53 +104,6 @@ def _whole(name: str, value: object, code: str) -> int:
     if isinstance(value, bool) or not isinstance(value, SupportsIndex):
         raise AlignscopeError(code, name, f"{value}", "Give a whole number.")
     return operator.index(value)
-
-
-class Audit(msgspec.Struct, frozen=True):
-    """What aligning two modalities would cost: the fields are the keys of audit.json (see `results`)."""
-
-    version: str
-    verdict: str
-    n: int
-    d1: int
-    d2: int
-    components: int
-    gauge: str
-    modalities: dict[str, ModalityRecord]
-    targets: dict[str, TargetRecord]
-    sigma: Sigma
-    non_redundant: NonRedundancy
-    directions: dict[str, Direction]
-    regime: dict[str, Any]
-    findings: list[Finding]
-    provenance: Provenance
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the content of audit.json: plain values, infinity as the string "inf"."""
-        out: dict[str, Any] = to_json_ready(self)
-        return out
-
-    def to_json(self) -> bytes:
-        """Return audit.json; the same input and seed give the same bytes."""
-        return msgspec.json.format(msgspec.json.encode(self.to_dict()), indent=1) + b"\n"
-
-    def save(self, folder: str | Path) -> Path:
-        """Write audit.json, report.html and the charts (SVG and PDF) to a folder, all of them or none.
-
-        Returns the path of the page. Raises E401 or E402 where the folder cannot be written.
-        """
-        from alignscope._lib.files import write_all
-        from alignscope.auditing.page.page import render_charts, render_page
-
-        record = self.to_dict()
-        files = {"audit.json": self.to_json(), "report.html": render_page(record).encode()}
-        write_all(Path(folder), {**files, **render_charts(record)})
-        return Path(folder) / "report.html"
-
-    def _repr_html_(self) -> str:
-        from alignscope.auditing.page.page import notebook_html
-
-        return notebook_html(self.to_dict())
 
 
 def audit(
@@ -305,7 +252,7 @@ def _non_redundancy(pair: Pair, held: Intervals) -> NonRedundancy:
     comparisons = []
     for me, other in (("1", "2"), ("2", "1")):
         difference = held.difference(me + me, other + me)
-        comparisons.append(Comparison(me, other, me, Estimate(**difference.to_dict()), difference.answer()))
+        comparisons.append(Comparison(me, other, me, difference, difference.exceeds()))
     answers = {c.answer for c in comparisons}
     verdict: Literal["yes", "no", "undecided"] = (
         "no" if "no" in answers else "undecided" if "undecided" in answers else "yes"
@@ -314,7 +261,7 @@ def _non_redundancy(pair: Pair, held: Intervals) -> NonRedundancy:
     for j in ("1", "2"):
         better = max("12", key=lambda i: held.values[i + j])
         gain = held.difference(f"b{j}", better + j)
-        gains[j] = Gain(Estimate(**gain.to_dict()), gain.answer())
+        gains[j] = Gain(gain, gain.exceeds())
     return NonRedundancy(verdict, _redundancy_text(pair, verdict, comparisons), comparisons, gains)
 
 

@@ -13,11 +13,9 @@ from alignscope.auditing.results import (
     CapacityCurve,
     Carrier,
     Direction,
-    Estimate,
     Limit,
     Remedy,
     TargetAtRisk,
-    Theorem2Record,
 )
 from alignscope.linear.carriers import carriers
 from alignscope.linear.informativeness import HeldOutPath, direction_problem, held_out_path
@@ -25,7 +23,7 @@ from alignscope.linear.path import Path, Solution, Solver, trace
 from alignscope.linear.problem import Gauge, Problem
 from alignscope.linear.remedies import Remedies, remedies
 from alignscope.linear.resample import Bootstrap
-from alignscope.linear.theorems import theorem2
+from alignscope.linear.theorems import Theorem2, theorem2
 from alignscope.moments.onepass import FoldedMoments
 
 __all__ = ["Solved", "record_direction", "solve_direction"]
@@ -91,7 +89,7 @@ def record_direction(
         lambda_critical=solver.critical_lambda(),
         lambda_budget=cures.budget_lambda,
         budget=budget,
-        held_out_at_risk=Estimate(**risk.to_dict()),
+        held_out_at_risk=risk,
         held_out_lambda_budget=_held_out_budget(held, path.lambdas, budget),
         limits={
             "prediction_first": Limit(first.sigma_z, first.alignment_r2),
@@ -153,26 +151,14 @@ def _targets_at_risk(targets: Sequence[str], first: Solution, last: Solution, he
     ]
 
 
-def _theorem2(solved: Solved) -> Theorem2Record:
+def _theorem2(solved: Solved) -> Theorem2:
     me, other = solved.direction, "2" if solved.direction == "1" else "1"
-    found = theorem2(
+    return theorem2(
         solved.moments.total("x1", "x2"),
         solved.solver,
         predict=f"y{me}",
         other=f"x{other}",
         other_target=f"y{other}",
-    )
-    return Theorem2Record(
-        assumption_i=found.assumption_i,
-        assumption_ii=found.assumption_ii,
-        claims_loss=found.claims_loss,
-        loses=found.loses,
-        loses_by_alignment=found.loses_by_alignment,
-        sigma_22=found.sigma_22,
-        sigma_2k=found.sigma_2k,
-        sigma_21=found.sigma_21,
-        sigma_1k=found.sigma_1k,
-        text=found.text,
     )
 
 

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from alignscope.auditing.findings import Facts
 from alignscope.moments.onepass import FoldedMoments
 from alignscope.pair.paired import Pair
 
-__all__ = ["gather_facts"]
+__all__ = ["Facts", "gather_facts"]
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """What findings need to know of the data beyond the audit's own figures."""
+
+    notes: tuple[str, ...]
+    groups: int | None
+    folds_asked: int
+    folds: int
+    missing: tuple[int, int]
+    scale_ratio: float
+    far_mean: tuple[str, float]
+    lonely_classes: tuple[str, ...]
+    rare_classes: tuple[str, ...]
+    autocorrelation: float
+    form: str
 
 
 def gather_facts(pair: Pair, moments: FoldedMoments, autocorrelation: Mapping[str, float], folds_asked: int) -> Facts:

@@ -6,38 +6,17 @@ A finding never stops an audit. `CODES` is the catalogue; `find` says which of t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alignscope.auditing.codes import CODES, Code
-from alignscope.auditing.results import Direction, Finding
+from alignscope.auditing.codes import CODES
+from alignscope.auditing.facts import Facts
+from alignscope.auditing.results import Audit, Direction, Finding
 
-if TYPE_CHECKING:
-    from alignscope.auditing.api import Audit
-
-__all__ = ["CODES", "Code", "Facts", "find", "verdict_sentence"]
+__all__ = ["find", "verdict_sentence"]
 
 MATERIAL = 0.01
 """A loss below this share of what is predicted is not worth a warning."""
-
-
-@dataclass(frozen=True, eq=False)
-class Facts:
-    """What findings need to know of the data beyond the audit's own figures."""
-
-    notes: tuple[str, ...]
-    groups: int | None
-    folds_asked: int
-    folds: int
-    missing: tuple[int, int]
-    scale_ratio: float
-    far_mean: tuple[str, float]
-    lonely_classes: tuple[str, ...]
-    rare_classes: tuple[str, ...]
-    autocorrelation: float
-    form: str
 
 
 def find(audit: Audit, facts: Facts) -> list[Finding]:
@@ -119,7 +98,7 @@ def _about_knowledge(audit: Audit) -> Iterator[Finding]:
     yield _finding(code, audit.non_redundant.text)
     for j, gain in audit.non_redundant.complementary.items():
         both = audit.sigma.held_out[f"b{j}"]
-        if gain.answer == "yes" and gain.gain.value > MATERIAL and both.low > max(both.null95, 0.0):
+        if gain.answer == "yes" and gain.gain.value > MATERIAL and both.exceeds(max(both.null95, 0.0)) == "yes":
             g = gain.gain
             yield _finding(
                 "AS204",
@@ -151,14 +130,13 @@ def _about_directions(audit: Audit) -> Iterator[Finding]:
             yield _finding("AS501", f"{name}: theorem 2 claims a loss; exactly, alignment costs nothing.")
         if loses and not claims:
             yield _finding("AS502", f"{name}: theorem 2 is silent; alignment costs up to {d.at_risk:.3f} in sample.")
-    if audit.regime.get("text"):
-        yield _finding("AS601", str(audit.regime["text"]))
+    yield _finding("AS601", audit.regime.text)
 
 
 def below_chance(audit: Audit, i: str) -> bool:
     """Return whether a modality does not predict its own target above chance, so that it has nothing to lose."""
     own = audit.sigma.held_out[i + i]
-    return own.low <= max(own.null95, 0.0)
+    return own.exceeds(max(own.null95, 0.0)) != "yes"
 
 
 def _extreme_only(d: Direction) -> bool:
@@ -195,15 +173,16 @@ def _about_cost(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Findi
     risk = d.held_out_at_risk
     base = d.held_out_limits["prediction_first"]
     text = f"{risk.value:.3f} ({risk.low:.3f} to {risk.high:.3f}) of {base:.3f} (held out)"
-    if risk.low > 0 and _extreme_only(d):
+    if risk.sign > 0 and _extreme_only(d):
         yield _finding("AS308", f"{name}: up to lambda = {d.lambdas[-1]:g} next to nothing is lost; beyond, {text}.")
         return
-    if risk.low > 0:
+    if risk.sign > 0:
         yield _finding("AS301", f"{name}: unlimited alignment loses {text}.")
-    elif risk.high < 0:
+    elif risk.sign < 0:
+        gain = -risk
         yield _finding(
             "AS307",
-            f"{name}: unlimited alignment gains {-risk.value:.3f} ({-risk.high:.3f} to {-risk.low:.3f}), held out.",
+            f"{name}: unlimited alignment gains {gain.value:.3f} ({gain.low:.3f} to {gain.high:.3f}), held out.",
         )
     else:
         yield _finding("AS305", f"{name}: {d.at_risk:.3f} is lost in sample, but on unseen rows {text}.")
@@ -255,12 +234,12 @@ def _direction_words(audit: Audit, i: str, subject: str) -> tuple[str, str]:
         return "free", f"{subject} costs nothing at any strength"
     if d.at_risk < MATERIAL * d.limits["prediction_first"].sigma_z:
         return "little", f"{subject} costs next to nothing"
-    if risk.high < 0:
+    if risk.sign < 0:
         return "helps", f"{subject} improves what {name} predicts on unseen rows"
-    if risk.low <= 0 or base <= 0:
+    if risk.sign <= 0 or base <= 0:
         share = _percent(d.at_risk / d.limits["prediction_first"].sigma_z)
         return "unsure", f"{subject} costs up to {share} in sample, which unseen rows do not confirm"
-    most, low, high = (_percent(min(max(x / base, 0.0), 1.0)) for x in (risk.value, risk.low, risk.high))
+    most, low, high = (_percent(min(max(x / base, 0.0), 1.0)) for x in (risk.value, *risk.ends))
     of = f"of what is predicted ({low} to {high}, unseen rows)"
     if _extreme_only(d):
         return "extreme", f"{subject} costs next to nothing up to lambda = {d.lambdas[-1]:g}, and {most} {of} beyond"

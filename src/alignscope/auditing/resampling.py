@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from alignscope._lib.interval import Interval
 from alignscope._lib.types import Codes, Matrix, Progress
 from alignscope.auditing.direction import Solved
 from alignscope.errors import AlignscopeError
 from alignscope.linear.informativeness import KEYS, blocks_of, fit_predictors, held_out_residuals
-from alignscope.linear.regimes.regimes import RegimeInput, regime
-from alignscope.linear.resample import Bootstrap, Interval, Null, permutation_null, shuffled_rows
+from alignscope.linear.regimes.regimes import regime
+from alignscope.linear.regimes.types import Regime, RegimeInput
+from alignscope.linear.resample import Bootstrap, Null, permutation_null, shuffled_rows
 from alignscope.linear.residuals import Units, sampling_units, unit_sums
 from alignscope.moments.moments import Form
 from alignscope.moments.onepass import FoldedMoments
@@ -90,21 +91,19 @@ class NullSample:
             yield shuffled_rows(len(self.folds), self.groups, rng)
 
 
-def locate_regime(pair: Pair, moments: FoldedMoments, sample: NullSample) -> dict[str, Any]:
+def locate_regime(pair: Pair, moments: FoldedMoments, sample: NullSample) -> Regime:
     """Return where the pair lies in the phase diagram of aligning and predicting, from the moments of the folds."""
     if pair.y1.kind == "modality":
-        return {
-            "verdict": "undecided",
-            "text": "Without labels there is no saying which of the shared directions matter.",
-        }
+        return Regime(
+            verdict="undecided", text="Without labels there is no saying which of the shared directions matter."
+        )
     try:
         total = RegimeInput.of(moments.total("x1", "x2"))
         # Rows that depend on each other within groups look like knowledge; without groups the closed form does.
         null = [] if pair.groups is None else total.permuted(sample.rows, sample.shuffles(REGIME_PERMUTATIONS))
         left_out = [RegimeInput.of(moments.train(fold, "x1", "x2")) for fold in moments.fold_numbers]
-        found = regime(total, left_out, null, names=(pair.name1, pair.name2))
+        return regime(total, left_out, null, names=(pair.name1, pair.name2))
     except AlignscopeError as error:
         # too few rows, or a target that does not vary outside some fold: the rest of the audit stands
         why = f"on the rows outside some fold it cannot be worked out ({error.where}: {error.found})"
-        return {"verdict": "undecided", "text": f"Undecided: {why}."}
-    return found.to_dict()
+        return Regime(verdict="undecided", text=f"Undecided: {why}.")

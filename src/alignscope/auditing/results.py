@@ -6,20 +6,24 @@ held out, a figure is in sample.
 
 from __future__ import annotations
 
-import math
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import msgspec
 
+from alignscope._lib.interval import Answer, Interval
+from alignscope._lib.results import Result, to_json_ready
+from alignscope.errors import AlignscopeError
+from alignscope.linear.regimes.types import Regime
+from alignscope.linear.theorems import Theorem2
+
 __all__ = [
-    "Answer",
+    "Audit",
     "Capacity",
     "CapacityCurve",
     "Carrier",
     "Comparison",
     "DataRecord",
     "Direction",
-    "Estimate",
     "Finding",
     "Folds",
     "Gain",
@@ -35,28 +39,14 @@ __all__ = [
     "SigmaEstimate",
     "TargetAtRisk",
     "TargetRecord",
-    "Theorem2Record",
-    "to_json_ready",
 ]
 
-Answer = Literal["yes", "no", "undecided"]
 Severity = Literal["issue", "tip", "info", "not_applicable"]
 
 
-class Estimate(msgspec.Struct, frozen=True):
-    """A held-out figure with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-class SigmaEstimate(msgspec.Struct, frozen=True):
+class SigmaEstimate(Interval, frozen=True):
     """A held-out sigma with its 95 % interval, and the 95th percentile of its permutation null."""
 
-    value: float
-    low: float
-    high: float
     null95: float
 
 
@@ -100,14 +90,14 @@ class Comparison(msgspec.Struct, frozen=True):
     knower: str
     other: str
     target: str
-    difference: Estimate
+    difference: Interval
     answer: Answer
 
 
 class Gain(msgspec.Struct, frozen=True):
     """What both modalities together know of a target beyond the better one alone (held out)."""
 
-    gain: Estimate
+    gain: Interval
     answer: Answer
 
 
@@ -154,21 +144,6 @@ class TargetAtRisk(msgspec.Struct, frozen=True):
     held_out_at_risk: float
 
 
-class Theorem2Record(msgspec.Struct, frozen=True):
-    """What the paper's theorem 2 would claim, beside the exact answer."""
-
-    assumption_i: bool
-    assumption_ii: bool
-    claims_loss: bool
-    loses: bool
-    loses_by_alignment: bool
-    sigma_22: float
-    sigma_2k: float
-    sigma_21: float
-    sigma_1k: float
-    text: str
-
-
 class Remedy(msgspec.Struct, frozen=True, omit_defaults=True):
     """An alignment that costs little or nothing, what it keeps and gets, and how to run it."""
 
@@ -207,12 +182,12 @@ class Direction(msgspec.Struct, frozen=True):
     lambda_critical: float
     lambda_budget: float
     budget: float
-    held_out_at_risk: Estimate
+    held_out_at_risk: Interval
     held_out_lambda_budget: float
     limits: dict[str, Limit]
     held_out_limits: dict[str, float]
     targets_at_risk: list[TargetAtRisk]
-    theorem2: Theorem2Record
+    theorem2: Theorem2
     remedies: dict[str, Remedy]
     carriers: list[Carrier]
 
@@ -273,16 +248,61 @@ class Provenance(msgspec.Struct, frozen=True):
     software: dict[str, str]
 
 
-def to_json_ready(value: Any) -> Any:
-    """Return plain dicts, lists, strings and finite numbers; infinity becomes "inf", and NaN None."""
-    return _plain(msgspec.to_builtins(value))
+class Audit(Result, msgspec.Struct, frozen=True):
+    """What aligning two modalities would cost: the fields are the keys of audit.json."""
 
+    json_name: ClassVar[str] = "audit.json"
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_plain(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else "inf" if value > 0 else "-inf"
-    return value
+    version: str
+    verdict: str
+    n: int
+    d1: int
+    d2: int
+    components: int
+    gauge: str
+    modalities: dict[str, ModalityRecord]
+    targets: dict[str, TargetRecord]
+    sigma: Sigma
+    non_redundant: NonRedundancy
+    directions: dict[str, Direction]
+    regime: Regime
+    findings: list[Finding]
+    provenance: Provenance
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Self:
+        """Return the audit of an audit.json. Raises E103 where it is none."""
+        try:
+            return msgspec.json.decode(content, type=cls, strict=False)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise AlignscopeError("E103", cls.json_name, f"{error}", "Audit again.") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of audit.json: plain values, infinity as the string "inf"."""
+        return dict(to_json_ready(self))
+
+    def to_json(self) -> bytes:
+        """Return audit.json; the same input and seed give the same bytes."""
+        return msgspec.json.format(msgspec.json.encode(self.to_dict()), indent=1) + b"\n"
+
+    def _files(self) -> dict[str, bytes]:
+        from alignscope.auditing.page.page import (  # figures need none of the page's libraries
+            render_charts,
+            render_page,
+        )
+
+        record = self.to_dict()
+        return {"report.html": render_page(record).encode(), **render_charts(record)}
+
+    def _lines(self) -> list[str]:
+        issues = [f"  {f.code} {f.text}" for f in self.findings if f.severity == "issue"]
+        return [
+            f"Audit of {self.n:,} samples, {self.d1} + {self.d2} features, K = {self.components}",
+            self.verdict,
+            *issues,
+        ]
+
+    def _repr_html_(self) -> str:
+        from alignscope.auditing.page.page import notebook_html  # as above
+
+        return notebook_html(self.to_dict())

@@ -12,7 +12,7 @@ from alignscope.cli._options import Command, Out, arg, print_where
 from alignscope.errors import AlignscopeError
 
 if TYPE_CHECKING:
-    from alignscope.auditing.api import Audit
+    from alignscope.auditing.results import Audit
     from alignscope.pair.paired import Pair
 
 __all__ = ["AuditCommand"]

@@ -19,7 +19,7 @@ class ExplainCommand(Command, frozen=True, kw_only=True):
 
     def run(self) -> None:
         """Print what a code means."""
-        from alignscope.auditing.findings import CODES as FINDINGS
+        from alignscope.auditing.codes import CODES as FINDINGS
         from alignscope.errors import CODES as ERRORS
 
         code = self.code.upper()

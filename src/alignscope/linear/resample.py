@@ -14,37 +14,18 @@ from typing import Literal
 
 import numpy as np
 
+from alignscope._lib.interval import Interval
 from alignscope._lib.threads import side_by_side
 from alignscope._lib.types import Codes, Matrix, Vector
 from alignscope.linear.informativeness import KEYS, blocks_of
 from alignscope.linear.residuals import UnitSums
 from alignscope.moments.moments import Form, Moments, block_slices, merge
 
-__all__ = ["LEVEL", "REPLICATES", "Bootstrap", "Interval", "Null", "null_rows", "permutation_null", "shuffled_rows"]
+__all__ = ["REPLICATES", "Bootstrap", "Null", "null_rows", "permutation_null", "shuffled_rows"]
 
 REPLICATES = 1_000
-LEVEL = 0.95
 
 _INPUTS = tuple(dict.fromkeys(blocks_of(key)[0] for key in KEYS))
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with its percentile interval at `LEVEL`."""
-
-    value: float
-    low: float
-    high: float
-
-    def to_dict(self) -> dict[str, float]:
-        """Return value, low and high."""
-        return {"value": self.value, "low": self.low, "high": self.high}
-
-    def answer(self, threshold: float = 0.0) -> Literal["yes", "no", "undecided"]:
-        """Return whether the figure exceeds a threshold, or that the interval does not tell."""
-        if self.low > threshold:
-            return "yes"
-        return "no" if self.high <= threshold else "undecided"
 
 
 class Bootstrap:
@@ -63,17 +44,8 @@ class Bootstrap:
         self._replicates = dict(zip(labels, shares.T, strict=True))
 
     def interval(self, value: float, figure: Callable[[Mapping[str, Vector]], Vector]) -> Interval:
-        """Return the interval of a figure of the sigmas, given how to work it out from their replicates.
-
-        The interval always holds the value: with very few units the percentiles alone might not.
-        """
-        replicates = figure(self._replicates)
-        replicates = replicates[np.isfinite(replicates)]
-        if len(replicates) == 0:
-            return Interval(float(value), float(value), float(value))
-        tail = (1 - LEVEL) / 2
-        low, high = np.quantile(replicates, [tail, 1 - tail])
-        return Interval(float(value), float(min(low, value)), float(max(high, value)))
+        """Return the interval of a figure of the sigmas, given how to work it out from their replicates."""
+        return Interval.of_replicates(value, figure(self._replicates))
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import scipy.linalg as sla
 
@@ -51,8 +52,7 @@ def theorem1_eigenproblem(moments: Moments, problem: Problem, lam: float) -> tup
     return vectors[:, ::-1], values[::-1]
 
 
-@dataclass(frozen=True)
-class Theorem2:
+class Theorem2(msgspec.Struct, frozen=True, kw_only=True):
     """Theorem 2 on one problem: what it assumes, what it would claim, and the exact answer.
 
     As stated: if (i) sigma_22 >= sigma_2K and (ii) sigma_21 < sigma_1K, then for any lambda > 0 the optimal encoder
@@ -60,49 +60,58 @@ class Theorem2:
 
     Attributes
     ----------
-    sigma_22, sigma_21 : what modality 2 explains of its own target and of target 1 (in sample).
-    sigma_2k, sigma_1k : the share of target 2 and of target 1 in its K largest singular values.
+    assumption_i, assumption_ii : whether (i) and (ii) hold. claims_loss : whether both do.
     loses : whether sigma_z(lambda) < sigma_11 at some lambda > 0, whatever the cause.
     loses_by_alignment : whether sigma_z(lambda) < sigma_z(0+) at some lambda, so that alignment is the cause.
+    sigma_22, sigma_21 : what modality 2 explains of its own target and of target 1 (in sample).
+    sigma_2k, sigma_1k : the share of target 2 and of target 1 in its K largest singular values.
+    text : one sentence for the page.
     """
 
+    assumption_i: bool
+    assumption_ii: bool
+    claims_loss: bool
+    loses: bool
+    loses_by_alignment: bool
     sigma_22: float
     sigma_2k: float
     sigma_21: float
     sigma_1k: float
-    loses: bool
-    loses_by_alignment: bool
+    text: str
 
-    @property
-    def assumption_i(self) -> bool:
-        """sigma_22 >= sigma_2K."""
-        return self.sigma_22 >= self.sigma_2k - _EQUAL
-
-    @property
-    def assumption_ii(self) -> bool:
-        """sigma_21 < sigma_1K."""
-        return self.sigma_21 < self.sigma_1k - _EQUAL
-
-    @property
-    def claims_loss(self) -> bool:
-        """Whether both assumptions hold, so that the theorem claims a loss."""
-        return self.assumption_i and self.assumption_ii
-
-    @property
-    def text(self) -> str:
-        """One sentence for the page."""
-        truth = (
-            "alignment does cost prediction"
-            if self.loses_by_alignment
-            else "the latent size costs prediction, alignment adds nothing"
-            if self.loses
-            else "no prediction is lost at any strength"
+    @classmethod
+    def of(
+        cls, sigma_22: float, sigma_2k: float, sigma_21: float, sigma_1k: float, loses: bool, loses_by_alignment: bool
+    ) -> Theorem2:
+        """Return what the theorem says of these sigmas, beside what is lost."""
+        first, second = sigma_22 >= sigma_2k - _EQUAL, sigma_21 < sigma_1k - _EQUAL
+        return cls(
+            assumption_i=first,
+            assumption_ii=second,
+            claims_loss=first and second,
+            loses=loses,
+            loses_by_alignment=loses_by_alignment,
+            sigma_22=sigma_22,
+            sigma_2k=sigma_2k,
+            sigma_21=sigma_21,
+            sigma_1k=sigma_1k,
+            text=_theorem2_text(first, second, loses, loses_by_alignment),
         )
-        if self.claims_loss:
-            verdict = "and that is so" if self.loses_by_alignment else "but that is not so"
-            return f"Both assumptions hold, so the theorem claims a loss, {verdict}: {truth}."
-        held = "only the first" if self.assumption_i else "only the second" if self.assumption_ii else "neither"
-        return f"Of its two assumptions {held} holds, so the theorem says nothing. Exactly: {truth}."
+
+
+def _theorem2_text(first: bool, second: bool, loses: bool, loses_by_alignment: bool) -> str:
+    truth = (
+        "alignment does cost prediction"
+        if loses_by_alignment
+        else "the latent size costs prediction, alignment adds nothing"
+        if loses
+        else "no prediction is lost at any strength"
+    )
+    if first and second:
+        verdict = "and that is so" if loses_by_alignment else "but that is not so"
+        return f"Both assumptions hold, so the theorem claims a loss, {verdict}: {truth}."
+    held = "only the first" if first else "only the second" if second else "neither"
+    return f"Of its two assumptions {held} holds, so the theorem says nothing. Exactly: {truth}."
 
 
 def theorem2(moments: Moments, solver: Solver, *, predict: str, other: str, other_target: str) -> Theorem2:
@@ -115,13 +124,13 @@ def theorem2(moments: Moments, solver: Solver, *, predict: str, other: str, othe
         return float(np.square(basis.coordinates(target)).sum() / energy) if energy > 0 else 0.0
 
     first, last = solver.prediction_first(), solver.align_first()
-    return Theorem2(
+    return Theorem2.of(
         sigma_22=sigma(other_target),
         sigma_2k=truncated_sigma(moments, other_target, k),
         sigma_21=sigma(predict),
         sigma_1k=truncated_sigma(moments, predict, k),
-        loses=solver.problem.sigma - last.sigma_z > _EQUAL,
-        loses_by_alignment=first.sigma_z - last.sigma_z > _EQUAL,
+        loses=bool(solver.problem.sigma - last.sigma_z > _EQUAL),
+        loses_by_alignment=bool(first.sigma_z - last.sigma_z > _EQUAL),
     )
 
 

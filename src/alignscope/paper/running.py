@@ -13,10 +13,10 @@ import msgspec
 from msgspec.structs import replace
 
 from alignscope._lib.files import write_all
+from alignscope._lib.results import to_json_ready
 from alignscope._lib.threads import one_blas_thread
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
-from alignscope.auditing.results import to_json_ready
 from alignscope.datasets.treesatai.archive import Archive
 from alignscope.errors import AlignscopeError
 from alignscope.paper.claim import Verdict

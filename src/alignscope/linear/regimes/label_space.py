@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.linalg as sla
@@ -19,11 +18,9 @@ from scipy.special import chdtri
 
 from alignscope._lib.types import Matrix, Vector
 from alignscope.linear.regimes.chance import chance_cross, chance_root, population_cross, population_root
+from alignscope.linear.regimes.types import Link, RegimeInput
 
-if TYPE_CHECKING:
-    from alignscope.linear.regimes.types import RegimeInput
-
-__all__ = ["LabelSpaces", "Link", "Whitened", "label_roots", "top_overlap", "unique_share"]
+__all__ = ["LabelSpaces", "Whitened", "label_roots", "top_overlap", "unique_share"]
 
 _DENSE = 200  # up to this size a dense eigenvalue is faster
 _TOLERANCE = 1e-10  # a column that keeps less than this share of its variance beside the others is dropped
@@ -61,26 +58,6 @@ class Whitened:
         rows = cross[self.kept] * self.scale[self.kept, None]
         solved: Matrix = sla.solve_triangular(self.factor, rows, trans=1)
         return solved
-
-
-@dataclass(frozen=True)
-class Link:
-    """Label against nuisance for one objective: `signal` (rho or tau), `nuisance` (nu or xi), both >= 0.
-
-    `nuisance` is corrected for chance as a single strong one would need, and 0 where chance explains it;
-    `hidden` is the same, or else what could be there unseen; where it reaches `limit` nothing can be told.
-    `signal_high` and `nuisance_low` are on the far side of what sampling does to the smallest of several equal
-    signals, to the largest of several equal nuisances, and to the label subspaces (Weyl's inequality);
-    `signal_low` is without the nuisance that errors of the label subspaces let in.
-    """
-
-    signal: float
-    nuisance: float
-    hidden: float
-    signal_low: float
-    signal_high: float
-    nuisance_low: float
-    limit: float = float("inf")
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +142,7 @@ class LabelSpaces:
         """Return min rho on the label subspaces against max nu outside of them (canonical correlations)."""
         n, k = self.n, len(self.rho)
         rho = float(self.rho.min(initial=1.0))
-        high = rho / np.sqrt(self.overlap1 * self.overlap2) + (1 - rho**2) * _spread(k, k, n)
+        high = float(rho / np.sqrt(self.overlap1 * self.overlap2) + (1 - rho**2) * _spread(k, k, n))
         p, q = self.u1.rank - self.base1.shape[1], self.u2.rank - self.base2.shape[1]
         bounds = max(rho - self._common_error, 0.0), min(high, 1.0)
         if p == 0 or q == 0:

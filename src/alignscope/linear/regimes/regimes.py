@@ -14,14 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
+from alignscope._lib.interval import Answer
 from alignscope._lib.types import Matrix
 from alignscope.errors import AlignscopeError
 from alignscope.linear.regimes.chance import visible
-from alignscope.linear.regimes.label_space import LabelSpaces, Link, Whitened, label_roots, top_overlap, unique_share
-from alignscope.linear.regimes.types import Answer, Bounds, Regime, RegimeInput, Verdict
+from alignscope.linear.regimes.label_space import LabelSpaces, Whitened, label_roots, top_overlap, unique_share
+from alignscope.linear.regimes.types import Bounds, Link, Regime, RegimeInput, Tested, Verdict
 
-__all__ = ["Answer", "Bounds", "Regime", "RegimeInput", "Verdict", "regime"]
-
+__all__ = ["regime"]
 
 _VISIBLE = 0.2  # "not shared" is said only where a squared correlation this large would have been seen
 _MATERIAL = 0.05  # share of unique information from which the sentence warns of it
@@ -223,7 +223,7 @@ class _Null:
             return 0.0, 0.0
         return _point95([t[0] for t in self.tops]), _point95([t[1] for t in self.tops])
 
-    def figures(self, spaces: LabelSpaces) -> dict[str, dict[str, float | None]]:
+    def figures(self, spaces: LabelSpaces) -> dict[str, Tested]:
         """Return every tested figure with its 95 % point without a link, and its p."""
         own1, own2 = (max(k, 1) for k in spaces.found[:2])
         overlaps = [top_overlap(spaces.c, a[:, :own1], b[:, :own2]) for a, b in self.directions]
@@ -234,11 +234,11 @@ class _Null:
             "shared": self._figure(shared, overlaps),
         }
 
-    def _figure(self, value: float | None, null: list[float]) -> dict[str, float | None]:
+    def _figure(self, value: float | None, null: list[float]) -> Tested:
         if not null or value is None:
-            return {"value": value, "null95": None, "p": None}
+            return Tested(value, None, None)
         p = (1 + sum(v >= value for v in null)) / (1 + len(null))
-        return {"value": value, "null95": _point95(null) if self.enough else None, "p": p}
+        return Tested(value, _point95(null) if self.enough else None, p)
 
 
 def _point95(values: Sequence[float]) -> float:

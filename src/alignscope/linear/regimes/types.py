@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+import msgspec
 import numpy as np
 
+from alignscope._lib.interval import Answer
 from alignscope._lib.types import Codes, Matrix
 from alignscope.errors import AlignscopeError
-from alignscope.linear.regimes.label_space import Link
 from alignscope.moments.moments import Moments
 
-__all__ = ["Answer", "Bounds", "Regime", "RegimeInput", "Verdict"]
+__all__ = ["Bounds", "Link", "Regime", "RegimeInput", "Tested", "Verdict"]
 
 Verdict: TypeAlias = Literal["both", "align", "predict", "neither", "undecided"]
-Answer: TypeAlias = Literal["yes", "no", "undecided"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,76 +112,74 @@ class RegimeInput:
         return float(np.diagonal(self.cyy)[self.columns(modality)].sum())
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """A figure with its interval; None where it does not apply or cannot be told."""
+class Link(msgspec.Struct, frozen=True):
+    """Label against nuisance for one objective: `signal` (rho or tau), `nuisance` (nu or xi), both >= 0.
+
+    `nuisance` is corrected for chance as a single strong one would need, and 0 where chance explains it;
+    `hidden` is the same, or else what could be there unseen; where it reaches `limit` nothing can be told.
+    `signal_high` and `nuisance_low` are on the far side of what sampling does to the smallest of several equal
+    signals, to the largest of several equal nuisances, and to the label subspaces (Weyl's inequality);
+    `signal_low` is without the nuisance that errors of the label subspaces let in.
+    """
+
+    signal: float
+    nuisance: float
+    hidden: float
+    signal_low: float
+    signal_high: float
+    nuisance_low: float
+    limit: float = float("inf")
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """A figure with its interval; None where it does not apply or cannot be decided."""
 
     value: float | None
     low: float | None = None
     high: float | None = None
 
-    def to_dict(self) -> dict[str, float | str | None]:
-        """JSON-ready, infinity as "inf"."""
-        return {"value": _json(self.value), "low": _json(self.low), "high": _json(self.high)}
-
     def exceeds(self, threshold: float = 1.0) -> Answer:
-        """Whether the figure is above a threshold, or that the interval does not tell."""
+        """Return whether the figure is above a threshold, or that the interval does not decide."""
         if self.low is not None and self.low > threshold:
             return "yes"
         return "no" if self.high is not None and self.high < threshold else "undecided"
 
 
-@dataclass(frozen=True)
-class Regime:
-    """The regime of a pair.
+class Tested(msgspec.Struct, frozen=True):
+    """A figure, its 95 % point under permutation, and its p-value; None where there is none."""
+
+    value: float | None
+    null95: float | None
+    p: float | None
+
+
+class Regime(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The regime of a pair. Where it cannot be worked out, it has a verdict and a text alone, and so has its JSON.
 
     Attributes
     ----------
     verdict : both, align, predict, neither, or undecided, about what the modalities share of the target.
     align, predict : whether each objective recovers it; prediction does if either direction does.
     predict_from : the modality from which prediction separates better, or None.
-    shared : number of label directions that both modalities know.
+    shared : number of label directions that both modalities predict.
     delta_ca : min rho / max nu, with interval.
     delta_cp : {"1_to_2", "2_to_1"} min tau / max xi per direction of prediction, with interval.
     unique : {"1", "2"} share (0..1) of what modality i explains of its target in excess of the other.
     links : {"ca", "1_to_2", "2_to_1"} the signal and nuisance behind each ratio.
-    null : {"1", "2", "shared"} the figure tested, its 95 % point under permutation or chance, and p.
+    null : {"1", "2", "shared"} the figure tested.
     interval : how the intervals were made.
     text : one plain sentence.
     """
 
     verdict: Verdict
-    align: Answer
-    predict: Answer
-    predict_from: int | None
-    shared: int
-    delta_ca: Bounds
-    delta_cp: dict[str, Bounds]
-    unique: dict[str, Bounds]
-    links: dict[str, Link]
-    null: dict[str, dict[str, float | None]]
-    interval: str
+    align: Answer | None = None
+    predict: Answer | None = None
+    predict_from: int | msgspec.UnsetType | None = msgspec.UNSET
+    shared: int | None = msgspec.field(name="shared_directions", default=None)
+    delta_ca: Bounds = Bounds(None)
+    delta_cp: dict[str, Bounds] = {}
+    unique: dict[str, Bounds] = {}
+    links: dict[str, Link] = {}
+    null: dict[str, Tested] = {}
+    interval: str = ""
     text: str
-
-    def to_dict(self) -> dict[str, object]:
-        """JSON-ready, infinity as "inf"."""
-        return {
-            "verdict": self.verdict,
-            "align": self.align,
-            "predict": self.predict,
-            "predict_from": self.predict_from,
-            "shared_directions": self.shared,
-            "delta_ca": self.delta_ca.to_dict(),
-            "delta_cp": {k: v.to_dict() for k, v in self.delta_cp.items()},
-            "unique": {k: v.to_dict() for k, v in self.unique.items()},
-            "links": {k: {f: _json(x) for f, x in vars(v).items()} for k, v in self.links.items()},
-            "null": self.null,
-            "interval": self.interval,
-            "text": self.text,
-        }
-
-
-def _json(value: float | None) -> float | str | None:
-    if value is None or math.isnan(value):
-        return None
-    return float(value) if math.isfinite(value) else "inf"
