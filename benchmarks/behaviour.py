@@ -25,7 +25,13 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("ALIGNSCOPE_DATA", ROOT.parent / "shared" / "data"))
 
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {
+    "asked": "trained_on",
+    "at_risk": "maximum_loss",
+    "shrinkage": "norm_collapse",
+    "delay": "under_training",
+    "rest": "residual",
+}
 """Keys and tags of the results that have another name now: before -> after."""
 
 # What differs from run to run, or states the sources themselves.

@@ -99,7 +99,7 @@ def train_plainly(cell: CellSpec, data: StudyData) -> list[float]:
     torch.manual_seed(cell.seed)
     towers = build(cell, data)
     x = [torch.from_numpy(x.astype(np.float32) / 255 - 0.5).movedim(-1, 1).contiguous() for x in data.x]
-    y = [torch.from_numpy(y.values) for y in data.asked_columns]
+    y = [torch.from_numpy(y.values) for y in data.target_columns]
     rows = TensorDataset(*(t[: data.train] for t in (*x, *y)))
     loader = DataLoader(rows, batch_size=cell.optimiser.batch, shuffle=True, drop_last=True)
     steps = cell.epochs * len(loader)
@@ -133,7 +133,7 @@ def train_plainly(cell: CellSpec, data: StudyData) -> list[float]:
 
 
 def _figures(scores: object) -> list[float]:
-    return [t.probe_r2 for t in scores.targets if t.asked]  # type: ignore[attr-defined]
+    return [t.probe_r2 for t in scores.targets if t.trained_on]  # type: ignore[attr-defined]
 
 
 def _sorted(cells: Sequence[CellSpec]) -> list[CellSpec]:

@@ -26,7 +26,7 @@ from _study_results import KEPT, _interval, load, rounded
 from _tables import table
 from alignscope.bench.results import BenchResults
 from alignscope.study.page.page import study_charts
-from alignscope.study.results import Capacity, ClassRow, ForecastRow, Interval, SigmaRow, StudyResults
+from alignscope.study.results import Capacity, ClassRow, ForecastRow, SeedInterval, SigmaRow, StudyResults
 
 PAIRS = KEPT / "satellite-pairs.json"
 STUDIES = ("same", "different", "long", "pretraining")
@@ -107,7 +107,7 @@ def _board(path: Path) -> Iterator[dict[str, Any]]:
     for method in results.methods:
         for column in results.columns:
             if (found := method.columns.get(column.key)) is not None:
-                figure = Interval(found.value, found.low, found.high, len(found.seeds))
+                figure = SeedInterval(found.value, found.low, found.high, len(found.seeds))
                 yield {"method": method.title, "column": column.title, "figure": msgspec.to_builtins(figure)}
 
 
@@ -130,12 +130,12 @@ def _lean(results: StudyResults) -> StudyResults:
         baselines=tuple(map(marks, results.baselines)),
         paths=(),
         forecast_map=(),
-        retention=tuple(r for r in results.retention if r.asked),
+        retention=tuple(r for r in results.retention if r.trained_on),
     )
 
 
 def _asked(scores: Any) -> tuple[Any, ...]:
-    return tuple(t for t in scores.targets if t.asked)
+    return tuple(t for t in scores.targets if t.trained_on)
 
 
 # ------------------------------------------------------------------------------------------------------------- tables
@@ -178,7 +178,13 @@ def overview() -> str:
 def unaligned() -> str:
     """What the audit says of the features of trained encoders that were never aligned, at the latent size of each."""
     rows = [
-        [TITLES[pair.name], str(c.modality), str(c.components), _points(c.at_risk), _interval(c.lossless_at, digits=1)]
+        [
+            TITLES[pair.name],
+            str(c.modality),
+            str(c.components),
+            _points(c.maximum_loss),
+            _interval(c.lossless_at, digits=1),
+        ]
         for pair in kept_pairs()
         for c in pair.capacity
     ]
@@ -287,7 +293,7 @@ def scores(name: str = "same") -> str:
         if record.status == "finished":
             groups.setdefault((c.components, way), []).append(record.last)
     for (k, way), marks in sorted(groups.items(), key=lambda g: g[0][0]):
-        for modality, target in ((m, t) for m in (1, 2) for t in results.asked[m - 1]):
+        for modality, target in ((m, t) for m in (1, 2) for t in results.trained_on[m - 1]):
             train, test = (
                 [next(t for t in getattr(m, p).targets if (t.modality, t.target) == (modality, target)) for m in marks]
                 for p in ("train", "test")
@@ -391,7 +397,7 @@ def along(name: str = "long") -> str:
         ]
         for lam in sorted(results.spec.sweep.lambdas)
         for m in (1, 2)
-        for target in results.asked[m - 1]
+        for target in results.trained_on[m - 1]
     ]
     return table(["λ", "target", *(f"epoch {e}" for e in epochs)], rows)
 
@@ -402,7 +408,7 @@ def pretraining() -> str:
     rows = []
     for lam in sorted(results.spec.sweep.lambdas):
         marks = [r.marks for r in results.cells if r.cell.lambda_ == lam and r.status == "finished"]
-        for modality, target in ((m, t) for m in (1, 2) for t in results.asked[m - 1]):
+        for modality, target in ((m, t) for m in (1, 2) for t in results.trained_on[m - 1]):
             cells = [f"{lam:g}", f"{target} from {results.spec.data.modalities[modality - 1]}"]
             for at in (0, -1):
                 told = [
@@ -429,7 +435,7 @@ def bench() -> str:
     for pair in kept_pairs():
         methods: dict[str, dict[str, str]] = {}
         for b in pair.bench:
-            methods.setdefault(b["method"], {})[b["column"]] = _interval(Interval(**b["figure"]))
+            methods.setdefault(b["method"], {})[b["column"]] = _interval(SeedInterval(**b["figure"]))
         for method, told in methods.items():
             both, own = (
                 [f"{k.split()[0]}: {v}" for k, v in told.items() if ("both" in k) is side] for side in (True, False)
@@ -521,8 +527,8 @@ def _estimate(found: dict[str, float]) -> str:
     return f"{_number(found['value'])} ({_number(found['low'])} to {_number(found['high'])})"
 
 
-def _points(value: Interval, spread: bool = True) -> str:
-    text = _interval(value if spread else Interval(value.value, None, None, value.seeds))
+def _points(value: SeedInterval, spread: bool = True) -> str:
+    text = _interval(value if spread else SeedInterval(value.value, None, None, value.seeds))
     return re.sub(r"−(0\.0+)(?!\d)", r"\1", text)  # no negative zero
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from _tables import table
 from alignscope.study.page.page import study_charts
-from alignscope.study.results import Interval, StudyResults
+from alignscope.study.results import SeedInterval, StudyResults
 
 HERE = Path(__file__).parent
 KEPT = HERE / "results"
@@ -28,7 +28,7 @@ def keep(results: StudyResults) -> StudyResults:
     for record in results.cells:
         marks = record.marks[-1:]
         cells.append(msgspec.structs.replace(record, curve=(), marks=tuple(_lean(mark) for mark in marks)))
-    asked = tuple(row for row in results.retention if row.asked)
+    asked = tuple(row for row in results.retention if row.trained_on)
     return msgspec.structs.replace(results, cells=tuple(cells), retention=asked)
 
 
@@ -107,7 +107,7 @@ def fall(name: str = "study-paper") -> str:
     results = load(name)
     longest = max(results.spec.sweep.epochs)
     rows = [
-        [str(p.components), f"{p.lambda_:g}", *(_interval(i) for i in (p.fall, p.shrinkage, p.alignment))]
+        [str(p.components), f"{p.lambda_:g}", *(_interval(i) for i in (p.fall, p.norm_collapse, p.alignment))]
         for p in results.loss_parts
         if p.gauge == "raw" and p.epochs == longest and p.lambda_ in (0.1, 1.0, 10.0)
     ]
@@ -131,14 +131,14 @@ def capacity(name: str = "study-paper") -> str:
     for c in load(name).capacity:
         free = "none looked at" if c.within_budget_at is None else _interval(c.within_budget_at, digits=0)
         size = _interval(c.lossless_at, digits=0)
-        rows.append([str(c.components), str(c.modality), _interval(c.at_risk), free, size])
+        rows.append([str(c.components), str(c.modality), _interval(c.maximum_loss), free, size])
     return table(
         ["K", "modality", "at risk as λ grows without bound (held out)", "within 5 % at any λ from K", "c (in sample)"],
         rows,
     )
 
 
-def _interval(interval: Interval | None, digits: int = 2) -> str:
+def _interval(interval: SeedInterval | None, digits: int = 2) -> str:
     if interval is None:
         return "–"
     text = f"{interval.value:.{digits}f}"

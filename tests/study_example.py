@@ -26,12 +26,12 @@ from alignscope.study.results import (
     Failure,
     ForecastPoint,
     ForecastRow,
-    Interval,
     LossParts,
     Mark,
     PathCurve,
     RetentionRow,
     Scores,
+    SeedInterval,
     StudyResults,
     TargetScore,
 )
@@ -64,14 +64,14 @@ LABELS = {"genus": GENERA, "age": AGES}  # targets whose scores are made up clas
 FREE = 16  # the latent size at which alignment is free
 
 
-def _interval(values: Iterable[float]) -> Interval:
+def _interval(values: Iterable[float]) -> SeedInterval:
     """A t-interval by table: enough for two to five seeds."""
     known = list(values)
     mean = statistics.fmean(known)
     if len(known) < 2:
-        return Interval(mean, None, None, len(known))
+        return SeedInterval(mean, None, None, len(known))
     half = {2: 12.7, 3: 4.3, 4: 3.18, 5: 2.78}[len(known)] * statistics.stdev(known) / math.sqrt(len(known))
-    return Interval(mean, mean - half, mean + half, len(known))
+    return SeedInterval(mean, mean - half, mean + half, len(known))
 
 
 def _share(lam: float) -> float:
@@ -105,7 +105,7 @@ def _scores(cell: CellSpec, epoch: int, targets: Names, asked: Any, rng: random.
             if target in LABELS:
                 head |= _f1(target, r2) if sees else {}
                 probe |= {"probe_macro_f1": 0.8 * r2, "probe_weighted_f1": 0.9 * r2} if target == "genus" else {}
-            scores.append(TargetScore(modality=modality, target=target, asked=sees, **head, **probe))
+            scores.append(TargetScore(modality=modality, target=target, trained_on=sees, **head, **probe))
             losses[modality - 1] += 1 - r2 if sees else 0.0
     return Scores(
         task_loss=(losses[0], losses[1]),
@@ -212,7 +212,7 @@ class World:
             epoch=epoch,
             modality=who[0],
             target=who[1],
-            asked=who[1] in self.asked[who[0] - 1],
+            trained_on=who[1] in self.asked[who[0] - 1],
             retention=_interval(known) if known else None,
             r2=_interval(here[0].probe_r2 for here, _ in pairs),
             accuracy=_interval(here[0].probe_accuracy or 0.0 for here, _ in pairs),
@@ -252,7 +252,7 @@ class World:
                     shrinks.append(math.log10(scores[0].variance[1] / scores[1].variance[1]))
             if falls:
                 real = [f - x for f, x in zip(falls, shrinks, strict=True)]
-                figures = {"fall": _interval(falls), "shrinkage": _interval(shrinks), "alignment": _interval(real)}
+                figures = {"fall": _interval(falls), "norm_collapse": _interval(shrinks), "alignment": _interval(real)}
                 yield LossParts(gauge=g, components=k, lambda_=lam, epochs=epochs, **figures)
 
     def costs(self) -> Iterable[CostParts]:
@@ -268,9 +268,12 @@ class World:
             seeds = [seed for seed in s.seeds if all(seed in step for step in steps)]
             if not seeds:
                 continue
-            names = ("shrinkage", "delay", "capacity")
+            names = ("norm_collapse", "under_training", "capacity")
             parts = {n: _interval(steps[i][j] - steps[i + 1][j] for j in seeds) for i, n in enumerate(names)}
-            ends = {"apparent": _interval(steps[0][j] for j in seeds), "rest": _interval(steps[3][j] for j in seeds)}
+            ends = {
+                "apparent": _interval(steps[0][j] for j in seeds),
+                "residual": _interval(steps[3][j] for j in seeds),
+            }
             yield CostParts(components=k, lambda_=lam, modality=m, target=target, **ends, **parts)
 
     def class_rows(self) -> Iterable[ClassRow]:
@@ -307,7 +310,7 @@ class World:
             schema=1,
             spec=self.spec,
             classes={name: LABELS.get(name, tuple(f"{name} {i}" for i in range(10))) for name in self.targets},
-            asked=self.asked,
+            trained_on=self.asked,
             cells=self.cells,
             retention=tuple(self.retention()),
             forecast=rows,
@@ -318,7 +321,7 @@ class World:
                     modality=m,
                     lossless_at=_interval(float(FREE + i % 2) for i in self.sweep.seeds),
                     within_budget_at=_interval(FREE - 4.0 for _ in self.sweep.seeds) if k < FREE or m == 1 else None,
-                    at_risk=_interval(0.5 * max(0.0, 1 - k / FREE) + 0.01 * i for i in self.sweep.seeds),
+                    maximum_loss=_interval(0.5 * max(0.0, 1 - k / FREE) + 0.01 * i for i in self.sweep.seeds),
                 )
                 for k in self.sweep.components
                 for m in (1, 2)

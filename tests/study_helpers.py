@@ -71,7 +71,7 @@ def classes(n: int = 120, train: int = 96, seed: int = 0) -> StudyData:
 
 def swapped(data: StudyData) -> StudyData:
     """The same rows with the modalities exchanged."""
-    return StudyData(data.x[::-1], data.targets, data.train, data.asked[::-1], data.probed[::-1], data.classes)
+    return StudyData(data.x[::-1], data.targets, data.train, data.trained_on[::-1], data.probed[::-1], data.classes)
 
 
 def cell(**changes: Any) -> CellSpec:
@@ -147,7 +147,7 @@ def scored(
         effective_rank=(2.0, 2.0),
         cka=0.5,
         targets=tuple(
-            TargetScore(modality=m, target=t, asked=t in asked[m - 1], probe_r2=r2, probe_accuracy=r2 / 2)
+            TargetScore(modality=m, target=t, trained_on=t in asked[m - 1], probe_r2=r2, probe_accuracy=r2 / 2)
             for (m, t), r2 in kept.items()
         ),
     )
@@ -188,5 +188,5 @@ def training_rows(data: StudyData) -> dict[str, np.ndarray]:
     out = {f"x{i + 1}": twins.centred(x[t]) for i, x in enumerate(data.x)}
     return out | {
         f"y{i + 1}": twins.scaled(np.hstack([data.columns(name)[t] for name in asked]))
-        for i, asked in enumerate(data.asked)
+        for i, asked in enumerate(data.trained_on)
     }

@@ -410,19 +410,19 @@ def test_scores_are_probes_fitted_on_training_rows_alone(tmp_path: Path) -> None
     task = opened(pair)
     z = [(x - x[task.train].mean(0)) / x[task.train].std(0) for x in stored(task, pair)]
     data = open_data(prepared(task.spec, pair))
-    shape, height = data.targets[data.asked[0][0]], data.targets[data.asked[1][0]].astype(float)
+    shape, height = data.targets[data.trained_on[0][0]], data.targets[data.trained_on[1][0]].astype(float)
     scores = {(s.target, s.code): s for s in task.scores(*task.codes(Inputs(task.encoders())))}
     assert len(scores) == 2 * 3 and {s.role for s in scores.values()} == {"yours"}
     for code, x in {"1": z[0], "2": z[1], "fused": np.hstack(z)}.items():
         r2 = linear_probe(x[task.train], height[task.train], x[task.held_out], height[task.held_out]).r2
-        assert scores[data.asked[1][0], code].value == pytest.approx(r2, abs=1e-4)
+        assert scores[data.trained_on[1][0], code].value == pytest.approx(r2, abs=1e-4)
         found = logistic_probes(x[task.train], {"y": shape[task.train]}, x[task.held_out], {"y": shape[task.held_out]})[
             "y"
         ]
-        score = scores[data.asked[0][0], code]
+        score = scores[data.trained_on[0][0], code]
         assert score.value == pytest.approx(found.balanced_accuracy, abs=0.02)
         assert score.chance == pytest.approx(1 / 3)
-    assert scores[data.asked[0][0], "1"].value > 0.9 > 0.6 > scores[data.asked[0][0], "2"].value
+    assert scores[data.trained_on[0][0], "1"].value > 0.9 > 0.6 > scores[data.trained_on[0][0], "2"].value
 
 
 def test_a_target_that_does_not_vary_on_both_sides_has_no_score(tmp_path: Path) -> None:

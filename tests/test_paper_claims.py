@@ -21,9 +21,9 @@ from alignscope.study.results import (
     Agreement,
     CostParts,
     ForecastRow,
-    Interval,
     LossParts,
     RetentionRow,
+    SeedInterval,
     StudyResults,
 )
 from alignscope.study.spec import StudySpec, SweepSpec, TrifeatureData
@@ -277,13 +277,13 @@ def study(
 ) -> StudyResults:  # fmt: skip
     """A study's results as small as they come: retention raw (short, long training) and fixed (below, above c)."""
 
-    def mean(value: float) -> Interval:
-        return Interval(value=value, low=value - half_width, high=value + half_width, seeds=3)
+    def mean(value: float) -> SeedInterval:
+        return SeedInterval(value=value, low=value - half_width, high=value + half_width, seeds=3)
 
     def kept(gauge: str, components: int, epochs: int, value: float, modality: int, target: str) -> RetentionRow:
         return RetentionRow(
             gauge=gauge, direction="1to2", training="joint", components=components, lambda_=1.0, epochs=epochs,
-            epoch=epochs, modality=modality, target=target, asked=True, retention=mean(value), r2=mean(value),
+            epoch=epochs, modality=modality, target=target, trained_on=True, retention=mean(value), r2=mean(value),
             accuracy=None, alignment_r2=mean(0.9),
         )  # fmt: skip
 
@@ -294,14 +294,14 @@ def study(
     rows += [kept("raw", 64, 10, 0.1, 1, "shape"), msgspec.structs.replace(kept("raw", 64, 40, 0.1, *own[0]), epoch=10)]
     costs = [
         CostParts(
-            components=k, lambda_=1.0, modality=m, target=t, apparent=mean(0.2), shrinkage=mean(0.0),
-            delay=mean(delay), capacity=mean(0.05), rest=mean(0.15 - delay),
+            components=k, lambda_=1.0, modality=m, target=t, apparent=mean(0.2), norm_collapse=mean(0.0),
+            under_training=mean(delay), capacity=mean(0.05), residual=mean(0.15 - delay),
         )
         for k in sizes
         for m, t in own
     ]  # fmt: skip
     parts = LossParts(
-        gauge="raw", components=64, lambda_=1.0, epochs=40, fall=mean(3.0), shrinkage=mean(shrinkage),
+        gauge="raw", components=64, lambda_=1.0, epochs=40, fall=mean(3.0), norm_collapse=mean(shrinkage),
         alignment=mean(3 - shrinkage),
     )  # fmt: skip
     agreed = Agreement(
@@ -322,7 +322,7 @@ def study(
             data=TrifeatureData(),
             sweep=SweepSpec(lambdas=(0.0, 1.0), components=sizes, gauges=("raw", "whitened"), epochs=(10, 40)),
         ),
-        classes={}, asked=(("shape", "texture"), ("shape", "colour")), cells=(),
+        classes={}, trained_on=(("shape", "texture"), ("shape", "colour")), cells=(),
         retention=() if empty else tuple(rows), agreement=() if empty else (agreed,),
         forecast=() if empty else tuple(told), loss_parts=() if empty else (parts,),
         cost_parts=() if empty else tuple(costs),
@@ -375,7 +375,7 @@ def test_what_a_study_did_not_try_is_said() -> None:
 def test_a_single_seed_has_no_interval_and_its_forecast_no_full_verdict() -> None:
     whole = study()
 
-    def alone(interval: Interval | None) -> Interval:
+    def alone(interval: SeedInterval | None) -> SeedInterval:
         assert interval is not None
         return msgspec.structs.replace(interval, low=None, high=None, seeds=1)
 

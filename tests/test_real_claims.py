@@ -15,7 +15,7 @@ from scipy import stats
 from alignscope.paper import Claim
 from alignscope.paper.claims.satellite_figures import classes_of, compare_forecast, fused_gain
 from alignscope.paper.table import real_claims
-from alignscope.study.results import CellRecord, ClassRow, Interval, Mark, RetentionRow, Scores, StudyResults
+from alignscope.study.results import CellRecord, ClassRow, Mark, RetentionRow, Scores, SeedInterval, StudyResults
 from alignscope.study.results import TargetScore as Score
 from alignscope.study.spec import OmniSatSpec, StudySpec, SweepSpec, TreeSatAIData, cells_of
 from study_example import ages, all_failed, genera, one_seed
@@ -27,10 +27,10 @@ SIZES, SEEDS = (4, 16), (0, 1, 2)
 Kept = Mapping[tuple[int, int], tuple[float, float | None]]  # (modality, latent size) -> retention, half width
 
 
-def around(value: float, half: float | None) -> Interval:
+def around(value: float, half: float | None) -> SeedInterval:
     if half is None:
-        return Interval(value, None, None, 1)
-    return Interval(value, value - half, value + half, 3)
+        return SeedInterval(value, None, None, 1)
+    return SeedInterval(value, value - half, value + half, 3)
 
 
 def everywhere(kept: tuple[float, float | None], **other: tuple[float, float | None]) -> dict[tuple[int, int], Any]:
@@ -56,7 +56,7 @@ def label_rows(spec: StudySpec, rows: Sequence[tuple[float, float | None, float]
 
 def record(cell: Any, f1: float) -> CellRecord:
     targets = tuple(
-        Score(modality=m, target="genus", asked=True, macro_f1=f1 - 0.1 * (m - 1), probe_r2=0.5) for m in (1, 2)
+        Score(modality=m, target="genus", trained_on=True, macro_f1=f1 - 0.1 * (m - 1), probe_r2=0.5) for m in (1, 2)
     )
     scores = Scores(
         task_loss=(1.0, 1.0), alignment_loss=1.0, alignment_r2_12=0.5, alignment_r2_21=0.5, variance=(1.0, 1.0),
@@ -88,7 +88,7 @@ def study(
     rows = [
         RetentionRow(
             gauge="normalised", direction="1to2", training=spec.sweep.trainings[0], components=k, lambda_=lam,
-            epochs=30, epoch=epoch, modality=m, target=targets[m - 1], asked=asked,
+            epochs=30, epoch=epoch, modality=m, target=targets[m - 1], trained_on=asked,
             retention=around(*(value if (lam, epoch, asked) == (1.0, 30, True) else (0.1, 0.0))),
             r2=around(0.5, 0.1), accuracy=None, alignment_r2=around(0.9, 0.01),
         )
@@ -97,7 +97,7 @@ def study(
     ]  # fmt: skip
     every = [record(c, fused[c.seed] if c.baseline else 0.5) for c in cells_of(spec)] if fused else []
     return StudyResults(
-        version="0", schema=1, spec=spec, classes={}, asked=((targets[0],), (targets[1],)),
+        version="0", schema=1, spec=spec, classes={}, trained_on=((targets[0],), (targets[1],)),
         cells=tuple(r for r in every if not r.cell.baseline), baselines=tuple(r for r in every if r.cell.baseline),
         retention=tuple(rows),
         class_rows=tuple(label_rows(spec, labels, 1) + ([] if own else label_rows(spec, labels, 2))),

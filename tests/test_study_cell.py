@@ -29,8 +29,8 @@ PICTURES = StudyData(
     tuple(np.random.default_rng(i).integers(0, 255, (40, 8, 8, c), dtype=np.uint8) for i, c in ((0, 1), (1, 3))),
     CLASSES.targets | {name: values[:40] for name, values in CLASSES.targets.items()},
     24,
-    CLASSES.asked,
-    CLASSES.asked,
+    CLASSES.trained_on,
+    CLASSES.trained_on,
     CLASSES.classes,
 )
 CONV = ConvSpec(widths=(4, 8), patch=2)
@@ -84,10 +84,10 @@ def test_a_record_is_whole(name: str) -> None:
     assert np.isfinite(results(record)).all()
     assert msgspec.json.decode(msgspec.json.encode(record), type=CellRecord) == record
     for scores in (record.last.train, record.last.test):
-        found = [(t.modality, t.target, t.asked) for t in scores.targets]
-        assert found == [(m + 1, t, t in data.asked[m]) for m in (0, 1) for t in data.probed[m]]
+        found = [(t.modality, t.target, t.trained_on) for t in scores.targets]
+        assert found == [(m + 1, t, t in data.trained_on[m]) for m in (0, 1) for t in data.probed[m]]
         for t in scores.targets:
-            assert (t.r2 is not None) == t.asked
+            assert (t.r2 is not None) == t.trained_on
             assert (t.probe_accuracy is not None) == (t.target in data.classes)
             assert len(t.probe_per_class) == len(data.classes.get(t.target, ()))
     if wanted.lambda_:
@@ -355,7 +355,7 @@ def test_the_learning_rate_is_warmed_up_and_decays(schedule: str, warmup: float)
     towers = build(wanted, NUMBERS)
     x, y = (
         [torch.from_numpy(np.asarray(a[:96])) for a in v]
-        for v in (NUMBERS.x, [s.values for s in NUMBERS.asked_columns])
+        for v in (NUMBERS.x, [s.values for s in NUMBERS.target_columns])
     )
     optimiser = torch.optim.AdamW(towers.parameters(), weight_decay=0.01)
     losses = []

@@ -26,7 +26,7 @@ from alignscope.study.page.scores import measure_name, score_words
 from alignscope.study.page.sentences import data_text, pretraining_text
 from alignscope.study.page.verdict import verdict
 from alignscope.study.page.words import spread, up_to_one
-from alignscope.study.results import ClassRow, Interval, StudyResults
+from alignscope.study.results import ClassRow, SeedInterval, StudyResults
 from alignscope.study.spec import PretrainingSpec, TreeSatAIData
 from page_reader import Page
 from report_example import HOSTILE
@@ -93,7 +93,7 @@ def test_figure_files_are_whole_and_the_same_twice() -> None:
 
 
 def _row(label: str, value: float | None, low: float | None = None, high: float | None = None, **more: Any) -> ClassRow:
-    some = Interval(0.5, None, None, 1)
+    some = SeedInterval(0.5, None, None, 1)
     fields = {
         "gauge": "normalised",
         "direction": "1to2",
@@ -106,7 +106,7 @@ def _row(label: str, value: float | None, low: float | None = None, high: float 
         "share": 0.1,
         "before": some,
         "r2": some,
-        "retention": None if value is None else Interval(value, low, high, 1 if low is None else 3),
+        "retention": None if value is None else SeedInterval(value, low, high, 1 if low is None else 3),
         "forecast": None,
     }
     return ClassRow(**{**fields, **more})
@@ -141,7 +141,7 @@ def test_every_class_is_a_row_of_its_panel_or_listed_below(make: Any, pages: dic
     places = [
         (m, t, k)
         for m in (1, 2)
-        for t in results.asked[m - 1]
+        for t in results.trained_on[m - 1]
         for k in results.spec.sweep.components
         if any((r.modality, r.target, r.components) == (m, t, k) for r in results.class_rows)
     ]
@@ -204,7 +204,7 @@ def _ranks(values: Sequence[float]) -> list[float]:
 @given(st.lists(st.tuples(st.integers(-20, 20), st.integers(-20, 20)), max_size=15))
 def test_rank_correlation_over_classes_is_that_of_counted_ranks(pairs: list[tuple[int, int]]) -> None:
     rows = [
-        _row(f"class {i}", found / 10, forecast=Interval(told / 10, None, None, 1))
+        _row(f"class {i}", found / 10, forecast=SeedInterval(told / 10, None, None, 1))
         for i, (told, found) in enumerate(pairs)
     ]
     told, found = ([p[i] for p in pairs] for i in (0, 1))

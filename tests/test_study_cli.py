@@ -248,7 +248,7 @@ def test_the_paper(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypat
     assert {c["verdict"] for c in record["claims"]} >= {"holds", "does not hold", "not tested here"}
     assert b"Real data" in first["report.html"]
     assert {c["key"] for c in record["claims"]} >= {"real-data", "real-average", "real-own-target", "real-forecast"}
-    assert {name: study["asked"] for name, study in record["satellite"].items()} == {
+    assert {name: study["trained_on"] for name, study in record["satellite"].items()} == {
         "same": [["genus"], ["genus"]],
         "different": [["age"], ["genus"]],
     }

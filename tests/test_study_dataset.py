@@ -100,15 +100,15 @@ def test_groups_are_never_torn_apart(tmp_path_factory: Any, groups: list[int], s
 
 @pytest.mark.parametrize("data", [numbers(), classes(), numbers(seed=3)], ids=["numbers", "classes", "other"])
 def test_targets_are_scaled_as_a_block_on_training_rows(data: StudyData) -> None:
-    for modality, scaled in enumerate(data.asked_columns):
+    for modality, scaled in enumerate(data.target_columns):
         y = scaled.values[: data.train].astype(np.float64)
         np.testing.assert_allclose(y.mean(axis=0), 0, atol=1e-6)
         assert np.square(y).sum() == pytest.approx(data.train * y.shape[1], rel=1e-6)
-        raw = np.hstack([data.columns(t) for t in data.asked[modality]]).astype(np.float64)
+        raw = np.hstack([data.columns(t) for t in data.trained_on[modality]]).astype(np.float64)
         scale = np.linalg.norm(y) / np.linalg.norm(raw[: data.train] - raw[: data.train].mean(axis=0))
         np.testing.assert_allclose(scaled.values + scaled.offset, raw * scale, atol=1e-5)
         blocks = data.blocks(modality)
-        assert list(blocks) == list(data.asked[modality])
+        assert list(blocks) == list(data.trained_on[modality])
         joined = np.hstack([raw[:, s] for s in blocks.values()])
         np.testing.assert_array_equal(joined, raw)
 
@@ -123,7 +123,7 @@ def test_labels_are_classes(tmp_path: Path) -> None:
     (tmp_path / "y1.csv").write_text("tree\n" + "\n".join(names) + "\n")
     data = read(tmp_path, msgspec.structs.replace(FILES, y1="y1.csv"))
     assert dict(data.classes) == {"y1": ("ash", "elm", "fir", "oak"), "y2": ("5", "6", "7")}
-    assert data.asked == (("y1",), ("y2",))
+    assert data.trained_on == (("y1",), ("y2",))
     assert data.probed == (("y1", "y2"), ("y2", "y1"))
     assert np.bincount(data.targets["y1"]).tolist() == [30] * 4
     # Rows stay together: the label goes with the row's number modulo 3 and 4.
@@ -137,15 +137,15 @@ def test_without_y2_both_are_asked_for_y1(tmp_path: Path) -> None:
     made = rows(N)
     write(tmp_path, {name: made[name] for name in ("x1", "x2", "y1")})
     data = read(tmp_path, msgspec.structs.replace(FILES, y2=None))
-    assert data.asked == data.probed == (("y1 0", "y1 1", "y1 2"),) * 2
-    np.testing.assert_array_equal(*(y.values for y in data.asked_columns))
+    assert data.trained_on == data.probed == (("y1 0", "y1 1", "y1 2"),) * 2
+    np.testing.assert_array_equal(*(y.values for y in data.target_columns))
 
 
 def test_a_folder_is_read_as_the_audit_reads_it(tmp_path: Path) -> None:
     write(tmp_path / "pair", rows(N))
     (tmp_path / "pair/pair.toml").write_text('y1_names = ["a", "b", "c"]\ny2_names = ["c", "d", "file"]\n')
     data = read(tmp_path, FileData(pair="pair"))
-    assert data.asked == (("a", "b", "c"), ("y2: c", "d", "file"))
+    assert data.trained_on == (("a", "b", "c"), ("y2: c", "d", "file"))
     named = read(tmp_path / "pair")
     np.testing.assert_array_equal(data.targets["y2: c"], named.targets["y2 0"])
     np.testing.assert_array_equal(data.x[0], named.x[0])
@@ -163,8 +163,8 @@ def test_pictures_are_those_of_the_renderer_with_the_channel_last(tmp_path: Path
             assert data.targets[name][k] == code[0]
         assert data.targets["rotation 1"][k] == np.float32(view.nuisance([index])["rotation1"][0])
     assert [x.shape for x in data.x] == [(40, 16, 16, 1), (40, 16, 16, 3)]
-    assert data.asked == (("shape", "texture"), ("shape", "colour"))
-    assert all(asked == probed[:2] for asked, probed in zip(data.asked, data.probed, strict=True))
+    assert data.trained_on == (("shape", "texture"), ("shape", "colour"))
+    assert all(asked == probed[:2] for asked, probed in zip(data.trained_on, data.probed, strict=True))
     assert not {name for name in data.probed[0] if name.endswith("2")}
     assert dict(data.classes) == {name: tuple(labels) for name, labels in view.classes.items()}
 

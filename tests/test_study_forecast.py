@@ -50,7 +50,7 @@ DATA, FORECAST = study(sample())
 
 def audited(components: int) -> Audit:
     x = [v[DATA.train :].astype(np.float64) for v in DATA.x]
-    y = [v.values[DATA.train :].astype(np.float64) for v in DATA.asked_columns]
+    y = [v.values[DATA.train :].astype(np.float64) for v in DATA.target_columns]
     return alignscope.audit(*x, *y, components=components, gauge="whitened", lambdas="0.1:10:3")
 
 
@@ -62,13 +62,13 @@ def test_the_forecast_is_the_audit(components: int, modality: int) -> None:
     assert FORECAST.lossless_at(modality, components) == direction.capacity.lossless_at
     limits = direction.held_out_limits
     lost = 1 - limits["align_first"] / limits["prediction_first"]
-    assert FORECAST.at_risk(modality, components) == pytest.approx(lost, abs=1e-9)
+    assert FORECAST.maximum_loss(modality, components) == pytest.approx(lost, abs=1e-9)
     # Columns are joined by their energy: R^2 of a block is 1 - sum of RSS / sum of TSS.
     per_column = np.array(list(direction.held_out_per_target.values()))
-    y = twins.centred(DATA.asked_columns[modality - 1].values[DATA.train :])
+    y = twins.centred(DATA.target_columns[modality - 1].values[DATA.train :])
     energy = np.square(y).sum(axis=0)
     kept = FORECAST.retention(modality, components, LAMBDAS)
-    assert list(kept) == list(DATA.asked[modality - 1])
+    assert list(kept) == list(DATA.trained_on[modality - 1])
     for target, columns in DATA.blocks(modality - 1).items():
         r2 = (energy[columns, None] * per_column[columns]).sum(axis=0) / energy[columns].sum()
         if r2[0] < 0.05:
@@ -84,7 +84,7 @@ def test_what_competes_is_lost_and_what_fits_is_kept() -> None:
     assert all(np.abs(k - 1).max() < 0.01 for k in free.values())
     kept = np.mean(list(forecast.retention(1, 3, LAMBDAS).values()), axis=0)
     assert kept[2] < kept[0] - 0.05
-    assert forecast.at_risk(1, 3) > 0.1 > 0.01 > abs(forecast.at_risk(1, 5))
+    assert forecast.maximum_loss(1, 3) > 0.1 > 0.01 > abs(forecast.maximum_loss(1, 5))
 
 
 def test_prescribed_angles_lose_the_squares_of_their_sines() -> None:
@@ -95,13 +95,13 @@ def test_prescribed_angles_lose_the_squares_of_their_sines() -> None:
     targets = {"one": made.y1.astype(np.float32), "two": made.y2.astype(np.float32)}
     data = StudyData(x, targets, 16, (("one",), ("two",)), (("one",), ("two",)), {})
     forecast = FeatureForecast.of(data, {f"h{i + 1}": v[16:] for i, v in enumerate(x)})
-    assert forecast.at_risk(1, 3) == pytest.approx(np.square(np.sin(angles)).mean(), abs=0.02)
+    assert forecast.maximum_loss(1, 3) == pytest.approx(np.square(np.sin(angles)).mean(), abs=0.02)
 
 
 @pytest.mark.parametrize("modality", [1, 2])
 def test_the_budget_is_kept_from_the_size_on_that_is_named(modality: int) -> None:
     sizes = [1, 2, 3, 4, 5]
-    risks = [FORECAST.at_risk(modality, k) for k in sizes]
+    risks = [FORECAST.maximum_loss(modality, k) for k in sizes]
     assert any(r > BUDGET for r in risks) and any(r <= BUDGET for r in risks)
     last = max(k for k, r in zip(sizes, risks, strict=True) if r > BUDGET)
     assert FORECAST.within_budget_at(modality, sizes) == last + 1
@@ -121,7 +121,7 @@ def test_nothing_known_is_not_divided_by() -> None:
     assert np.isnan(kept["b"]).all()
     assert np.isfinite(kept["a"]).all()
     assert all(np.isnan(k).all() for k in forecast.retention(2, 2, LAMBDAS).values())
-    assert forecast.at_risk(2, 2) == 0.0
+    assert forecast.maximum_loss(2, 2) == 0.0
 
 
 def test_classes_and_the_unit_of_features_do_not_matter() -> None:
@@ -133,14 +133,14 @@ def test_classes_and_the_unit_of_features_do_not_matter() -> None:
     )
     for modality in (1, 2):
         one, two = (f.retention(modality, 2, LAMBDAS) for f in (forecast, other))
-        assert list(one) == list(data.asked[modality - 1])
+        assert list(one) == list(data.trained_on[modality - 1])
         for target in one:
             np.testing.assert_allclose(one[target], two[target], atol=1e-4)
 
 
 def test_swapped_modalities_swap_the_forecast() -> None:
     data, forecast = DATA, FORECAST
-    mirrored = dataclasses.replace(data, x=data.x[::-1], asked=data.asked[::-1], probed=data.probed[::-1])
+    mirrored = dataclasses.replace(data, x=data.x[::-1], trained_on=data.trained_on[::-1], probed=data.probed[::-1])
     other = FeatureForecast.of(mirrored, {f"h{i + 1}": v[data.train :] for i, v in enumerate(mirrored.x)})
     for target, kept in forecast.retention(1, 2, LAMBDAS).items():
         np.testing.assert_allclose(other.retention(2, 2, LAMBDAS)[target], kept, atol=1e-9)

@@ -20,7 +20,7 @@ from alignscope.study.page.charts import study_figures
 from alignscope.study.page.forecast_words import forecast_text, forecast_words
 from alignscope.study.page.page import render_study
 from alignscope.study.page.tables import tables
-from alignscope.study.results import Interval, PathCurve, SigmaRow, StudyResults
+from alignscope.study.results import PathCurve, SeedInterval, SigmaRow, StudyResults
 from alignscope.study.summary.forecast import LatentForecast, RetentionCurve
 from page_reader import Page
 from study_example import bare, build
@@ -76,7 +76,7 @@ def by_hand(made: Made, modality: int, lam: float, gauge: str) -> np.ndarray:
     """Held-out R^2 of every column: the best code of the training rows for Y and T, read out by least squares."""
     train, test = slice(0, made.data.train), slice(made.data.train, None)
     h, z = made.whole(f"h{modality}"), made.whole(f"z{3 - modality}")
-    y = np.hstack([made.data.columns(t) for t in made.data.asked[modality - 1]]).astype(np.float64)
+    y = np.hstack([made.data.columns(t) for t in made.data.trained_on[modality - 1]]).astype(np.float64)
     t = twins.centred(z[train])
     t = np.sqrt(len(t)) * twins.orthonormal(t) if gauge == "whitened" else t / t.std(axis=0)
     u = twins.orthonormal(h[train])
@@ -256,8 +256,10 @@ def test_linear_encoders_trained_in_two_levels_lose_what_was_foreseen(
 
 
 def lost(lam: float, forecast: float, measured: float, half: float | None = 0.02) -> SigmaRow:
-    def around(value: float) -> Interval:
-        return Interval(value, None, None, 1) if half is None else Interval(value, value - half, value + half, 3)
+    def around(value: float) -> SeedInterval:
+        return (
+            SeedInterval(value, None, None, 1) if half is None else SeedInterval(value, value - half, value + half, 3)
+        )
 
     figures = {"before": around(0.8), "forecast": around(forecast), "measured": around(measured)}
     way = {"gauge": "whitened", "direction": "1to2", "training": "joint", "components": 4, "modality": 2}

@@ -22,7 +22,7 @@ from alignscope.study.page.decomposition_charts import headline
 from alignscope.study.page.page import render_study, study_charts
 from alignscope.study.page.verdict import tone, verdict
 from alignscope.study.page.words import spread
-from alignscope.study.results import CostParts, Interval, StudyResults
+from alignscope.study.results import CostParts, SeedInterval, StudyResults
 from page_reader import Page
 from report_example import HOSTILE
 from study_example import VARIANTS, bare, build, example
@@ -199,11 +199,11 @@ def test_every_figure_of_the_records_is_in_a_table(pages: dict[str, str]) -> Non
     for r in results.retention:
         assert spread(r.retention) in cells and spread(r.r2) in cells and spread(r.alignment_r2) in cells
     for c in results.cost_parts:
-        parts = (c.apparent, c.shrinkage, c.delay, c.capacity, c.rest)
+        parts = (c.apparent, c.norm_collapse, c.under_training, c.capacity, c.residual)
         size, strength = f"K\u00a0=\u00a0{c.components}", f"{c.lambda_:g}"
         assert (c.target, str(c.modality), size, strength, *map(spread, parts)) in lines
     for p in results.loss_parts:
-        assert all(spread(v) in cells for v in (p.fall, p.shrinkage, p.alignment))
+        assert all(spread(v) in cells for v in (p.fall, p.norm_collapse, p.alignment))
     for f in results.forecast:
         assert any(row[-2:] == (spread(f.forecast), spread(f.measured)) for row in lines)
     for cell in results.cells:
@@ -213,7 +213,9 @@ def test_every_figure_of_the_records_is_in_a_table(pages: dict[str, str]) -> Non
     for point in results.forecast_map:
         assert f"{point.retention:.3f}" in cells
     for size in results.capacity:
-        assert (spread(size.lossless_at), spread(size.within_budget_at), spread(size.at_risk)) in {r[2:] for r in lines}
+        assert (spread(size.lossless_at), spread(size.within_budget_at), spread(size.maximum_loss)) in {
+            r[2:] for r in lines
+        }
 
 
 def test_a_row_of_retention_stands_under_its_lambda(pages: dict[str, str]) -> None:
@@ -234,11 +236,17 @@ def test_every_setting_is_shown(pages: dict[str, str]) -> None:
 
 
 def _parts(apparent: float, shrinkage: float, delay: float, capacity: float, half: float) -> CostParts:
-    def around(value: float) -> Interval:
-        return Interval(value, value - half, value + half, 3)
+    def around(value: float) -> SeedInterval:
+        return SeedInterval(value, value - half, value + half, 3)
 
     rest = apparent - shrinkage - delay - capacity
-    names = {"apparent": apparent, "shrinkage": shrinkage, "delay": delay, "capacity": capacity, "rest": rest}
+    names = {
+        "apparent": apparent,
+        "norm_collapse": shrinkage,
+        "under_training": delay,
+        "capacity": capacity,
+        "residual": rest,
+    }
     where = {"components": 4, "lambda_": 1.0, "modality": 1, "target": "texture"}
     return CostParts(**where, **{name: around(value) for name, value in names.items()})
 

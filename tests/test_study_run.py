@@ -107,10 +107,10 @@ def test_a_study_has_every_cell_and_every_table(whole: tuple[Path, Study]) -> No
 def test_the_forecast_is_of_the_longest_baselines(whole: tuple[Path, Study]) -> None:
     """A linear trunk learns nothing, so its features are the inputs, and every K and seed has the same audit."""
     capacity = whole[1].results.capacity
-    assert {(c.components, c.modality, c.at_risk.seeds) for c in capacity} == {
+    assert {(c.components, c.modality, c.maximum_loss.seeds) for c in capacity} == {
         (k, m, 2) for k in (2, 3) for m in (1, 2)
     }
-    assert all(c.at_risk.low == c.at_risk.value == c.at_risk.high for c in capacity)
+    assert all(c.maximum_loss.low == c.maximum_loss.value == c.maximum_loss.high for c in capacity)
 
 
 # The same bytes.

@@ -76,7 +76,7 @@ def test_rows_are_those_of_the_cache_training_patches_first(data: StudyData, fol
 
 
 def test_targets_asked_and_probed(data: StudyData) -> None:
-    assert data.asked == (("genus",), ("age",))
+    assert data.trained_on == (("genus",), ("age",))
     assert data.probed[1] == ("age", "genus", "phenology", "moisture")
     assert data.multilabel("genus")
     assert not data.multilabel("age")
@@ -110,7 +110,7 @@ def test_every_training_gives_finite_scores_and_f1_of_what_is_asked(training: st
     chosen = cell(chosen=lambda c: c.training == training)
     record, features = train_cells([chosen], data)[0]
     assert (record.status, features) == ("finished", None)
-    asked = {(t.modality, t.target): t for t in record.last.test.targets if t.asked}
+    asked = {(t.modality, t.target): t for t in record.last.test.targets if t.trained_on}
     assert set(asked) == {(1, "genus"), (2, "age")}
     for score in asked.values():
         assert score.macro_f1 is not None

@@ -26,9 +26,9 @@ def outputs(data: StudyData, seed: int = 0, task: str = "squared", noise: float 
     z, y = [], []
     for m, x in enumerate(data.x):
         z.append(x @ rng.normal(size=(x.shape[1], K)) + 3.0)
-        truth = data.asked_columns[m].values
+        truth = data.target_columns[m].values
         if task == "cross_entropy":
-            truth = 4 * np.hstack([data.columns(t) for t in data.asked[m]])
+            truth = 4 * np.hstack([data.columns(t) for t in data.trained_on[m]])
         y.append(truth + noise * rng.normal(size=truth.shape))
     h = [rng.normal(size=(n, 5)) for _ in z]
     return Outputs(*(tuple(a.astype(np.float32) for a in group) for group in (h, z, y)))
@@ -129,7 +129,7 @@ def test_squared_heads(name: str) -> None:
         made = outputs(data)
         scores, rows = getattr(mark(data, "squared", made), name), part(data, name)
         for m in (0, 1):
-            raw = {t: data.columns(t).astype(np.float64) for t in data.asked[m]}
+            raw = {t: data.columns(t).astype(np.float64) for t in data.trained_on[m]}
             y = np.hstack(list(raw.values()))
             mean = y[: data.train].mean(axis=0)
             scale = np.linalg.norm(twins.scaled(y[: data.train])) / np.linalg.norm(y[: data.train] - mean)
@@ -154,7 +154,7 @@ def test_cross_entropy_heads(name: str) -> None:
     scores, rows = getattr(mark(CLASSES, "cross_entropy", made), name), part(CLASSES, name)
     for m in (0, 1):
         loss, start = 0.0, 0
-        for target in CLASSES.asked[m]:
+        for target in CLASSES.trained_on[m]:
             one = CLASSES.columns(target).astype(np.float64)
             p = softmax(made.y[m][:, start : (start := start + one.shape[1])])
             loss -= np.log((p * one).sum(axis=1)[rows]).mean()
@@ -169,11 +169,11 @@ def test_a_rare_class_is_not_found_by_its_deviation_from_the_mean() -> None:
     zero = outputs(CLASSES, noise=0.0)
     flat = dataclasses.replace(zero, y=tuple(0 * y for y in zero.y))
     for score in mark(CLASSES, "squared", flat).test.targets:
-        if score.asked:
+        if score.trained_on:
             codes = CLASSES.targets[score.target]
             most = np.bincount(codes[: CLASSES.train]).argmax()
             assert score.accuracy == pytest.approx((codes[CLASSES.train :] == most).mean())
-    assert all(t.accuracy == 1 for t in mark(CLASSES, "squared", zero).test.targets if t.asked)
+    assert all(t.accuracy == 1 for t in mark(CLASSES, "squared", zero).test.targets if t.trained_on)
 
 
 def test_scores_of_any_size_stay_finite() -> None:
@@ -198,7 +198,7 @@ def test_a_column_that_does_not_vary_counts_as_nothing_known(value: float) -> No
     data = dataclasses.replace(
         NUMBERS,
         targets={**NUMBERS.targets, "still": still},
-        asked=(("own", "still"), ("other",)),
+        trained_on=(("own", "still"), ("other",)),
         probed=(("own", "still"),) * 2,
     )
     scores = mark(data, "squared")

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from alignscope.study.data.prepared import StudyData
-from alignscope.study.results import CellRecord, ClassRow, Interval, Scores, SigmaRow
+from alignscope.study.results import CellRecord, ClassRow, Scores, SeedInterval, SigmaRow
 from alignscope.study.spec import CellSpec, StudySpec, cells_of, parse_spec
-from alignscope.study.summary.cells import StudyCells, interval
+from alignscope.study.summary.cells import StudyCells
 from alignscope.study.summary.comparison import ForecastComparison
 from alignscope.study.summary.forecast import RetentionCurve
 from alignscope.study.summary.summary import Summary
@@ -81,7 +81,7 @@ class Told:
         along = np.column_stack([0.5 * np.nan_to_num(k) for k in kept.values()])
         return RetentionCurve(before, along, np.array([1.0, 3.0]), blocks)
 
-    def at_risk(self, modality: int, components: int) -> float:
+    def maximum_loss(self, modality: int, components: int) -> float:
         return (modality + self.seed) / 10 / components
 
     def lossless_at(self, modality: int, components: int) -> int:
@@ -149,15 +149,15 @@ WHOLE = summary()
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=8).filter(lambda x: np.ptp(x) > 1e-6))
 def test_an_interval_is_students(values: list[float]) -> None:
-    found = interval(iter(values))
+    found = SeedInterval.of(iter(values))
     low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     assert found.seeds == len(values)
     np.testing.assert_allclose([found.value, found.low, found.high], [np.mean(values), low, high], rtol=1e-9, atol=1e-9)
 
 
 def test_one_seed_has_no_interval() -> None:
-    assert interval([0.25]) == Interval(0.25, None, None, 1)
-    assert interval([0.5, 0.5]) == Interval(0.5, 0.5, 0.5, 2)
+    assert SeedInterval.of([0.25]) == SeedInterval(0.25, None, None, 1)
+    assert SeedInterval.of([0.5, 0.5]) == SeedInterval(0.5, 0.5, 0.5, 2)
 
 
 # Retention.
@@ -173,15 +173,15 @@ def test_retention_is_paired_by_seed_and_relative_to_lambda_0() -> None:
         base = [cell_of(WHOLE.spec, 0, s, row.components, "none", row.epochs) for s in (0, 1, 4)]
         mine = [r2(c, row.epoch, row.modality, row.target) for c in cells]
         before = [r2(c, row.epoch, row.modality, row.target) for c in base]
-        assert row.r2 == interval(mine)
-        assert row.accuracy == interval(x / 2 for x in mine)
-        assert row.alignment_r2 == interval(scores(c, row.epoch, 1).alignment_r2_12 for c in cells)
-        assert row.asked == (row.target in ASKED[row.modality - 1])
+        assert row.r2 == SeedInterval.of(mine)
+        assert row.accuracy == SeedInterval.of(x / 2 for x in mine)
+        assert row.alignment_r2 == SeedInterval.of(scores(c, row.epoch, 1).alignment_r2_12 for c in cells)
+        assert row.trained_on == (row.target in ASKED[row.modality - 1])
         if (row.modality, row.target) == (2, "own"):
             assert row.retention is None
         else:
-            assert row.retention == interval(a / b for a, b in zip(mine, before, strict=True))
-            assert row.lambda_ or row.retention == Interval(1.0, 1.0, 1.0, 3)
+            assert row.retention == SeedInterval.of(a / b for a, b in zip(mine, before, strict=True))
+            assert row.lambda_ or row.retention == SeedInterval(1.0, 1.0, 1.0, 3)
 
 
 @pytest.mark.parametrize(("direction", "wanted"), [("1to2", "12 12"), ("2to1", "21 21"), ("both", "12 21")])
@@ -196,7 +196,7 @@ def test_alignment_is_given_in_the_direction_that_a_modality_feels(direction: st
             for c in cells_of(made.spec)
             if (c.lambda_, c.components, c.gauge, c.epochs) == (1, row.components, row.gauge, 4)
         ]
-        assert row.alignment_r2 == interval(getattr(scores(c, 4, 1), f"alignment_r2_{way}") for c in cells)
+        assert row.alignment_r2 == SeedInterval.of(getattr(scores(c, 4, 1), f"alignment_r2_{way}") for c in cells)
 
 
 @pytest.mark.parametrize("status", [None, "diverged", "failed"])
@@ -238,7 +238,7 @@ def test_forecast_and_measured_are_of_the_same_seeds() -> None:
             after, before = (r2(c, 4, row.modality, row.target) for c in cells)
             measured.append(after / before)
             told.append(float(Told(s).retention(row.modality, row.components, [row.lambda_])[row.target][0]))
-        assert (row.measured, row.forecast) == (interval(measured), interval(told))
+        assert (row.measured, row.forecast) == (SeedInterval.of(measured), SeedInterval.of(told))
 
 
 def test_a_seed_without_measurement_or_forecast_counts_in_neither() -> None:
@@ -311,9 +311,9 @@ def test_capacity_is_the_mean_of_what_the_audits_say(free: int | None) -> None:
     rows = summary(told=lambda s: Told(s, free=free if s == 1 else 6)).capacity()
     assert [(r.components, r.modality) for r in rows] == [(k, m) for k in (2, 3, 8) for m in (1, 2)]
     for row in rows:
-        assert row.lossless_at == interval(5 + row.modality + s for s in (0, 1, 4))
-        assert row.at_risk == interval((row.modality + s) / 10 / row.components for s in (0, 1, 4))
-        assert row.within_budget_at == (interval([6, 4, 6]) if free else None)
+        assert row.lossless_at == SeedInterval.of(5 + row.modality + s for s in (0, 1, 4))
+        assert row.maximum_loss == SeedInterval.of((row.modality + s) / 10 / row.components for s in (0, 1, 4))
+        assert row.within_budget_at == (SeedInterval.of([6, 4, 6]) if free else None)
 
 
 def test_the_map_and_the_paths_follow_the_forecasts() -> None:
@@ -346,7 +346,7 @@ def test_the_loss_beside_retention_divides_by_nothing() -> None:
             told.append(
                 0.5 - 0.5 * float(Told(s).retention(row.modality, row.components, [row.lambda_])[row.target][0])
             )
-        assert close(row.measured_loss, interval(lost)) and close(row.forecast_loss, interval(told))
+        assert close(row.measured_loss, SeedInterval.of(lost)) and close(row.forecast_loss, SeedInterval.of(told))
 
 
 # The forecast from the latent itself.
@@ -369,7 +369,7 @@ def test_a_trained_size_is_foreseen_by_the_latent_itself_and_any_other_by_the_au
     kept = {"whitened": 0.5, "normalised": 0.25}
     for row, before in zip(told.forecast(), WHOLE.forecast(), strict=True):
         own = row.components != 3
-        assert row.forecast == (interval([kept[row.gauge]] * 3) if own else before.forecast)
+        assert row.forecast == (SeedInterval.of([kept[row.gauge]] * 3) if own else before.forecast)
         assert row.measured == before.measured
     for row in told.sigma_rows():
         if row.components != 3:
@@ -386,13 +386,13 @@ def test_seeds_without_their_latent_are_foreseen_by_the_audit_beside_those_with_
     assert {r.components for r in rows} == {2}
     for row in rows:
         audit = float(Told(0).retention(row.modality, 2, [row.lambda_])[row.target][0])
-        assert close(row.forecast, interval([audit, 0.5])) and row.measured.seeds == 2
+        assert close(row.forecast, SeedInterval.of([audit, 0.5])) and row.measured.seeds == 2
 
 
 # All targets together.
 
 
-def close(one: Interval, two: Interval) -> bool:
+def close(one: SeedInterval, two: SeedInterval) -> bool:
     """Equal but for rounding."""
     return one.seeds == two.seeds and np.allclose([one.value, one.low, one.high], [two.value, two.low, two.high])
 
@@ -422,7 +422,7 @@ def test_sigma_is_of_all_targets_by_their_energy() -> None:
             one, three = Told(s).retention(row.modality, row.components, [row.lambda_]).values()
             told.append(0.5 - 0.5 * (one[0] + 3 * three[0]) / 4)
         for found, wanted in ((row.before, before), (row.measured, measured), (row.forecast, told)):
-            assert close(found, interval(wanted))
+            assert close(found, SeedInterval.of(wanted))
 
 
 @pytest.mark.parametrize("training", ["joint", "bilevel"])
@@ -518,13 +518,13 @@ def test_every_class_and_label_has_a_row_with_its_forecast() -> None:
             after.append(by_class(cell, row.modality, row.target)[c])
             told.append(1 / (1 + row.lambda_ / (1 + c + 3 * (row.target == "other") + s) / row.components))
         assert row.share == pytest.approx(SHARES[row.label])
-        assert close(row.before, interval(before)) and close(row.r2, interval(after))
+        assert close(row.before, SeedInterval.of(before)) and close(row.r2, SeedInterval.of(after))
         assert (row.retention is None) == (row.label == "c")
         assert row.retention is None or close(
-            row.retention, interval(a / b for a, b in zip(after, before, strict=True))
+            row.retention, SeedInterval.of(a / b for a, b in zip(after, before, strict=True))
         )
         assert (row.forecast is None) == (row.gauge == "raw")
-        assert row.forecast is None or close(row.forecast, interval(told))
+        assert row.forecast is None or close(row.forecast, SeedInterval.of(told))
 
 
 def test_a_class_that_the_forecast_does_not_know_has_none() -> None:
@@ -559,8 +559,8 @@ def test_the_fall_of_the_raw_loss_is_shrinkage_and_alignment() -> None:
             before, after = (scores(c, row.epochs, 0).alignment_loss for c in cells)
             falls.append(math.log10(before / after))
         assert row.fall.value == pytest.approx(np.mean(falls))
-        assert row.fall.low == pytest.approx(interval(falls).low)
-        assert row.shrinkage.value + row.alignment.value == pytest.approx(row.fall.value)
+        assert row.fall.low == pytest.approx(SeedInterval.of(falls).low)
+        assert row.norm_collapse.value + row.alignment.value == pytest.approx(row.fall.value)
 
 
 def test_the_other_direction_has_the_parts_of_the_other_latent() -> None:
@@ -571,7 +571,7 @@ def test_the_other_direction_has_the_parts_of_the_other_latent() -> None:
         cells = (cell_of(made.spec, lam, s, row.components, row.gauge, row.epochs) for lam in (0, row.lambda_))
         before, after = (scores(c, row.epochs, 0).variance[0] for c in cells)
         shrunk.append(math.log10(before / after))
-    assert row.shrinkage.value == pytest.approx(np.mean(shrunk))
+    assert row.norm_collapse.value == pytest.approx(np.mean(shrunk))
 
 
 def test_the_four_parts_of_the_cost_add_up_to_what_is_apparent() -> None:
@@ -579,7 +579,7 @@ def test_the_four_parts_of_the_cost_add_up_to_what_is_apparent() -> None:
     assert [(r.components, r.lambda_) for r in rows[:4]] == [(2, 1.0)] * 4
     assert len(rows) == 3 * 2 * 4
     for row in rows:
-        total = row.shrinkage.value + row.delay.value + row.capacity.value + row.rest.value
+        total = row.norm_collapse.value + row.under_training.value + row.capacity.value + row.residual.value
         assert total == pytest.approx(row.apparent.value, abs=1e-12)
         stages = [
             ("raw", row.components, 2),
@@ -597,12 +597,12 @@ def test_the_four_parts_of_the_cost_add_up_to_what_is_apparent() -> None:
         apparent, short, long, most = np.array(costs).T
         for name, each in {
             "apparent": apparent,
-            "shrinkage": apparent - short,
-            "delay": short - long,
+            "norm_collapse": apparent - short,
+            "under_training": short - long,
             "capacity": long - most,
-            "rest": most,
+            "residual": most,
         }.items():
-            wanted, found = interval(each), getattr(row, name)
+            wanted, found = SeedInterval.of(each), getattr(row, name)
             assert [found.value, found.low, found.high] == pytest.approx(
                 [wanted.value, wanted.low, wanted.high], abs=1e-12
             )
@@ -628,5 +628,5 @@ def test_a_seed_that_lacks_a_stage_is_left_out_of_every_part() -> None:
         lambda c: (c.lambda_, c.seed, c.components, c.gauge, c.epochs) == (1, 1, 8, "whitened", 4), "diverged"
     )
     for row in summary(make=lost).cost_parts():
-        figures = (row.apparent, row.shrinkage, row.delay, row.capacity, row.rest)
+        figures = (row.apparent, row.norm_collapse, row.under_training, row.capacity, row.residual)
         assert {f.seeds for f in figures} == {2 if row.lambda_ == 1 else 3}

@@ -18,7 +18,7 @@ from alignscope.bench.results import BenchRecord, Difference, Interval, MethodRo
 from alignscope.bench.spec import BenchSpec, Setting
 from alignscope.bench.tasks.gaussian import CEILING
 from alignscope.bench.tasks.kind import Column
-from alignscope.study.summary.cells import interval as t_interval
+from alignscope.study.results import SeedInterval
 
 __all__ = ["REFERENCE", "Choice", "Summary", "column_value", "interval"]
 
@@ -41,7 +41,7 @@ class Choice:
 def interval(values: Iterable[float]) -> Interval:
     """Return the mean of one figure a seed, with its 95 % t-interval; no interval from a single seed."""
     seeds = tuple(float(value) for value in values)
-    t = t_interval(seeds)
+    t = SeedInterval.of(seeds)
     return Interval(value=t.value, low=t.low, high=t.high, seeds=seeds)
 
 

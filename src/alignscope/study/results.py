@@ -7,10 +7,12 @@ does not exist, such as an accuracy for a number, or a retention where nothing w
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, Self
 
 import msgspec
 
+from alignscope._lib.interval import Interval
 from alignscope.study.spec import CellSpec, StudySpec
 
 __all__ = [
@@ -23,12 +25,12 @@ __all__ = [
     "Failure",
     "ForecastPoint",
     "ForecastRow",
-    "Interval",
     "LossParts",
     "Mark",
     "PathCurve",
     "RetentionRow",
     "Scores",
+    "SeedInterval",
     "SigmaRow",
     "StudyResults",
     "TargetScore",
@@ -44,7 +46,7 @@ class TargetScore(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     modality : 1 or 2, whose representation.
     target : name, such as "texture".
-    asked : whether the modality was trained to predict it.
+    trained_on : whether the modality was trained to predict it.
     r2, accuracy : by the trained head (None where it was not asked; accuracy None for numbers).
     probe_r2, probe_accuracy : by a linear probe fitted on the training rows.
     probe_per_class : probe R^2 of every class, in the order of its names; empty for numbers.
@@ -58,7 +60,7 @@ class TargetScore(msgspec.Struct, frozen=True, kw_only=True):
 
     modality: int
     target: str
-    asked: bool
+    trained_on: bool
     r2: float | None = None
     accuracy: float | None = None
     probe_r2: float
@@ -130,13 +132,16 @@ class CellRecord(msgspec.Struct, frozen=True, kw_only=True):
         return self.marks[-1]
 
 
-class Interval(msgspec.Struct, frozen=True):
+class SeedInterval(Interval, frozen=True):
     """A mean over seeds with its 95 % t-interval (None with a single seed)."""
 
-    value: float
-    low: float | None
-    high: float | None
     seeds: int
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Self:
+        """Return the mean of one figure per seed with its interval."""
+        figures = list(values)
+        return cls.over_seeds(figures, seeds=len(figures))
 
 
 class RetentionRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
@@ -154,11 +159,11 @@ class RetentionRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_":
     epoch: int
     modality: int
     target: str
-    asked: bool
-    retention: Interval | None
-    r2: Interval
-    accuracy: Interval | None
-    alignment_r2: Interval
+    trained_on: bool
+    retention: SeedInterval | None
+    r2: SeedInterval
+    accuracy: SeedInterval | None
+    alignment_r2: SeedInterval
 
 
 class ClassRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
@@ -178,10 +183,10 @@ class ClassRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "la
     target: str
     label: str
     share: float
-    before: Interval
-    r2: Interval
-    retention: Interval | None
-    forecast: Interval | None
+    before: SeedInterval
+    r2: SeedInterval
+    retention: SeedInterval | None
+    forecast: SeedInterval | None
 
 
 class ForecastRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
@@ -197,10 +202,10 @@ class ForecastRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": 
     lambda_: float
     modality: int
     target: str
-    forecast: Interval
-    measured: Interval
-    forecast_loss: Interval | None = None
-    measured_loss: Interval | None = None
+    forecast: SeedInterval
+    measured: SeedInterval
+    forecast_loss: SeedInterval | None = None
+    measured_loss: SeedInterval | None = None
 
 
 class SigmaRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
@@ -216,9 +221,9 @@ class SigmaRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "la
     components: int
     lambda_: float
     modality: int
-    before: Interval
-    forecast: Interval
-    measured: Interval
+    before: SeedInterval
+    forecast: SeedInterval
+    measured: SeedInterval
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
@@ -244,14 +249,15 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     """What the audit of the lambda = 0 features says: the latent size at which alignment is free, and what is at risk.
 
     `lossless_at` is c = rank [RY RT]; `within_budget_at` the latent size from which on the loss stays within 5 % at
-    any lambda (None if no size looked at does); `at_risk` the share lost as lambda grows without bound; both held out.
+    any lambda (None if no size looked at does); `maximum_loss` the share lost as lambda grows without
+    bound; both held out.
     """
 
     components: int
     modality: int
-    lossless_at: Interval
-    within_budget_at: Interval | None
-    at_risk: Interval
+    lossless_at: SeedInterval
+    within_budget_at: SeedInterval | None
+    maximum_loss: SeedInterval
 
 
 class ForecastPoint(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
@@ -287,9 +293,9 @@ class LossParts(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "l
     components: int
     lambda_: float
     epochs: int
-    fall: Interval
-    shrinkage: Interval
-    alignment: Interval
+    fall: SeedInterval
+    norm_collapse: SeedInterval
+    alignment: SeedInterval
 
 
 class CostParts(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
@@ -298,21 +304,21 @@ class CostParts(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "l
     Cost is 1 - retention (held-out probe R^2 against lambda = 0 of the same seed, K and length).
 
     apparent : raw gauge, shortest training, this K.
-    shrinkage : raw minus fixed gauge, both at the shortest training.
-    delay : fixed gauge, shortest minus longest training.
+    norm_collapse : raw minus fixed gauge, both at the shortest training.
+    under_training : fixed gauge, shortest minus longest training.
     capacity : fixed gauge, longest training, this K minus the largest K.
-    rest : fixed gauge, longest training, largest K.
+    residual : fixed gauge, longest training, largest K.
     """
 
     components: int
     lambda_: float
     modality: int
     target: str
-    apparent: Interval
-    shrinkage: Interval
-    delay: Interval
-    capacity: Interval
-    rest: Interval
+    apparent: SeedInterval
+    norm_collapse: SeedInterval
+    under_training: SeedInterval
+    capacity: SeedInterval
+    residual: SeedInterval
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -334,7 +340,7 @@ class StudyResults(msgspec.Struct, frozen=True, kw_only=True):
     schema: int
     spec: StudySpec
     classes: dict[str, tuple[str, ...]]
-    asked: tuple[tuple[str, ...], tuple[str, ...]]
+    trained_on: tuple[tuple[str, ...], tuple[str, ...]]
     cells: tuple[CellRecord, ...]
     retention: tuple[RetentionRow, ...] = ()
     forecast: tuple[ForecastRow, ...] = ()

@@ -186,14 +186,14 @@ def _results(
     from alignscope.study.summary.comparison import ForecastComparison
     from alignscope.study.summary.summary import Summary
 
-    trained = StudyCells(spec, data.asked, records)
+    trained = StudyCells(spec, data.trained_on, records)
     summary, comparison = Summary(trained), ForecastComparison(trained, *_forecasts(spec, data, records, store))
     return StudyResults(
         version=__version__,
         schema=SCHEMA,
         spec=spec,
         classes=dict(data.classes),
-        asked=data.asked,
+        trained_on=data.trained_on,
         cells=tuple(records),
         retention=summary.retention(),
         forecast=comparison.forecast(),
@@ -269,7 +269,7 @@ def _check_fit(spec: StudySpec, data: StudyData) -> None:
             raise AlignscopeError(
                 "E306", "encoder.kind", f"'omnisat', but a sample of modality {modality} has the shape {shape}", way
             )
-    every = [t for asked in data.asked for t in asked]
+    every = [t for asked in data.trained_on for t in asked]
     if spec.task == "cross_entropy" and (wrong := [t for t in every if t not in data.classes or data.multilabel(t)]):
         found = f"'{wrong[0]}' is not one class a sample, so it has no cross-entropy"
         raise AlignscopeError("E305", "task", found, "Use squared, or binary for columns of 0 and 1.")

@@ -105,7 +105,7 @@ class PairTask(Kind, frozen=True, kw_only=True, tag="pair"):
         data = open_data(folder)
         known = targets_of(data)
         return tuple(
-            self._column(side, [known[name] for name in data.asked[modalities[0]]], representation)
+            self._column(side, [known[name] for name in data.trained_on[modalities[0]]], representation)
             for side, modalities in sides(data).items()
             for representation in ("fused", *(str(m + 1) for m in modalities))
         )
@@ -148,7 +148,7 @@ class Target:
 
 def sides(data: StudyData) -> dict[str, tuple[int, ...]]:
     """Return "y1" and "y2" with the modality (from 0) whose targets they are; "y" with both where they are the same."""
-    return {"y": (0, 1)} if data.asked[0] == data.asked[1] else {"y1": (0,), "y2": (1,)}
+    return {"y": (0, 1)} if data.trained_on[0] == data.trained_on[1] else {"y1": (0,), "y2": (1,)}
 
 
 def targets_of(data: StudyData) -> dict[str, Target]:
@@ -157,7 +157,7 @@ def targets_of(data: StudyData) -> dict[str, Target]:
     Columns that hold nothing but 0 and 1 are two classes each, unless the same modality has targets of numbers too.
     """
     found: dict[str, Target] = {}
-    for names in data.asked:
+    for names in data.trained_on:
         flags = all(name in data.classes or _is_flag(data.targets[name]) for name in names)
         for name in names:
             values = data.targets[name]

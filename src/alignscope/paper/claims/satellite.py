@@ -19,7 +19,7 @@ from alignscope.paper.claim import Claim, Found, Verdict, check, judge, untested
 from alignscope.paper.claims.satellite_figures import ForecastComparison, classes_of, compare_forecast, fused_gain
 from alignscope.paper.claims.trainings import NOTICEABLE, end_rows, judged_lambda, trained
 from alignscope.report.words import percent, share
-from alignscope.study.results import Interval
+from alignscope.study.results import SeedInterval
 from alignscope.study.spec import TreeSatAIData
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def average(results: StudyResults) -> Found:
     )
 
 
-def _high(value: Interval, among: int) -> float:
+def _high(value: SeedInterval, among: int) -> float:
     """Return the upper end of an interval, widened so that all of so many hold together (Bonferroni)."""
     assert value.high is not None
     wide, plain = (stats.t.ppf(1 - _CHANCE / n, value.seeds - 1) for n in (among, 1))
@@ -194,12 +194,12 @@ def _rows(results: StudyResults) -> list[RetentionRow]:
     return [r for r in end_rows(results, judged_lambda(results)) if r.epochs == longest]
 
 
-def _cost(rows: Sequence[RetentionRow]) -> Interval:
+def _cost(rows: Sequence[RetentionRow]) -> SeedInterval:
     """Return the mean cost; its interval is at most as wide as the mean of the rows' intervals, which is given."""
     retained = [r.retention for r in rows if r.retention is not None]
     lows, highs = [i.low for i in retained if i.low is not None], [i.high for i in retained if i.high is not None]
     whole = len(lows) == len(highs) == len(retained)
-    return Interval(
+    return SeedInterval(
         1 - fmean(i.value for i in retained),
         1 - fmean(highs) if whole else None,
         1 - fmean(lows) if whole else None,
@@ -207,7 +207,7 @@ def _cost(rows: Sequence[RetentionRow]) -> Interval:
     )
 
 
-def _answer(cost: Interval) -> Answer:
+def _answer(cost: SeedInterval) -> Answer:
     """Say if something is lost: more than is noticeable, and clearly above 0; or clearly no more than that."""
     if cost.low is None or cost.high is None:
         return "undecided"
@@ -216,13 +216,13 @@ def _answer(cost: Interval) -> Answer:
     return "no" if cost.high <= NOTICEABLE else "undecided"
 
 
-def _redundant(gain: Interval | None) -> Answer:
+def _redundant(gain: SeedInterval | None) -> Answer:
     """Say if either modality predicts alone what both predict together."""
     negated: dict[Answer, Answer] = {"yes": "no", "no": "yes", "undecided": "undecided"}
     return "undecided" if gain is None else negated[_answer(gain)]
 
 
-def _gain_words(gain: Interval | None, redundant: Answer) -> str:
+def _gain_words(gain: SeedInterval | None, redundant: Answer) -> str:
     if gain is None:
         return ""
     found = {"yes": "they are redundant here", "no": "they are not redundant", "undecided": "redundancy is undecided"}
@@ -234,13 +234,13 @@ def _gain_words(gain: Interval | None, redundant: Answer) -> str:
     )
 
 
-def _words(value: Interval) -> str:
+def _words(value: SeedInterval) -> str:
     if value.low is None or value.high is None:
         return f"{percent(value.value)} (one seed, so without an interval)"
     return f"{percent(value.value)} (95 % interval {percent(value.low)} to {percent(value.high)})"
 
 
-def _figures(name: str, value: Interval) -> dict[str, float]:
+def _figures(name: str, value: SeedInterval) -> dict[str, float]:
     found = {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
     return {key: figure for key, figure in found.items() if figure is not None}
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import stats
 
-from alignscope.study.results import Interval
+from alignscope.study.results import SeedInterval
 from alignscope.study.spec import FIXED_GAUGES, Variant
-from alignscope.study.summary.cells import interval
 
 if TYPE_CHECKING:
     from alignscope.study.results import CellRecord, ClassRow, StudyResults
@@ -59,12 +58,12 @@ def classes_of(results: StudyResults, lam: float) -> list[ClassRow]:
     return [r for r in rows if r.components == smallest]
 
 
-def fused_gain(results: StudyResults) -> Interval | None:
+def fused_gain(results: StudyResults) -> SeedInterval | None:
     """Return held-out macro F1 of the best model that sees both modalities, less that of the better one alone.
 
     Over seeds, each the mean over latent sizes; None without such models, or where modalities have other targets.
     """
-    first, second = results.asked
+    first, second = results.trained_on
     if first != second:
         return None
     longest = max(results.spec.sweep.epochs)
@@ -81,7 +80,7 @@ def fused_gain(results: StudyResults) -> Interval | None:
     by_seed: dict[int, list[float]] = defaultdict(list)
     for k, seed in sorted(best.keys() & better.keys()):
         by_seed[seed].append(best[k, seed] - better[k, seed])
-    return interval(fmean(gains) for gains in by_seed.values()) if by_seed else None
+    return SeedInterval.of(fmean(gains) for gains in by_seed.values()) if by_seed else None
 
 
 def _f1(records: Iterable[CellRecord], modality: int, target: str) -> dict[tuple[int, int], float]:

@@ -56,7 +56,7 @@ def norm_collapse(results: StudyResults) -> Found:
     if not fallen:
         return untested(claim, "no raw alignment loss of the study falls")
     fall = fmean(p.fall.value for p in fallen)
-    collapse = fmean(p.shrinkage.value for p in fallen) / fall
+    collapse = fmean(p.norm_collapse.value for p in fallen) / fall
     return Found(
         claim=claim,
         found=f"At λ = {fallen[0].lambda_:g} the loss falls {10**fall:,.0f}-fold from λ = 0. Counted in factors of "
@@ -79,16 +79,16 @@ def under_training(results: StudyResults) -> Found:
         return untested(claim, "there is no apparent cost to decompose, or a single length of training")
     parts = {
         name: fmean(getattr(p, name).value for p in rows)
-        for name in ("apparent", "shrinkage", "delay", "capacity", "rest")
+        for name in ("apparent", "norm_collapse", "under_training", "capacity", "residual")
     }
-    late = parts["delay"] / apparent
+    late = parts["under_training"] / apparent
     return Found(
         claim=claim,
         found=f"At λ = {lam:g} the apparent cost is {percent(apparent)} of what is predicted without alignment: "
-        f"{percent(parts['shrinkage'])} by norm collapse, since nothing fixes the scale, {percent(parts['delay'])} by "
-        f"under-training, since aligned encoders learn more slowly, {percent(parts['capacity'])} by a small latent, "
-        f"and a residual of {percent(parts['rest'])} that none of these explains (means over latent sizes and "
-        "targets).",
+        f"{percent(parts['norm_collapse'])} by norm collapse, since nothing fixes the scale, "
+        f"{percent(parts['under_training'])} by under-training, since aligned encoders learn more slowly, "
+        f"{percent(parts['capacity'])} by a small latent, and a residual of "
+        f"{percent(parts['residual'])} that none of these explains (means over latent sizes and targets).",
         verdict=judge(late < 0.1, late < 0.5),
         measured=parts | {"lambda": lam, "under_training_share": late},
         trials=trained(results),
@@ -146,7 +146,7 @@ def forecast(results: StudyResults) -> Found:
 
 def _own(results: StudyResults) -> set[tuple[int, str]]:
     """Return (modality, target) of what only that modality is trained to predict; of all where nothing is its own."""
-    first, second = results.asked
+    first, second = results.trained_on
     own = {(1, t) for t in first if t not in second} | {(2, t) for t in second if t not in first}
     return own or {(1, t) for t in first} | {(2, t) for t in second}
 

@@ -29,7 +29,7 @@ def end_rows(results: StudyResults, lam: float) -> list[RetentionRow]:
     return [
         r
         for r in results.retention
-        if r.asked
+        if r.trained_on
         and r.retention is not None
         and 0 < r.lambda_ == lam
         and r.epoch == r.epochs

@@ -17,7 +17,7 @@ from alignscope.study.page.page import study_context
 from alignscope.study.page.texts import GLOSSARY, WORDS_OF
 from alignscope.study.page.verdict import established, fall_words, lead, main_agreement, parts_words, points
 from alignscope.study.page.words import size_text
-from alignscope.study.results import Interval, StudyResults
+from alignscope.study.results import SeedInterval, StudyResults
 
 __all__ = ["Check", "paper_charts", "render_paper"]
 
@@ -251,7 +251,7 @@ def _advice(results: StudyResults) -> list[tuple[str, str]]:
         ),
         (
             length,
-            _part(row.delay, row.apparent, "delay") if row is not None else "What is late is not lost.",
+            _part(row.under_training, row.apparent, "delay") if row is not None else "What is late is not lost.",
         ),
         (
             room,
@@ -267,7 +267,7 @@ def _advice(results: StudyResults) -> list[tuple[str, str]]:
     ]
 
 
-def _part(part: Interval, whole: Interval, name: str) -> str:
+def _part(part: SeedInterval, whole: SeedInterval, name: str) -> str:
     if established(part) and part.value > 0:
         return f"Here {points(part)} points of an apparent cost of {points(whole)} are {name} (held out)."
     return f"Here {name} is {points(part)} points of an apparent cost of {points(whole)}: not established (held out)."

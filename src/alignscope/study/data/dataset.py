@@ -68,7 +68,7 @@ def prepare(data: DataSpec, out: Path, base: Path, progress: Progress = lambda w
                 write_pair(data, temporary, base)
             else:
                 write_patches(data, temporary, base, folder.parent, progress)
-            open_data(temporary).asked_columns  # noqa: B018  # refuses targets that do not vary
+            open_data(temporary).target_columns  # noqa: B018  # refuses targets that do not vary
             _into_place(temporary, folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)

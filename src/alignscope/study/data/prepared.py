@@ -26,13 +26,13 @@ _GROUPS = " groups "  # stands among the targets; no target has spaces around it
 
 
 class Targets(msgspec.Struct, frozen=True, kw_only=True):
-    """What data.json holds: names of targets by modality, those asked first; `classes` of those that are labels.
+    """What data.json holds: names of targets by modality, those trained on first; `classes` of those that are labels.
 
     `notes` are findings on the way in, one sentence each.
     """
 
     train: int
-    asked: tuple[tuple[str, ...], tuple[str, ...]]
+    trained_on: tuple[tuple[str, ...], tuple[str, ...]]
     probed: tuple[tuple[str, ...], tuple[str, ...]]
     classes: dict[str, tuple[str, ...]] = {}
     notes: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class StudyData:
     x : per modality (N, H, W, channels) pictures, uint8 or float32; (N, D) float32 features; or (N, T, C + 1, 6, 6)
         float32 packed series (`alignscope.datasets.treesatai`).
     targets : name -> (N,) integer codes; or (N, C) float32 numbers, 0 or 1 where `classes` names the C labels.
-    asked, probed : per modality the targets that it is trained to predict, and all that it is probed for.
+    trained_on, probed : per modality the targets that it is trained to predict, and all that it is probed for.
     classes : name -> the labels of the codes.
     groups : (N,) codes of rows that belong together, or None.
     notes : findings on the way in.
@@ -64,7 +64,7 @@ class StudyData:
     x: tuple[np.ndarray, np.ndarray]
     targets: Mapping[str, np.ndarray]
     train: int
-    asked: tuple[tuple[str, ...], tuple[str, ...]]
+    trained_on: tuple[tuple[str, ...], tuple[str, ...]]
     probed: tuple[tuple[str, ...], tuple[str, ...]]
     classes: Mapping[str, tuple[str, ...]]
     groups: np.ndarray | None = None
@@ -82,17 +82,17 @@ class StudyData:
         return target in self.classes and self.targets[target].ndim == 2
 
     def blocks(self, modality: int) -> dict[str, slice]:
-        """Return asked target -> its columns in `asked_columns`."""
-        edges = np.cumsum([0, *(self.columns(t).shape[1] for t in self.asked[modality])]).tolist()
-        return {t: slice(a, b) for t, a, b in zip(self.asked[modality], edges[:-1], edges[1:], strict=True)}
+        """Return target trained on -> its columns in `target_columns`."""
+        edges = np.cumsum([0, *(self.columns(t).shape[1] for t in self.trained_on[modality])]).tolist()
+        return {t: slice(a, b) for t, a, b in zip(self.trained_on[modality], edges[:-1], edges[1:], strict=True)}
 
     @cached_property
-    def asked_columns(self) -> tuple[Scaled, Scaled]:
+    def target_columns(self) -> tuple[Scaled, Scaled]:
         """Y of both modalities, scaled as a block so that ||Y||^2 = N C over the training rows (THEORY 2)."""
         return self._scaled(0), self._scaled(1)
 
     def _scaled(self, modality: int) -> Scaled:
-        y = np.hstack([self.columns(t) for t in self.asked[modality]]).astype(np.float64)
+        y = np.hstack([self.columns(t) for t in self.trained_on[modality]]).astype(np.float64)
         mean = y[0] + (y[: self.train] - y[0]).mean(axis=0)  # of a constant column exactly its value
         energy = np.square(y[: self.train] - mean).sum()
         if energy == 0:
@@ -110,7 +110,7 @@ def open_data(folder: Path) -> StudyData:
         targets = {name: stored[name] for name in stored.files}
     groups = targets.pop(_GROUPS, None)
     x1, x2 = (np.load(folder / f"x{i}.npy", mmap_mode="c", allow_pickle=False) for i in (1, 2))
-    return StudyData((x1, x2), targets, meta.train, meta.asked, meta.probed, meta.classes, groups, meta.notes)
+    return StudyData((x1, x2), targets, meta.train, meta.trained_on, meta.probed, meta.classes, groups, meta.notes)
 
 
 def write_data(

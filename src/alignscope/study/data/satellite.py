@@ -119,7 +119,7 @@ def _targets(
     asked = (data.targets[0],), (data.targets[1],)
     probed = tuple((*mine, *(t for t in targets if t not in mine)) for mine in asked)
     notes = tuple(_notes(data, cache, order, train, genera, varies))
-    meta = Targets(train=train, asked=asked, probed=(probed[0], probed[1]), classes=classes, notes=notes)
+    meta = Targets(train=train, trained_on=asked, probed=(probed[0], probed[1]), classes=classes, notes=notes)
     return targets, meta
 
 

@@ -52,7 +52,7 @@ def write_pictures(data: TrifeatureData, folder: Path, progress: Progress) -> No
     pose = {_pose(name): values.astype(np.float32)[:, None] for name, values in view.nuisance(index).items()}
     seen = tuple(tuple(name for name in pose if name.endswith(str(i))) for i in (1, 2))
     probed = (asked[0] + seen[0], asked[1] + seen[1])
-    meta = Targets(train=len(train), asked=asked, probed=probed, classes=dict(view.classes))
+    meta = Targets(train=len(train), trained_on=asked, probed=probed, classes=dict(view.classes))
     write_data(folder, maps, {**labels, **pose}, meta, None)
 
 
@@ -91,7 +91,7 @@ def write_pair(data: FileData, folder: Path, base: Path) -> None:
     every = tuple(targets)
     probed = tuple(mine + tuple(t for t in every if t not in mine) for mine in asked)
     groups = None if pair.groups is None else np.asarray(pair.groups)[order]
-    meta = Targets(train=train, asked=(asked[0], asked[1]), probed=(probed[0], probed[1]), classes=classes)
+    meta = Targets(train=train, trained_on=(asked[0], asked[1]), probed=(probed[0], probed[1]), classes=classes)
     write_data(folder, x, targets, meta, groups)
 
 

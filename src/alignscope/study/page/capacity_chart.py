@@ -107,8 +107,12 @@ def _map(results: StudyResults, arm: Variant, modality: int) -> Spec:
         *_squares(marks, x, y, heat, len(steps.lambdas) <= CROWDED),
     ]
     text = f"Forecast and measured retention over λ and latent size, modality {modality}, {plain(results, arm)}."
-    names = " and ".join(short(named(n), 20) for n in results.asked[modality - 1][:3])
-    names = names if len(results.asked[modality - 1]) <= 3 else f"mean of {len(results.asked[modality - 1])} targets"
+    names = " and ".join(short(named(n), 20) for n in results.trained_on[modality - 1][:3])
+    names = (
+        names
+        if len(results.trained_on[modality - 1]) <= 3
+        else f"mean of {len(results.trained_on[modality - 1])} targets"
+    )
     return panel(f"Modality {modality}: {names}", plain(results, arm), text, cells, layers, 300, steps)
 
 
@@ -129,7 +133,7 @@ def _measured(results: StudyResults, arm: Variant, modality: int, steps: Steps) 
                 if in_arm(r, arm)
                 and (r.modality, r.components, r.lambda_) == (modality, k, strength)
                 and r.epochs == r.epoch == longest
-                and r.asked
+                and r.trained_on
                 and r.retention
             ]
             if some:

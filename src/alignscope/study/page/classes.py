@@ -14,7 +14,7 @@ from alignscope.study.page.words import (
     spread_percent,
     up_to_one,
 )
-from alignscope.study.results import ClassRow, Interval, StudyResults
+from alignscope.study.results import ClassRow, SeedInterval, StudyResults
 from alignscope.study.spec import Variant
 
 __all__ = [
@@ -117,7 +117,7 @@ def _least(row: ClassRow) -> str:
     )
 
 
-def _sure(value: Interval | None) -> str:
+def _sure(value: SeedInterval | None) -> str:
     if value is None or value.low is None or value.high is None:
         return "with one seed nothing is established"
     if value.high < 1:

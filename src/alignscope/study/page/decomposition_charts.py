@@ -19,7 +19,7 @@ from alignscope.study.page.words import (
     spread_percent,
     unique_targets,
 )
-from alignscope.study.results import CostParts, Interval, LossParts, StudyResults
+from alignscope.study.results import CostParts, LossParts, SeedInterval, StudyResults
 
 __all__ = ["apart", "cost_parts", "headline", "loss_parts"]
 
@@ -39,14 +39,14 @@ class Part(NamedTuple):
 
 
 FALL = [
-    Part("shrinkage", "shrinkage: the second representation became smaller", "var(--cap)"),
+    Part("norm_collapse", "shrinkage: the second representation became smaller", "var(--cap)"),
     Part("alignment", "real alignment: it is predicted better, whatever its size", "var(--align)"),
 ]
 COST = [
-    Part("shrinkage", "shrinkage: gone once the scale is fixed", "var(--cap)"),
-    Part("delay", "delay: gone after longer training", "var(--two)"),
+    Part("norm_collapse", "shrinkage: gone once the scale is fixed", "var(--cap)"),
+    Part("under_training", "delay: gone after longer training", "var(--two)"),
     Part("capacity", "capacity: gone with the largest latent", "var(--one)"),
-    Part("rest", "rest: still there after all three", "var(--loss)"),
+    Part("residual", "rest: still there after all three", "var(--loss)"),
 ]
 
 
@@ -114,7 +114,7 @@ def apart(results: StudyResults) -> Figure:
 
 
 def _sum(
-    title: str, subtitle: str, steps: list[tuple[str, Interval]], hues: Sequence[str], unit: str, percent: bool
+    title: str, subtitle: str, steps: list[tuple[str, SeedInterval]], hues: Sequence[str], unit: str, percent: bool
 ) -> Spec:
     """Draw the total on top, and beneath it the steps that add up to it, each starting where the last one ended."""
     bars: list[Spec] = []
@@ -220,7 +220,7 @@ def cost_parts(results: StudyResults) -> Figure:
     )
 
 
-def _reach(bars: list[tuple[Interval, list[Interval]]]) -> tuple[float, float]:
+def _reach(bars: list[tuple[SeedInterval, list[SeedInterval]]]) -> tuple[float, float]:
     """Return how far the stacks reach; intervals that reach further end at the edge."""
     ends = [0.0]
     for total, parts in bars:
@@ -228,7 +228,7 @@ def _reach(bars: list[tuple[Interval, list[Interval]]]) -> tuple[float, float]:
     return span(ends, 0.12)
 
 
-Bar = tuple[float, Interval, list[Part], list[Interval]]
+Bar = tuple[float, SeedInterval, list[Part], list[SeedInterval]]
 
 
 def _stacks(title: str, subtitle: str, text: str, bars: list[Bar], y: Spec, steps: Steps, percent: bool) -> Spec:

@@ -43,7 +43,7 @@ MOST = 2  # targets of each modality that are drawn along training
 def target_looks(results: StudyResults) -> dict[str, tuple[str, str]]:
     """Return colour and shape of every target, the same in all charts."""
     names = dict.fromkeys(
-        [*results.asked[0], *results.asked[1], *results.classes, *(r.target for r in results.retention)]
+        [*results.trained_on[0], *results.trained_on[1], *results.classes, *(r.target for r in results.retention)]
     )
     return {name: (HUES[i % len(HUES)], SHAPES[i % len(SHAPES)]) for i, name in enumerate(names)}
 
@@ -70,7 +70,7 @@ def _points(rows: list[RetentionRow], steps: Steps) -> list[Spec]:
             "low": r.retention.low,
             "high": r.retention.high,
             "target": r.target,
-            "asked": r.asked,
+            "asked": r.trained_on,
             "lam": lam(r.lambda_),
             "kept": spread(r.retention),
             "r2": spread(r.r2),
@@ -98,7 +98,7 @@ def along_lambda(results: StudyResults) -> Figure:
     if not any(r.lambda_ > 0 for r in last):
         return missing("It needs trainings with λ above 0 that finished, and the λ = 0 they are compared with.")
     looks, steps = target_looks(results), Steps(sorted(results.spec.sweep.lambdas))
-    y = retention_axis(_ends([r for r in last if r.asked]))
+    y = retention_axis(_ends([r for r in last if r.trained_on]))
     rows = []
     for arm in arms(results):
         for modality in (1, 2):
@@ -114,7 +114,7 @@ def along_lambda(results: StudyResults) -> Figure:
     channels: list[tuple[str, list[str], dict[str, Any]]] = [
         ("Target", [short(named(n), 30) for n in shown], {**colours, "shape": [looks[n][1] for n in shown]})
     ]
-    if not all(r.asked for r in last):
+    if not all(r.trained_on for r in last):
         kinds = {"stroke": ["var(--ink)"] * 2, "strokeDash": DASHES[:2]}
         channels.append(("Trained to predict it?", ["asked for", "seen, but not asked for"], kinds))
     return Figure(
@@ -181,7 +181,7 @@ def _one() -> Spec:
 def along_training(results: StudyResults) -> Figure:
     """Draw retention along the longest training, a line for each λ, for what one modality alone was asked for."""
     longest = max(results.spec.sweep.epochs)
-    rows = [r for r in results.retention if r.epochs == longest and r.retention and r.asked and r.lambda_ > 0]
+    rows = [r for r in results.retention if r.epochs == longest and r.retention and r.trained_on and r.lambda_ > 0]
     if len({r.epoch for r in rows}) < 2:
         return missing("It needs figures at two moments of training at least: set `marks` in the specification.")
     targets = _hardest_hit(results, rows)

@@ -11,7 +11,7 @@ from alignscope.study.page.classes import part
 from alignscope.study.page.scores import MEASURES, PARTS, ended, head, mean, measure_name, over, scored
 from alignscope.study.page.tables import lambda_heads, pivot, way
 from alignscope.study.page.words import BASELINES, arms, asked_targets, epochs_text, in_arm, plain, size_text, spread
-from alignscope.study.results import CellRecord, ClassRow, Interval, StudyResults, TargetScore
+from alignscope.study.results import CellRecord, ClassRow, SeedInterval, StudyResults, TargetScore
 
 __all__ = ["baselines", "pretraining", "score_tables"]
 
@@ -102,7 +102,7 @@ def _f1_by_class(results: StudyResults) -> Table:
     return Table("F1 by class", caption, heads, rows, 6)
 
 
-def _classes(results: StudyResults, title: str, what: str, cell: Callable[[ClassRow], Interval | None]) -> Table:
+def _classes(results: StudyResults, title: str, what: str, cell: Callable[[ClassRow], SeedInterval | None]) -> Table:
     lambdas, rows = pivot(
         [r for r in results.class_rows if cell(r) is not None],
         lambda r: (

@@ -17,7 +17,7 @@ from alignscope.study.page.words import (
     spread,
     up_to_one,
 )
-from alignscope.study.results import CellRecord, Interval, StudyResults, TargetScore
+from alignscope.study.results import CellRecord, SeedInterval, StudyResults, TargetScore
 
 __all__ = [
     "MEASURES",
@@ -96,12 +96,10 @@ def over(records: Iterable[CellRecord], part: str, target: Target, measure: str)
     return [value for value in found if value is not None]
 
 
-def mean(values: Iterable[float]) -> Interval | None:
+def mean(values: Iterable[float]) -> SeedInterval | None:
     """Return the mean over seeds with its interval, or None of nothing."""
-    from alignscope.study.summary.cells import interval  # scipy takes half a second
-
     known = list(values)
-    return interval(known) if known else None
+    return SeedInterval.of(known) if known else None
 
 
 def models(results: StudyResults, target: Target, components: int, epochs: int) -> list[Model]:
@@ -110,7 +108,7 @@ def models(results: StudyResults, target: Target, components: int, epochs: int) 
     found = [
         Model(f"modality {m} alone (λ = 0)", *_LOOKS[str(m)], Target(m, target.name), zero)
         for m in (1, 2)
-        if target.name in results.asked[m - 1]
+        if target.name in results.trained_on[m - 1]
     ]
     for name in results.spec.baselines:
         records = [r for r in ended(results.baselines) if r.cell.training == name]
@@ -145,7 +143,7 @@ def score_words(results: StudyResults) -> list[str]:
     return said
 
 
-def _sure(change: Interval) -> str:
+def _sure(change: SeedInterval) -> str:
     if change.low is None or change.high is None:
         return " (one seed, so nothing is established)"
     return ", not established: the interval contains 0" if change.low <= 0 <= change.high else ", established"

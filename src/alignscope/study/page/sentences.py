@@ -29,7 +29,7 @@ def data_text(results: StudyResults) -> str:
     data = results.spec.data
     if isinstance(data, TreeSatAIData):
         return _patches(data)
-    first, second = (" and ".join(named(n) for n in names) for names in results.asked)
+    first, second = (" and ".join(named(n) for n in names) for names in results.trained_on)
     if isinstance(data, TrifeatureData):
         return (
             "The data are pictures drawn for this purpose, with three independent factors. Modality 1 shows shape "

@@ -66,7 +66,7 @@ def lambda_heads(lambdas: Sequence[float]) -> list[str]:
 
 def _retention(results: StudyResults, title: str, what: str, cell: Callable[[RetentionRow], str]) -> Table:
     def key(r: RetentionRow) -> tuple[str, ...]:
-        asked = "" if r.asked else " (not asked)"
+        asked = "" if r.trained_on else " (not asked)"
         return (
             way(r),
             size_text(r.components),
@@ -101,7 +101,7 @@ def _cost(results: StudyResults) -> Table:
             str(r.modality),
             size_text(r.components),
             lam(r.lambda_),
-            *(spread(v) for v in (r.apparent, r.shrinkage, r.delay, r.capacity, r.rest)),
+            *(spread(v) for v in (r.apparent, r.norm_collapse, r.under_training, r.capacity, r.residual)),
         ]
         for r in results.cost_parts
     ]
@@ -122,7 +122,7 @@ def _loss(results: StudyResults) -> Table:
             size_text(r.components),
             str(r.epochs),
             lam(r.lambda_),
-            *(spread(v) for v in (r.fall, r.shrinkage, r.alignment)),
+            *(spread(v) for v in (r.fall, r.norm_collapse, r.alignment)),
         ]
         for r in results.loss_parts
     ]
@@ -198,7 +198,11 @@ def _agreement(results: StudyResults) -> Table:
 
 def _capacity(results: StudyResults) -> Table:
     rows = [
-        [size_text(r.components), str(r.modality), *(spread(v) for v in (r.lossless_at, r.within_budget_at, r.at_risk))]
+        [
+            size_text(r.components),
+            str(r.modality),
+            *(spread(v) for v in (r.lossless_at, r.within_budget_at, r.maximum_loss)),
+        ]
         for r in results.capacity
     ]
     head = [
@@ -271,7 +275,7 @@ def settings(results: StudyResults) -> list[tuple[str, str]]:
             yield name, _text(value)
 
     gauges = "; ".join(f"{gauge}: {GAUGES[gauge]}" for gauge in results.spec.sweep.gauges)
-    asked = [(f"asked of modality {m}", ", ".join(named(n) for n in results.asked[m - 1])) for m in (1, 2)]
+    asked = [(f"asked of modality {m}", ", ".join(named(n) for n in results.trained_on[m - 1])) for m in (1, 2)]
     return [
         *flat(to_builtins(results.spec), ""),
         ("scales", gauges),

@@ -22,7 +22,7 @@ from alignscope.study.page.words import (
     unique_targets,
     up_to_one,
 )
-from alignscope.study.results import Agreement, CostParts, Interval, LossParts, RetentionRow, StudyResults
+from alignscope.study.results import Agreement, CostParts, LossParts, RetentionRow, SeedInterval, StudyResults
 
 __all__ = ["cards", "established", "fall_words", "lead", "main_agreement", "parts_words", "points", "tone", "verdict"]
 
@@ -60,10 +60,10 @@ def parts_words(results: StudyResults, row: CostParts) -> str:
     sweep, fixed = results.spec.sweep, fixed_arms(results)
     scale = plain_gauge(fixed[0].gauge) if fixed else "fixed"
     parts = {
-        "shrinkage": (row.shrinkage, f", undone by a fixed scale ({scale}),"),
-        "delay": (row.delay, f", undone by {epochs_text(max(sweep.epochs))},"),
+        "shrinkage": (row.norm_collapse, f", undone by a fixed scale ({scale}),"),
+        "delay": (row.under_training, f", undone by {epochs_text(max(sweep.epochs))},"),
         "capacity": (row.capacity, f", undone by {size_text(max(sweep.components))},"),
-        "rest": (row.rest, ""),
+        "rest": (row.residual, ""),
     }
     listed = [f"{name}{undone} {points(value)}" for name, (value, undone) in parts.items()]
     sure = [name for name, (value, _) in parts.items() if established(value)]
@@ -75,16 +75,16 @@ def parts_words(results: StudyResults, row: CostParts) -> str:
     return f"Taken apart, in points of a hundred: {'; '.join(listed)}. {told}"
 
 
-def established(value: Interval) -> bool:
+def established(value: SeedInterval) -> bool:
     """Say if the interval, where there is one, leaves out 0."""
     return value.low is not None and value.high is not None and not value.low <= 0 <= value.high
 
 
-def _hundred(value: Interval) -> str:
+def _hundred(value: SeedInterval) -> str:
     return share(100 * value.value, 0)
 
 
-def points(value: Interval) -> str:
+def points(value: SeedInterval) -> str:
     """Write a share in points of a hundred, with its interval: "12 (7 to 18)"."""
     text = _hundred(value)
     if value.low is None or value.high is None:
@@ -95,12 +95,12 @@ def points(value: Interval) -> str:
 def fall_words(fall: LossParts, where: str) -> str:
     """Return how far the raw loss fell, and by what."""
     return (
-        f"{where} the raw alignment loss falls {_times(fall.fall)} in sample: {_times(fall.shrinkage)} by shrinking "
-        f"the second representation, {_times(fall.alignment)} by aligning it."
+        f"{where} the raw alignment loss falls {_times(fall.fall)} in sample: {_times(fall.norm_collapse)} by "
+        f"shrinking the second representation, {_times(fall.alignment)} by aligning it."
     )
 
 
-def _times(decades: Interval) -> str:
+def _times(decades: SeedInterval) -> str:
     """Write decades as a factor with its interval: "5.1-fold (1.1 to 23)"."""
 
     def factor(value: float) -> str:
@@ -163,7 +163,7 @@ def tone(results: StudyResults) -> str:
     """Return "loss" where a real loss is established, "free" where it is established to be small, else "open"."""
     row, worst = headline(results), worst_kept(results)
     if row is not None:
-        real, high = (row.capacity, row.rest), [part.high for part in (row.capacity, row.rest)]
+        real, high = (row.capacity, row.residual), [part.high for part in (row.capacity, row.residual)]
         if any(established(part) and part.value > 0 for part in real):
             return "loss"
         return "free" if all(h is not None and h < SMALL for h in high) else "open"
@@ -200,7 +200,7 @@ def cards(results: StudyResults) -> list[dict[str, str]]:
     return out
 
 
-def _within(value: Interval | None) -> str:
+def _within(value: SeedInterval | None) -> str:
     if value is None:
         return "no size looked at stays within a loss of 5 %"
     return f"within a loss of 5 % from {spread(value, 1)} on"
@@ -217,14 +217,14 @@ def _cost_cards(row: CostParts) -> list[dict[str, str]]:
         },
         {
             "title": "Of it, shrinkage and delay",
-            "big": f"{_hundred(row.shrinkage)} and {_hundred(row.delay)} points",
-            "text": f"{points(row.shrinkage)} and {points(row.delay)} points: artefacts, gone with a fixed scale and "
-            "with longer training (held out).",
+            "big": f"{_hundred(row.norm_collapse)} and {_hundred(row.under_training)} points",
+            "text": f"{points(row.norm_collapse)} and {points(row.under_training)} points: artefacts, gone with a "
+            "fixed scale and with longer training (held out).",
         },
         {
             "title": "Of it, capacity and rest",
-            "big": f"{_hundred(row.capacity)} and {_hundred(row.rest)} points",
-            "text": f"{points(row.capacity)} and {points(row.rest)} points: the real loss, by a latent too small for "
-            "both tasks, and whatever else alignment does (held out).",
+            "big": f"{_hundred(row.capacity)} and {_hundred(row.residual)} points",
+            "text": f"{points(row.capacity)} and {points(row.residual)} points: the real loss, by a latent too small "
+            "for both tasks, and whatever else alignment does (held out).",
         },
     ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from alignscope.report.words import MISSING, count, finite, lam, named, percent, share, short
-from alignscope.study.results import CellRecord, Interval, StudyResults
+from alignscope.study.results import CellRecord, SeedInterval, StudyResults
 from alignscope.study.spec import FIXED_GAUGES, Variant
 
 __all__ = [
@@ -101,12 +101,12 @@ def plain_gauge(gauge: str) -> str:
 
 def asked_targets(results: StudyResults) -> list[Target]:
     """Return the targets that each modality was asked for."""
-    return [Target(side + 1, name) for side in (0, 1) for name in results.asked[side]]
+    return [Target(side + 1, name) for side in (0, 1) for name in results.trained_on[side]]
 
 
 def unique_targets(results: StudyResults) -> list[Target]:
     """Return the targets that only one modality was asked for, or all that were asked where there is none."""
-    alone = [t for t in asked_targets(results) if t.name not in results.asked[2 - t.modality]]
+    alone = [t for t in asked_targets(results) if t.name not in results.trained_on[2 - t.modality]]
     return alone or asked_targets(results)
 
 
@@ -120,7 +120,7 @@ def size_text(components: int | None) -> str:
     return "all K together" if components is None else f"K\u00a0=\u00a0{components}"
 
 
-def spread(value: Interval | None, digits: int = 3) -> str:
+def spread(value: SeedInterval | None, digits: int = 3) -> str:
     """Write a mean with its interval: "0.931 (0.902 to 0.960)"; a dash where there is none."""
     if value is None or not finite(value.value):
         return MISSING
@@ -129,7 +129,7 @@ def spread(value: Interval | None, digits: int = 3) -> str:
     return f"{share(value.value, digits)} ({share(value.low, digits)} to {share(value.high, digits)})"
 
 
-def spread_percent(value: Interval | None) -> str:
+def spread_percent(value: SeedInterval | None) -> str:
     """Write a mean share with its interval in percent: "18 % (12 to 25 %)"."""
     if value is None or not finite(value.value):
         return MISSING

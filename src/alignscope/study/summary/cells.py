@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-from scipy import stats
-
-from alignscope.study.results import CellRecord, Interval, Mark, TargetScore
+from alignscope._lib.constants import KNOWN_R2
+from alignscope.study.results import CellRecord, Mark, TargetScore
 from alignscope.study.spec import StudySpec, Variant
 
-__all__ = ["KNOWN", "NONE", "StudyCells", "find", "interval", "probe_r2"]
-
-KNOWN = 0.05
-"""Below this R^2 there is nothing to keep, and a ratio of two small numbers says nothing."""
-
-
-def interval(values: Iterable[float]) -> Interval:
-    """Return the mean of one figure a seed with its 95 % t-interval; no interval from a single seed."""
-    x = np.asarray(list(values), dtype=np.float64)
-    mean = float(x.mean())
-    if len(x) < 2:
-        return Interval(mean, None, None, len(x))
-    half = float(stats.t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x)))
-    return Interval(mean, mean - half, mean + half, len(x))
-
+__all__ = ["NONE", "StudyCells", "find", "probe_r2"]
 
 NONE = Variant("none", "none", "none")
 
@@ -39,12 +22,12 @@ class StudyCells:
     Attributes
     ----------
     spec : the study.
-    asked : per modality the targets that it is trained for.
+    trained_on : per modality the targets that it is trained for.
     records : those that diverged or failed are passed over.
     """
 
     spec: StudySpec
-    asked: tuple[tuple[str, ...], tuple[str, ...]]
+    trained_on: tuple[tuple[str, ...], tuple[str, ...]]
     records: Sequence[CellRecord]
 
     @cached_property
@@ -93,7 +76,7 @@ class StudyCells:
             seed: [probe_r2(mark, modality, target) for mark in pair]
             for seed, pair in self.last_marks(variant, k, lam, epochs).items()
         }
-        return {seed: after / before for seed, (before, after) in told.items() if before >= KNOWN}
+        return {seed: after / before for seed, (before, after) in told.items() if before >= KNOWN_R2}
 
     def aligned_modalities(self, variant: Variant) -> tuple[int, ...]:
         """Return the modalities whose encoder feels the alignment."""

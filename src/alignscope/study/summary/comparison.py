@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 from scipy import stats
 
+from alignscope._lib.constants import KNOWN_R2
 from alignscope.study.data.prepared import StudyData
 from alignscope.study.results import (
     Agreement,
@@ -18,13 +19,13 @@ from alignscope.study.results import (
     ClassRow,
     ForecastPoint,
     ForecastRow,
-    Interval,
     Mark,
     PathCurve,
+    SeedInterval,
     SigmaRow,
 )
 from alignscope.study.spec import FIXED_GAUGES, Variant
-from alignscope.study.summary.cells import KNOWN, StudyCells, find, interval, probe_r2
+from alignscope.study.summary.cells import StudyCells, find, probe_r2
 from alignscope.study.summary.forecast import FeatureForecast, LatentForecast, RetentionCurve
 
 __all__ = ["ForecastComparison"]
@@ -57,7 +58,9 @@ class ForecastComparison:
         found = []
         for k, modality in itertools.product(self.cells.sizes, self.cells.aligned_modalities(variant)):
             told = self._told(variant.gauge, k, modality, self.cells.lambdas)
-            for target, (i, lam) in itertools.product(self.cells.asked[modality - 1], enumerate(self.cells.lambdas)):
+            for target, (i, lam) in itertools.product(
+                self.cells.trained_on[modality - 1], enumerate(self.cells.lambdas)
+            ):
                 measured = self.cells.retention(variant, k, lam, self.cells.longest, modality, target)
                 kept = {s: float(told[s].retention(target)[i]) for s in measured if s in told}
                 seeds = [s for s, value in kept.items() if math.isfinite(value)]
@@ -72,8 +75,8 @@ class ForecastComparison:
                             target,
                             {s: kept[s] for s in seeds},
                             {s: measured[s] for s in seeds},
-                            interval(before - along[i] for before, along in retention_curve),
-                            interval(_fall(ends[s], modality, target) for s in seeds),
+                            SeedInterval.of(before - along[i] for before, along in retention_curve),
+                            SeedInterval.of(_fall(ends[s], modality, target) for s in seeds),
                         )
                     )
         return found
@@ -111,9 +114,9 @@ class ForecastComparison:
                         components=k,
                         lambda_=lam,
                         modality=modality,
-                        before=interval(before for before, _ in known),
-                        forecast=interval(before - along[i] for before, along in retention_curve),
-                        measured=interval(before - after for before, after in known),
+                        before=SeedInterval.of(before for before, _ in known),
+                        forecast=SeedInterval.of(before - along[i] for before, along in retention_curve),
+                        measured=SeedInterval.of(before - after for before, after in known),
                     )
                 )
         return tuple(rows)
@@ -135,8 +138,8 @@ class ForecastComparison:
                 lambda_=c.lambda_,
                 modality=c.modality,
                 target=c.target,
-                forecast=interval(c.forecast.values()),
-                measured=interval(c.measured.values()),
+                forecast=SeedInterval.of(c.forecast.values()),
+                measured=SeedInterval.of(c.measured.values()),
                 forecast_loss=c.forecast_loss,
                 measured_loss=c.measured_loss,
             )
@@ -165,7 +168,7 @@ class ForecastComparison:
     def _class_rows(self, variant: Variant, k: int, modality: int, data: StudyData) -> list[ClassRow]:
         told = self._told(variant.gauge, k, modality, self.cells.lambdas) if variant.gauge in FIXED_GAUGES else {}
         rows = []
-        named = [t for t in self.cells.asked[modality - 1] if t in data.classes]
+        named = [t for t in self.cells.trained_on[modality - 1] if t in data.classes]
         for target, (i, lam) in itertools.product(named, enumerate(self.cells.lambdas)):
             found = {
                 seed: (_classes(after, modality, target), _classes(before, modality, target))
@@ -175,7 +178,7 @@ class ForecastComparison:
             kept = {s: f.class_retention(target) for s, f in told.items()}
             for c, label in enumerate(data.classes[target] if found else ()):
                 after, before = ({s: v[side][c] for s, v in found.items()} for side in (0, 1))
-                known = all(value >= KNOWN for value in before.values())
+                known = all(value >= KNOWN_R2 for value in before.values())
                 retention_curve = [kept[s][i, c] for s in found if s in told]
                 rows.append(
                     ClassRow(
@@ -186,10 +189,10 @@ class ForecastComparison:
                         target=target,
                         label=label,
                         share=float(shares[c]),
-                        before=interval(before.values()),
-                        r2=interval(after.values()),
-                        retention=interval(after[s] / before[s] for s in found) if known else None,
-                        forecast=interval(retention_curve)
+                        before=SeedInterval.of(before.values()),
+                        r2=SeedInterval.of(after.values()),
+                        retention=SeedInterval.of(after[s] / before[s] for s in found) if known else None,
+                        forecast=SeedInterval.of(retention_curve)
                         if retention_curve and np.isfinite(retention_curve).all()
                         else None,
                     )
@@ -209,9 +212,9 @@ class ForecastComparison:
                 Capacity(
                     components=k,
                     modality=modality,
-                    lossless_at=interval(f.lossless_at(modality, k) for f in mine),
-                    within_budget_at=interval(size for size in free if size is not None) if all(free) else None,
-                    at_risk=interval(f.at_risk(modality, k) for f in mine),
+                    lossless_at=SeedInterval.of(f.lossless_at(modality, k) for f in mine),
+                    within_budget_at=SeedInterval.of(size for size in free if size is not None) if all(free) else None,
+                    maximum_loss=SeedInterval.of(f.maximum_loss(modality, k) for f in mine),
                 )
             )
         return tuple(rows)
@@ -245,7 +248,7 @@ class ForecastComparison:
         rows = []
         for gauge, k, modality in itertools.product(self._drawn, self.cells.sizes, (1, 2)):
             told = self._told(gauge, k, modality, _FINE).values()
-            for target in self.cells.asked[modality - 1] if told else ():
+            for target in self.cells.trained_on[modality - 1] if told else ():
                 mean = np.mean([t.retention(target) for t in told], axis=0)
                 if np.isfinite(mean).all():
                     kept = tuple(mean.tolist())
@@ -267,8 +270,8 @@ class _Comparison:
     target: str
     forecast: dict[int, float]
     measured: dict[int, float]
-    forecast_loss: Interval
-    measured_loss: Interval
+    forecast_loss: SeedInterval
+    measured_loss: SeedInterval
 
 
 def _agreement(variant: Variant, k: int | None, found: list[_Comparison]) -> Agreement:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from alignscope._lib.constants import KNOWN_R2
 from alignscope._lib.threads import one_blas_thread
 from alignscope._lib.types import Matrix, Vector
 from alignscope.linear.informativeness import HeldOutPath, direction_problem, held_out_path
@@ -32,7 +33,6 @@ BUDGET = 0.05
 
 _FOLDS = 5
 _ROUNDING = 4 * float(np.finfo(np.float32).eps)  # as in `alignscope.nn.alignment`
-_KNOWN = 0.05  # below this R^2 there is nothing to keep, and a ratio of two small numbers says nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class FeatureForecast:
     @classmethod
     def of(cls, data: StudyData, features: Mapping[str, np.ndarray]) -> FeatureForecast:
         """Return the forecast from held-out features ``h1`` and ``h2``, (N_test, F) each."""
-        y1, y2 = (y.values[data.train :].astype(np.float64) for y in data.asked_columns)
+        y1, y2 = (y.values[data.train :].astype(np.float64) for y in data.target_columns)
         pair = Pair.of(features["h1"].astype(np.float64), features["h2"].astype(np.float64), y1, y2)
         groups = None if data.groups is None else data.groups[data.train :]
         if groups is not None and len(np.unique(groups)) < 2:
@@ -64,10 +64,10 @@ class FeatureForecast:
         retention_curve = self.retention_curve(modality, components, lambdas)
         return {target: retention_curve.retention(target) for target in retention_curve.blocks}
 
-    def at_risk(self, modality: int, components: int) -> float:
+    def maximum_loss(self, modality: int, components: int) -> float:
         """Return the share of sigma^z that is lost as lambda grows without bound."""
         path = self._path(modality, components, np.zeros(1))
-        return 1 - path.last_sigma / path.first_sigma if path.first_sigma >= _KNOWN else 0.0
+        return 1 - path.last_sigma / path.first_sigma if path.first_sigma >= KNOWN_R2 else 0.0
 
     def lossless_at(self, modality: int, components: int) -> int:
         """Return c = rank [RY RT] for the alignment target of this latent size."""
@@ -81,7 +81,7 @@ class FeatureForecast:
         """
         free = None
         for k in sorted(sizes, reverse=True):
-            if self.at_risk(modality, k) > BUDGET:
+            if self.maximum_loss(modality, k) > BUDGET:
                 break
             free = k
         return free
@@ -118,13 +118,13 @@ class RetentionCurve:
     def retention(self, name: str) -> Vector:
         """Return (L,) what is kept of a target; NaN where nothing is known."""
         before, along = self.target(name)
-        return along / (before if before >= _KNOWN else np.nan)
+        return along / (before if before >= KNOWN_R2 else np.nan)
 
     def class_retention(self, name: str) -> Matrix:
         """Return (L, C) what is kept of every column of a target; NaN where nothing is known."""
         columns = self.blocks[name]
         before = self.before[columns]
-        return self.along[:, columns] / np.where((before >= _KNOWN) & (self.energy[columns] > 0), before, np.nan)
+        return self.along[:, columns] / np.where((before >= KNOWN_R2) & (self.energy[columns] > 0), before, np.nan)
 
     def _joined(self, columns: slice) -> tuple[float, Vector]:
         weight = self.energy[columns] / (self.energy[columns].sum() or 1.0)
@@ -157,7 +157,7 @@ class LatentForecast:
             [np.vstack([features[f"train_{name}{i}"], features[f"{name}{i}"]]).astype(np.float64) for i in (1, 2)]
             for name in "hz"
         )
-        y1, y2 = (y.values.astype(np.float64) for y in data.asked_columns)
+        y1, y2 = (y.values.astype(np.float64) for y in data.target_columns)
         t1, t2 = (_unit(latent, data.train) for latent in z)
         folds = np.zeros(len(y1), dtype=np.uint8)
         folds[data.train :] = 1
@@ -178,7 +178,7 @@ class LatentForecast:
                 np.asarray(lambdas, dtype=np.float64),
                 only=1,
             )
-        y = self.data.asked_columns[modality - 1].values
+        y = self.data.target_columns[modality - 1].values
         energy = np.square(y[self.data.train :] - y[: self.data.train].mean(axis=0)).sum(axis=0, dtype=np.float64)
         return RetentionCurve(path.first_per_target, path.per_target, energy, self.data.blocks(modality - 1))
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alignscope.study.results import CostParts, LossParts, Mark, RetentionRow, TargetScore
+from alignscope._lib.constants import KNOWN_R2
+from alignscope.study.results import CostParts, LossParts, Mark, RetentionRow, SeedInterval, TargetScore
 from alignscope.study.spec import FIXED_GAUGES, Variant
-from alignscope.study.summary.cells import KNOWN, NONE, StudyCells, find, interval
+from alignscope.study.summary.cells import NONE, StudyCells, find
 
 __all__ = ["Summary"]
 
@@ -45,7 +46,7 @@ class Summary:
                 kept = [
                     (_score(m.test.targets, score).probe_r2, _score(b.test.targets, score).probe_r2) for m, b in both
                 ]
-                known = bool(kept) and all(base >= KNOWN for _, base in kept)
+                known = bool(kept) and all(base >= KNOWN_R2 for _, base in kept)
                 direction = self.cells.spec.sweep.directions[0] if variant == NONE else variant.direction
                 reverse = score.modality == 2 if direction == "both" else direction == "2to1"
                 rows.append(
@@ -57,13 +58,13 @@ class Summary:
                         epoch=epoch,
                         modality=score.modality,
                         target=score.target,
-                        asked=score.asked,
-                        retention=interval(a / b for a, b in kept) if known else None,
-                        r2=interval(s.probe_r2 for s in mine),
+                        trained_on=score.trained_on,
+                        retention=SeedInterval.of(a / b for a, b in kept) if known else None,
+                        r2=SeedInterval.of(s.probe_r2 for s in mine),
                         accuracy=None
                         if score.probe_accuracy is None
-                        else interval(s.probe_accuracy or 0.0 for s in mine),
-                        alignment_r2=interval(
+                        else SeedInterval.of(s.probe_accuracy or 0.0 for s in mine),
+                        alignment_r2=SeedInterval.of(
                             m.test.alignment_r2_21 if reverse else m.test.alignment_r2_12 for m, _ in pairs
                         ),
                     )
@@ -88,9 +89,9 @@ class Summary:
                         components=k,
                         lambda_=lam,
                         epochs=epochs,
-                        fall=interval(a + b for a, b in parts),
-                        shrinkage=interval(shrinkage),
-                        alignment=interval(alignment),
+                        fall=SeedInterval.of(a + b for a, b in parts),
+                        norm_collapse=SeedInterval.of(shrinkage),
+                        alignment=SeedInterval.of(alignment),
                     )
                 )
         return tuple(rows)
@@ -107,7 +108,7 @@ class Summary:
         for k, lam, modality in itertools.product(
             sorted(s.components), self.cells.lambdas, self.cells.aligned_modalities(own)
         ):
-            for target in self.cells.asked[modality - 1]:
+            for target in self.cells.trained_on[modality - 1]:
                 stages = [
                     self.cells.retention(variant, size, lam, epochs, modality, target)
                     for variant, size, epochs in ((raw, k, short), (own, k, short), (own, k, long), (own, most, long))
@@ -123,11 +124,11 @@ class Summary:
                         lambda_=lam,
                         modality=modality,
                         target=target,
-                        apparent=interval(costs[:, 0]),
-                        shrinkage=interval(steps[:, 0]),
-                        delay=interval(steps[:, 1]),
-                        capacity=interval(steps[:, 2]),
-                        rest=interval(steps[:, 3]),
+                        apparent=SeedInterval.of(costs[:, 0]),
+                        norm_collapse=SeedInterval.of(steps[:, 0]),
+                        under_training=SeedInterval.of(steps[:, 1]),
+                        capacity=SeedInterval.of(steps[:, 2]),
+                        residual=SeedInterval.of(steps[:, 3]),
                     )
                 )
         return tuple(rows)

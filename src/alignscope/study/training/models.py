@@ -29,7 +29,7 @@ def build(cell: CellSpec, data: StudyData) -> Towers:
     k = cell.components
     outputs1, outputs2 = (
         [len(data.classes[t]) for t in asked] if cell.task == "cross_entropy" else [y.values.shape[1]]
-        for y, asked in zip(data.asked_columns, data.asked, strict=True)
+        for y, asked in zip(data.target_columns, data.trained_on, strict=True)
     )
     encoder1, encoder2 = (_encoder(cell, x) for x in data.x)
     towers: Towers
@@ -178,7 +178,7 @@ def _encoder(cell: CellSpec, x: np.ndarray) -> Encoder:
 def targets_of(cell: CellSpec, data: StudyData) -> list[Tensor]:
     """Return what the loss compares with: scaled columns, columns of 0 and 1, or class codes (N, factors)."""
     if cell.task == "squared":
-        return [torch.from_numpy(y.values) for y in data.asked_columns]
+        return [torch.from_numpy(y.values) for y in data.target_columns]
     if cell.task == "binary":
-        return [torch.from_numpy(np.hstack([data.columns(t) for t in asked])) for asked in data.asked]
-    return [torch.from_numpy(np.stack([data.targets[t] for t in asked], axis=1)) for asked in data.asked]
+        return [torch.from_numpy(np.hstack([data.columns(t) for t in asked])) for asked in data.trained_on]
+    return [torch.from_numpy(np.stack([data.targets[t] for t in asked], axis=1)) for asked in data.trained_on]

@@ -95,13 +95,13 @@ class Scorer:
     def _target_scores(
         self, outputs: Outputs, modality: int, rows: slice, probes: Mapping[str, Probe]
     ) -> list[TargetScore]:
-        asked = self.data.asked[modality]
+        asked = self.data.trained_on[modality]
         heads = {t: self._head(outputs, modality, t, rows) for t in asked}
         return [
             TargetScore(
                 modality=modality + 1,
                 target=t,
-                asked=t in asked,
+                trained_on=t in asked,
                 probe_r2=_number(probes[t].r2),
                 probe_per_class=tuple(map(_number, probes[t].per_column)) if t in self.data.classes else (),
                 **heads.get(t, {}),
@@ -124,7 +124,7 @@ class Scorer:
         """Return R^2 and, of classes and labels, accuracy and F1 of the trained head for one target."""
         columns = self.data.blocks(modality)[target]
         said = outputs.y[modality][rows, columns].astype(np.float64)
-        scaled = self.data.asked_columns[modality]
+        scaled = self.data.target_columns[modality]
         if self.task == "squared":
             truth = scaled.values[rows, columns]
             # Targets are centred and scaled; classes are told by what the columns were before.
@@ -157,9 +157,9 @@ class Scorer:
     def _task_loss(self, outputs: Outputs, modality: int, rows: slice) -> float:
         said = outputs.y[modality][rows].astype(np.float64)
         if self.task == "squared":
-            return float(np.square(said - self.data.asked_columns[modality].values[rows]).sum(axis=1).mean())
+            return float(np.square(said - self.data.target_columns[modality].values[rows]).sum(axis=1).mean())
         if self.task == "binary":
-            truth = np.hstack([self.data.columns(t)[rows] for t in self.data.asked[modality]])
+            truth = np.hstack([self.data.columns(t)[rows] for t in self.data.trained_on[modality]])
             return float((np.logaddexp(0, said) - truth * said).sum(axis=1).mean())
         loss = 0.0
         for target, columns in self.data.blocks(modality).items():

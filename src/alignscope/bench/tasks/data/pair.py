@@ -60,7 +60,7 @@ class OwnPair(Task):
         self.facts = TaskFacts(
             components=spec.components,
             classes={name: target.classes for name, target in self.targets.items()},
-            per_modality=data.asked,
+            per_modality=data.trained_on,
             steps=spec.training.steps,
             modalities=2,
         )
