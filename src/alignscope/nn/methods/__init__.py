@@ -13,7 +13,7 @@ from alignscope.nn.methods.decur import DeCUR
 from alignscope.nn.methods.disentangled import DisentangledSSL
 from alignscope.nn.methods.factorcl import FactorCL, nce_club_upper, nce_lower
 from alignscope.nn.methods.fusion import Fusion
-from alignscope.nn.methods.places import PlaceContrast
+from alignscope.nn.methods.patches import PlaceContrast
 from alignscope.nn.methods.private import PrivateSubspace
 from alignscope.nn.methods.remedies import PredictionFirst, TargetRemedy
 from alignscope.nn.methods.simmmdg import SimMMDG
