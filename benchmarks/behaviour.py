@@ -31,6 +31,7 @@ RENAMED: dict[str, str] = {
     "shrinkage": "norm_collapse",
     "delay": "under_training",
     "rest": "residual",
+    "strength": "alignment_weight",
 }
 """Keys and tags of the results that have another name now: before -> after."""
 

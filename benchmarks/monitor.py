@@ -45,7 +45,7 @@ def measure(quick: bool = False) -> Result:
         name="monitor",
         title="The monitor beside a training step",
         setting=f"Batch {BATCH}, float32; forward, losses, backward and AdamW of both towers with the whitened "
-        f"alignment; beside it {epoch} batches of codes with three targets of 10 classes through `Monitor.add`, and "
+        f"alignment; next to it {epoch} batches of three targets of 10 classes through `Monitor.add`, and "
         f"one `end_epoch`. In turn, {repeats} times; medians, and the median of the ratios.",
         columns=["what", "training step, ms", "add, ms a step", "end_epoch, ms", "monitor, share of the step"],
         rows=rows,
@@ -68,22 +68,22 @@ def _works(
     x1, x2 = (torch.randn(BATCH, *shape, generator=generator) for _ in range(2))
     y = torch.randint(10, (BATCH, 3), generator=generator)
     monitor = Monitor({"shape": 10, "texture": 10, "colour": 10}, every=every)
-    codes: list[tuple[Tensor, Tensor]] = []
+    embeddings: list[tuple[Tensor, Tensor]] = []
 
     def train() -> None:
-        codes.clear()
+        embeddings.clear()
         for _ in range(steps):
             out = towers(x1, x2)
             task = nn.functional.cross_entropy(out.y1[:, :10], y[:, 0]) + nn.functional.cross_entropy(out.y2, y[:, 2])
             optimiser.zero_grad()
             (task + 0.1 * align(out.z1, out.z2)).backward()
             optimiser.step()
-            codes.append((out.z1, out.z2))
+            embeddings.append((out.z1, out.z2))
 
     def add() -> None:
         targets = {"shape": y[:, 0], "texture": y[:, 1], "colour": y[:, 2]}
         for step in range(epoch):
-            z1, z2 = codes[step % steps]
+            z1, z2 = embeddings[step % steps]
             monitor.add(z={"first": z1, "second": z2}, y=targets)
 
     def end() -> None:

@@ -24,7 +24,7 @@ except ImportError:
     print("The Trainer is not installed: pip install transformers accelerate, then run this again.")
 
 # %%
-# The model returns its codes and the two terms of its loss; the Trainer's subclass weighs them and looks at the codes.
+# The model returns its embeddings and the two terms of its loss; the Trainer's subclass weighs and monitors them.
 
 if transformers is not None:
 

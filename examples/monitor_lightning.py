@@ -20,7 +20,7 @@ except ImportError:
     print("Lightning is not installed: pip install lightning, then run this again.")
 
 # %%
-# ``training_step`` returns the codes beside the loss. The callback looks at them, and sets the weight of the alignment
+# ``training_step`` returns the embeddings with the loss. The callback monitors them, and sets the alignment weight
 # after every epoch; what the budget has learnt goes into the checkpoints.
 
 if pl is not None:

@@ -4,7 +4,7 @@ Keep unique information: three lines in a plain loop
 
 An optical and a radar encoder learn their own tasks and are pulled together. Chlorophyll is nearly the optical
 sensor's alone, roughness nearly the radar's. A strong pull erases both; the monitor says so while it happens, and the
-budget finds the strength at which no target loses more than a tenth of what it had.
+budget finds the alignment weight at which no target loses more than a tenth of what it had.
 """
 
 import torch
@@ -45,11 +45,11 @@ def train(monitor, budget=None, weight=0.0, epochs=40):
         for x1, x2, y1, y2 in DataLoader(data, batch_size=200, shuffle=True):
             out = towers(x1, x2)
             task = regression_loss(out.y1, y1) + regression_loss(out.y2, y2)
-            strength = weight if budget is None else budget.weight  # 1. the weight of the alignment
+            current = weight if budget is None else budget.weight  # 1. the weight of the alignment
             optimiser.zero_grad()
-            (task + strength * towers.alignment(out.z1, out.z2)).backward()
+            (task + current * towers.alignment(out.z1, out.z2)).backward()
             optimiser.step()
-            monitor.add(z={"optical": out.z1, "radar": out.z2}, y=targets(y1, y2))  # 2. look at the codes
+            monitor.add(z={"optical": out.z1, "radar": out.z2}, y=targets(y1, y2))  # 2. watch the embeddings
         report = monitor.end_epoch()
         if budget is not None:
             budget.update(report)  # 3. spend what the budget allows

@@ -255,7 +255,7 @@ def normal(seed: int, *shape: int) -> Tensor:
     return torch.from_numpy(np.random.default_rng(seed).normal(size=shape))
 
 
-def codes(seed: int, count: int, n: int, k: int) -> list[Tensor]:
-    """Codes that share half of their variance."""
+def embeddings(seed: int, count: int, n: int, k: int) -> list[Tensor]:
+    """Embeddings that share half of their variance."""
     shared = normal(seed, n, k)
     return [(shared + normal(seed + 1 + m, n, k)) / sqrt(2) for m in range(count)]

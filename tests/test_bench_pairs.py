@@ -131,7 +131,7 @@ def stored(task: OwnPair, pair: Path) -> tuple[np.ndarray, np.ndarray]:
 class Inputs(Method):
     """The inputs themselves, flattened, are the codes."""
 
-    def codes(self, xs: Sequence[Tensor]) -> list[Tensor]:
+    def embeddings(self, xs: Sequence[Tensor]) -> list[Tensor]:
         return [x.flatten(1) for x in xs]
 
     def loss(self, batch: Batch) -> Tensor:

@@ -56,7 +56,7 @@ class Plain(Method):
 class Inputs(Plain):
     """The inputs themselves are the codes."""
 
-    def codes(self, xs: Sequence[Tensor]) -> list[Tensor]:
+    def embeddings(self, xs: Sequence[Tensor]) -> list[Tensor]:
         return list(xs)
 
 

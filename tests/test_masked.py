@@ -21,7 +21,7 @@ from alignscope.nn import (
     mil_nce,
 )
 from alignscope.nn.encoders.ltae import days
-from alignscope.nn.encoders.masked import shuffled_places
+from alignscope.nn.encoders.masked import shuffled_patches
 from test_omnisat import drawn, pictures, series, started
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way
@@ -42,10 +42,10 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def without(x: Tensor, hidden: Tensor) -> Tensor:
-    """Return inputs in which the content of the hidden places is another."""
+    """Return inputs in which the content of the hidden patches is another."""
     changed, edge = x.clone(), x.shape[-1] // 6
-    for i, places in enumerate(hidden.tolist()):
-        for p in places:
+    for i, patches in enumerate(hidden.tolist()):
+        for p in patches:
             spot = changed[i, ..., p // 6 * edge : (p // 6 + 1) * edge, p % 6 * edge : (p % 6 + 1) * edge]
             spot.copy_(3 - spot if x.ndim == 4 else torch.cat([spot[:, :1], 3 - spot[:, 1:]], dim=1))
     return changed
@@ -57,8 +57,8 @@ def without(x: Tensor, hidden: Tensor) -> Tensor:
 def slow_loss(masked: MaskedReconstruction, x: Tensor, context: Tensor, hidden: Tensor) -> float:
     """Every hidden place for itself; of a series every valid date for itself."""
     errors = []
-    for i, places in enumerate(hidden.tolist()):
-        for p in places:
+    for i, patches in enumerate(hidden.tolist()):
+        for p in patches:
             token, row, column = context[i, p], p // 6, p % 6
             if x.ndim == 4:
                 edge, step = x.shape[-1] // 6, x.shape[-1] // 60
@@ -82,7 +82,7 @@ def test_the_loss_is_its_slow_twin(kind: tuple, share: float) -> None:
     masked = started(MaskedReconstruction(make(), mask=share))
     assert masked.hidden == {0.02: 1, 0.5: 18, 0.75: 27, 0.99: 35}[share]
     with torch.no_grad():
-        hidden = shuffled_places(len(x), seeded(), x.device)[:, : masked.hidden]
+        hidden = shuffled_patches(len(x), seeded(), x.device)[:, : masked.hidden]
         context = masked.context(masked.encoder.embed(x), hidden)
         assert masked(x, seeded()).item() == pytest.approx(slow_loss(masked, x, context, hidden), rel=1e-4)
 
@@ -99,7 +99,7 @@ def test_at_300_px_cells_are_averages_of_25_pixels() -> None:
 def test_the_context_knows_nothing_of_what_is_hidden(kind: tuple) -> None:
     make, x = kind
     masked = started(MaskedReconstruction(make()))
-    hidden = shuffled_places(len(x), seeded(1), x.device)[:, :27]
+    hidden = shuffled_patches(len(x), seeded(1), x.device)[:, :27]
     changed = without(x, hidden)
     with torch.no_grad():
         before, after = (masked.context(masked.encoder.embed(v), hidden) for v in (x, changed))
@@ -110,7 +110,7 @@ def test_the_context_knows_nothing_of_what_is_hidden(kind: tuple) -> None:
 
 
 def test_every_sample_hides_its_own_places_and_each_place_has_its_turn() -> None:
-    hidden = shuffled_places(400, seeded(), torch.device("cpu"))[:, :27]
+    hidden = shuffled_patches(400, seeded(), torch.device("cpu"))[:, :27]
     assert all(len(set(row)) == 27 for row in hidden.tolist())
     assert hidden.flatten().bincount(minlength=36).float().div(400).sub(0.75).abs().max() < 0.1
 
@@ -195,7 +195,7 @@ def paired(objective: str = "mil_nce", **options: float) -> tuple[OmniSatPretrai
 def test_the_terms_of_each_modality_are_its_own_masked_reconstruction() -> None:
     both, x1, x2 = paired("none", mask=0.4)
     terms = both(x1, x2, seeded())
-    order = shuffled_places(4, seeded(), x1.device)
+    order = shuffled_patches(4, seeded(), x1.device)
     for masked, x, hidden, found in (
         (both.masked1, x1, order[:, :14], terms.self1),
         (both.masked2, x2, order.flip(1)[:, :14], terms.self2),
@@ -207,10 +207,10 @@ def test_the_terms_of_each_modality_are_its_own_masked_reconstruction() -> None:
 
 
 def test_mil_nce_contrasts_embedded_tokens_of_some_places() -> None:
-    both, x1, x2 = paired(places=36)
+    both, x1, x2 = paired(patches=36)
     tokens = [both.masked1.encoder.embed(x1), both.masked2.encoder.embed(x2)]
     torch.testing.assert_close(both(x1, x2, seeded()).cross, mil_nce(tokens), rtol=1e-4, atol=1e-4)
-    both.places = 1
+    both.patches = 1
     one_place = [mil_nce([t[:, p : p + 1] for t in tokens]).item() for p in range(36)]
     assert min(abs(both(x1, x2, seeded()).cross.item() - v) for v in one_place) < 1e-3
 
@@ -218,7 +218,7 @@ def test_mil_nce_contrasts_embedded_tokens_of_some_places() -> None:
 def test_jepa_predicts_the_normalised_tokens_of_the_teacher_from_masked_ones() -> None:
     both, x1, x2 = paired("jepa")
     cross = both(x1, x2, seeded()).cross
-    order = shuffled_places(4, seeded(), x1.device)
+    order = shuffled_patches(4, seeded(), x1.device)
     contexts = [
         m.context(m.encoder.embed(x), hidden)
         for m, x, hidden in ((both.masked1, x1, order[:, :27]), (both.masked2, x2, order.flip(1)[:, :27]))
@@ -305,7 +305,7 @@ def encoder() -> AerialEncoder:
             lambda: OmniSatPretraining(encoder(), encoder(), "clip"),
             r"^objective: 'clip' is not known\. Use one of mil_nce, jepa, anysat, none\. \[E305\]$",
         ),
-        (lambda: OmniSatPretraining(encoder(), encoder(), places=37), r"^places: 37\. Give 1 to 36\. \[E304\]$"),
+        (lambda: OmniSatPretraining(encoder(), encoder(), patches=37), r"^patches: 37\. Give 1 to 36\. \[E304\]$"),
         (lambda: OmniSatPretraining(encoder(), encoder(), "jepa", momentum=1.0), r"^momentum: 1\. .*\[E304\]$"),
         (lambda: OmniSatPretraining(encoder(), encoder(), temperature=0.0), r"^temperature: 0\. .*\[E304\]$"),
         (

@@ -229,7 +229,7 @@ def test_a_ready_target_gives_the_same_loss(seed: int, gauge: str, direction: st
         (lambda: gauge_target(torch.zeros(2, 2), "norm"), r"^gauge: 'norm' is not known\. .*\[E305\]$"),
         (
             lambda: RegressionAlignment(2, 2, direction="both").learner,
-            r"^direction: 'both' pulls both modalities\. Use 1to2 or 2to1 here\. \[E305\]$",
+            r"^direction: 'both' aligns each to the other\. Use 1to2 or 2to1 here\. \[E305\]$",
         ),
     ],
 )

@@ -25,7 +25,7 @@ epsilons = st.sampled_from([0.01, 0.05, 0.2])
 
 
 def plant(seed: int, components: int) -> Solver:
-    """The exact optimum at any strength: shared and owned factors with leaks, and a latent too small for all."""
+    """The exact optimum at any weight: shared and owned factors with leaks, and a latent too small for all."""
     rng = np.random.default_rng(seed)
     names = ("shared", "own1", "own2", "leak")
     model = FactorModel(

@@ -51,11 +51,13 @@ def at_risk_slowly(x1: np.ndarray, x2: np.ndarray, y1: np.ndarray, y2: np.ndarra
 
 
 def test_the_papers_toy_is_free_at_two() -> None:
-    """THEORY 4, CE1: both assumptions of the source's theorem hold, and nothing is lost at any strength."""
+    """THEORY 4, CE1: both assumptions of the source's theorem hold, and nothing is lost at any alignment weight."""
     found = latent_size(*toy())
     assert found.lossless == 2
-    assert found.at_risk[2] == pytest.approx(0, abs=1e-9)
-    assert found.at_risk[1] == pytest.approx(0, abs=0.05), "one of two equals is held either way: too small, but free"
+    assert found.maximum_loss[2] == pytest.approx(0, abs=1e-9)
+    assert found.maximum_loss[1] == pytest.approx(0, abs=0.05), (
+        "one of two equals is held either way: too small, but free"
+    )
     assert found.within == 1
 
 
@@ -63,8 +65,8 @@ def test_a_leak_needs_a_place_of_its_own() -> None:
     found = latent_size(*toy(leak=0.5))
     assert found.lossless == 3
     assert found.within == 3
-    assert found.at_risk[2] > 0.3
-    assert found.at_risk[3] == pytest.approx(0, abs=1e-9)
+    assert found.maximum_loss[2] > 0.3
+    assert found.maximum_loss[3] == pytest.approx(0, abs=1e-9)
 
 
 def test_it_is_the_capacity_of_the_audit() -> None:
@@ -80,14 +82,14 @@ def test_it_is_the_capacity_of_the_audit() -> None:
 def test_what_is_at_risk_is_the_loss_of_aligning_first(k: int, seed: int) -> None:
     """Held out and in sample agree on many rows and few columns."""
     data = toy(leak=0.5, seed=seed)
-    assert latent_size(*data, sizes=[k]).at_risk[k] == pytest.approx(at_risk_slowly(*data, k), abs=0.05)
+    assert latent_size(*data, sizes=[k]).maximum_loss[k] == pytest.approx(at_risk_slowly(*data, k), abs=0.05)
 
 
 def test_the_other_modality_is_the_same_question_with_sides_swapped() -> None:
     x1, x2, y1, y2 = toy(leak=0.5)
     there, back = latent_size(x1, x2, y1, y2, modality=2), latent_size(x2, x1, y2, y1, modality=1)
     assert (there.lossless, there.within) == (back.lossless, back.within)
-    assert there.at_risk == pytest.approx(back.at_risk, abs=1e-9)
+    assert there.maximum_loss == pytest.approx(back.maximum_loss, abs=1e-9)
 
 
 def several() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -101,22 +103,22 @@ def several() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 def test_from_the_capacity_on_nothing_is_at_risk_and_a_larger_allowance_never_needs_a_larger_size() -> None:
     data = several()
     found = latent_size(*data)
-    assert list(found.at_risk) == list(range(1, found.lossless + 1))
+    assert list(found.maximum_loss) == list(range(1, found.lossless + 1))
     beyond = latent_size(*data, sizes=range(found.lossless, 14))
-    assert beyond.at_risk == pytest.approx(dict.fromkeys(range(found.lossless, 14), 0.0), abs=1e-9)
+    assert beyond.maximum_loss == pytest.approx(dict.fromkeys(range(found.lossless, 14), 0.0), abs=1e-9)
     shares = (0.0, 0.01, 0.05, 0.2, 0.7)
     sizes = [latent_size(*data, share=share).within for share in shares]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] > sizes[2] > sizes[-1]
     for share, size in zip(shares, sizes, strict=True):
-        assert all(risk <= share for k, risk in found.at_risk.items() if k >= size)
-        assert size == 1 or found.at_risk[size - 1] > share
+        assert all(risk <= share for k, risk in found.maximum_loss.items() if k >= size)
+        assert size == 1 or found.maximum_loss[size - 1] > share
 
 
 def test_sizes_are_looked_at_once_in_order_and_may_come_from_numpy() -> None:
     found = latent_size(*toy(), sizes=np.array([2, 1, 2]))
-    assert list(found.at_risk) == [1, 2]
-    assert all(type(k) is int for k in found.at_risk)
+    assert list(found.maximum_loss) == [1, 2]
+    assert all(type(k) is int for k in found.maximum_loss)
     assert latent_size(*toy(leak=0.5), sizes=[1, 2], share=0.01).within is None
     assert latent_size(*toy(), sizes=[]) == LatentSize(2, None, {})
 
@@ -124,7 +126,7 @@ def test_sizes_are_looked_at_once_in_order_and_may_come_from_numpy() -> None:
 def test_where_nothing_is_known_nothing_is_at_risk() -> None:
     x1, x2, _, y2 = toy()
     noise = np.random.default_rng(9).normal(size=(N, 2))
-    assert set(latent_size(x1, x2, noise, y2).at_risk.values()) == {0.0}
+    assert set(latent_size(x1, x2, noise, y2).maximum_loss.values()) == {0.0}
 
 
 def test_class_codes_are_targets_too_and_the_seed_decides() -> None:
@@ -132,7 +134,7 @@ def test_class_codes_are_targets_too_and_the_seed_decides() -> None:
     classes = np.digitize(y1[:, 0], [-0.5, 0.5]), np.digitize(y2[:, 1], [0.0])
     found = latent_size(x1, x2, *classes, seed=3)
     assert found == latent_size(x1, x2, *classes, seed=3)
-    assert found.at_risk != latent_size(x1, x2, *classes, seed=4).at_risk
+    assert found.maximum_loss != latent_size(x1, x2, *classes, seed=4).maximum_loss
     assert found.lossless == 2
 
 

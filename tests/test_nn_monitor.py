@@ -22,7 +22,7 @@ torch.set_num_threads(1)  # matrices here are small: threads only get in each ot
 
 
 def rows(seed: int, n: int = 400, k1: int = 3, k2: int = 4) -> dict[str, torch.Tensor]:
-    """Two codes with means that share directions, three classes and two numbers that both know in part."""
+    """Two embeddings with means that share directions, three classes and two numbers that both know in part."""
     rng = np.random.default_rng(seed)
     f = rng.normal(size=(n, 4))
     z1, z2 = (f @ rng.normal(size=(4, k)) + rng.normal(size=(n, k)) + 3 * rng.normal(size=k) for k in (k1, k2))
@@ -212,7 +212,7 @@ def test_constant_columns_and_targets() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
 def test_any_precision(dtype: torch.dtype) -> None:
-    """The moments are in float64: only the codes themselves are rounded."""
+    """The moments are in float64: only the embeddings themselves are rounded."""
     data = rows(3)
     rounded = {name: data[name].to(dtype) for name in ("z1", "z2")}
     found = figures(watch({**data, **rounded}))
@@ -312,7 +312,9 @@ def test_retention_against_a_reference() -> None:
     reference = watch(data)
     noise = torch.randn(2000, 3, generator=torch.Generator().manual_seed(1))
     worse = {**data, "z1": 3 * noise}
-    report = watch(worse, monitor=Monitor(TARGETS, reference=MonitorReport.from_json(reference.to_json()), keep=0.8))
+    report = watch(
+        worse, monitor=Monitor(TARGETS, reference=MonitorReport.from_json(reference.to_json()), min_retention=0.8)
+    )
     for name, kept in report.retention.items():
         assert kept == pytest.approx(report.r2[name] / reference.r2[name])
         assert (kept < 0.8) == ("optical" in name)
@@ -363,7 +365,7 @@ def one(**changed: Any) -> dict[str, Any]:
 
 BAD_FIRST = {
     "no modality": ({"z": {}, "y": one()["y"]}, r"^z: no modality\. .*\[E201\]$"),
-    "vector": (one(z={"optical": torch.zeros(50)}), r"^optical: shape \(50,\)\. Give codes \(N, K\)\. \[E201\]$"),
+    "vector": (one(z={"optical": torch.zeros(50)}), r"^optical: shape \(50,\)\. Give embeddings \(N, K\)\. \[E201\]$"),
     "no column": (one(z={"radar": torch.zeros(50, 0)}), r"^radar: shape \(50, 0\)\. .*\[E201\]$"),
     "unknown target": (one(y={"age": torch.zeros(50)}), r"^y: species, height, age instead of species, height\..*E210"),
     "target missing": ({"z": one()["z"]}, r"^y: none instead of species, height\. .*\[E210\]$"),
@@ -378,14 +380,14 @@ BAD_LATER = {
     "another modality": (one(z={"lidar": torch.zeros(50, 2)}), r"^z: optical, radar, lidar instead of .*\[E210\]$"),
     "width": (one(z={"optical": torch.zeros(50, 2)}), r"^optical: shape \(50, 2\)\. Give \(N, 3\), .*\[E201\]$"),
     "scalar": (one(z={"optical": torch.tensor(1.0)}), r"^optical: shape \(\)\. .*\[E201\]$"),
-    "floats": (one(y={"species": torch.zeros(50)}), r"^species: type torch.float32\. Give codes always, .*\[E106\]$"),
+    "floats": (one(y={"species": torch.zeros(50)}), r"^species: type torch.float32\. Give class codes .*\[E106\]$"),
     "NaN": (
         one(z={"radar": torch.where(torch.arange(200).reshape(50, 4) == 7, torch.nan, 1.0)}),
-        r"^radar, batch 2: NaN or infinity\. Training has diverged; or say by `present` which .*\[E203\]$",
+        r"^radar, batch 2: NaN or infinity\. Training has diverged; or give by `present` which .*\[E203\]$",
     ),
     "infinity": (one(z={"optical": torch.full((50, 3), -torch.inf)}), r"^optical, batch 2: NaN or infinity\. .*E203"),
     "NaN target": (one(y={"height": torch.full((50, 2), torch.nan)}), r"^height, batch 2: NaN or inf.*Fill.*E203"),
-    "code": (one(y={"species": torch.arange(50)}), r"^species, batch 2: class code 3 of a .* 3 classes\. .*E304"),
+    "class code": (one(y={"species": torch.arange(50)}), r"^species, batch 2: class code 3 of a .* 3 classes\. .*E304"),
     "no label": (one(y={"species": torch.arange(50) - 50}), r"^species, batch 2: class code -50 of a .*\[E304\]$"),
 }  # fmt: skip
 
@@ -421,8 +423,8 @@ def test_a_divergence_is_reported_as_soon_as_a_block_is_full() -> None:
         ({"targets": {"species": 0}}, r"^species: 0\. .*\[E304\]$"),
         ({"window": 0}, r"^window: 0\. .*\[E304\]$"),
         ({"every": 0}, r"^every: 0\. .*\[E304\]$"),
-        ({"keep": 0.0}, r"^keep: 0\.0\. .*\[E304\]$"),
-        ({"keep": 1.5}, r"^keep: 1\.5\. .*\[E304\]$"),
+        ({"min_retention": 0.0}, r"^min_retention: 0\.0\. .*\[E304\]$"),
+        ({"min_retention": 1.5}, r"^min_retention: 1\.5\. .*\[E304\]$"),
         ({"folds": 1}, r"^folds: 1\. Give at least 2\. \[E303\]$"),
     ],
     ids=str,

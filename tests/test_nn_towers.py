@@ -45,8 +45,8 @@ def towers(seed: int = 0, **choices: str) -> TwoTowers:
 
 
 def batch(task: str) -> tuple[torch.Tensor, ...]:
-    codes = torch.stack([torch.arange(12) % size for size in SIZES], dim=1)
-    y = codes if task == "cross_entropy" else normal(2, 12, sum(SIZES))
+    embeddings = torch.stack([torch.arange(12) % size for size in SIZES], dim=1)
+    y = embeddings if task == "cross_entropy" else normal(2, 12, sum(SIZES))
     return normal(0, 12, 1, 6, 6), normal(1, 12, 6), y, y.flip(0)
 
 
@@ -61,8 +61,8 @@ def test_the_squared_loss_is_a_sum_over_columns_and_a_mean_over_samples() -> Non
 def test_the_cross_entropy_is_a_sum_over_factors_and_a_mean_over_samples() -> None:
     output, y = normal(0, 5, 7).double().numpy(), np.array([[0, 3], [1, 2], [2, 1], [2, 0], [0, 0]])
     slow = 0.0
-    for row, codes in zip(output, y, strict=True):
-        for block, code in zip(np.split(row, [3]), codes, strict=True):
+    for row, embeddings in zip(output, y, strict=True):
+        for block, code in zip(np.split(row, [3]), embeddings, strict=True):
             slow -= np.log(np.exp(block[code]) / np.exp(block).sum()) / 5
     found = task_loss(torch.from_numpy(output), torch.from_numpy(y), SIZES, "cross_entropy")
     assert found.item() == pytest.approx(slow, rel=1e-6)
@@ -183,8 +183,8 @@ def refused_task() -> TwoTowers:
     ("call", "match"),
     [
         (refused_task, r"^task: 'hinge' is not known\. Use one of squared, cross_entropy, binary\. \[E305\]$"),
-        (lambda: towers(direction="both").train_modality(1), r"^direction: 'both' pulls both modalities.*\[E305\]$"),
-        (lambda: towers(direction="both").target(normal(0, 2, 6)), r"^direction: 'both' pulls both.*\[E305\]$"),
+        (lambda: towers(direction="both").train_modality(1), r"^direction: 'both' aligns each to the other.*\[E305\]$"),
+        (lambda: towers(direction="both").target(normal(0, 2, 6)), r"^direction: 'both' aligns each.*\[E305\]$"),
     ],
 )
 def test_what_cannot_be_is_refused(call: Callable[[], object], match: str) -> None:

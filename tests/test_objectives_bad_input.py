@@ -10,11 +10,11 @@ from torch import nn
 
 from alignscope.errors import AlignscopeError
 from alignscope.nn import objectives as o
-from objective_twins import OBJECTIVES, codes, normal
+from objective_twins import OBJECTIVES, embeddings, normal
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way
 
-A, B = codes(0, 2, 6, 4)
+A, B = embeddings(0, 2, 6, 4)
 PAIRS = [o.info_nce, o.siglip, o.spectral_contrastive, o.barlow_twins, o.vicreg, o.cca_loss, o.cross_covariance, o.hsic]
 ALIKE = [o.info_nce, o.siglip, o.spectral_contrastive, o.barlow_twins, o.vicreg]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import objective_twins as twins
 from alignscope.errors import AlignscopeError
 from alignscope.nn import objectives
-from objective_twins import OBJECTIVES, Objective, codes, normal
+from objective_twins import OBJECTIVES, Objective, embeddings, normal
 from strategies import seeds
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way
@@ -35,7 +35,7 @@ def test_every_objective_is_in_the_table() -> None:
 @every
 @given(seeds, st.integers(3, 9), st.integers(3, 5))
 def test_the_formula(objective: Objective, seed: int, n: int, k: int) -> None:
-    zs = codes(seed, objective.inputs, n, k)
+    zs = embeddings(seed, objective.inputs, n, k)
     found = objective(zs)
     assert found.shape == ()
     assert found.dtype == torch.float64
@@ -45,7 +45,7 @@ def test_the_formula(objective: Objective, seed: int, n: int, k: int) -> None:
 @every
 @pytest.mark.parametrize("masked", [False, True])
 def test_gradients(objective: Objective, masked: bool) -> None:
-    zs = codes(3, objective.inputs, 6, 4)
+    zs = embeddings(3, objective.inputs, 6, 4)
     learners, present = learn(objective, zs), torch.arange(6) != 1 if masked else None
     fixed = zs[objective.learners :]
     assert torch.autograd.gradcheck(lambda *z: objective([*z, *fixed], present), learners, atol=1e-6)
@@ -55,7 +55,7 @@ def test_gradients(objective: Objective, masked: bool) -> None:
 @given(seeds, st.integers(0, 8))
 def test_absent_samples_do_not_count_whatever_they_hold(objective: Objective, seed: int, count: int) -> None:
     """Value and gradient are those of the samples that are present, alone."""
-    zs = codes(seed, objective.inputs, 8, 4)
+    zs = embeddings(seed, objective.inputs, 8, 4)
     present = torch.from_numpy(np.random.default_rng(seed).permutation(8) < count)
     alone = [z[present] for z in zs]
     learn(objective, alone)
@@ -86,7 +86,7 @@ def test_nobody_present_is_exactly_nothing(objective: Objective, rows: int) -> N
 @every
 def test_a_batch_of_one(objective: Objective) -> None:
     """Nothing to contrast, no variance: 0 with a zero gradient, for those that need two."""
-    zs = codes(0, objective.inputs, 1, 5)
+    zs = embeddings(0, objective.inputs, 1, 5)
     learners = learn(objective, zs)
     found = objective(zs)
     found.backward()
@@ -130,7 +130,7 @@ def test_identical_rows(objective: Objective, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("rank", [0, 1, 2])
 @every
 def test_missing_rank_is_no_trouble(objective: Objective, rank: int, rows: int) -> None:
-    """Zero codes, one direction, batches smaller than K: finite in value and gradient, in float32."""
+    """Zero embeddings, one direction, batches smaller than K: finite in value and gradient, in float32."""
     zs = [(normal(m, rows, rank) @ normal(m + 9, rank, 4)).float() for m in range(objective.inputs)]
     learners = learn(objective, zs)
     found = objective(zs)
@@ -141,7 +141,7 @@ def test_missing_rank_is_no_trouble(objective: Objective, rank: int, rows: int) 
 
 @every
 def test_one_dimension(objective: Objective) -> None:
-    zs = codes(1, objective.inputs, 8, 1)
+    zs = embeddings(1, objective.inputs, 8, 1)
     if objective.narrowest > 1:
         with pytest.raises(AlignscopeError, match=r"1 dimension.*\[E201\]$"):
             objective(zs)
@@ -152,7 +152,7 @@ def test_one_dimension(objective: Objective) -> None:
 @every
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 def test_a_divergence_stays_visible(objective: Objective, value: float) -> None:
-    zs = codes(2, objective.inputs, 8, 4)
+    zs = embeddings(2, objective.inputs, 8, 4)
     zs[0][3, 1] = value
     assert not objective(zs).isfinite()
     assert objective(zs, objectives.finite_rows(*zs)).isfinite()
@@ -160,7 +160,7 @@ def test_a_divergence_stays_visible(objective: Objective, value: float) -> None:
 
 @every
 def test_a_divergence_of_the_other_stays_visible_too(objective: Objective) -> None:
-    zs = codes(2, objective.inputs, 8, 4)
+    zs = embeddings(2, objective.inputs, 8, 4)
     if objective.learners > 1 or objective is OBJECTIVES["jepa"]:  # the labels of sup_con cannot diverge
         zs[-1][3, 1] = torch.nan
         assert objective(zs).isnan()
@@ -168,8 +168,8 @@ def test_a_divergence_of_the_other_stays_visible_too(objective: Objective) -> No
 
 @every
 def test_reduced_precision_stays_outside(objective: Objective) -> None:
-    """bfloat16 codes under autocast give what float32 gives of the same numbers, in float32."""
-    zs = [z.bfloat16() for z in codes(5, objective.inputs, 32, 8)]
+    """bfloat16 embeddings under autocast give what float32 gives of the same numbers, in float32."""
+    zs = [z.bfloat16() for z in embeddings(5, objective.inputs, 32, 8)]
     expected = objective([z.float() for z in zs])
     with torch.autocast("cpu", torch.bfloat16):
         found = objective(zs)
@@ -192,13 +192,13 @@ def test_finite_rows(seed: int) -> None:
 def test_the_loss_can_be_called_where_nothing_learns() -> None:
     for objective in OBJECTIVES.values():
         with torch.no_grad():
-            assert not objective(codes(0, objective.inputs, 6, 4)).requires_grad
+            assert not objective(embeddings(0, objective.inputs, 6, 4)).requires_grad
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_lengths_from_the_whole_range_of_floats(dtype: torch.dtype) -> None:
     """Squares of these overflow or vanish; directions do not."""
-    z1, z2 = (z.to(dtype) for z in codes(0, 2, 6, 3))
+    z1, z2 = (z.to(dtype) for z in embeddings(0, 2, 6, 3))
     for factor in (1e-30, 1e30):
         found = objectives.info_nce(z1 * factor, z2, temperature=twins.TAU)
         torch.testing.assert_close(found, objectives.info_nce(z1, z2, temperature=twins.TAU))

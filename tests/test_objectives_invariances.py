@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import objective_twins as twins
 from alignscope.nn import objectives as o
-from objective_twins import OBJECTIVES, TAU, codes, normal
+from objective_twins import OBJECTIVES, TAU, embeddings, normal
 from strategies import seeds
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way
@@ -92,14 +92,14 @@ INVARIANCES: dict[str, list[Callable[[Codes, int], Codes]]] = {
 @given(seeds)
 def test_invariances(name: str, change: Callable[[Codes, int], Codes], seed: int) -> None:
     objective = OBJECTIVES[name]
-    zs = codes(seed, objective.inputs, 9, 4)
+    zs = embeddings(seed, objective.inputs, 9, 4)
     torch.testing.assert_close(objective(change(zs, seed)), objective(zs), rtol=1e-8, atol=1e-9)
 
 
 @given(seeds, st.sampled_from([permuted, rotated, rows_scaled]))
 def test_invariances_of_sup_con(seed: int, change: Callable[[Codes, int], Codes]) -> None:
     """The classes go with their samples, whatever they are called."""
-    (z,), labels = codes(seed, 1, 9, 4), torch.arange(9) % 3
+    (z,), labels = embeddings(seed, 1, 9, 4), torch.arange(9) % 3
     changed, named = change([z], seed)[0], labels
     if change is permuted:
         named = permuted([labels], seed)[0]
@@ -119,7 +119,7 @@ def test_invariances_of_mil_nce(seed: int, order: list[int], p: int) -> None:
 
 @given(seeds)
 def test_cca_ignores_any_invertible_map_but_for_the_ridge(seed: int) -> None:
-    z1, z2 = codes(seed, 2, 30, 4)
+    z1, z2 = embeddings(seed, 2, 30, 4)
     maps = [torch.linalg.qr(normal(seed + m, 4, 4))[0] * torch.tensor([0.5, 1.0, 2.0, 3.0]) for m in (5, 6)]
     for soft in (False, True):
         one = o.cca_loss(z1, z2, ridge=1e-10, soft=soft)
@@ -128,11 +128,11 @@ def test_cca_ignores_any_invertible_map_but_for_the_ridge(seed: int) -> None:
 
 @given(seeds)
 def test_nothing_is_gained_by_shrinking(seed: int) -> None:
-    """The gradient is orthogonal to the scale of each code: of the rows, of the dimensions or of the whole."""
+    """The gradient is orthogonal to the scale of each embedding: of the rows, of the dimensions or of the whole."""
     scales = {"info_nce": 1, "gram": 1, "symile": 1, "cca_loss": 0, "barlow_twins": 0, "hsic": None}
     for name, over in scales.items():
         objective = OBJECTIVES[name]
-        zs = [z.requires_grad_() for z in codes(seed, objective.inputs, 9, 4)]
+        zs = [z.requires_grad_() for z in embeddings(seed, objective.inputs, 9, 4)]
         for z, g in zip(zs, torch.autograd.grad(objective(zs), zs), strict=True):
             gain = (g * z.detach()).sum(over)
             assert g.abs().max() > 1e-6
@@ -169,7 +169,7 @@ def test_every_objective_has_a_range_but_one() -> None:
 @pytest.mark.parametrize("name", RANGES)
 @given(seeds, st.integers(2, 9), st.integers(3, 5), st.floats(-2, 2), st.booleans())
 def test_ranges(name: str, seed: int, n: int, k: int, exponent: float, equal: bool) -> None:
-    """Of unrelated codes of any scale, and of equal ones, where the bounds are reached."""
+    """Of unrelated embeddings of any scale, and of equal ones, where the bounds are reached."""
     objective = OBJECTIVES[name]
     zs = [normal(seed + (0 if equal else m), n, k) * 10**exponent for m in range(objective.inputs)]
     if name == "bottleneck_alignment":
@@ -195,7 +195,7 @@ def test_bounds_are_reached() -> None:
 def test_over_pairs_is_the_mean_over_pairs_of_those_who_have_both(name: str, seed: int, m: int) -> None:
     objective, twin = getattr(o, name), OBJECTIVES[name].twin
     options = {"temperature": TAU} if name == "info_nce" else {}
-    zs, present = codes(seed, m, 12, 3), torch.from_numpy(np.random.default_rng(seed).random((12, m)) < 0.8)
+    zs, present = embeddings(seed, m, 12, 3), torch.from_numpy(np.random.default_rng(seed).random((12, m)) < 0.8)
     terms = []
     for i in range(m):
         for j in range(i + 1, m):
@@ -208,7 +208,7 @@ def test_over_pairs_is_the_mean_over_pairs_of_those_who_have_both(name: str, see
 
 
 def test_over_pairs_without_a_mask_and_with_someone_elses_objective() -> None:
-    zs = codes(0, 3, 6, 2)
+    zs = embeddings(0, 3, 6, 2)
 
     def yours(z1: torch.Tensor, z2: torch.Tensor, *, present: torch.Tensor | None, weight: float) -> torch.Tensor:
         return weight * o.regression_loss(z1, z2, present)
@@ -235,7 +235,7 @@ def test_mil_nce_uses_what_each_sample_has(seed: int) -> None:
 
 @pytest.mark.parametrize("objective", [o.gram, o.symile])
 def test_volumes_and_products_need_all_modalities_of_a_sample(objective: Callable[..., torch.Tensor]) -> None:
-    zs, present = codes(0, 3, 6, 4), torch.ones(6, 3, dtype=torch.bool)
+    zs, present = embeddings(0, 3, 6, 4), torch.ones(6, 3, dtype=torch.bool)
     present[1, 2] = present[4, 0] = False
     expected = objective([z[present.all(1)] for z in zs])
     zs[2][1], zs[0][4] = torch.nan, torch.nan
@@ -245,7 +245,7 @@ def test_volumes_and_products_need_all_modalities_of_a_sample(objective: Callabl
 @given(seeds)
 def test_two_modalities_are_the_special_case(seed: int) -> None:
     """SymILE is InfoNCE; GRAM is InfoNCE with minus the sine of the angle for the cosine."""
-    z1, z2 = codes(seed, 2, 7, 4)
+    z1, z2 = embeddings(seed, 2, 7, 4)
     torch.testing.assert_close(o.symile([z1, z2], logit_scale=1 / TAU), o.info_nce(z1, z2, temperature=TAU))
     sines = [[-np.sqrt(1 - twins.cosine(a, b) ** 2) / TAU for b in z2.numpy()] for a in z1.numpy()]
     slow = sum(twins.chosen(sines[i], i) + twins.chosen([r[i] for r in sines], i) for i in range(7)) / 14
@@ -263,7 +263,7 @@ def test_symile_sees_what_no_pair_shows() -> None:
 
 @pytest.mark.parametrize("m", [2, 3, 4])
 def test_a_volume_of_nothing_has_a_gradient(m: int) -> None:
-    """Parallel codes: the volume of the pair is at its minimum, the square root is smooth there."""
+    """Parallel embeddings: the volume of the pair is at its minimum, the square root is smooth there."""
     z = normal(0, 5, 6).float()
     zs = [z.clone().requires_grad_() for _ in range(m)]
     o.gram(zs).backward()

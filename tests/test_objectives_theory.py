@@ -12,7 +12,7 @@ import torch
 
 import twins
 from alignscope.nn import objectives as o
-from objective_twins import codes, normal
+from objective_twins import embeddings, normal
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way
 
@@ -54,7 +54,7 @@ def descend(parameters: list[torch.Tensor], loss: Callable[[], torch.Tensor], st
 
     before = float("inf")
     for _ in range(20):
-        # A gradient may be small only because a code is long: under scale-free losses lengths grow.
+        # A gradient may be small only because an embedding is long: under scale-free losses lengths grow.
         torch.optim.LBFGS(
             parameters,
             max_iter=steps,
@@ -137,7 +137,7 @@ def test_predicting_the_other_modality_is_reduced_rank_regression() -> None:
 def test_info_nce_to_second_order() -> None:
     """log N - (mean s_ii - mean s_ij)/tau + Var_j(s_ij) / 2 tau^2: attraction of pairs against the spread of all, the
     form of spectral contrast."""
-    z1, z2 = codes(0, 2, 12, 4)
+    z1, z2 = embeddings(0, 2, 12, 4)
     s = torch.nn.functional.normalize(z1) @ torch.nn.functional.normalize(z2).mT
     spread = (s.var(1, correction=0).mean() + s.var(0, correction=0).mean()) / 2
     rest = []

@@ -31,7 +31,7 @@ from alignscope.nn import (
 from alignscope.nn.encoders.aerial_tokens import AerialTokens, sub_patches
 from alignscope.nn.encoders.ltae import SeriesTokens, days
 from alignscope.nn.encoders.token_blocks import Block, ClassQuery, Mixer, RelativeBias
-from alignscope.nn.methods import Batch, PlaceContrast
+from alignscope.nn.methods import Batch, PatchContrast
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way
 
@@ -399,7 +399,7 @@ def test_towers_and_the_contrast_of_places_take_them() -> None:
     initialise(towers, 0)
     x1, x2 = pictures(8, 30), series(8)
     sum(towers.losses(x1, x2, drawn(8, 3), drawn(8, 2))).backward()
-    method = PlaceContrast(encoders, places=36)
+    method = PatchContrast(encoders, patches=36)
     method.loss(Batch(((x1, x2),))).backward()
     assert all(p.grad.isfinite().all() for p in towers.parameters() if p.grad is not None)
 

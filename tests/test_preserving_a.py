@@ -77,7 +77,7 @@ def a_batch(n: int, modalities: int = 2, *, present: Tensor | None = None, same:
 
 def backward(method: Method, batch: Batch) -> tuple[Tensor, dict[str, Tensor | None]]:
     method.zero_grad()
-    torch.manual_seed(0)  # the bottleneck draws its code
+    torch.manual_seed(0)  # the bottleneck draws its embedding
     loss = method.loss(batch)
     loss.backward()
     return loss.detach(), {name: p.grad for name, p in method.named_parameters() if p.requires_grad}
@@ -111,7 +111,7 @@ def test_every_parameter_that_learns_has_a_gradient(name: str) -> None:
     method = built(name)
     _, gradients = backward(method, a_batch(24))
     idle = {n for n, g in gradients.items() if g is None or not g.abs().max() > 0}
-    # A bias that shifts a whole code has no effect where only directions between samples count.
+    # A bias that shifts a whole embedding has no effect where only directions between samples count.
     expected = {n for n in gradients if n.startswith(("encoders.0", "heads.0"))} if name == "single" else set()
     assert {n for n in idle if not n.endswith("bias")} == {n for n in expected if not n.endswith("bias")}
 
@@ -151,7 +151,7 @@ def test_a_latent_of_one_dimension_is_defined_or_refused(name: str) -> None:
 
 
 def masked(method: Method, batch: Batch, filler: float) -> Batch:
-    """The batch with its absent rows filled, and encoders that hand the filling on as the code."""
+    """The batch with its absent rows filled, and encoders that hand the filling on as the embedding."""
     inputs = tuple(tuple(torch.where(batch.has(m)[:, None], x, filler) for m, x in enumerate(xs)) for xs in batch.views)
 
     def encoded(seen: Batch) -> list[list[Tensor]]:
@@ -268,9 +268,9 @@ def test_a_target_without_labels_is_refused(name: str) -> None:
 @every_method
 def test_the_joint_code(name: str) -> None:
     method = built(name, 3)
-    codes = method.codes(a_batch(5, 3).views[0])
-    expected = codes[1] if name == "single" else torch.cat(codes, dim=1)
-    assert torch.equal(method.fuse(codes), expected)
+    embeddings = method.embeddings(a_batch(5, 3).views[0])
+    expected = embeddings[1] if name == "single" else torch.cat(embeddings, dim=1)
+    assert torch.equal(method.fuse(embeddings), expected)
 
 
 def two(k1: int = 4, k2: int = 4) -> list[LinearEncoder]:
@@ -282,7 +282,7 @@ def two(k1: int = 4, k2: int = 4) -> list[LinearEncoder]:
     [
         (lambda: Aligned(two()[:1]), r"encoders: 1\. .*two modalities or more.*E201"),
         (lambda: Aligned(two(), "clip"), r"objective: 'clip' is not known.*info_nce.*E305"),
-        (lambda: Aligned(two(), strength=-1.0), r"strength: -1\.0.*\[0, inf\].*E304"),
+        (lambda: Aligned(two(), alignment_weight=-1.0), r"alignment_weight: -1\.0.*\[0, inf\].*E304"),
         (lambda: Aligned(two(), temperature=0.0), r"temperature: 0\.0.*\(0, inf\).*E304"),
         (lambda: Aligned(two(), "jepa", momentum=1.0), r"momentum: 1.*E304"),
         (lambda: NoAlignment(two(), temperature=0.0), r"temperature: 0\.0.*\(0, inf\).*E304"),
@@ -305,7 +305,7 @@ def two(k1: int = 4, k2: int = 4) -> list[LinearEncoder]:
         (lambda: SimMMDG(two(), classes={}), r"classes: \{\}.*E304"),
         (lambda: Concatenation(two(), classes={"shape": 0}), r"classes: \{'shape': 0\}.*E304"),
         (lambda: SupervisedAlignment(two(), classes=[CLASSES]), r"classes: 1 for 2 modalities.*E201"),
-        (lambda: SupervisedAlignment(two(), classes=[CLASSES] * 2, strength=-1.0), r"strength.*E304"),
+        (lambda: SupervisedAlignment(two(), classes=[CLASSES] * 2, alignment_weight=-1.0), r"alignment_weight.*E304"),
         (lambda: SupervisedAlignment(two(), classes=[CLASSES] * 2, gauge="free"), r"gauge: 'free'.*E305"),
     ],
 )
@@ -326,7 +326,7 @@ def nce_twin(z1: Tensor, z2: Tensor, temperature: float) -> float:
     return total
 
 
-def plain_codes(method: Method, batch: Batch) -> list[list[Tensor]]:
+def plain_embeddings(method: Method, batch: Batch) -> list[list[Tensor]]:
     return [[e(x).detach().double() for e, x in zip(method.encoders, xs, strict=True)] for xs in batch.views]
 
 
@@ -335,15 +335,15 @@ def test_cross_self_and_no_alignment_equal_their_formulas(modalities: int) -> No
     encoders = [LinearEncoder(w, 4) for w in WIDTHS[:modalities]]
     method = CrossSelf(encoders, temperature=0.3, self_weight=0.7, cross_weight=1.3)
     batch = a_batch(9, modalities)
-    codes = plain_codes(method, batch)
-    cross = np.mean([nce_twin(zs[i], zs[j], 0.3) for zs in codes for i, j in combinations(range(modalities), 2)])
-    own = sum(nce_twin(codes[0][m], codes[1][m], 0.3) for m in range(modalities))
+    embeddings = plain_embeddings(method, batch)
+    cross = np.mean([nce_twin(zs[i], zs[j], 0.3) for zs in embeddings for i, j in combinations(range(modalities), 2)])
+    own = sum(nce_twin(embeddings[0][m], embeddings[1][m], 0.3) for m in range(modalities))
     assert method.loss(batch).item() == pytest.approx(1.3 * cross + 0.7 * own, rel=1e-5)
     assert NoAlignment(encoders, temperature=0.3).loss(batch).item() == pytest.approx(own, rel=1e-5)
     one = SingleModality(encoders, modality=1, temperature=0.3)
-    assert one.loss(batch).item() == pytest.approx(nce_twin(codes[0][1], codes[1][1], 0.3), rel=1e-5)
-    clip = np.mean([nce_twin(codes[0][i], codes[0][j], 0.1) for i, j in combinations(range(modalities), 2)])
-    assert Aligned(encoders, strength=2.0).loss(batch).item() == pytest.approx(2 * clip, rel=1e-5)
+    assert one.loss(batch).item() == pytest.approx(nce_twin(embeddings[0][1], embeddings[1][1], 0.3), rel=1e-5)
+    clip = np.mean([nce_twin(embeddings[0][i], embeddings[0][j], 0.1) for i, j in combinations(range(modalities), 2)])
+    assert Aligned(encoders, alignment_weight=2.0).loss(batch).item() == pytest.approx(2 * clip, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["info_nce", "siglip", "gram", "symile", "bottleneck"])
@@ -370,17 +370,17 @@ def test_aligned_is_the_objective_on_the_codes() -> None:
     }
     for name, objective in expected.items():
         method = built(name, 3)
-        torch.testing.assert_close(method.loss(batch), objective(method.codes(batch.views[0])), msg=name)
+        torch.testing.assert_close(method.loss(batch), objective(method.embeddings(batch.views[0])), msg=name)
 
 
 def correlation(a: Tensor, b: Tensor) -> float:
     return float(np.corrcoef(a.numpy(), b.numpy())[0, 1])
 
 
-def decur_twin(codes: list[list[Tensor]], common: int, weight: float) -> float:
-    k, modalities = codes[0][0].shape[1], len(codes[0])
+def decur_twin(embeddings: list[list[Tensor]], common: int, weight: float) -> float:
+    k, modalities = embeddings[0][0].shape[1], len(embeddings[0])
     cross = []
-    for zs in codes:
+    for zs in embeddings:
         for i, j in combinations(range(modalities), 2):
             total = 0.0
             for a in range(k):
@@ -395,7 +395,7 @@ def decur_twin(codes: list[list[Tensor]], common: int, weight: float) -> float:
     for m in range(modalities):
         for a in range(k):
             for b in range(k):
-                c = correlation(codes[0][m][:, a], codes[1][m][:, b])
+                c = correlation(embeddings[0][m][:, a], embeddings[1][m][:, b])
                 own += (1 - c) ** 2 if a == b else weight * c**2
     return float(np.mean(cross)) + own
 
@@ -406,7 +406,7 @@ def test_decur_equals_its_formula(modalities: int, share: float, common: int) ->
     method = DeCUR([LinearEncoder(w, 4) for w in WIDTHS[:modalities]], shared_share=share, off_diagonal=0.2)
     batch = a_batch(15, modalities)
     assert method.shared == common
-    expected = decur_twin(plain_codes(method, batch), common, 0.2)
+    expected = decur_twin(plain_embeddings(method, batch), common, 0.2)
     assert method.loss(batch).item() == pytest.approx(expected, rel=1e-4)
 
 
@@ -417,14 +417,14 @@ def test_private_subspace_equals_its_formula() -> None:
     )
     initialise(method, 3)
     batch = a_batch(11)
-    codes = plain_codes(method, batch)
-    cross = np.mean([nce_twin(z1[:, :2], z2[:, :2], 0.3) for z1, z2 in codes])
-    own = sum(nce_twin(codes[0][m], codes[1][m], 0.3) for m in range(2))
+    embeddings = plain_embeddings(method, batch)
+    cross = np.mean([nce_twin(z1[:, :2], z2[:, :2], 0.3) for z1, z2 in embeddings])
+    own = sum(nce_twin(embeddings[0][m], embeddings[1][m], 0.3) for m in range(2))
     squares = [
-        correlation(z[:, a], z[:, b]) ** 2 for zs in codes for z in zs for a in (0, 1) for b in (2, 3)
+        correlation(z[:, a], z[:, b]) ** 2 for zs in embeddings for z in zs for a in (0, 1) for b in (2, 3)
     ]  # 2 views, 2 modalities, 4 entries
     errors = []
-    for xs, zs in zip(batch.views, codes, strict=True):
+    for xs, zs in zip(batch.views, embeddings, strict=True):
         for i, j in permutations(range(2)):
             h = xs[i].double()
             h = (h - h.mean(0)) / h.std(0, correction=0)
@@ -435,7 +435,7 @@ def test_private_subspace_equals_its_formula() -> None:
 
 
 def test_the_decoder_does_not_pull_the_features_it_rebuilds() -> None:
-    """With the code cut off, nothing reaches the trunk."""
+    """With the embedding cut off, nothing reaches the trunk."""
     method = PrivateSubspace([MLPEncoder(6, 4, hidden=(8,)), MLPEncoder(5, 4, hidden=(8,))], decoder=True)
     for encoder in method.encoders:
         encoder.project = lambda h, e=encoder: e.projection(h.detach())
@@ -462,7 +462,7 @@ def test_simmmdg_equals_its_formula() -> None:
     )
     initialise(method, 2)
     batch = a_batch(7)
-    z = plain_codes(method, batch)[0]
+    z = plain_embeddings(method, batch)[0]
     shape, size = batch.labels["shape"], batch.labels["size.mm"].double()
     joint = torch.cat(z, 1).float()
     heads = method.readout.heads
@@ -471,7 +471,9 @@ def test_simmmdg_equals_its_formula() -> None:
     stacked = torch.cat([z[0][:, :2], z[1][:, :2]])
     contrast = (sup_con_twin(stacked, shape.tolist() * 2, 0.3) + sup_con_twin(stacked, list(range(7)) * 2, 0.3)) / 2
     gaps = [
-        max(0.0, 2**0.5 - float((r[:2] / r[:2].norm() - r[2:] / r[2:].norm()).norm())) for codes in z for r in codes
+        max(0.0, 2**0.5 - float((r[:2] / r[:2].norm() - r[2:] / r[2:].norm()).norm()))
+        for embeddings in z
+        for r in embeddings
     ]
     translation = [
         float((t(z[i].float()).detach().double() - z[j]).square().mean())
@@ -515,17 +517,17 @@ def test_labels_of_samples_that_are_absent_may_be_anything() -> None:
 
 
 def test_the_strength_of_supervised_alignment_may_change_between_steps() -> None:
-    method = SupervisedAlignment(two(), classes=[{"shape": 3}, {"size.mm": 2}], strength=0.0)
+    method = SupervisedAlignment(two(), classes=[{"shape": 3}, {"size.mm": 2}], alignment_weight=0.0)
     batch = a_batch(20)
     prediction, alignment = method.losses(batch)
-    codes = [e(x) for e, x in zip(method.encoders, batch.views[0], strict=True)]
-    own = functional.cross_entropy(method.readouts[0].heads[0](codes[0]), batch.labels["shape"])
-    own = own + (method.readouts[1].heads[0](codes[1]) - batch.labels["size.mm"]).square().sum() / 20
+    embeddings = [e(x) for e, x in zip(method.encoders, batch.views[0], strict=True)]
+    own = functional.cross_entropy(method.readouts[0].heads[0](embeddings[0]), batch.labels["shape"])
+    own = own + (method.readouts[1].heads[0](embeddings[1]) - batch.labels["size.mm"]).square().sum() / 20
     torch.testing.assert_close(prediction, own)
-    torch.testing.assert_close(alignment, method.alignments[0](*codes))
-    for strength in (0.0, 1.5, 40.0):
-        method.strength = strength
-        torch.testing.assert_close(method.loss(batch), prediction + strength * alignment)
+    torch.testing.assert_close(alignment, method.alignments[0](*embeddings))
+    for alignment_weight in (0.0, 1.5, 40.0):
+        method.alignment_weight = alignment_weight
+        torch.testing.assert_close(method.loss(batch), prediction + alignment_weight * alignment)
 
 
 # The teacher of the cross-modal JEPA
@@ -611,7 +613,7 @@ def trained(build: Build, steps: int = 150, seed: int = 0) -> tuple[Method, list
 
 
 def r2(code: Tensor, target: Tensor) -> float:
-    """R^2 of predicting a factor linearly from a code, in sample."""
+    """R^2 of predicting a factor linearly from an embedding, in sample."""
     x = torch.cat((code, torch.ones(len(code), 1)), 1).double()
     y = target.double()
     error = y - x @ torch.linalg.lstsq(x, y).solution
@@ -625,12 +627,12 @@ def test_training_lowers_the_loss(name: str) -> None:
 
 
 def kept(method: Method) -> tuple[float, float]:
-    """R^2 of the shared and of the private factors from the codes of their modalities."""
+    """R^2 of the shared and of the private factors from the embeddings of their modalities."""
     xs, shared, private = factor_data()
-    codes = [z.detach() for z in method.codes(xs)]
+    embeddings = [z.detach() for z in method.embeddings(xs)]
     return (
-        float(np.mean([r2(z, shared) for z in codes])),
-        float(np.mean([r2(z, p) for z, p in zip(codes, private, strict=True)])),
+        float(np.mean([r2(z, shared) for z in embeddings])),
+        float(np.mean([r2(z, p) for z, p in zip(embeddings, private, strict=True)])),
     )
 
 
@@ -648,7 +650,7 @@ def test_the_private_part_becomes_independent_of_the_shared_part(independence: s
         options = {"independence": independence, "independence_weight": weight, "private_weight": 0.0}
         method, _ = trained(lambda e: PrivateSubspace(e, **options), steps=80)
         xs, _, _ = factor_data()
-        return method.dependence([method.codes(xs)], Batch((tuple(xs),))).item()
+        return method.dependence([method.embeddings(xs)], Batch((tuple(xs),))).item()
 
     assert dependence(10.0) < 0.5 * dependence(0.0)
 
@@ -669,5 +671,5 @@ def test_split_codes_put_the_private_factors_into_their_own_part(build: Build) -
 def test_supervised_methods_learn_their_targets(name: str) -> None:
     method, _ = trained(METHODS[name], steps=300)
     xs, shared, private = factor_data()
-    code = method.fuse(method.codes(xs)).detach()
+    code = method.fuse(method.embeddings(xs)).detach()
     assert r2(code, labels_of(shared, private)["size.mm"]) > 0.9

@@ -99,9 +99,9 @@ def test_the_loss_is_a_finite_scalar_and_reaches_every_encoder(name: str, modali
 @every_method
 def test_the_joint_code_is_as_wide_as_the_codes_side_by_side(name: str) -> None:
     method, batch = built(name, 3).eval(), a_batch(7, 3)
-    codes = method.codes(batch.views[0])
-    assert [tuple(z.shape) for z in codes] == [(7, 4)] * 3
-    assert method.fuse(codes).shape == (7, 12)
+    embeddings = method.embeddings(batch.views[0])
+    assert [tuple(z.shape) for z in embeddings] == [(7, 4)] * 3
+    assert method.fuse(embeddings).shape == (7, 12)
 
 
 @every_method
@@ -130,7 +130,7 @@ def test_small_batches_and_identical_rows_are_defined(name: str, n: int, same: b
 
 
 def masked(method: Method, batch: Batch, filler: float) -> Batch:
-    """The batch with its absent rows filled, and encoders that hand the filling on as the code."""
+    """The batch with its absent rows filled, and encoders that hand the filling on as the embedding."""
     inputs = tuple(tuple(torch.where(batch.has(m)[:, None], x, filler) for m, x in enumerate(xs)) for xs in batch.views)
 
     def encoded(seen: Batch) -> list[list[Tensor]]:
@@ -223,7 +223,7 @@ def pair(k: int = 4) -> list[LinearEncoder]:
 
 BAD = [
     (lambda: Fusion([4, 4], 9, heads=4), r"width 9, 4 heads.*heads divide.*E301"),
-    (lambda: Fusion([4, 0], 8), r"codes of \[4, 0\].*E301"),
+    (lambda: Fusion([4, 0], 8), r"embeddings of \[4, 0\].*E301"),
     (lambda: Fusion([4], 8, layers=0), r"0 layers.*E301"),
     (lambda: Fusion([4, 4], 8)([normal(0, 3, 4)]), r"widths \[\(4,\)\].*takes \[\(4,\), \(4,\)\].*E201"),
     (lambda: Fusion([4, 4], 8)([normal(0, 3, 4), normal(0, 3, 5)]), r"\(5,\).*E201"),
@@ -263,11 +263,11 @@ def test_bad_settings_are_refused(call: Callable[[], object], message: str) -> N
 # Fusion
 
 
-def fused_slowly(fusion: Fusion, codes: list[Tensor], present: list[bool]) -> Tensor:
+def fused_slowly(fusion: Fusion, embeddings: list[Tensor], present: list[bool]) -> Tensor:
     """One sample by the formula: only tokens that are there exist at all."""
     there = [m for m, p in enumerate(present) if p]
     e = fusion.embedding.weight
-    tokens = torch.stack([e[0], *(fusion.tokens[m](codes[m]) + e[1 + m] for m in there)])
+    tokens = torch.stack([e[0], *(fusion.tokens[m](embeddings[m]) + e[1 + m] for m in there)])
     for block in fusion.blocks:
         normed = block.norm1(tokens)
         q, k, v = (normed @ w.T + b for w, b in zip(block.qkv.weight.chunk(3), block.qkv.bias.chunk(3), strict=True))
@@ -283,25 +283,25 @@ def fused_slowly(fusion: Fusion, codes: list[Tensor], present: list[bool]) -> Te
 def test_fusion_is_that_of_the_tokens_present(seed: int, modalities: int, layers: int, heads: int) -> None:
     fusion = Fusion(WIDTHS[:modalities], 6, heads=heads, layers=layers)
     initialise(fusion, seed % 1000)
-    codes = [normal(seed + m, 5, w) for m, w in enumerate(WIDTHS[:modalities])]
+    embeddings = [normal(seed + m, 5, w) for m, w in enumerate(WIDTHS[:modalities])]
     present = torch.from_numpy(np.random.default_rng(seed).random((5, modalities)) < 0.6)
-    found = fusion([torch.where(present[:, m, None], z, torch.nan) for m, z in enumerate(codes)], present)
+    found = fusion([torch.where(present[:, m, None], z, torch.nan) for m, z in enumerate(embeddings)], present)
     for n in range(5):
-        expected = fused_slowly(fusion, [z[n] for z in codes], present[n].tolist())
+        expected = fused_slowly(fusion, [z[n] for z in embeddings], present[n].tolist())
         torch.testing.assert_close(found[n], expected, rtol=1e-4, atol=1e-5)
     everything = torch.ones_like(present)
-    torch.testing.assert_close(fusion(codes), fusion(codes, everything), rtol=0, atol=0)
+    torch.testing.assert_close(fusion(embeddings), fusion(embeddings, everything), rtol=0, atol=0)
 
 
 def test_no_gradient_reaches_what_is_absent() -> None:
     fusion = Fusion([4, 3], 8)
     initialise(fusion, 0)
-    codes = [normal(0, 6, 4).requires_grad_(), normal(1, 6, 3).requires_grad_()]
+    embeddings = [normal(0, 6, 4).requires_grad_(), normal(1, 6, 3).requires_grad_()]
     present = torch.tensor([[True, False]] * 3 + [[True, True]] * 3)
-    (fusion(codes, present) * normal(2, 6, 8)).sum().backward()
-    assert not codes[1].grad[:3].any()
-    assert codes[1].grad[3:].any(1).all()
-    assert codes[0].grad.any(1).all()
+    (fusion(embeddings, present) * normal(2, 6, 8)).sum().backward()
+    assert not embeddings[1].grad[:3].any()
+    assert embeddings[1].grad[3:].any(1).all()
+    assert embeddings[0].grad.any(1).all()
 
 
 def test_fusion_has_only_layers_that_can_be_initialised() -> None:
@@ -321,13 +321,13 @@ def test_comm_is_its_formula(modalities: int) -> None:
         torch.from_numpy(np.random.default_rng(3).random((30, modalities)) < 0.7),
     )
     batch = a_batch(30, modalities, present=present)
-    one, two = (method.codes(xs) for xs in batch.views)
+    one, two = (method.embeddings(xs) for xs in batch.views)
 
-    def joint(codes: list[Tensor], allowed: list[int]) -> Tensor:
+    def joint(embeddings: list[Tensor], allowed: list[int]) -> Tensor:
         keep = present.clone()
         for m in range(modalities):
             keep[:, m] &= m in allowed
-        return method.fuse(codes, keep)
+        return method.fuse(embeddings, keep)
 
     everything, some = list(range(modalities)), present.any(1)
     total = info_nce(joint(one, everything), joint(two, everything), present=some)
@@ -380,7 +380,7 @@ def test_infmasking_without_masks_is_comm_and_one_contrast_more() -> None:
     plain, method = built("comm"), InfMasking(pair(), keep=1.0, weight=0.7)
     initialise(method, 0)
     batch = a_batch(20)
-    one, two = (method.fuse(method.codes(xs)) for xs in batch.views)
+    one, two = (method.fuse(method.embeddings(xs)) for xs in batch.views)
     expected = plain.loss(batch) + 0.7 * (one_way(one, two, 0.1) + one_way(two, one, 0.1)) / 2
     torch.testing.assert_close(method.loss(batch), expected, rtol=1e-4, atol=1e-5)
 
@@ -491,7 +491,7 @@ def test_upper_bounds_leave_their_critics_alone_and_critics_learn_by_contrast() 
     grads = {name: None if g is None else g.clone() for name, g in gradients.items()}
 
     def contrast() -> float:
-        unique = [z[:, 2:] for z in method.codes(batch.views[0])]
+        unique = [z[:, 2:] for z in method.embeddings(batch.views[0])]
         return nce_lower(method.unique[0].plain(*unique)).item()
 
     start = contrast()
@@ -528,7 +528,7 @@ def test_step_one_is_its_formula_and_looks_at_the_shared_half_alone() -> None:
     method, batch = built("disentangled, step 1", components=6), a_batch(20)
     expected = 0
     for xs in batch.views:
-        one, two = (nn.functional.normalize(z[:, :3], dim=1) for z in method.codes(xs))
+        one, two = (nn.functional.normalize(z[:, :3], dim=1) for z in method.embeddings(xs))
         expected = expected + info_nce(one, two) / 2 + (one - two).square().sum(1).mean() / 2
     loss, gradients = backward(method, batch)
     torch.testing.assert_close(loss, expected.detach())
@@ -542,7 +542,7 @@ def test_step_two_is_its_formula_and_leaves_the_shared_half_alone() -> None:
     method.independence = 0.3
     expected = 0
     for m in range(2):
-        views = [method.codes(xs)[m] for xs in batch.views]
+        views = [method.embeddings(xs)[m] for xs in batch.views]
         halves = [(z[:, :3], z[:, 3:]) for z in views]
         whole = [torch.cat([nn.functional.normalize(h, dim=1) for h in view], dim=1) for view in halves]
         apart = sum(orthogonality(*view) for view in halves) / 2
@@ -566,13 +566,13 @@ def test_the_shared_half_is_frozen_after_its_share_of_the_steps() -> None:
         optimiser.step()
         method.after_step()
         with torch.no_grad():
-            seen.append(method.eval().codes(batch.views[0])[0])
+            seen.append(method.eval().embeddings(batch.views[0])[0])
     for before, after, moves in zip(seen, seen[1:], (True, True, False, False, False), strict=False):
         assert torch.equal(before[:, :2], after[:, :2]) != moves
         assert not torch.equal(before[:, 2:], after[:, 2:])
     restored = DisentangledSSL([MLPEncoder(w, 4, hidden=(5,)) for w in WIDTHS[:2]], steps=6, first=0.5)
     restored.load_state_dict(method.state_dict())
-    assert torch.equal(restored.eval().codes(batch.views[0])[0], seen[-1])
+    assert torch.equal(restored.eval().embeddings(batch.views[0])[0], seen[-1])
 
 
 # What they learn: two factors that both modalities have, and one that each has alone
@@ -617,7 +617,7 @@ def test_the_joint_code_learns_every_factor(make: type[CoMM]) -> None:
     for steps in (0, 150):
         method = trained(make, steps, 1e-2, components=8)
         with torch.no_grad():
-            kept.append(held_out(method.fuse(method.codes(views[0])), factors))
+            kept.append(held_out(method.fuse(method.embeddings(views[0])), factors))
     assert kept[1].min() > 0.75
     assert kept[1].min() > kept[0].min() + 0.1
 
@@ -626,7 +626,7 @@ def test_factorcl_tells_shared_from_unique() -> None:
     factors, views = factor_views(1000, 5)
     method = trained(lambda e: FactorCL(e, hidden=16, critic_rate=3e-2, critic_steps=3), 250, 2e-2)
     with torch.no_grad():
-        z = method.codes(views[0])[0]
+        z = method.embeddings(views[0])[0]
     whole, shared, unique = (held_out(half, factors[:, :3]) for half in (z, z[:, :2], z[:, 2:]))
     assert whole.min() > 0.8
     assert shared[:2].min() > 0.8
@@ -638,11 +638,11 @@ def test_factorcl_tells_shared_from_unique() -> None:
 def test_disentangled_puts_the_rest_beside_the_shared_half() -> None:
     factors, views = factor_views(1000, 5)
     found = {}
-    for strength in (0.0, 3.0):
-        method = trained(lambda e, s=strength: DisentangledSSL(e, steps=200, independence=s), 200, 1e-2)
+    for alignment_weight in (0.0, 3.0):
+        method = trained(lambda e, s=alignment_weight: DisentangledSSL(e, steps=200, independence=s), 200, 1e-2)
         with torch.no_grad():
-            z = method.codes(views[0])[0]
-        found[strength] = (
+            z = method.embeddings(views[0])[0]
+        found[alignment_weight] = (
             [held_out(half, factors[:, :3]) for half in (z[:, :2], z[:, 2:])],
             orthogonality(z[:, :2], z[:, 2:]),
         )

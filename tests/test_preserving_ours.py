@@ -42,7 +42,7 @@ Build = Callable[[list[Encoder]], Method]
 
 METHODS: dict[str, Build] = {
     "canonical": CanonicalSplit,
-    "canonical, codes side by side": lambda e: CanonicalSplit(e, products=False),
+    "canonical, embeddings side by side": lambda e: CanonicalSplit(e, products=False),
     "canonical, one block": lambda e: CanonicalSplit(e, blocks=1),
     "target remedy": lambda e: TargetRemedy(e, classes=[CLASSES] * len(e)),
     "prediction first": lambda e: PredictionFirst(e, classes=[CLASSES] * len(e)),
@@ -55,7 +55,7 @@ both_sizes = pytest.mark.parametrize("modalities", [2, 3])
 
 def in_force(method: BudgetedAlignment) -> BudgetedAlignment:
     """The method with a weight, as after its first steps."""
-    method.budget.update(dict.fromkeys(method.kept, 0.5))
+    method.budget.update(dict.fromkeys(method.monitored, 0.5))
     assert method.budget.weight > 0
     return method
 
@@ -118,10 +118,10 @@ def test_the_loss_is_a_finite_scalar_and_reaches_every_encoder(name: str, modali
 @every_method
 def test_the_joint_code_has_m_k_numbers(name: str, modalities: int) -> None:
     method = built(name, modalities)
-    codes = method.codes(a_batch(5, modalities).views[0])
-    assert method.fuse(codes).shape == (5, 6 * modalities)
+    embeddings = method.embeddings(a_batch(5, modalities).views[0])
+    assert method.fuse(embeddings).shape == (5, 6 * modalities)
     if modalities == 3:
-        assert torch.equal(method.fuse(codes), torch.cat(codes, dim=1))
+        assert torch.equal(method.fuse(embeddings), torch.cat(embeddings, dim=1))
 
 
 @pytest.mark.parametrize("n", [1, 2, 6])
@@ -245,13 +245,16 @@ BAD = [
     (canonical(temperature=0.0), r"^temperature: 0\.0.*\(0, inf\).*E304"),
     (lambda: TargetRemedy(linear(1), classes=[CLASSES]), r"encoders: 1\. .*E201"),
     (lambda: TargetRemedy(linear(), classes=[CLASSES]), r"classes: 1 for 2 modalities.*E201"),
-    (lambda: TargetRemedy(linear(), classes=[CLASSES] * 2, strength=-1.0), r"strength: -1\.0.*E304"),
+    (lambda: TargetRemedy(linear(), classes=[CLASSES] * 2, alignment_weight=-1.0), r"alignment_weight: -1\.0.*E304"),
     (lambda: TargetRemedy(linear(), classes=[CLASSES] * 2, gauge="free"), r"gauge: 'free'.*whitened.*E305"),
     (lambda: TargetRemedy(linear(), classes=[{}] * 2), r"classes: \{\}.*E304"),
     (lambda: PredictionFirst(linear(1), classes=[CLASSES]), r"encoders: 1\. .*E201"),
     (lambda: PredictionFirst(linear(2, 1), classes=[CLASSES] * 2), r"components: 1\. .*at least 2.*E301"),
     (lambda: PredictionFirst(linear(), classes=[CLASSES] * 3), r"classes: 3 for 2 modalities.*E201"),
-    (lambda: PredictionFirst(linear(), classes=[CLASSES] * 2, strength=math.inf), r"strength: inf.*E304"),
+    (
+        lambda: PredictionFirst(linear(), classes=[CLASSES] * 2, alignment_weight=math.inf),
+        r"alignment_weight: inf.*E304",
+    ),
     (lambda: PredictionFirst(linear(), classes=[CLASSES] * 2, gauge="free"), r"gauge: 'free'.*E305"),
     (lambda: BudgetedAlignment(linear(1), classes=[CLASSES], steps=9), r"encoders: 1\. .*E201"),
     (budgeted(classes=[CLASSES]), r"classes: 1 for 2 modalities.*E201"),
@@ -272,11 +275,11 @@ def test_bad_settings_are_refused(call: Callable[[], Method], match: str) -> Non
         call()
 
 
-# Places
+# Patches
 
 
 class Places(Encoder):
-    """Takes the features of P places as they are, (N, P, F)."""
+    """Takes the features of P patches as they are, (N, P, F)."""
 
     def __init__(self, n_features: int, components: int) -> None:
         super().__init__(nn.Identity(), n_features, components)
@@ -290,7 +293,7 @@ class Places(Encoder):
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize(
-    ("encoder", "shape", "places"),
+    ("encoder", "shape", "patches"),
     [
         (ConvEncoder(3, 4), (3, 64, 64), 16),
         (ConvEncoder(1, 4, widths=(5,), patch=3), (1, 10, 7), 6),
@@ -301,12 +304,12 @@ class Places(Encoder):
     ],
 )
 def test_the_mean_over_places_is_the_features(
-    encoder: Encoder, shape: tuple[int, ...], places: int, training: bool
+    encoder: Encoder, shape: tuple[int, ...], patches: int, training: bool
 ) -> None:
     initialise(encoder.train(training), 0)
     x = normal(0, 5, *shape)
     tokens = encoder.tokens(x)
-    assert tokens.shape == (5, places, encoder.n_features)
+    assert tokens.shape == (5, patches, encoder.n_features)
     torch.testing.assert_close(tokens.mean(1), encoder.features(x))
     torch.testing.assert_close(encoder.project(tokens).mean(1), encoder(x))
 
@@ -321,31 +324,31 @@ def test_places_are_in_the_order_of_the_picture() -> None:
         encoder.tokens(torch.zeros(1, 2, 4, 6))
 
 
-def parts(places: int, keep: float, n: int = 40) -> list[Tensor]:
+def parts(patches: int, keep: float, n: int = 40) -> list[Tensor]:
     """The share (N, P) of each place in the part of each view."""
-    encoder = Places(places, places)
+    encoder = Places(patches, patches)
     with torch.no_grad():
-        encoder.projection.weight.copy_(torch.eye(places))
+        encoder.projection.weight.copy_(torch.eye(patches))
         encoder.projection.bias.zero_()
-    method = CanonicalSplit([encoder, Places(places, places)], keep=keep, blocks=1)
-    return [p.detach() for p in method._parts(encoder, torch.eye(places).expand(2 * n, -1, -1))]
+    method = CanonicalSplit([encoder, Places(patches, patches)], keep=keep, blocks=1)
+    return [p.detach() for p in method._parts(encoder, torch.eye(patches).expand(2 * n, -1, -1))]
 
 
 @given(st.integers(1, 10).map(lambda k: 2 * k))
-def test_at_one_half_the_parts_of_the_views_share_no_place_and_leave_none_out(places: int) -> None:
-    one, two = parts(places, 0.5)
+def test_at_one_half_the_parts_of_the_views_share_no_place_and_leave_none_out(patches: int) -> None:
+    one, two = parts(patches, 0.5)
     assert not (one * two).any()
-    torch.testing.assert_close((one + two) / 2, torch.full_like(one, 1 / places))
+    torch.testing.assert_close((one + two) / 2, torch.full_like(one, 1 / patches))
 
 
 @given(st.integers(2, 9), st.floats(0, 1))
-def test_a_part_is_a_mean_over_places(places: int, keep: float) -> None:
-    kept = max(1, round(keep * places))
-    for part in parts(places, keep):
+def test_a_part_is_a_mean_over_places(patches: int, keep: float) -> None:
+    kept = max(1, round(keep * patches))
+    for part in parts(patches, keep):
         torch.testing.assert_close(part.sum(1), torch.ones(len(part)))
         assert ((part > 0).sum(1) == kept).all()
-    one, two = parts(places, keep)
-    assert ((one * two > 0).sum(1) == max(0, 2 * kept - places)).all()
+    one, two = parts(patches, keep)
+    assert ((one * two > 0).sum(1) == max(0, 2 * kept - patches)).all()
 
 
 def test_parts_are_drawn_anew_and_from_the_seed() -> None:
@@ -378,22 +381,22 @@ def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def canonical_twin(
-    method: CanonicalSplit, batch: Batch, codes: list[list[np.ndarray]], part: list | None = None
+    method: CanonicalSplit, batch: Batch, embeddings: list[list[np.ndarray]], part: list | None = None
 ) -> float:
-    """The loss by loops over samples, blocks, views and modalities; codes[v][m] and part[v][m] are (N, K)."""
-    s, tau, n_modalities = method.shared, method.temperature, len(codes[0])
-    part = part or codes
-    n = len(codes[0][0])
+    """The loss by loops over samples, blocks, views and modalities; embeddings[v][m] and part[v][m] are (N, K)."""
+    s, tau, n_modalities = method.shared, method.temperature, len(embeddings[0])
+    part = part or embeddings
+    n = len(embeddings[0][0])
     there = np.ones((n, n_modalities), bool) if batch.present is None else batch.present.numpy()
     align = []
-    for zs in codes:
+    for zs in embeddings:
         for i, j in combinations(range(n_modalities), 2):
             rows = there[:, i] & there[:, j]
             align.append(contrast(cosines(zs[i][rows, :s], zs[j][rows, :s]) / method.align_temperature))
     total = method.align_weight * float(np.mean(align))
     for m in range(n_modalities):
         rows = there[:, m]
-        one, two = codes[0][m][rows], codes[1][m][rows]
+        one, two = embeddings[0][m][rows], embeddings[1][m][rows]
         known = cosines(one[:, :s], two[:, :s]) / method.align_temperature
         total += method.whole_weight * contrast(known + cosines(one[:, s:], two[:, s:]) / tau)
         blocks = np.array_split(np.arange(s, one.shape[1]), method.blocks)
@@ -409,7 +412,7 @@ def canonical_twin(
     return total
 
 
-def plain_codes(method: Method, batch: Batch) -> list[list[np.ndarray]]:
+def plain_embeddings(method: Method, batch: Batch) -> list[list[np.ndarray]]:
     return [[e(x).detach().double().numpy() for e, x in zip(method.encoders, xs, strict=True)] for xs in batch.views]
 
 
@@ -440,12 +443,12 @@ def test_the_canonical_split_equals_its_formula(
     present = torch.from_numpy(np.random.default_rng(1).random((9, modalities)) < 0.8) if missing else None
     method = started(CanonicalSplit(linear(modalities, components), **settings), 3)
     batch = a_batch(9, modalities, present=present)
-    expected = canonical_twin(method, batch, plain_codes(method, batch))
+    expected = canonical_twin(method, batch, plain_embeddings(method, batch))
     assert method.loss(batch).item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_parts_enter_the_blocks_and_nothing_else() -> None:
-    """With one place kept of two, the parts are the places themselves."""
+    """With one place kept of two, the parts are the patches themselves."""
     method = started(CanonicalSplit([Places(4, 6), Places(4, 6)], keep=0.5), 1)
     views = tuple(tuple(normal(10 * v + m, 7, 2, 4) for m in range(2)) for v in range(2))
     torch.manual_seed(4)
@@ -456,7 +459,7 @@ def test_parts_enter_the_blocks_and_nothing_else() -> None:
         order = torch.rand(7, 2).argsort(1)
         for v, place in enumerate((order[:, 0], order[:, 1])):
             part[v].append(encoder.project(views[v][m][torch.arange(7), place]).detach().double().numpy())
-    expected = canonical_twin(method, Batch(views), plain_codes(method, Batch(views)), part)
+    expected = canonical_twin(method, Batch(views), plain_embeddings(method, Batch(views)), part)
     assert found == pytest.approx(expected, rel=1e-4)
     method.keep = 1.0
     assert method.loss(Batch(views)).item() != pytest.approx(found, rel=1e-3)
@@ -501,26 +504,26 @@ def test_the_joint_code_holds_the_mean_the_private_parts_and_the_products() -> N
     for seed in range(3):
         batch = a_batch(30)
         method.loss(Batch(tuple(tuple(x + normal(seed, *x.shape) for x in xs) for xs in batch.views)))
-    codes = [z.detach() for z in method.codes(batch.views[0])]
-    joint = method.fuse(codes)
+    embeddings = [z.detach() for z in method.embeddings(batch.views[0])]
+    joint = method.fuse(embeddings)
     scaled = [
         (z[:, :2] - scale.running_mean) / (scale.running_var + scale.eps).sqrt()
-        for z, scale in zip(codes, method.scales, strict=True)
+        for z, scale in zip(embeddings, method.scales, strict=True)
     ]
     torch.testing.assert_close(joint[:, :2], (scaled[0] + scaled[1]) / 2)
-    assert torch.equal(joint[:, 2:10], torch.cat([z[:, 2:] for z in codes], dim=1))
+    assert torch.equal(joint[:, 2:10], torch.cat([z[:, 2:] for z in embeddings], dim=1))
     for n in range(30):
-        u, v = (z[n, :2] / z[n, :2].norm() for z in codes)
+        u, v = (z[n, :2] / z[n, :2].norm() for z in embeddings)
         torch.testing.assert_close(joint[n, 10:], u * v)
-    assert torch.equal(joint, method.eval().fuse(codes)), "the mode changes nothing"
-    torch.testing.assert_close(method.train().fuse([z[:1] for z in codes]), joint[:1])
+    assert torch.equal(joint, method.eval().fuse(embeddings)), "the mode changes nothing"
+    torch.testing.assert_close(method.train().fuse([z[:1] for z in embeddings]), joint[:1])
 
 
 def test_reading_the_joint_code_and_evaluating_leave_the_scales_alone() -> None:
     method, batch = started(CanonicalSplit(linear())), a_batch(12)
     method.loss(batch)
     before = {key: value.clone() for key, value in method.state_dict().items()}
-    method.fuse(method.codes(batch.views[0]))
+    method.fuse(method.embeddings(batch.views[0]))
     method.eval().loss(batch)
     for key, value in method.state_dict().items():
         assert torch.equal(value, before[key]), key
@@ -530,14 +533,14 @@ def test_reading_the_joint_code_and_evaluating_leave_the_scales_alone() -> None:
 
 def test_cross_self_with_products() -> None:
     method, batch = started(CrossSelf(linear(), products=True)), a_batch(9)
-    codes = method.codes(batch.views[0])
-    joint = method.fuse(codes)
+    embeddings = method.embeddings(batch.views[0])
+    joint = method.fuse(embeddings)
     for n in range(9):
-        u, v = (z[n] / z[n].norm() for z in codes)
-        torch.testing.assert_close(joint[n], torch.cat([(codes[0][n] + codes[1][n]) / 2, u * v]))
+        u, v = (z[n] / z[n].norm() for z in embeddings)
+        torch.testing.assert_close(joint[n], torch.cat([(embeddings[0][n] + embeddings[1][n]) / 2, u * v]))
     three = started(CrossSelf(linear(3), products=True))
-    codes = three.codes(a_batch(4, 3).views[0])
-    assert torch.equal(three.fuse(codes), torch.cat(codes, dim=1))
+    embeddings = three.embeddings(a_batch(4, 3).views[0])
+    assert torch.equal(three.fuse(embeddings), torch.cat(embeddings, dim=1))
 
 
 # What the canonical split learns
@@ -582,10 +585,10 @@ def test_on_linear_factors_everything_is_kept_and_an_enforced_independence_parts
         method = CanonicalSplit([LinearEncoder(12, 6) for _ in range(2)], independence_weight=weight)
         trained(method, lambda step: Batch(factor_sample(64, 100 * step + 1000)[2]), 100, 2e-2)
         with torch.no_grad():
-            codes = method.codes(clean)
-            joint = method.fuse(codes)
+            embeddings = method.embeddings(clean)
+            joint = method.fuse(embeddings)
         assert (held_out(joint, factors) > ceiling - 0.02).all()
-        shared, private = codes[0][:, :2], codes[0][:, 2:]
+        shared, private = embeddings[0][:, :2], embeddings[0][:, 2:]
         assert held_out(shared, factors[:, 2:4]).max() < 0.05, "what one modality knows alone is not in s"
         assert held_out(shared, factors[:, :2]).min() > 0.85
         assert held_out(private, factors[:, 2:4]).min() > 0.85
@@ -594,9 +597,9 @@ def test_on_linear_factors_everything_is_kept_and_an_enforced_independence_parts
     assert apart[30.0][1] < 0.5 < apart[0.0][1]
 
 
-def one_hot(codes: np.ndarray, rng: np.random.Generator) -> Tensor:
-    noise = 0.2 * rng.normal(size=(len(codes), 4))
-    return nn.functional.one_hot(torch.from_numpy(codes), 4).float() + torch.from_numpy(noise.astype(np.float32))
+def one_hot(embeddings: np.ndarray, rng: np.random.Generator) -> Tensor:
+    noise = 0.2 * rng.normal(size=(len(embeddings), 4))
+    return nn.functional.one_hot(torch.from_numpy(embeddings), 4).float() + torch.from_numpy(noise.astype(np.float32))
 
 
 def test_the_products_tell_which_pairs_fit() -> None:
@@ -614,8 +617,8 @@ def test_the_products_tell_which_pairs_fit() -> None:
     b = np.where(fits, mapping[a], (mapping[a] + rng.integers(1, 4, 2000)) % 4)
     xs, target = [one_hot(a, rng), one_hot(b, rng)], torch.from_numpy(2.0 * fits - 1)[:, None]
     with torch.no_grad():
-        codes = method.codes(xs)
-        joints = {"products": method.fuse(codes), "side by side": torch.cat(codes, dim=1)}
+        embeddings = method.embeddings(xs)
+        joints = {"products": method.fuse(embeddings), "side by side": torch.cat(embeddings, dim=1)}
     right = {}
     for name, joint in joints.items():
         x = torch.cat([joint, torch.ones(2000, 1)], dim=1).double()
@@ -681,14 +684,14 @@ def test_no_gradient_of_the_usable_part_reaches_the_outputs() -> None:
 
 
 def test_the_target_remedy_equals_its_formula() -> None:
-    method, batch = started(TargetRemedy(linear(3), classes=[CLASSES] * 3, strength=0.7), 2), a_batch(15, 3)
-    codes = method.codes(batch.views[0])
+    method, batch = started(TargetRemedy(linear(3), classes=[CLASSES] * 3, alignment_weight=0.7), 2), a_batch(15, 3)
+    embeddings = method.embeddings(batch.views[0])
     labels = batch.labels
     columns = np.hstack([np.eye(3)[labels["shape"].numpy()], labels["size"].numpy()])
     terms = []
     for align, (i, j) in zip(method.alignments, combinations(range(3), 2), strict=True):
-        reached = usable_twin(gauge_target(codes[j], "whitened").detach().numpy(), columns)
-        predicted = (codes[i] @ align.q12.weight.T + align.q12.bias).detach().numpy()
+        reached = usable_twin(gauge_target(embeddings[j], "whitened").detach().numpy(), columns)
+        predicted = (embeddings[i] @ align.q12.weight.T + align.q12.bias).detach().numpy()
         terms.append(sum(float(np.sum((p - t) ** 2)) for p, t in zip(predicted, reached, strict=True)) / 15)
     prediction, alignment = method.losses(batch)
     assert alignment.item() == pytest.approx(np.mean(terms), rel=1e-4)
@@ -740,10 +743,10 @@ def supervised_data() -> tuple[Batch, list[dict[str, int]]]:
     return Batch(((x1, x2),), labels), [{"shape": 1, "texture": 1}, {"shape": 1, "colour": 1}]
 
 
-def task_loss_of(kind: type[SupervisedAlignment], strength: float, components: int = 2) -> float:
+def task_loss_of(kind: type[SupervisedAlignment], alignment_weight: float, components: int = 2) -> float:
     batch, classes = supervised_data()
     encoders = [LinearEncoder(6, components) for _ in range(2)]
-    method = trained(kind(encoders, classes=classes, strength=strength), lambda step: batch, 150, 5e-2)
+    method = trained(kind(encoders, classes=classes, alignment_weight=alignment_weight), lambda step: batch, 150, 5e-2)
     return method.losses(batch)[0].item()
 
 
@@ -759,11 +762,11 @@ def test_the_target_remedy_costs_nothing_below_the_capacity_where_plain_alignmen
 
 def test_prediction_first_is_the_same_at_every_strength_to_the_last_bit() -> None:
     states = {}
-    for strength in (0.0, 100.0):
+    for alignment_weight in (0.0, 100.0):
         encoders = [MLPEncoder(w, 6, hidden=(8,)) for w in WIDTHS[:2]]
-        method = PredictionFirst(encoders, classes=[CLASSES] * 2, strength=strength)
+        method = PredictionFirst(encoders, classes=[CLASSES] * 2, alignment_weight=alignment_weight)
         trained(method, lambda step: a_batch(16), 12, 1e-2)
-        states[strength] = method.state_dict()
+        states[alignment_weight] = method.state_dict()
     a = method.sizes[0]
     assert method.sizes == (3, 3), "two for three classes, one for a column"
     moved = []
@@ -780,16 +783,16 @@ def test_prediction_first_is_the_same_at_every_strength_to_the_last_bit() -> Non
 
 
 def test_prediction_first_equals_its_formula() -> None:
-    method, batch = started(PredictionFirst(linear(), classes=[{"shape": 3}] * 2, strength=0.3), 1), a_batch(11)
-    codes = method.codes(batch.views[0])
+    method, batch = started(PredictionFirst(linear(), classes=[{"shape": 3}] * 2, alignment_weight=0.3), 1), a_batch(11)
+    embeddings = method.embeddings(batch.views[0])
     prediction = 0.0
-    for z, readout in zip(codes, method.readouts, strict=True):
+    for z, readout in zip(embeddings, method.readouts, strict=True):
         head = readout.heads[0]
         outputs = z[:, :2] @ head.weight[:, :2].T + head.bias
         prediction = prediction + nn.functional.cross_entropy(outputs, batch.labels["shape"])
     found, alignment = method.losses(batch)
     torch.testing.assert_close(found, prediction)
-    torch.testing.assert_close(alignment, method.alignments[0](*codes))
+    torch.testing.assert_close(alignment, method.alignments[0](*embeddings))
     torch.testing.assert_close(method.loss(batch), found + 0.3 * alignment)
 
 

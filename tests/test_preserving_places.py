@@ -1,4 +1,4 @@
-"""MIL-NCE over places as a method: which tokens it contrasts, and what absent modalities do to it."""
+"""MIL-NCE over patches as a method: which tokens it contrasts, and what absent modalities do to it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 
 from alignscope.errors import AlignscopeError
 from alignscope.nn import ConvEncoder, LinearEncoder, info_nce, initialise, mil_nce
-from alignscope.nn.methods import Batch, PlaceContrast
+from alignscope.nn.methods import Batch, PatchContrast
 
 
 def pictures(n: int = 6, size: int = 16, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -15,14 +15,14 @@ def pictures(n: int = 6, size: int = 16, seed: int = 0) -> tuple[torch.Tensor, t
     return one, two
 
 
-def made(places: int = 4, size: int = 4) -> PlaceContrast:
-    method = PlaceContrast([ConvEncoder(3, size, widths=(8, 8), patch=4) for _ in range(2)], places=places)
+def made(patches: int = 4, size: int = 4) -> PatchContrast:
+    method = PatchContrast([ConvEncoder(3, size, widths=(8, 8), patch=4) for _ in range(2)], patches=patches)
     initialise(method, 0)
     return method.eval()
 
 
 def test_the_tokens_are_the_projected_features_of_places() -> None:
-    method, xs = made(places=99), pictures()
+    method, xs = made(patches=99), pictures()
     tokens = [e.project(e.tokens(x)) for e, x in zip(method.encoders, xs, strict=True)]
     assert tokens[0].shape == (6, 4, 4)
     torch.testing.assert_close(method.loss(Batch((xs,))), mil_nce(tokens))
@@ -31,7 +31,7 @@ def test_the_tokens_are_the_projected_features_of_places() -> None:
 
 
 def test_only_some_places_are_contrasted_and_they_are_drawn_anew() -> None:
-    method, batch = made(places=1), Batch((pictures(),))
+    method, batch = made(patches=1), Batch((pictures(),))
     torch.manual_seed(0)
     assert len({method.loss(batch).item() for _ in range(20)}) == 4
 
@@ -43,7 +43,7 @@ def test_every_encoder_learns() -> None:
 
 
 def test_what_is_absent_has_no_influence() -> None:
-    method, (one, two) = made(places=99), pictures()
+    method, (one, two) = made(patches=99), pictures()
     present = torch.tensor([[True, True]] * 4 + [[True, False]] * 2)
     held = two.clone()
     held[4:] = torch.nan
@@ -64,19 +64,19 @@ def test_without_pairs_the_loss_is_zero(present: list[list[bool]]) -> None:
 
 
 def test_of_encoders_without_places_it_contrasts_codes() -> None:
-    method = PlaceContrast([LinearEncoder(5, 3), LinearEncoder(4, 3)])
+    method = PatchContrast([LinearEncoder(5, 3), LinearEncoder(4, 3)])
     initialise(method, 0)
     x1, x2 = torch.randn(8, 5), torch.randn(8, 4)
     loss = method.loss(Batch(((x1, x2),)))
-    assert loss > info_nce(*method.codes([x1, x2]))  # it has more negatives
+    assert loss > info_nce(*method.embeddings([x1, x2]))  # it has more negatives
 
 
 BAD = {
-    "one modality": (lambda: PlaceContrast([LinearEncoder(5, 3)]), "E201"),
-    "temperature": (lambda: PlaceContrast([LinearEncoder(5, 3)] * 2, temperature=0.0), "E304"),
-    "places": (lambda: PlaceContrast([LinearEncoder(5, 3)] * 2, places=0), "E304"),
-    "other numbers of places": (
-        lambda: PlaceContrast([ConvEncoder(3, 4, widths=(8,), patch=4), ConvEncoder(3, 4, widths=(8,), patch=8)]).loss(
+    "one modality": (lambda: PatchContrast([LinearEncoder(5, 3)]), "E201"),
+    "temperature": (lambda: PatchContrast([LinearEncoder(5, 3)] * 2, temperature=0.0), "E304"),
+    "patches": (lambda: PatchContrast([LinearEncoder(5, 3)] * 2, patches=0), "E304"),
+    "other numbers of patches": (
+        lambda: PatchContrast([ConvEncoder(3, 4, widths=(8,), patch=4), ConvEncoder(3, 4, widths=(8,), patch=8)]).loss(
             Batch((pictures(),))
         ),
         "E201",

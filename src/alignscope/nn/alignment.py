@@ -3,19 +3,19 @@
     L = (1/N) sum_n ||z1_n Q + q - T_n||^2,      T made from z2 by the gauge
 
 Source: arXiv 2509.17943, the non-linear objective, where T = z2. That leaves a leak: the second encoder can shrink its
-output, so that the term vanishes with nothing aligned (THEORY 3). A strength lambda has a meaning only once the gauge
-fixes the scale of T.
+output, so that the term vanishes with nothing aligned (THEORY 3). An alignment weight lambda has a meaning only once
+the gauge fixes the scale of T.
 
 | gauge | T | gradient reaches z2 | how the second encoder can still escape |
 |---|---|---|---|
 | ``raw`` | z2 | yes | it shrinks: the loss vanishes, nothing is aligned |
-| ``stop_gradient`` | z2 | no | not at all; but only modality 1 is pulled, at a scale that the task sets |
+| ``stop_gradient`` | z2 | no | not at all; but only modality 1 is aligned, at a scale that the task sets |
 | ``normalised`` | z2, every dimension centred, unit variance | yes | its dimensions become copies: T loses rank |
 | ``whitened`` | z2, centred and decorrelated, T^T T = N I | yes | not above the ridge |
 
 In the last two ||T||^2 = N K, as in the gauge ``whitened`` of `alignscope.linear`, so that lambda has the unit of the
 linear theory. Statistics are those of the batch at hand, in training and in evaluation alike. When both encoders learn,
-read the effective rank of z2 beside the alignment. In the bilevel variant (`alignscope.nn.towers`) z2 is frozen, and
+read the effective rank of z2 with the alignment. In the bilevel variant (`alignscope.nn.towers`) z2 is frozen, and
 no gauge can be escaped.
 """
 
@@ -37,8 +37,8 @@ GAUGES: tuple[LatentGauge, ...] = get_args(LatentGauge)
 DIRECTIONS: tuple[AlignmentDirection, ...] = get_args(AlignmentDirection)
 
 WHITENING_RIDGE = 1e-8
-"""What is added to the correlation matrix (unit diagonal) before it is inverted. A direction of eigenvalue mu keeps the
-share mu / (mu + 1e-8) of its unit variance: all of it for any real direction, none for those without variance."""
+"""What is added to the correlation matrix (unit diagonal) before it is inverted. A direction of eigenvalue mu retains
+the share mu / (mu + 1e-8) of its unit variance: all of it for any real direction, none for those without variance."""
 
 
 def gauge_target(z: Tensor, gauge: LatentGauge, present: Tensor | None = None) -> Tensor:
@@ -131,14 +131,14 @@ class RegressionAlignment(nn.Module):  # type: ignore[misc]
 
     @property
     def learner(self) -> Literal[1, 2]:
-        """The modality that is pulled towards the other.
+        """The modality that is aligned to the other.
 
         Raises
         ------
-        AlignscopeError : E305 where the direction is ``both``, since then each is pulled.
+        AlignscopeError : E305 where the direction is ``both``, since then both are.
         """
         if self.direction == "both":
-            raise AlignscopeError("E305", "direction", "'both' pulls both modalities", "Use 1to2 or 2to1 here.")
+            raise AlignscopeError("E305", "direction", "'both' aligns each to the other", "Use 1to2 or 2to1 here.")
         return 1 if self.direction == "1to2" else 2
 
     def target_of(self, z: Tensor, present: Tensor | None = None) -> Tensor:

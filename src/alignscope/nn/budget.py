@@ -1,4 +1,4 @@
-"""The budget: the strength of alignment that costs every monitored target at most a stated share of its R^2.
+"""The budget: the alignment weight that costs every monitored target at most a stated share of its R^2.
 
     max alignment   subject to   R2_t >= (1 - epsilon) reference_t   for every target t
 
@@ -10,8 +10,8 @@ the slack that is left:
     log w <- log w + log(step) / (1 + n)^(3/4) * clip(slack + 3 trend, -1, 1), but never against the sign of the slack
 
 with n how often the slack has changed its sign, and trend its change since the last update. Where R2_t does not rise
-with w (THEORY 4, item 1), neither does the slack, and there is one place to settle: where it crosses 0, or a limit.
-The gain falls only when the walk has stepped over that place (Kesten's rule), so it is reached from any start, and kept
+with w (THEORY 4, item 1), neither does the slack, and there is one point to settle: where it crosses 0, or a limit.
+The gain falls only when the walk has stepped over that point (Kesten's rule), so it is reached from any start, and kept
 with noise and without. The trend is what a loop in training needs: encoders take many steps to follow a new weight, and
 dual ascent alone then swings between far too much and far too little. The weight is clipped, so nothing winds up.
 Source: THEORY 5 (budget); Kesten, Annals of Mathematical Statistics 29 (1958) for the gain; Stooke et al. (2020),
@@ -24,14 +24,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from alignscope._lib.constants import KNOWN_R2
 from alignscope.errors import AlignscopeError
 from alignscope.nn.monitor.report import MonitorReport
 
-__all__ = ["LEAST_KNOWN", "Budget"]
-
-LEAST_KNOWN = 0.05
-"""A target of which the reference explains less than this R^2 is not protected: there is nothing to keep, and what is
-there would be compared with its own noise."""
+__all__ = ["Budget"]
 
 DAMPING = 3.0
 """How many updates ahead the slack is looked at. Measured in examples/monitor_plain_loop.py, epochs 46 to 80: with 0
@@ -39,7 +36,7 @@ the weight swings between 1.1 and 4.2, with 3 it lies between 2.31 and 2.47; 2 a
 
 
 class Budget:
-    """The weight of an alignment term, kept at what the budget allows.
+    """The weight of an alignment term, held at what the budget allows.
 
     Multiply the alignment term by `weight`; call `update` with held-out R^2 after every epoch, or as often as there
     are new figures. It takes some tens of updates to settle to a few percent of the weight.
@@ -48,8 +45,9 @@ class Budget:
     ----------
     epsilon : the share of its reference R^2 that a target may lose, in 0..1, both excluded.
     reference : R^2 of every target without alignment, at the same length of training: by name, or a report of the
-        monitor. None: the first `warmup` updates are without alignment (`weight` is 0), and the R^2 of the last of
-        them are the reference; take as many as the R^2 need to stop rising. It goes on until some target has R^2 0.05.
+        monitor. A target below 0.05 is not protected: it would be compared with its own noise. None: the first `warmup`
+        updates are without alignment (`weight` is 0), and the R^2 of the last of them are the reference; take as many
+        as the R^2 need to stop rising. It goes on until some target has R^2 0.05.
     weight : where it starts (> 0).
     step : the most that one update multiplies or divides the weight by (> 1).
     least, most : limits of the weight. Where even `most` is within the budget, it stays there.
@@ -100,7 +98,7 @@ class Budget:
         self._sign = 0
         self._turns = 0
         self._warmup = 0 if reference is not None else warmup
-        self._reference = {} if reference is None else _known(_figures("reference", reference))
+        self._reference = {} if reference is None else _usable(_figures("reference", reference))
 
     @property
     def weight(self) -> float:
@@ -130,8 +128,8 @@ class Budget:
             return self.weight
         now = _figures("r2", given)
         if self._reference and now.keys() != self._reference.keys():
-            apart = ", ".join(sorted(now.keys() ^ self._reference.keys()))
-            raise AlignscopeError("E210", "r2", f"not in both it and the reference: {apart}", "Give the same targets.")
+            others = ", ".join(sorted(now.keys() ^ self._reference.keys()))
+            raise AlignscopeError("E210", "r2", f"not in both it and the reference: {others}", "Give the same targets.")
         if self._warmup:
             self._learn(now)
         else:
@@ -140,7 +138,7 @@ class Budget:
 
     def _learn(self, now: dict[str, float]) -> None:
         # The last, not the best: a random start carries much that the task alone would drop.
-        known = max(now.values(), default=0.0) >= LEAST_KNOWN
+        known = max(now.values(), default=0.0) >= KNOWN_R2
         self._warmup -= known or self._warmup > 1
         self._reference = now
 
@@ -148,7 +146,7 @@ class Budget:
         slacks = {
             name: (now[name] / known - (1 - self.epsilon)) / self.epsilon
             for name, known in self._reference.items()
-            if known >= LEAST_KNOWN
+            if known >= KNOWN_R2
         }
         self.binding = min(slacks, key=lambda name: slacks[name])
         self.slack = slacks[self.binding]
@@ -164,7 +162,7 @@ class Budget:
         self._weight = max(self.least, min(self.most, moved))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps; plain numbers and names."""
+        """Return what a checkpoint holds; plain numbers and names."""
         return {
             "weight": self._weight,
             "last": self._last,
@@ -196,10 +194,10 @@ def _figures(where: str, given: Mapping[str, float | None] | MonitorReport) -> d
     return figures
 
 
-def _known(reference: dict[str, float]) -> dict[str, float]:
-    """Return a reference by which something can be kept."""
+def _usable(reference: dict[str, float]) -> dict[str, float]:
+    """Return a reference by which something can be lost."""
     best = max(reference.values(), default=math.nan)
-    _in_range("reference", best, best >= LEAST_KNOWN, f"No target has R2 of {LEAST_KNOWN}: there is nothing to keep.")
+    _in_range("reference", best, best >= KNOWN_R2, f"No target has R2 of {KNOWN_R2}: there is nothing to retain.")
     return reference
 
 

@@ -1,4 +1,4 @@
-"""The latent size read off the audit: how many dimensions make alignment free, before anything is aligned."""
+"""The latent size read off the audit: how many dimensions make alignment lossless, before anything is aligned."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from alignscope._lib.constants import KNOWN_R2
 from alignscope._lib.threads import one_blas_thread
 from alignscope.errors import AlignscopeError
 from alignscope.linear.informativeness import direction_problem, held_out_path
 from alignscope.linear.problem import check_components
 from alignscope.moments.onepass import FoldedMoments, collect
-from alignscope.nn.budget import LEAST_KNOWN
 from alignscope.pair.folds import assign_folds
 from alignscope.pair.paired import Pair
 
@@ -20,20 +20,20 @@ __all__ = ["LatentSize", "latent_size"]
 
 
 class LatentSize(NamedTuple):
-    """Latent sizes at which alignment is free.
+    """Latent sizes at which alignment is lossless.
 
     Attributes
     ----------
-    lossless : c = rank [RY RT], in sample: no loss at any strength (THEORY 4, item 2).
-    within : the smallest of the sizes looked at from which on the most that alignment can ever cost, held out, is
+    lossless : c = rank [RY RT], in sample: no loss at any alignment weight (THEORY 4, item 2).
+    within : the smallest of the sizes tried from which on the most that alignment can ever cost, held out, is
         within the share allowed; None where no size is.
-    at_risk : that cost, as a share of what that size knows unaligned, for every size looked at; 0 where it knows less
-        than R^2 0.05. What a small size cannot hold in the first place is not in it.
+    maximum_loss : that cost, as a share of R^2 at that size without alignment, for every size tried; 0 where that R^2
+        is below 0.05. What a small size cannot hold in the first place is not in it.
     """
 
     lossless: int
     within: int | None
-    at_risk: dict[int, float]
+    maximum_loss: dict[int, float]
 
 
 def latent_size(
@@ -48,7 +48,7 @@ def latent_size(
     folds: int = 5,
     seed: int = 0,
 ) -> LatentSize:
-    """Return the latent sizes at which one modality can be aligned to the other at any strength.
+    """Return the latent sizes at which one modality can be aligned to the other at any alignment weight.
 
     The features are those of trunks trained without alignment, on samples that were not trained on; trunks are held
     fixed, and the linear problem (gauge ``whitened``) is solved for each size, five-fold cross-validated.
@@ -57,8 +57,8 @@ def latent_size(
     ----------
     features1, features2 : (N, F1), (N, F2).
     y1, y2 : targets of each modality, floats or class codes.
-    share : the loss that `within` allows, as a share of what is known without alignment, in 0..1.
-    sizes : latent sizes to look at; by default every one up to `lossless`.
+    share : the loss that `within` allows, as a share of R^2 without alignment, in 0..1.
+    sizes : latent sizes to try; by default every one up to `lossless`.
     modality : which one is aligned to the other.
     folds, seed : of the cross-validation.
 
@@ -86,18 +86,18 @@ def latent_size(
         ranks = {block: _rank(moments, block) for block in ("x1", "x2", "y1", "y2")}
         targets = max(ranks["y1"], ranks["y2"])
         lossless = direction_problem(moments, direction, targets, "whitened").capacity
-        asked = range(1, lossless + 1) if sizes is None else np.asarray(sizes).tolist()
-        looked_at = sorted({check_components(k) for k in asked})
-        at_risk = {}
-        for k in looked_at:
+        wanted = range(1, lossless + 1) if sizes is None else np.asarray(sizes).tolist()
+        tried = sorted({check_components(k) for k in wanted})
+        maximum_loss = {}
+        for k in tried:
             path = held_out_path(moments, direction, k, "whitened", np.zeros(1))
-            at_risk[k] = 1 - path.last_sigma / path.first_sigma if path.first_sigma >= LEAST_KNOWN else 0.0
-    free = None
-    for k in reversed(looked_at):
-        if at_risk[k] > share:
+            maximum_loss[k] = 1 - path.last_sigma / path.first_sigma if path.first_sigma >= KNOWN_R2 else 0.0
+    within = None
+    for k in reversed(tried):
+        if maximum_loss[k] > share:
             break
-        free = k
-    return LatentSize(lossless, free, at_risk)
+        within = k
+    return LatentSize(lossless, within, maximum_loss)
 
 
 def _rank(moments: FoldedMoments, block: str) -> int:

@@ -1,4 +1,4 @@
-"""Both modalities to one prediction: what a model that may look at everything reaches.
+"""Both modalities to one prediction: what a model of all inputs reaches.
 
     concatenation:  output_j = [z1 z2] W_j                       trained together
     late fusion:    output_j = (z1 A_1j + z2 A_2j) / 2           each modality trained alone on all targets
@@ -72,10 +72,10 @@ class FusedTowers(nn.Module):  # type: ignore[misc]
     def readings(self, x1: Tensor, x2: Tensor) -> tuple[Reading, Reading]:
         """Return features and latents of each modality, with the joint outputs for its targets.
 
-        Under ``attention`` the one code that there is stands for both modalities.
+        Under ``attention`` the one embedding that there is stands for both modalities.
         """
         features, latents = self._encoded(x1, x2)
-        outputs = self._split(torch.stack(self._said(self._codes(latents))).mean(dim=0))
+        outputs = self._split(torch.stack(self._outputs(self._inputs(latents))).mean(dim=0))
         first, second = (Reading(*parts) for parts in zip(features, latents, outputs, strict=True))
         return first, second
 
@@ -83,29 +83,29 @@ class FusedTowers(nn.Module):  # type: ignore[misc]
         """Return the two prediction losses; in late fusion, the mean of those of each modality alone."""
         each = [
             [task_loss(part, y, n, self.task) for part, y, n in zip(self._split(o), (y1, y2), self.sizes, strict=True)]
-            for o in self._said(self._codes(self._encoded(x1, x2)[1]))
+            for o in self._outputs(self._inputs(self._encoded(x1, x2)[1]))
         ]
         first, second = (torch.stack(column).mean() for column in zip(*each, strict=True))
         return Losses(first, second, torch.zeros_like(first))
 
     def _encoded(self, x1: Tensor, x2: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Return features and latents of each modality."""
-        if self.fusion == "attention":  # which never asks the encoders' own transformers
+        if self.fusion == "attention":  # which does not use the encoders' own transformers
             features = self.combiner.features([x1, x2])
             return [features] * 2, [self.combiner.project(features)] * 2
         each = [encoder.features(x) for encoder, x in zip(self.encoders, (x1, x2), strict=True)]
         return each, [encoder.project(h) for encoder, h in zip(self.encoders, each, strict=True)]
 
-    def _codes(self, latents: list[Tensor]) -> list[Tensor]:
-        """Return what each head looks at."""
+    def _inputs(self, latents: list[Tensor]) -> list[Tensor]:
+        """Return the input of each head."""
         if self.fusion == "concatenation":
             return [torch.cat(latents, dim=1)]
         return latents[:1] if self.fusion == "attention" else latents
 
-    def _said(self, codes: list[Tensor]) -> list[Tensor]:
+    def _outputs(self, embeddings: list[Tensor]) -> list[Tensor]:
         """Return the outputs that are averaged, (N, all columns) each, at full precision even under autocast."""
-        with torch.autocast(codes[0].device.type, enabled=False):
-            return [head(z.to(head.weight.dtype)) for head, z in zip(self.heads, codes, strict=True)]
+        with torch.autocast(embeddings[0].device.type, enabled=False):
+            return [head(z.to(head.weight.dtype)) for head, z in zip(self.heads, embeddings, strict=True)]
 
     def _split(self, output: Tensor) -> tuple[Tensor, ...]:
         return output.split([sum(sizes) for sizes in self.sizes], dim=1)

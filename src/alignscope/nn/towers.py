@@ -2,8 +2,8 @@
 
     min  ||f1(X1) W1 - Y1||^2 + ||f2(X2) W2 - Y2||^2 + lambda L(f1(X1), f2(X2))
 
-Source: arXiv 2509.17943, the non-linear objective. `TwoTowers.losses` gives its three terms apart, so that the
-strength stays with the loop that trains (one lambda a model when many models are trained at once).
+Source: arXiv 2509.17943, the non-linear objective. `TwoTowers.losses` gives its three terms one by one, so that the
+alignment weight stays with the loop that trains (one lambda a model when many models are trained at once).
 
 Joint training learns everything together. The **bilevel** variant is the linear theory's: modality 2 learns alone and
 is frozen; then modality 1 learns its task and to predict T from modality 2. It runs in three steps:
@@ -42,7 +42,7 @@ class Outputs(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What one modality's tower says of N samples: features (N, F), latents (N, K) and outputs (N, sum of sizes)."""
+    """What one modality's tower makes of N samples: features (N, F), latents (N, K) and outputs (N, sum of sizes)."""
 
     features: Tensor
     latent: Tensor
@@ -164,7 +164,7 @@ class TwoTowers(nn.Module):  # type: ignore[misc]
         return _reading(*first), _reading(*second)
 
     def losses(self, x1: Tensor, x2: Tensor, y1: Tensor, y2: Tensor) -> Losses:
-        """Return the terms of the joint objective, without any strength."""
+        """Return the terms of the joint objective, without any alignment weight."""
         out = self(x1, x2)
         first, second = self.tower1, self.tower2
         return Losses(
@@ -176,7 +176,7 @@ class TwoTowers(nn.Module):  # type: ignore[misc]
     def train_modality(self, modality: Literal[1, 2]) -> dict[str, nn.Parameter]:
         """Set one modality to learn and freeze the other (evaluation mode, no gradient); return what learns.
 
-        The heads of the alignment learn with the modality that is pulled: modality 1 in the direction ``1to2``.
+        The heads of the alignment learn with the modality that is aligned: modality 1 in the direction ``1to2``.
         `train()` and `eval()` on the whole undo the modes: call this again after them.
 
         Raises

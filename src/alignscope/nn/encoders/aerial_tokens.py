@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from alignscope.errors import AlignscopeError
-from alignscope.nn.encoders.token_blocks import GRID, PLACES
+from alignscope.nn.encoders.token_blocks import GRID, PATCHES
 
 __all__ = ["AerialTokens", "sub_patches"]
 
@@ -21,7 +21,7 @@ def sub_patches(x: Tensor) -> Tensor:
     """Return (N, C, H, W) cut into the grid, (N 36, C, H / 6, W / 6), row by row from the north-west corner."""
     n, c, h, w = x.shape
     cut = x.reshape(n, c, GRID, h // GRID, GRID, w // GRID)
-    return cut.permute(0, 2, 4, 1, 3, 5).reshape(n * PLACES, c, h // GRID, w // GRID)
+    return cut.permute(0, 2, 4, 1, 3, 5).reshape(n * PATCHES, c, h // GRID, w // GRID)
 
 
 class AerialTokens(nn.Module):  # type: ignore[misc]
@@ -64,7 +64,7 @@ class AerialTokens(nn.Module):  # type: ignore[misc]
         for block in self.blocks:
             h = block(functional.max_pool2d(h, 2, ceil_mode=True))
         pooled = torch.cat([h.amax((2, 3)), h.mean((2, 3))], dim=1)
-        return self.out(pooled).unflatten(0, (-1, PLACES))
+        return self.out(pooled).unflatten(0, (-1, PATCHES))
 
     def _stem(self, x: Tensor) -> Tensor:
         kernel, side = self.stem.kernel_size[0], x.shape[-1]

@@ -58,7 +58,7 @@ class Encoder(nn.Module):  # type: ignore[misc]
         return self.trunk(x)
 
     def tokens(self, x: Tensor) -> Tensor:
-        """Return the features of P places, (N, P, F), whose mean over places is `features`; P = 1 without places."""
+        """Return the features of P patches, (N, P, F), whose mean over patches is `features`; P = 1 without patches."""
         return self.features(x)[:, None]
 
     def project(self, h: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ class Encoder(nn.Module):  # type: ignore[misc]
 
 
 class ConvEncoder(Encoder):
-    """A compact convolutional encoder: patches, strided 3 x 3 convolutions, the average over places.
+    """A compact convolutional encoder: patches, strided 3 x 3 convolutions, the average over positions.
 
     A convolution of kernel and stride `patch`, then one of stride 2 for every further width, each with batch
     normalisation and ReLU; global average pooling; F = widths[-1]. The patch stem takes the resolution down at
@@ -115,7 +115,7 @@ class ConvEncoder(Encoder):
         return self.trunk(self._checked(x))
 
     def tokens(self, x: Tensor) -> Tensor:
-        """Return the features of the places of the last convolution, (N, P, F), row by row."""
+        """Return the features of the patches of the last convolution, (N, P, F), row by row."""
         return self.trunk[:-2](self._checked(x)).flatten(2).mT
 
     def _checked(self, x: Tensor) -> Tensor:
@@ -163,14 +163,14 @@ def initialise(module: nn.Module, seed: int) -> None:
         normalisation: scale 1, shift 0, fresh statistics
 
     Each name has its own stream of random numbers, filled row by row. So two models of one seed that differ in
-    latent size, strength or gauge start from the same trunks, and the projection to a larger K begins with the
+    latent size, alignment weight or gauge start from the same trunks, and the projection to a larger K begins with the
     rows of the smaller. The numbers are drawn on the CPU in float64: the start is the same on every device.
     The gain is 1 since batch normalisation undoes any other.
 
     Parameters
     ----------
     module : built from Linear, convolution, embedding and normalisation layers and layers without parameters. A
-        parameter of its own that is a single number (a temperature, say) keeps its value.
+        parameter of its own that is a single number (such as a temperature) keeps its value.
     seed : whole number >= 0.
     """
     for prefix, layer in module.named_modules():

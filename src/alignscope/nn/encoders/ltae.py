@@ -77,8 +77,8 @@ class SeriesTokens(nn.Module):  # type: ignore[misc]
         e = self.dates(given).unflatten(-1, (heads, -1))
         e = e + days(day, e.shape[-1]).to(e.dtype)[..., None, :]
         # q . K e = (K' q) . e: one product of width d a head and date instead of d_k.
-        asked = torch.einsum("hk,hkd->hd", self.query.weight, self.key.weight.unflatten(0, (heads, keys)))
-        logits = e.flatten(-2) @ asked.to(e.dtype).mT / math.sqrt(keys)
+        queries = torch.einsum("hk,hkd->hd", self.query.weight, self.key.weight.unflatten(0, (heads, keys)))
+        logits = e.flatten(-2) @ queries.to(e.dtype).mT / math.sqrt(keys)
         gathered = torch.einsum("npth,npthd->nphd", self._weights(logits, day), e).flatten(-2)
         return torch.where((day > 0).any(-1)[..., None], self.out(gathered), self.nothing.weight[0])
 

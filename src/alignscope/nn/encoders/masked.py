@@ -16,7 +16,7 @@ from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders.aerial_tokens import sub_patches
 from alignscope.nn.encoders.ltae import days, values
 from alignscope.nn.encoders.omnisat import AerialEncoder, TokenEncoder
-from alignscope.nn.encoders.token_blocks import PLACES, mlp
+from alignscope.nn.encoders.token_blocks import PATCHES, mlp
 from alignscope.nn.objectives import EMATeacher, jepa, mil_nce
 from alignscope.nn.samples import positive, same_rows
 
@@ -39,17 +39,17 @@ class PretrainingLosses(NamedTuple):
 class MaskedReconstruction(nn.Module):  # type: ignore[misc]
     """One modality without labels: the content of hidden sub-patches is predicted from the tokens of the others.
 
-        t = embed(x),  t_p = [mask] at hidden places p,  u = mix(t),  L = mean over hidden p of l(decode(u_p) - y_p)
+        t = embed(x),  t_p = [mask] at hidden p,  u = mix(t),  L = mean over hidden p of l(decode(u_p) - y_p)
 
     y_p of a picture: the sub-patch averaged to 10 x 10 cells, over all channels brought to mean 0 and variance 1 (an
     even sub-patch is 0); l is the square, so that guessing 0 costs 1. y_p of a series: the values at each of the
-    pixel's valid dates, asked for by the day of the year; l(e) is e^2 / 2 below 1 and |e| - 1/2 above. A pixel without
-    any valid date asks for nothing. The mean runs over numbers, not over samples.
+    pixel's valid dates, queried by the day of the year; l(e) is e^2 / 2 below 1 and |e| - 1/2 above. A pixel without
+    any valid date has no part. The mean runs over numbers, not over samples.
 
     Parameters
     ----------
     encoder : an `AerialEncoder` or a `SeriesEncoder`; it learns with this module.
-    mask : share of the 36 places that is hidden, inside 0..1; rounded, and at least one place is hidden and one left.
+    mask : share of the 36 sub-patches that is hidden, inside 0..1; rounded, at least one patch is hidden and one left.
 
     Raises
     ------
@@ -65,9 +65,9 @@ class MaskedReconstruction(nn.Module):  # type: ignore[misc]
     def __init__(self, encoder: TokenEncoder, *, mask: float = 0.75) -> None:
         super().__init__()
         if not 0 < mask < 1:
-            raise AlignscopeError("E304", "mask", f"{mask:g}", "Give a share of the places inside 0..1.")
+            raise AlignscopeError("E304", "mask", f"{mask:g}", "Give a share of the patches inside 0..1.")
         self.encoder = encoder
-        self.hidden = min(PLACES - 1, max(1, round(mask * PLACES)))
+        self.hidden = min(PATCHES - 1, max(1, round(mask * PATCHES)))
         width, channels = encoder.n_features, encoder.trunk[0].channels
         self.mask = nn.Embedding(1, width)
         decoder = _AerialDecoder if isinstance(encoder, AerialEncoder) else _SeriesDecoder
@@ -75,16 +75,16 @@ class MaskedReconstruction(nn.Module):  # type: ignore[misc]
 
     def forward(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Return the loss, a scalar; the generator, on the processor, draws what is hidden of each sample."""
-        hidden = shuffled_places(len(x), generator, x.device)[:, : self.hidden]
+        hidden = shuffled_patches(len(x), generator, x.device)[:, : self.hidden]
         return self.reconstruction(x, self.context(self.encoder.embed(x), hidden), hidden)
 
     def context(self, embedded: Tensor, hidden: Tensor) -> Tensor:
-        """Return mixed tokens (N, 36, F) of embedded ones, of which the places `hidden`, (N, H), are masked."""
+        """Return mixed tokens (N, 36, F) of embedded ones, of which the patches `hidden`, (N, H), are masked."""
         covered = torch.zeros(embedded.shape[:2], dtype=torch.bool, device=embedded.device).scatter(1, hidden, True)
         return self.encoder.mix(torch.where(covered[..., None], self.mask.weight[0].to(embedded.dtype), embedded))
 
     def reconstruction(self, x: Tensor, context: Tensor, hidden: Tensor) -> Tensor:
-        """Return the loss of what the context says of the hidden places, a scalar in full precision."""
+        """Return the loss of the hidden sub-patches predicted from the context, a scalar in full precision."""
         return self.decoder(x, _picked(context, hidden), hidden)
 
 
@@ -93,12 +93,12 @@ class OmniSatPretraining(nn.Module):  # type: ignore[misc]
 
     | objective | the term across |
     |---|---|
-    | ``mil_nce`` | `mil_nce` of the embedded tokens, unmasked, at some places drawn anew (OmniSat) |
+    | ``mil_nce`` | `mil_nce` of the embedded tokens, unmasked, at some patches drawn anew (OmniSat) |
     | ``jepa`` | an MLP predicts, from the masked tokens of each, those of the other's slow teacher |
     | ``anysat`` | the sum of both (AnySat): JEPA alone is free to make all tokens alike |
     | ``none`` | 0: each modality for itself |
 
-    Places are hidden from both ends of one order: up to a share of 1/2 none is hidden in both modalities.
+    Patches are hidden from both ends of one order: up to a share of 1/2 none is hidden in both modalities.
     The teachers start as copies of the encoders at the first call, and are neither trained nor part of a loss.
 
     Parameters
@@ -106,8 +106,8 @@ class OmniSatPretraining(nn.Module):  # type: ignore[misc]
     encoder1, encoder2 : of one width for ``mil_nce``. They learn with this module: `initialise(this, seed)` starts
         everything, or load what was learnt before.
     objective : one of `CROSS_OBJECTIVES`.
-    mask : share of the places hidden, inside 0..1.
-    places : how many places a step are contrasted by ``mil_nce``; time and memory grow with its square.
+    mask : share of the patches hidden, inside 0..1.
+    patches : how many sub-patches a step are contrasted by ``mil_nce``; time and memory grow with its square.
     temperature : of ``mil_nce``, above 0.
     momentum : of the teachers at the start, in [0, 1).
 
@@ -134,7 +134,7 @@ class OmniSatPretraining(nn.Module):  # type: ignore[misc]
         objective: CrossObjective = "mil_nce",
         *,
         mask: float = 0.75,
-        places: int = 6,
+        patches: int = 6,
         temperature: float = 0.1,
         momentum: float = 0.996,
     ) -> None:
@@ -142,9 +142,9 @@ class OmniSatPretraining(nn.Module):  # type: ignore[misc]
         if objective not in CROSS_OBJECTIVES:
             way_out = f"Use one of {', '.join(CROSS_OBJECTIVES)}."
             raise AlignscopeError("E305", "objective", f"'{objective}' is not known", way_out)
-        if not 1 <= places <= PLACES:
-            raise AlignscopeError("E304", "places", f"{places}", f"Give 1 to {PLACES}.")
-        self.objective, self.places, self.momentum = objective, places, momentum
+        if not 1 <= patches <= PATCHES:
+            raise AlignscopeError("E304", "patches", f"{patches}", f"Give 1 to {PATCHES}.")
+        self.objective, self.patches, self.momentum = objective, patches, momentum
         self.temperature = positive("temperature", temperature)
         self.masked1 = MaskedReconstruction(encoder1, mask=mask)
         self.masked2 = MaskedReconstruction(encoder2, mask=mask)
@@ -158,9 +158,9 @@ class OmniSatPretraining(nn.Module):  # type: ignore[misc]
     def forward(self, x1: Tensor, x2: Tensor, generator: torch.Generator) -> PretrainingLosses:
         """Return the three terms, unweighted; the generator, on the processor, draws all that is random."""
         same_rows("x1, x2", (x1, x2))
-        order = shuffled_places(len(x1), generator, x1.device)
-        # Drawn whether or not they are contrasted, so that all objectives hide the same places in every step.
-        chosen = torch.randperm(PLACES, generator=generator)[: self.places].to(x1.device)
+        order = shuffled_patches(len(x1), generator, x1.device)
+        # Drawn whether or not they are contrasted, so that all objectives hide the same patches in every step.
+        chosen = torch.randperm(PATCHES, generator=generator)[: self.patches].to(x1.device)
         hidden1, hidden2 = order[:, : self.masked1.hidden], order.flip(1)[:, : self.masked2.hidden]
         embedded1, embedded2 = self.masked1.encoder.embed(x1), self.masked2.encoder.embed(x2)
         context1, context2 = self.masked1.context(embedded1, hidden1), self.masked2.context(embedded2, hidden2)
@@ -200,14 +200,14 @@ class OmniSatPretraining(nn.Module):  # type: ignore[misc]
         return (self.teacher1, self.masked1), (self.teacher2, self.masked2)
 
 
-def shuffled_places(n: int, generator: torch.Generator, device: torch.device) -> Tensor:
-    """Return the 36 places in an order drawn for each sample, (N, 36); drawn on the processor, so alike everywhere."""
-    return torch.rand(n, PLACES, generator=generator).argsort(1).to(device)
+def shuffled_patches(n: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    """Return an order of the 36 sub-patches for each sample, (N, 36); drawn on the processor, so alike everywhere."""
+    return torch.rand(n, PATCHES, generator=generator).argsort(1).to(device)
 
 
-def _picked(tokens: Tensor, places: Tensor) -> Tensor:
-    """Return the entries (N, H, ...) of (N, 36, ...) at the places (N, H)."""
-    return tokens[torch.arange(len(tokens), device=tokens.device)[:, None], places]
+def _picked(tokens: Tensor, patches: Tensor) -> Tensor:
+    """Return the entries (N, H, ...) of (N, 36, ...) at the patches (N, H)."""
+    return tokens[torch.arange(len(tokens), device=tokens.device)[:, None], patches]
 
 
 class _AerialDecoder(nn.Module):  # type: ignore[misc]
@@ -218,7 +218,7 @@ class _AerialDecoder(nn.Module):  # type: ignore[misc]
         self.out = nn.Linear(width, channels * _CELLS**2)
 
     def forward(self, x: Tensor, tokens: Tensor, hidden: Tensor) -> Tensor:
-        cells = functional.adaptive_avg_pool2d(sub_patches(x.float()), _CELLS).view(len(x), PLACES, -1)
+        cells = functional.adaptive_avg_pool2d(sub_patches(x.float()), _CELLS).view(len(x), PATCHES, -1)
         y = functional.layer_norm(_picked(cells, hidden), cells.shape[-1:], eps=1e-6)
         return functional.mse_loss(self.out(tokens).float(), y)
 
@@ -233,8 +233,8 @@ class _SeriesDecoder(nn.Module):  # type: ignore[misc]
 
     def forward(self, x: Tensor, tokens: Tensor, hidden: Tensor) -> Tensor:
         y, day = (_picked(v, hidden) for v in values(x))
-        asked = tokens[:, :, None] + days(day, self.width).to(tokens.dtype)
-        # Clouds and snow that the masks have missed are rare and far away, and no context tells them: not squared.
-        error = functional.smooth_l1_loss(self.mlp(asked).float(), y, reduction="none").mean(-1)
+        queries = tokens[:, :, None] + days(day, self.width).to(tokens.dtype)
+        # Clouds and snow that the masks have missed are rare and far away, and no context predicts them: not squared.
+        error = functional.smooth_l1_loss(self.mlp(queries).float(), y, reduction="none").mean(-1)
         there = day > 0
         return torch.where(there, error, 0.0).sum() / there.sum().clamp(min=1)

@@ -1,4 +1,4 @@
-"""Encoders of the OmniSat family: aerial pictures and satellite series of one place, as 36 tokens on one 6 x 6 grid.
+"""Encoders of the OmniSat family: aerial pictures and satellite series of one site, as 36 tokens on one 6 x 6 grid.
 
 Point by point against the published architecture: docs/omnisat.md. Source: Astruc et al. 2024 (OmniSat), arXiv
 2404.08351. The fused combiner is `OmniSatFusion`, training without labels `OmniSatPretraining`.
@@ -88,7 +88,7 @@ class TokenEncoder(Encoder):
         return self.trunk[1](tokens)
 
     def tokens(self, x: Tensor) -> Tensor:
-        """Return the features of the 36 places, row by row from the north-west corner, (N, 36, F)."""
+        """Return the features of the 36 sub-patches, row by row from the north-west corner, (N, 36, F)."""
         return self.mix(self.embed(x))
 
     def features(self, x: Tensor) -> Tensor:
@@ -99,7 +99,7 @@ class TokenEncoder(Encoder):
 class AerialEncoder(TokenEncoder):
     """Aerial pictures of 60 m: a residual network on every 10 m sub-patch, then a transformer over the 6 x 6 tokens.
 
-    Any resolution will do, 300, 150 or 60 px say. Nothing depends on the other samples of a batch.
+    Any resolution will do, such as 300, 150 or 60 px. Nothing depends on the other samples of a batch.
 
     Parameters
     ----------

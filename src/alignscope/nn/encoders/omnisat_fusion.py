@@ -1,4 +1,4 @@
-"""The fused baseline of the OmniSat family: one transformer over the tokens of all modalities, one code for them all.
+"""The fused baseline of the OmniSat family: one transformer over the tokens of all modalities, one joint embedding.
 
 Source: Astruc et al. 2024 (OmniSat), arXiv 2404.08351, the combiner. Point by point against it: docs/omnisat.md.
 """
@@ -13,20 +13,20 @@ from torch import Tensor, nn
 from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.encoders.omnisat import SizeName, TokenEncoder, size_named
-from alignscope.nn.encoders.token_blocks import PLACES, ClassQuery, Mixer
+from alignscope.nn.encoders.token_blocks import PATCHES, ClassQuery, Mixer
 from alignscope.nn.samples import mask
 
 __all__ = ["OmniSatFusion"]
 
 
 class OmniSatFusion(Encoder):
-    """All modalities in one code: embedded tokens, mixed together, gathered by a class query.
+    """A joint embedding of all modalities: their tokens, mixed together, gathered by a class query.
 
         t_mp = embed_m(x_m)_p + e_m,    t <- blocks(t),    features = attention(class, t),    z = features P + p
 
     Of the encoders only the embeddings are used, and shared with them: the transformer of one modality has no part.
     A modality that a sample lacks is no key, and its values are never shown to a network; a sample without any gets
-    one and the same code.
+    one and the same embedding.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class OmniSatFusion(Encoder):
         return self.mixer(*self._embedded(xs, present))
 
     def forward(self, xs: Sequence[Tensor], present: Tensor | None = None) -> Tensor:
-        """Return the joint code, (N, K)."""
+        """Return the joint embedding, (N, K)."""
         return self.project(self.features(xs, present))
 
     def _embedded(self, xs: Sequence[Tensor], present: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -80,5 +80,5 @@ class OmniSatFusion(Encoder):
             mask(present, len(xs[0]), len(xs))
             xs = [torch.where(present[:, m].view(-1, *[1] * (x.ndim - 1)), x, 0.0) for m, x in enumerate(xs)]
         tokens = [embed(x) + e for embed, x, e in zip(self.trunk, xs, self.modality.weight, strict=True)]
-        keys = None if present is None else present.repeat_interleave(PLACES, dim=1)
+        keys = None if present is None else present.repeat_interleave(PATCHES, dim=1)
         return torch.cat(tokens, dim=1), keys

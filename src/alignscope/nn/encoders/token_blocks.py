@@ -13,12 +13,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-__all__ = ["GRID", "PLACES", "Block", "ClassQuery", "Mixer", "mlp"]
+__all__ = ["GRID", "PATCHES", "Block", "ClassQuery", "Mixer", "mlp"]
 
 GRID = 6
 """Sub-patches along each side."""
 
-PLACES = GRID * GRID
+PATCHES = GRID * GRID
 """Tokens of a modality, row by row from the north-west corner."""
 
 
@@ -31,7 +31,7 @@ def mlp(widths: Sequence[int]) -> nn.Sequential:
 
 
 class RelativeBias(nn.Module):  # type: ignore[misc]
-    """The part of the logits that the offset between two places alone decides, one table of 11 x 11 a head.
+    """The part of the logits that the offset between two patches alone decides, one table of 11 x 11 a head.
 
     With M modalities, the offset decides it together with the pair of modalities of the query and the key.
     """
@@ -44,15 +44,15 @@ class RelativeBias(nn.Module):  # type: ignore[misc]
         self.modalities = modalities
 
     def forward(self) -> Tensor:
-        """Return (heads, M P, M P); the logit of query place q and key place k has the entry of the offset q - k."""
+        """Return (heads, M P, M P); the logit of query patch q and key patch k has the entry of the offset q - k."""
         table = self.offsets.weight.view(2 * GRID - 1, 2 * GRID - 1, self.heads)
         # Windows of 6 start at the query's row and column; read backwards they run over the key's.
         windows = table.unfold(0, GRID, 1).unfold(1, GRID, 1).flip(-2, -1)
-        places = windows.permute(2, 0, 1, 3, 4).reshape(self.heads, 1, PLACES, 1, PLACES)
+        patches = windows.permute(2, 0, 1, 3, 4).reshape(self.heads, 1, PATCHES, 1, PATCHES)
         m = self.modalities
         if self.pairs is not None:
-            places = places + self.pairs.weight.view(m, m, self.heads).permute(2, 0, 1)[:, :, None, :, None]
-        return places.reshape(self.heads, m * PLACES, m * PLACES)
+            patches = patches + self.pairs.weight.view(m, m, self.heads).permute(2, 0, 1)[:, :, None, :, None]
+        return patches.reshape(self.heads, m * PATCHES, m * PATCHES)
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, keys: Tensor | None) -> Tensor:
@@ -89,7 +89,7 @@ class Block(nn.Module):  # type: ignore[misc]
         self.mlp = mlp([width, 4 * width, width])
 
     def forward(self, tokens: Tensor, keys: Tensor | None = None) -> Tensor:
-        """Return the tokens (N, M P, width), mixed; `keys`, (N, M P) bool, says which of them may be looked at."""
+        """Return the tokens (N, M P, width), mixed; `keys`, (N, M P) bool, says which of them may be attended to."""
         q, k, v = self.qkv(self.norm1(tokens)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         tokens = tokens + self.out(attention(q, k, v, self.bias(), keys))
         return tokens + self.mlp(self.norm2(tokens))

@@ -1,6 +1,6 @@
-"""Methods that align modalities, and those that preserve what one of them alone knows.
+"""Methods that align modalities, and those that preserve what one of them alone predicts.
 
-Each is a `Method`: encoders, a loss on a `Batch`, and the codes that it leaves. `alignscope bench` ranks them.
+Each is a `Method`: encoders, a loss on a `Batch`, and the embeddings that it leaves. `alignscope bench` ranks them.
 """
 
 from alignscope.nn.methods.aligned import Aligned, NoAlignment, SingleModality
@@ -13,7 +13,7 @@ from alignscope.nn.methods.decur import DeCUR
 from alignscope.nn.methods.disentangled import DisentangledSSL
 from alignscope.nn.methods.factorcl import FactorCL, nce_club_upper, nce_lower
 from alignscope.nn.methods.fusion import Fusion
-from alignscope.nn.methods.patches import PlaceContrast
+from alignscope.nn.methods.patches import PatchContrast
 from alignscope.nn.methods.private import PrivateSubspace
 from alignscope.nn.methods.remedies import PredictionFirst, TargetRemedy
 from alignscope.nn.methods.simmmdg import SimMMDG
@@ -35,7 +35,7 @@ __all__ = [
     "LateFusion",
     "Method",
     "NoAlignment",
-    "PlaceContrast",
+    "PatchContrast",
     "PredictionFirst",
     "PrivateSubspace",
     "SimMMDG",

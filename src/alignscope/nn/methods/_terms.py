@@ -16,18 +16,18 @@ from alignscope.nn.objectives import info_nce, over_pairs
 __all__ = ["across", "available", "mlp", "number", "several", "split", "within"]
 
 
-def across(codes: Sequence[Sequence[Tensor]], batch: Batch, temperature: float) -> Tensor:
-    """Return the mean InfoNCE of pairs of modalities in the same view, a scalar; codes[v][m] is (N, K)."""
+def across(embeddings: Sequence[Sequence[Tensor]], batch: Batch, temperature: float) -> Tensor:
+    """Return the mean InfoNCE of pairs of modalities in the same view, a scalar; embeddings[v][m] is (N, K)."""
     return torch.stack(
-        [over_pairs(info_nce, zs, present=batch.present, temperature=temperature) for zs in codes]
+        [over_pairs(info_nce, zs, present=batch.present, temperature=temperature) for zs in embeddings]
     ).mean()
 
 
-def within(codes: Sequence[Sequence[Tensor]], batch: Batch, temperature: float) -> Tensor:
+def within(embeddings: Sequence[Sequence[Tensor]], batch: Batch, temperature: float) -> Tensor:
     """Return the InfoNCE between two views of one modality, summed over modalities, a scalar."""
     return sum(
         info_nce(z1, z2, present=batch.has(m), temperature=temperature)
-        for m, (z1, z2) in enumerate(zip(codes[0], codes[1], strict=True))
+        for m, (z1, z2) in enumerate(zip(embeddings[0], embeddings[1], strict=True))
     )
 
 
@@ -58,7 +58,7 @@ def several(encoders: Sequence[Encoder]) -> Sequence[Encoder]:
 
 
 def split(encoders: Sequence[Encoder], share: float, name: str) -> int:
-    """Return how many of the K dimensions of a code are shared: round(share K), at least 1, at most K - 1.
+    """Return how many of the K dimensions of an embedding are shared: round(share K), at least 1, at most K - 1.
 
     Raises
     ------
@@ -69,5 +69,5 @@ def split(encoders: Sequence[Encoder], share: float, name: str) -> int:
         raise AlignscopeError("E201", "encoders", f"latent sizes {sorted(sizes)}", "Give all modalities the same.")
     k = sizes.pop()
     if k < 2:
-        raise AlignscopeError("E301", "components", "1", "A code that is split in two needs at least 2.")
+        raise AlignscopeError("E301", "components", "1", "An embedding that is split in two needs at least 2.")
     return min(max(round(number(name, share, 0.0, 1.0, inside=True) * k), 1), k - 1)

@@ -50,19 +50,19 @@ OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 class Aligned(Method):
     """Cross-modal alignment and nothing else; with InfoNCE it is "Cross" (CLIP).
 
-        L = strength * objective(z_1, ..., z_M)
+        L = alignment_weight * objective(z_1, ..., z_M)
 
     The mean over pairs of modalities, except ``gram`` and ``symile``, which look at all at once. What only one
-    modality knows has no part in L; a code keeps it by its start or by chance.
+    modality predicts has no part in L; an embedding retains it by its start or by chance.
 
-    | objective | learnt beside the encoders |
+    | objective | learnt with the encoders |
     |---|---|
     | ``info_nce``, ``barlow_twins``, ``vicreg``, ``cca``, ``spectral``, ``gram`` | nothing |
     | ``siglip`` | temperature and bias (from -10), arXiv 2303.15343 |
     | ``symile`` | temperature |
     | ``regression`` | linear heads, both directions, whitened gauge (arXiv 2509.17943) |
-    | ``jepa`` | an MLP for each ordered pair, from a code to the other modality's EMA teacher |
-    | ``bottleneck`` | a linear head a modality, from code (the mean) to log-variance; a negative control (2506.04870) |
+    | ``jepa`` | an MLP for each ordered pair, from an embedding to the other modality's EMA teacher |
+    | ``bottleneck`` | a linear head a modality, from the mean to the log-variance; a negative control (2506.04870) |
 
     Sources stand with the objectives in `alignscope.nn.objectives`.
 
@@ -70,7 +70,7 @@ class Aligned(Method):
     ----------
     encoders : of two modalities or more; of one latent size, except for ``regression``, ``cca`` and ``jepa``.
     objective : one of `OBJECTIVES`.
-    strength : weight of the term, at least 0; may be changed between steps.
+    alignment_weight : weight of the term, at least 0; may be changed between steps.
     temperature : above 0; of ``info_nce``, ``gram`` and ``bottleneck``; in ``siglip`` and ``symile``, which learn it
         within [0.01, 100], where it starts.
     momentum : of the teachers of ``jepa``, in [0, 1).
@@ -93,7 +93,7 @@ class Aligned(Method):
         encoders: Sequence[Encoder],
         objective: Objective = "info_nce",
         *,
-        strength: float = 1.0,
+        alignment_weight: float = 1.0,
         temperature: float = 0.1,
         momentum: float = 0.99,
         projector: int = 0,
@@ -103,12 +103,12 @@ class Aligned(Method):
             raise AlignscopeError(
                 "E305", "objective", f"'{objective}' is not known", f"Use one of {', '.join(OBJECTIVES)}."
             )
-        self.strength = number("strength", strength)
+        self.alignment_weight = number("alignment_weight", alignment_weight)
         self.alignment = _alignment(objective, encoders, number("temperature", temperature, inside=True), momentum)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return strength times the alignment, a scalar."""
-        return self.strength * self.alignment(self.headed(self.encoded(batch)[0], batch), batch)
+        """Return the weighted alignment, a scalar."""
+        return self.alignment_weight * self.alignment(self.headed(self.encoded(batch)[0], batch), batch)
 
     def after_step(self) -> None:
         """Move the teachers, where the objective has any."""
@@ -117,7 +117,7 @@ class Aligned(Method):
 
 
 class NoAlignment(Method):
-    """Within-modality InfoNCE alone: what each modality learns by itself; the reference of retention.
+    """Within-modality InfoNCE alone: what each modality learns alone; the reference of retention.
 
         L = sum_m NCE(z_m^1, z_m^2)
 
@@ -146,7 +146,7 @@ class NoAlignment(Method):
 
 
 class SingleModality(NoAlignment):
-    """Within-modality InfoNCE of one modality; its code is the joint code.
+    """Within-modality InfoNCE of one modality; its embedding is the joint embedding.
 
         L = NCE(z_m^1, z_m^2)
 
@@ -175,9 +175,9 @@ class SingleModality(NoAlignment):
         z1, z2 = (self.headed(zs, batch)[m] for zs in self.encoded(batch))
         return info_nce(z1, z2, present=batch.has(m), temperature=self.temperature)
 
-    def fuse(self, codes: Sequence[Tensor]) -> Tensor:
-        """Return the code of the modality alone, (N, K_m)."""
-        return codes[self.modality]
+    def fuse(self, embeddings: Sequence[Tensor]) -> Tensor:
+        """Return the embedding of the modality alone, (N, K_m)."""
+        return embeddings[self.modality]
 
 
 class _Functional(nn.Module):  # type: ignore[misc]
@@ -231,7 +231,7 @@ class _Regression(nn.Module):  # type: ignore[misc]
 
 
 class _Bottleneck(nn.Module):  # type: ignore[misc]
-    """Information-bottleneck alignment: the code is the mean, a linear head on it gives the log-variance."""
+    """Information-bottleneck alignment: the embedding is the mean, a linear head on it gives the log-variance."""
 
     def __init__(self, sizes: Sequence[int], temperature: float) -> None:
         super().__init__()
@@ -244,13 +244,13 @@ class _Bottleneck(nn.Module):  # type: ignore[misc]
         ]
         terms = []
         for i, j in pairs(len(zs)):
-            codes = (zs[i], spread[i], zs[j], spread[j])
-            terms.append(bottleneck_alignment(*codes, present=batch.both(i, j), temperature=self.temperature))
+            embeddings = (zs[i], spread[i], zs[j], spread[j])
+            terms.append(bottleneck_alignment(*embeddings, present=batch.both(i, j), temperature=self.temperature))
         return torch.stack(terms).mean()
 
 
 class _JEPA(nn.Module):  # type: ignore[misc]
-    """Each code predicts the code of every other modality's teacher, which follows that modality's encoder."""
+    """Each embedding predicts those of the other modalities' teachers, which follow their encoders."""
 
     started: Tensor
 

@@ -1,7 +1,7 @@
-"""What a method is: encoders of M modalities, a loss on a batch, and the codes that it leaves behind.
+"""What a method is: encoders of M modalities, a loss on a batch, and the embeddings that it leaves behind.
 
-A new method is one class: give it a `loss`, and `fuse` if its joint code is more than the codes side by side. The
-bench (`alignscope bench --method yours.py`) trains it beside all others.
+A new method is one class: give it a `loss`, and `fuse` if its joint embedding is more than the embeddings side by side.
+The bench (`alignscope bench --method yours.py`) trains it next to all others.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class Batch:
     Attributes
     ----------
     views : views[v][m] is augmented view v of modality m, (N, ...). Views of one sample are drawn independently.
-    labels : targets by name, codes (N,) or floats (N, C); only methods whose `supervision` is not "none" may look.
+    labels : targets by name, class codes (N,) or floats (N, C); only methods whose `supervision` is not "none" may
+        look.
     present : (N, M) bool, or None where every sample has every modality.
     """
 
@@ -52,13 +53,14 @@ class Method(nn.Module):  # type: ignore[misc]
     Attributes
     ----------
     views : how many augmented views of each sample `loss` looks at, 1 or 2.
-    supervision : "none"; "monitor" where labels only steer a strength; "labels" where the loss learns from them.
+    supervision : "none"; "monitor" where labels only steer the alignment weight; "labels" where the loss learns from
+        them.
 
     Parameters
     ----------
     encoders : one a modality, (N, ...) -> (N, K_m).
-    projector : width of the head between code and loss, an MLP of two layers that is thrown away after training;
-        0 for none: then it is the code itself that is pulled.
+    projector : width of the head between embedding and loss, an MLP of two layers that is thrown away after training;
+        0 for none: then it is the embedding itself that is aligned.
     """
 
     views: ClassVar[int] = 1
@@ -78,13 +80,13 @@ class Method(nn.Module):  # type: ignore[misc]
     def after_step(self) -> None:
         """Do what follows every step of the optimiser, such as moving a teacher."""
 
-    def codes(self, xs: Sequence[Tensor]) -> list[Tensor]:
-        """Return the code of each modality, (N, K_m)."""
+    def embeddings(self, xs: Sequence[Tensor]) -> list[Tensor]:
+        """Return the embedding of each modality, (N, K_m)."""
         return [encoder(x) for encoder, x in zip(self.encoders, xs, strict=True)]
 
-    def fuse(self, codes: Sequence[Tensor]) -> Tensor:
-        """Return the joint code that is probed, (N, F); by default the codes side by side."""
-        return torch.cat(tuple(codes), dim=1)
+    def fuse(self, embeddings: Sequence[Tensor]) -> Tensor:
+        """Return the joint embedding that is probed, (N, F); by default the embeddings side by side."""
+        return torch.cat(tuple(embeddings), dim=1)
 
     def featured(self, batch: Batch) -> list[list[Tensor]]:
         """Return features[v][m], (N, F_m), of the views that this method looks at; each trunk runs once.
@@ -102,17 +104,17 @@ class Method(nn.Module):  # type: ignore[misc]
         return [list(features) for features in zip(*columns, strict=True)]
 
     def encoded(self, batch: Batch) -> list[list[Tensor]]:
-        """Return codes[v][m], (N, K_m), of the views that this method looks at."""
+        """Return embeddings[v][m], (N, K_m), of the views that this method looks at."""
         return [
             [encoder.project(h) for encoder, h in zip(self.encoders, features, strict=True)]
             for features in self.featured(batch)
         ]
 
-    def headed(self, codes: Sequence[Tensor], batch: Batch | None = None) -> list[Tensor]:
-        """Return the codes behind the heads, in float32; with the batch, only of the rows present, else 0."""
+    def headed(self, embeddings: Sequence[Tensor], batch: Batch | None = None) -> list[Tensor]:
+        """Return the embeddings behind the heads, in float32; with the batch, only of the rows present, else 0."""
         return [
             rows(head, z.float(), None if batch is None else batch.has(m), z.shape[1])
-            for m, (head, z) in enumerate(zip(self.heads, codes, strict=True))
+            for m, (head, z) in enumerate(zip(self.heads, embeddings, strict=True))
         ]
 
 

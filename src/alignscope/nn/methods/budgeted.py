@@ -1,4 +1,4 @@
-"""Alignment within a budget: its strength follows what the codes still tell of every monitored target."""
+"""Alignment within a budget: its weight follows what the embeddings retain of every monitored target."""
 
 from __future__ import annotations
 
@@ -18,18 +18,20 @@ __all__ = ["BudgetedAlignment"]
 
 
 class BudgetedAlignment(Method):
-    """Cross + Self, with the strength of the cross-modal term set by a budget.
+    """Cross + Self, with the alignment weight of the cross-modal term set by a budget.
 
         L = sum_m NCE(z_m^1, z_m^2) + w mean_{v, i<j} NCE(z_i^v, z_j^v)
 
     The first steps are without alignment (w = 0); what linear readouts then find of every monitored target, held out
-    from the readout, is its reference. After that w grows as long as every target keeps (1 - epsilon) of it, and falls
-    where one does not (`alignscope.nn.Budget`, `alignscope.nn.Monitor`). Labels steer w; no gradient comes from them.
+    from the readout, is its reference. After that w grows as long as every target retains (1 - epsilon) of it, and
+    falls where one does not (`alignscope.nn.Budget`, `alignscope.nn.Monitor`). Labels steer w; no gradient comes from
+    them.
 
     Parameters
     ----------
     encoders : of two modalities or more.
-    classes : for each modality, the number of classes of the targets to be kept in its code, or of their columns.
+    classes : for each modality, the number of classes of the targets that its embedding should retain, or of their
+        columns.
     steps : of the whole training, at least 1.
     epsilon : the share of its reference that a target may lose, in (0, 1).
     alone : share of the steps without alignment, in (0, 1).
@@ -40,7 +42,8 @@ class BudgetedAlignment(Method):
     ------
     AlignscopeError : E201 for fewer than two modalities or where `classes` does not have one entry a modality, E304 for
         a setting out of range or no target. In use, E305 for a target without labels; E203 where too few samples came
-        since the last update for K dimensions; E304 where no target is known by the end of the steps without alignment.
+        since the last update for K dimensions; E304 where no target has R^2 0.05 by the end of the steps without
+        alignment.
     """
 
     views: ClassVar[int] = 2
@@ -66,27 +69,29 @@ class BudgetedAlignment(Method):
             raise AlignscopeError("E201", "classes", found, "Give the targets of each modality.")
         self.first = max(1, round(number("alone", alone, 0.0, 1.0, inside=True) * number("steps", steps, 1)))
         self.every = max(1, (steps - self.first) // int(updates))
-        self.kept = [f"{target} from {m}" for m, own in enumerate(classes, start=1) for target in own]
+        self.monitored = [f"{target} from {m}" for m, own in enumerate(classes, start=1) for target in own]
         self.targets = {target: n for own in classes for target, n in own.items()}
         if not self.targets:
-            raise AlignscopeError("E304", "classes", "no target", "Give the number of classes of each target to keep.")
+            raise AlignscopeError(
+                "E304", "classes", "no target", "Give the number of classes of each target to monitor."
+            )
         self.monitor = Monitor(self.targets, window=2048)
         self.budget = Budget(epsilon, weight=0.1, warmup=1)
         self.step = 0
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the sum of the terms, a scalar."""
-        codes = self.encoded(batch)
+        embeddings = self.encoded(batch)
         if self.training:
-            seen = {str(m): z for m, z in enumerate(codes[0], start=1)}
+            seen = {str(m): z for m, z in enumerate(embeddings[0], start=1)}
             self.monitor.add(seen, {t: self._labels(t, batch) for t in self.targets}, present=batch.present)
-        headed = [self.headed(zs, batch) for zs in codes]
+        headed = [self.headed(zs, batch) for zs in embeddings]
         total = within(headed, batch, self.temperature)
         weight = self.budget.weight
         return total + weight * across(headed, batch, self.temperature) if weight else total
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps beside the parameters: the step and the budget."""
+        """Return what a checkpoint holds next to the parameters: the step and the budget."""
         return {"step": self.step, "budget": self.budget.state_dict()}
 
     def set_extra_state(self, state: Mapping[str, Any]) -> None:
@@ -100,9 +105,9 @@ class BudgetedAlignment(Method):
         return batch.labels[target]
 
     def after_step(self) -> None:
-        """Set the strength, where it is time to."""
+        """Set the alignment weight, where it is time to."""
         self.step += 1
         if self.step == self.first or (self.step > self.first and (self.step - self.first) % self.every == 0):
             found = self.monitor.end_epoch().r2
-            r2 = {name: found[name] for name in self.kept}
+            r2 = {name: found[name] for name in self.monitored}
             self.budget.update(r2)

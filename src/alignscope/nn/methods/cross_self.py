@@ -1,4 +1,4 @@
-"""Cross + Self: what the modalities share, and what each of them tells by itself."""
+"""Cross + Self: what the modalities share, and what each of them has alone."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class CrossSelf(Method):
 
         L = w_cross mean_{v, i<j} NCE(z_i^v, z_j^v) + w_self sum_m NCE(z_m^1, z_m^2)
 
-    v runs over both augmented views. The cross term alone asks a code for nothing but what the other modality has;
-    the self terms ask it for all that survives the augmentations. They pull at the same dimensions.
+    v runs over both augmented views. The cross term alone rewards nothing but what the other modality
+    has; the self terms reward all that survives the augmentations. They compete for the same dimensions.
 
     Source: Mu et al. 2022 (SLIP), arXiv 2112.12750, which adds the self term to images only, behind a head of its
     own; here each modality has one, and both terms share a head.
@@ -33,8 +33,8 @@ class CrossSelf(Method):
     temperature : of the cosine similarities, above 0.
     self_weight, cross_weight : of each modality's own term and of the mean over pairs, at least 0.
     projector : width of the heads, 0 for none.
-    products : whether the joint code of two modalities is [(z1 + z2) / 2, z1 * z2 / |z1||z2|] in place of both: the
-        part of `CanonicalSplit` that tells how they fit, without its split.
+    products : whether the joint embedding of two modalities is [(z1 + z2) / 2, z1 * z2 / |z1||z2|] in place of both:
+        the part of `CanonicalSplit` for how they fit, without its split.
 
     Raises
     ------
@@ -61,13 +61,13 @@ class CrossSelf(Method):
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the weighted sum of cross-modal and within-modality InfoNCE, a scalar."""
-        codes = [self.headed(zs, batch) for zs in self.encoded(batch)]
-        cross, own = across(codes, batch, self.temperature), within(codes, batch, self.temperature)
+        embeddings = [self.headed(zs, batch) for zs in self.encoded(batch)]
+        cross, own = across(embeddings, batch, self.temperature), within(embeddings, batch, self.temperature)
         return self.cross_weight * cross + self.self_weight * own
 
-    def fuse(self, codes: Sequence[Tensor]) -> Tensor:
-        """Return the joint code, (N, M K)."""
+    def fuse(self, embeddings: Sequence[Tensor]) -> Tensor:
+        """Return the joint embedding, (N, M K)."""
         if not self.products:
-            return super().fuse(codes)
-        one, two = (z.float() for z in codes)
+            return super().fuse(embeddings)
+        one, two = (z.float() for z in embeddings)
         return torch.cat([(one + two) / 2, unit(one) * unit(two)], dim=1)

@@ -28,7 +28,7 @@ class DeCUR(Method):
     samples that have both sides; a dimension that is constant in the batch has correlation 0. With fewer than two
     such samples a term is 0.
 
-    Nothing is asked of the blocks between common and unique dimensions of different modalities, and nothing forces
+    The loss leaves free the blocks between common and unique dimensions of different modalities, and nothing forces
     what is shared out of the unique ones except that they must decorrelate.
 
     Source: Wang et al. 2023, arXiv 2309.05300. There, one cross-modal matrix a batch; here, the mean over both views.
@@ -62,11 +62,11 @@ class DeCUR(Method):
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the decoupled cross-modal terms plus the intra-modal ones, a scalar."""
-        codes = [self.headed(zs, batch) for zs in self.encoded(batch)]
-        cross = [self._decoupled(zs[i], zs[j], batch.both(i, j)) for zs in codes for i, j in pairs(len(zs))]
+        embeddings = [self.headed(zs, batch) for zs in self.encoded(batch)]
+        cross = [self._decoupled(zs[i], zs[j], batch.both(i, j)) for zs in embeddings for i, j in pairs(len(zs))]
         own = [
             barlow_twins(z1, z2, present=batch.has(m), off_diagonal=self.off_diagonal)
-            for m, (z1, z2) in enumerate(zip(codes[0], codes[1], strict=True))
+            for m, (z1, z2) in enumerate(zip(embeddings[0], embeddings[1], strict=True))
         ]
         return torch.stack(cross).mean() + torch.stack(own).sum()
 

@@ -1,4 +1,4 @@
-"""DisentangledSSL: first what modalities share, then, with that frozen, what is left to each."""
+"""DisentangledSSL: first what modalities share, then, with that frozen, what is specific to each."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ __all__ = ["DisentangledSSL", "orthogonality"]
 
 
 class DisentangledSSL(Method):
-    """Learn the shared half of the code, freeze it, then learn the specific half beside it (DisentangledSSL).
+    """Learn the shared half of the embedding, freeze it, then learn the specific half (DisentangledSSL).
 
         step 1:  mean over pairs of  NCE(C1, C2) + b E||c1 - c2||^2
         step 2:  mean over modalities of  NCE([C, S], [C', S']) + l ||norm(C)^T norm(S)||_F
 
     z = [C, S]; c is C scaled to unit norm, C' and S' are those of the second augmented view. After the share `first` of
     `steps` calls of `after_step` the encoders are copied, and from then on C is read from the frozen copy, by the
-    loss and by `codes` alike. In step 2 either half is scaled to unit norm, so that both weigh alike in the contrast.
+    loss and by `embeddings` alike. In step 2 either half is scaled to unit norm, so that both weigh alike in the
+    contrast.
 
-    Differs from the paper in three ways. There the shared and the specific code have an encoder each; here a modality
-    has one, and S goes on from what it learnt in step 1. What is probed still comes of two trunks in the end, twice the
-    parameters of other methods. There the shared code has a distribution, of which c is the mean; here it is c itself.
-    There the steps are two trainings; here they share the steps of one, so each is shorter. No head stands between
-    code and loss: it would mix the halves.
+    Differs from the paper in three ways. There the shared and the specific embedding have an encoder each; here a
+    modality has one, and S goes on from what it learnt in step 1. What is probed comes of two trunks in the end,
+    twice the parameters of other methods. There the shared embedding has a distribution, of which c is the mean; here
+    it is c itself. There the steps are two trainings; here they share the steps of one, so each is shorter. No head
+    stands between embedding and loss: it would mix the halves.
 
     Source: Wang et al. 2025 (arXiv 2410.23996).
 
@@ -44,8 +45,8 @@ class DisentangledSSL(Method):
     first : share of them for step 1, in [0, 1]; one step at the least.
     shared : share of the K dimensions that is C, in (0, 1).
     temperature : of the contrast, > 0.
-    beta : b >= 0, strength of the agreement of the shared halves.
-    independence : l >= 0, strength of `orthogonality`.
+    beta : b >= 0, weight of the agreement of the shared halves.
+    independence : l >= 0, weight of `orthogonality`.
 
     Raises
     ------
@@ -86,14 +87,16 @@ class DisentangledSSL(Method):
         if self.taken == self.switch:
             self.frozen.load_state_dict(self.encoders.state_dict())
 
-    def codes(self, xs: Sequence[Tensor]) -> list[Tensor]:
+    def embeddings(self, xs: Sequence[Tensor]) -> list[Tensor]:
         """Return [C, S] of each modality, (N, K)."""
-        return self._anchored(super().codes(xs), xs)
+        return self._anchored(super().embeddings(xs), xs)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the loss of the step that training is in, a scalar."""
-        views = [self._anchored(codes, xs) for codes, xs in zip(self.encoded(batch), batch.views, strict=False)]
-        halves = [[z.float().tensor_split((self.split,), 1) for z in codes] for codes in views]
+        views = [
+            self._anchored(embeddings, xs) for embeddings, xs in zip(self.encoded(batch), batch.views, strict=False)
+        ]
+        halves = [[z.float().tensor_split((self.split,), 1) for z in embeddings] for embeddings in views]
         if self.taken < self.switch:
             terms = [
                 self._agreement(view[i][0], view[j][0], batch.both(i, j))
@@ -104,12 +107,12 @@ class DisentangledSSL(Method):
             terms = [self._remainder(one, two, batch.has(m)) for m, (one, two) in enumerate(zip(*halves, strict=True))]
         return torch.stack(terms).mean()
 
-    def _anchored(self, codes: Sequence[Tensor], xs: Sequence[Tensor]) -> list[Tensor]:
+    def _anchored(self, embeddings: Sequence[Tensor], xs: Sequence[Tensor]) -> list[Tensor]:
         if self.taken < self.switch:
-            return list(codes)
+            return list(embeddings)
         with torch.no_grad():
-            kept = [encoder(x)[:, : self.split] for encoder, x in zip(self.frozen, xs, strict=True)]
-        return [torch.cat([c, z[:, self.split :]], dim=1) for c, z in zip(kept, codes, strict=True)]
+            shared = [encoder(x)[:, : self.split] for encoder, x in zip(self.frozen, xs, strict=True)]
+        return [torch.cat([c, z[:, self.split :]], dim=1) for c, z in zip(shared, embeddings, strict=True)]
 
     def _agreement(self, c1: Tensor, c2: Tensor, present: Tensor | None) -> Tensor:
         one, two = (unit(c) for c in rows((c1, c2), present))
@@ -119,8 +122,8 @@ class DisentangledSSL(Method):
     def _remainder(self, one: Sequence[Tensor], two: Sequence[Tensor], present: Tensor | None) -> Tensor:
         c1, s1, c2, s2 = rows((*one, *two), present, alike=False)
         z1, z2 = (torch.cat([unit(c), unit(s)], dim=1) for c, s in ((c1, s1), (c2, s2)))
-        apart = (orthogonality(c1, s1) + orthogonality(c2, s2)) / 2
-        return info_nce(z1, z2, temperature=self.temperature) + self.independence * apart
+        overlap = (orthogonality(c1, s1) + orthogonality(c2, s2)) / 2
+        return info_nce(z1, z2, temperature=self.temperature) + self.independence * overlap
 
 
 def orthogonality(c: Tensor, s: Tensor) -> Tensor:

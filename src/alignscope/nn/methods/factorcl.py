@@ -1,4 +1,4 @@
-"""FactorCL: shared and unique halves of a code, by lower and upper bounds of mutual information.
+"""FactorCL: shared and unique halves of an embedding, by lower and upper bounds of mutual information.
 
 Both bounds are read off one matrix of scores, s_ij = f(x_i, y_j), of a critic that is trained by contrast.
 """
@@ -31,8 +31,7 @@ def nce_lower(scores: Tensor, weights: Tensor | None = None) -> Tensor:
 
     The first is at most log N, and tight for f = log p(y|x)/p(y) + g(x), any g, and N to infinity. In the second, the
     pairs of the batch are weighted so that they stand for draws of Y given the condition, which f sees with x; it is
-    a bound in the limit of large N. It is 0 where the condition tells which pair it is: the batch then has nothing to
-    say. Of no pair the value is 0.
+    a bound in the limit of large N. It is 0 where the condition identifies the pair. Of no pair the value is 0.
 
     Source: van den Oord et al. 2018 (arXiv 1807.03748), Poole et al. 2019 (arXiv 1905.06922); the weights: Sordoni et
     al. 2021 (arXiv 2106.13401), who keep the pair itself at weight 1/N.
@@ -84,21 +83,21 @@ def nce_club_upper(scores: Tensor, weights: Tensor | None = None) -> Tensor:
 
 
 class FactorCL(Method):
-    """Split each code into shared and unique, by bounds of what they should and should not say (FactorCL).
+    """Split each embedding into shared and unique, by bounds of what they should and should not predict (FactorCL).
 
         shared:  max  NCE(S1; S2) - CLUB(S1; S2 | Y)
         unique:  max  sum_i NCE(U_i; U_i') - CLUB(U1; U2) + NCE(U1; U2 | Y)
 
-    z_i = [S_i, U_i]; both halves side by side are the code. Y, the task that is not known, is what augmentations leave
+    z_i = [S_i, U_i]; both halves side by side are the embedding. Y, the unknown task, is what augmentations leave
     alone: the halves of the second view (`views` = 2), as a condition given, without gradient. Over more than two
     modalities the mean over pairs; samples that lack one of a pair have no part in it. Critics:
     f(x, y) = cos(u(x), v(y)) / temperature, u and v networks of two layers.
 
-    What is mended:
+    What is fixed:
 
     - An upper bound holds only for the best contrastive critic; one that learns to lower it no longer gives one. So
       critics of upper bounds learn by NCE alone, in `after_step`, ahead of the encoders, and the bound reads a frozen
-      copy: its gradient reaches codes only. Where they lag, the bound vanishes and the halves are not told apart.
+      copy: its gradient reaches embeddings only. Where they lag, the bound vanishes and the halves are not separated.
     - A critic of (x1, y) against (x2, y), contrasted across the batch, estimates I(X1,Y; X2,Y), not I(X1; X2 | Y).
       Here the condition is given once, and the batch is weighted towards p(x2 | y) by softmax_j h(y_i, x2_j), where h
       is one more critic trained by NCE (`nce_lower`).
@@ -167,7 +166,7 @@ class FactorCL(Method):
         return torch.stack(own).sum() + torch.stack(across).sum() / len(self._pairs)
 
     def after_step(self) -> None:
-        """Train the critics that the loss only reads, on the codes of the step."""
+        """Train the critics that the loss only reads, on the embeddings of the step."""
         for _ in range(self.critic_steps if self._seen else 0):
             gain = torch.stack(
                 [

@@ -1,4 +1,4 @@
-"""Contrast of places: what stands at the same place in another modality, as OmniSat aligns its tokens."""
+"""Contrast of patches: what shows the same patch in another modality, as OmniSat aligns its tokens."""
 
 from __future__ import annotations
 
@@ -12,41 +12,42 @@ from alignscope.nn.methods._terms import number, several
 from alignscope.nn.methods.base import Batch, Method
 from alignscope.nn.objectives import mil_nce
 
-__all__ = ["PlaceContrast"]
+__all__ = ["PatchContrast"]
 
 
-class PlaceContrast(Method):
-    """MIL-NCE over places and modalities (OmniSat), without its reconstruction term.
+class PatchContrast(Method):
+    """MIL-NCE over patches and modalities (OmniSat), without its reconstruction term.
 
         L = (1/(M N P)) sum_i [ logsumexp over all tokens outside i's own (modality, sample) of s_i. / tau
-                                - logsumexp over the same place in other modalities of s_i. / tau ],   s the cosine
+                                - logsumexp over the same patch in other modalities of s_i. / tau ],   s the cosine
 
-    Tokens are those of `Encoder.tokens`, projected like the code: z is their mean. Modalities must show the same
-    places; of encoders without places P = 1, and this is InfoNCE with other modalities' and samples' codes alike among
-    the negatives. Source: Astruc et al. 2024 (OmniSat), arXiv 2404.08351.
+    Tokens are those of `Encoder.tokens`, projected like the embedding: z is their mean. Modalities must show the same
+    patches; of encoders without patches P = 1: InfoNCE with those of all other samples in all modalities as negatives.
+    Source: Astruc et al. 2024 (OmniSat), arXiv 2404.08351.
 
     Parameters
     ----------
-    encoders : of two modalities or more, of one latent size and one number of places.
+    encoders : of two modalities or more, of one latent size and one number of patches.
     temperature : tau > 0.
-    places : how many places, drawn anew at every step, are contrasted at most: memory and time grow with their square.
+    patches : how many patches, drawn anew at every step, are contrasted at most: memory and time grow with their
+        square.
 
     Raises
     ------
-    AlignscopeError : E201 for fewer than two modalities, and in use for places that differ in number; E304.
+    AlignscopeError : E201 for fewer than two modalities, and in use for patches that differ in number; E304.
     """
 
-    def __init__(self, encoders: Sequence[Encoder], *, temperature: float = 0.1, places: int = 4) -> None:
+    def __init__(self, encoders: Sequence[Encoder], *, temperature: float = 0.1, patches: int = 4) -> None:
         super().__init__(several(encoders))
         self.temperature = number("temperature", temperature, inside=True)
-        self.places = int(number("places", places, 1))
+        self.patches = int(number("patches", patches, 1))
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the objective of the first view, a scalar."""
         tokens = [self._tokens(m, batch) for m in range(len(self.encoders))]
         most = max(z.shape[1] for z in tokens)
         tokens = [z.expand(-1, most, -1) if self._nobody(m, batch) else z for m, z in enumerate(tokens)]
-        chosen = torch.randperm(tokens[0].shape[1], device=tokens[0].device)[: self.places]
+        chosen = torch.randperm(tokens[0].shape[1], device=tokens[0].device)[: self.patches]
         if len({z.shape[1] for z in tokens}) == 1:  # else the objective says what is wrong
             tokens = [z[:, chosen] for z in tokens]
         return mil_nce(tokens, present=batch.present, temperature=self.temperature)

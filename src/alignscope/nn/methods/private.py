@@ -1,4 +1,4 @@
-"""Private subspace: a code in two parts, of which only one is aligned."""
+"""Private subspace: an embedding in two parts, of which only one is aligned."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INDEPENDENCE: tuple[Independence, ...] = get_args(Independence)
 
 
 class PrivateSubspace(Method):
-    """z = [s, p]: the shared part s is aligned, the private part p is kept independent of it.
+    """z = [s, p]: the shared part s is aligned, the private part p is independent of it.
 
         L = mean_{v, i<j} NCE(s_i^v, s_j^v) + w_p sum_m NCE(z_m^1, z_m^2)
             + w_i mean_v sum_m I(s_m^v, p_m^v) + w_d mean_{v, i != j} ||D_ij(s_j^v, p_i^v) - h_i^v||^2 / F_i
@@ -35,7 +35,7 @@ class PrivateSubspace(Method):
     | ``none`` | absent | |
 
     With `decoder`, an MLP D rebuilds the trunk's features h of modality i (detached, each of unit variance) from its
-    private part and the shared part of *another* modality: so s must be exchangeable, and p must hold the rest.
+    private part and the shared part of *another* modality: so s must be exchangeable, and p must hold the residual.
     Only the within-modality term and the decoder fill p; independence alone is content with an empty one.
 
     Source: Bousmalis et al. 2016 (domain separation networks), arXiv 1608.06019: there the similarity is adversarial
@@ -49,8 +49,8 @@ class PrivateSubspace(Method):
     decoder : whether the features are rebuilt.
     private_weight, independence_weight, decoder_weight : w_p, w_i, w_d, at least 0.
     temperature : of the cosine similarities, above 0.
-    projector : width of the heads, of the shared part and of the whole code each, 0 for none. Independence and
-        decoder look at the code itself.
+    projector : width of the heads, of the shared part and of the whole embedding each, 0 for none. Independence and
+        decoder look at the embedding itself.
 
     Raises
     ------
@@ -94,47 +94,49 @@ class PrivateSubspace(Method):
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the sum of the terms, a scalar."""
-        features, codes = self._features_and_codes(batch)
+        features, embeddings = self._features_and_embeddings(batch)
         shared = [
             [
                 rows(head, z[:, : self.shared].float(), batch.has(m), self.shared)
                 for m, (head, z) in enumerate(zip(self.shared_heads, zs, strict=True))
             ]
-            for zs in codes
+            for zs in embeddings
         ]
         total = across(shared, batch, self.temperature)
-        total = total + self.private_weight * within([self.headed(zs, batch) for zs in codes], batch, self.temperature)
+        total = total + self.private_weight * within(
+            [self.headed(zs, batch) for zs in embeddings], batch, self.temperature
+        )
         if self.independence != "none":
-            total = total + self.independence_weight * self.dependence(codes, batch)
+            total = total + self.independence_weight * self.dependence(embeddings, batch)
         if self.decoders:
-            total = total + self.decoder_weight * self._rebuilding(features, codes, batch)
+            total = total + self.decoder_weight * self._rebuilding(features, embeddings, batch)
         return total
 
-    def dependence(self, codes: Sequence[Sequence[Tensor]], batch: Batch) -> Tensor:
-        """Return I between shared and private part, summed over modalities, mean over views; codes[v][m] is (N, K)."""
+    def dependence(self, embeddings: Sequence[Sequence[Tensor]], batch: Batch) -> Tensor:
+        """Return I of shared and private part, summed over modalities, mean over views; embeddings[v][m] is (N, K)."""
         measure = hsic if self.independence == "hsic" else cross_covariance
         return torch.stack(
             [
                 measure(z[:, : self.shared], z[:, self.shared :], present=batch.has(m))
-                for zs in codes
+                for zs in embeddings
                 for m, z in enumerate(zs)
             ]
-        ).sum() / len(codes)
+        ).sum() / len(embeddings)
 
-    def _features_and_codes(self, batch: Batch) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
-        """Return features[v][m] and codes[v][m]; without decoders no features."""
+    def _features_and_embeddings(self, batch: Batch) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
+        """Return features[v][m] and embeddings[v][m]; without decoders no features."""
         if not self.decoders:
             return [], self.encoded(batch)
         features = self.featured(batch)
         return features, [[e.project(h) for e, h in zip(self.encoders, hs, strict=True)] for hs in features]
 
     def _rebuilding(
-        self, features: Sequence[Sequence[Tensor]], codes: Sequence[Sequence[Tensor]], batch: Batch
+        self, features: Sequence[Sequence[Tensor]], embeddings: Sequence[Sequence[Tensor]], batch: Batch
     ) -> Tensor:
         """Return the mean squared error of the features, over views and ordered pairs."""
         s = self.shared
         errors = []
-        for hs, zs in zip(features, codes, strict=True):
+        for hs, zs in zip(features, embeddings, strict=True):
             for i, j in permutations(range(len(zs)), 2):
                 both = batch.both(i, j)
                 target = gauge_target(hs[i].detach(), "normalised", both)

@@ -22,7 +22,7 @@ _RIDGE = 1e-3
 
 
 def usable_part(target: Tensor, labels: Tensor, present: Tensor | None = None) -> Tensor:
-    """Return the part of an alignment target that a linear map of the task's labels reaches, (N, K).
+    """Return the part of an alignment target that a linear map of the task's labels predicts, (N, K).
 
         T' = Pi_Y T,      Pi_Y the projector on the centred columns of Y; rows that are absent are 0
 
@@ -49,15 +49,16 @@ class TargetRemedy(SupervisedAlignment):
 
         L = sum_m task_m + lambda mean_{i<j} ||z_i Q_ij - T'||^2,     T' = Pi_Y T(sg(z_j)),  Y the labels of i's task
 
-    In the linear theory this is lossless at every lambda: the pull points into the space that the task already holds
-    (THEORY 5). Of classes, T' is the mean code of the other modality in each class, so the task learns from a second
-    teacher, who knows which classes look alike elsewhere. The projector is that of the batch: of C columns and N
-    samples about a share C/N of what is no use stays. It is made from labels, not from the outputs of z_i: these lie
-    in the span of z_i, and would be aligned before anything is learnt.
+    In the linear theory this is lossless at every lambda: the alignment's gradient lies in the space that the task
+    already holds (THEORY 5). Of classes, T' is the mean embedding of the other modality in each class, so the task
+    learns from a second teacher: which classes look alike elsewhere. The projector is that of the batch: of C columns
+    and N samples about a share C/N of what is no use stays. It is made from labels, not from the outputs of z_i: these
+    lie in the span of z_i, and would be aligned before anything is learnt.
 
     Parameters
     ----------
-    encoders, classes, strength, gauge : as for `SupervisedAlignment`; the earlier modality of a pair is pulled.
+    encoders, classes, alignment_weight, gauge : as for `SupervisedAlignment`; the earlier modality of a pair is
+        aligned.
 
     Raises
     ------
@@ -69,26 +70,26 @@ class TargetRemedy(SupervisedAlignment):
         encoders: Sequence[Encoder],
         *,
         classes: Sequence[Mapping[str, int]],
-        strength: float = 1.0,
+        alignment_weight: float = 1.0,
         gauge: LatentGauge = "whitened",
     ) -> None:
-        super().__init__(encoders, classes=classes, strength=strength, gauge=gauge)
+        super().__init__(encoders, classes=classes, alignment_weight=alignment_weight, gauge=gauge)
 
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the prediction loss and the alignment loss, scalars, without any strength."""
-        codes = [available(z, batch.has(m)) for m, z in enumerate(self.encoded(batch)[0])]
+        """Return the prediction loss and the alignment loss, scalars, without any alignment weight."""
+        embeddings = [available(z, batch.has(m)) for m, z in enumerate(self.encoded(batch)[0])]
         prediction = sum(
             target_loss(readout(z), batch.labels, batch.has(m))
-            for m, (readout, z) in enumerate(zip(self.readouts, codes, strict=True))
+            for m, (readout, z) in enumerate(zip(self.readouts, embeddings, strict=True))
         )
         terms = []
-        for align, (i, j) in zip(self.alignments, pairs(len(codes)), strict=True):
+        for align, (i, j) in zip(self.alignments, pairs(len(embeddings)), strict=True):
             both = batch.both(i, j)
             if both is not None and not both.any():
-                terms.append(0.0 * codes[i].sum())
+                terms.append(0.0 * embeddings[i].sum())
                 continue
-            reached = usable_part(align.target_of(codes[j].detach(), both), self._columns(i, batch), both)
-            terms.append(align.towards(codes[i], reached, both))
+            reached = usable_part(align.target_of(embeddings[j].detach(), both), self._columns(i, batch), both)
+            terms.append(align.towards(embeddings[i], reached, both))
         return prediction, torch.stack(terms).mean()
 
     def _columns(self, m: int, batch: Batch) -> Tensor:
@@ -100,21 +101,21 @@ class TargetRemedy(SupervisedAlignment):
 
 
 class PredictionFirst(SupervisedAlignment):
-    """Give the task what it needs, and align with what is left of the code: prediction never pays.
+    """Give the task what it needs, and align with what is left of the embedding: prediction never pays.
 
         z = [a, b],   a = h A learns the task,   b = sg(h) B learns to align
         L = sum_m task_m(a_m) + lambda mean_{i<j} ||[sg(a_i), b_i] Q_ij - T(sg(z_j))||^2
 
     sg stops gradients, h are the trunk's features. In the linear theory the encoder is [col RY | top of (I - Pi_Y) RT],
-    which keeps all of sigma_11 with the most alignment that is possible beside it (THEORY 5). Here too nothing of the
-    alignment reaches what the task uses: trunks, a and readouts are the same at every lambda, to the last bit. (Unless
-    all gradients are clipped by one norm: a large one of b then shortens the steps of all.)
+    which keeps all of sigma_11 with the most alignment that is possible without loss (THEORY 5). Here too nothing of
+    the alignment reaches what the task uses: trunks, a and readouts are the same at every lambda, to the last bit.
+    (Unless all gradients are clipped by one norm: a large one of b then shortens the steps of all.)
 
     Parameters
     ----------
-    encoders, classes, strength, gauge : as for `SupervisedAlignment`; the task's part a has the rank of the targets,
-        the sum of (classes - 1), at least 1 each, and both parts at least one dimension. Name each column of floats
-        as a target of its own: C columns under one name count as C classes do.
+    encoders, classes, alignment_weight, gauge : as for `SupervisedAlignment`; the task's part a has the rank of the
+        targets, the sum of (classes - 1), at least 1 each, and both parts at least one dimension. Name each column of
+        floats as a target of its own: C columns under one name count as C classes do.
 
     Raises
     ------
@@ -126,19 +127,19 @@ class PredictionFirst(SupervisedAlignment):
         encoders: Sequence[Encoder],
         *,
         classes: Sequence[Mapping[str, int]],
-        strength: float = 1.0,
+        alignment_weight: float = 1.0,
         gauge: LatentGauge = "whitened",
     ) -> None:
-        super().__init__(encoders, classes=classes, strength=strength, gauge=gauge)
+        super().__init__(encoders, classes=classes, alignment_weight=alignment_weight, gauge=gauge)
         if any(e.components < 2 for e in encoders):
-            raise AlignscopeError("E301", "components", "1", "A code that is split in two needs at least 2.")
+            raise AlignscopeError("E301", "components", "1", "An embedding that is split in two needs at least 2.")
         self.sizes = tuple(
             min(max(sum(max(n - 1, 1) for n in own.values()), 1), e.components - 1)
             for e, own in zip(encoders, classes, strict=True)
         )
 
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the prediction loss and the alignment loss, scalars, without any strength."""
+        """Return the prediction loss and the alignment loss, scalars, without any alignment weight."""
         features = self.featured(batch)[0]
         tasks = [
             available(e.project(h), batch.has(m)) for m, (e, h) in enumerate(zip(self.encoders, features, strict=True))
@@ -147,23 +148,23 @@ class PredictionFirst(SupervisedAlignment):
             target_loss(readout(_first(z, size)), batch.labels, batch.has(m))
             for m, (readout, z, size) in enumerate(zip(self.readouts, tasks, self.sizes, strict=True))
         )
-        codes = []
+        embeddings = []
         for e, h, z, size in zip(self.encoders, features, tasks, self.sizes, strict=True):
-            codes.append(torch.cat([z[:, :size].detach(), e.project(h.detach())[:, size:]], dim=1))
+            embeddings.append(torch.cat([z[:, :size].detach(), e.project(h.detach())[:, size:]], dim=1))
         terms = [
-            align(codes[i], codes[j].detach(), batch.both(i, j))
-            for align, (i, j) in zip(self.alignments, pairs(len(codes)), strict=True)
+            align(embeddings[i], embeddings[j].detach(), batch.both(i, j))
+            for align, (i, j) in zip(self.alignments, pairs(len(embeddings)), strict=True)
         ]
         return prediction, torch.stack(terms).mean()
 
 
 def _first(z: Tensor, size: int) -> Tensor:
-    """Return the code with all but its first dimensions set to 0: what the readout of the task sees."""
+    """Return the embedding with all but its first dimensions set to 0: what the readout of the task sees."""
     return torch.cat([z[:, :size], torch.zeros_like(z[:, size:])], dim=1)
 
 
 def _columns_of(y: Tensor, classes: int) -> Tensor:
     if y.is_floating_point():
         return y.reshape(len(y), -1)
-    # Codes of absent rows may be anything; those of the others have been through the loss of the task.
+    # Embeddings of absent rows may be anything; those of the others have been through the loss of the task.
     return functional.one_hot(y.long().clamp(0, classes - 1), classes).float()

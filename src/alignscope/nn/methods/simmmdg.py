@@ -22,7 +22,7 @@ __all__ = ["SimMMDG"]
 
 
 class SimMMDG(Method):
-    """z = [s, p]: classes pull s together across modalities, p is pushed off s, each z predicts the others.
+    """z = [s, p]: classes align s across modalities, p is contrasted with s, each z predicts the others.
 
         L = sum_t CE(W_t [z_1 ... z_M], y_t) + w_c mean_t SupCon({s_m}, y_t)
             + w_s mean_m E (margin - ||s_m - p_m||)_+ + w_t mean_{i != j} E ||T_ij(z_i) - z_j||^2 / K
@@ -39,7 +39,7 @@ class SimMMDG(Method):
     encoders : of two modalities or more, of one even latent size K.
     classes : number of classes of each target that is learnt, or of its columns where it holds floats (squared loss).
     contrast_weight, separation_weight, translation_weight : w_c, w_s, w_t, at least 0.
-    margin : distance from which s and p are far enough apart, in [0, 2]; sqrt(2) is orthogonal.
+    margin : distance from which s and p are distant enough, in [0, 2]; sqrt(2) is orthogonal.
     temperature : of the cosine similarities, above 0.
 
     Raises
@@ -77,27 +77,27 @@ class SimMMDG(Method):
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the sum of the terms, a scalar."""
-        codes = [available(z, batch.has(m)).float() for m, z in enumerate(self.encoded(batch)[0])]
-        prediction = target_loss(self.readout(self.fuse(codes)), batch.labels, any_modality(batch))
+        embeddings = [available(z, batch.has(m)).float() for m, z in enumerate(self.encoded(batch)[0])]
+        prediction = target_loss(self.readout(self.fuse(embeddings)), batch.labels, any_modality(batch))
         return (
             prediction
-            + self.contrast_weight * self._contrast(codes, batch)
-            + self.separation_weight * self._separation(codes, batch)
-            + self.translation_weight * self._translation(codes, batch)
+            + self.contrast_weight * self._contrast(embeddings, batch)
+            + self.separation_weight * self._separation(embeddings, batch)
+            + self.translation_weight * self._translation(embeddings, batch)
         )
 
-    def _contrast(self, codes: Sequence[Tensor], batch: Batch) -> Tensor:
-        stacked = torch.cat([z[:, : self.shared] for z in codes])
+    def _contrast(self, embeddings: Sequence[Tensor], batch: Batch) -> Tensor:
+        stacked = torch.cat([z[:, : self.shared] for z in embeddings])
         present = None if batch.present is None else batch.present.mT.reshape(-1)
         terms = []
         for target in self.readout.targets:
             y = (batch.labels or {})[target]  # target_loss has refused a batch without it
             y = torch.arange(len(y), device=y.device) if y.is_floating_point() else y
-            terms.append(sup_con(stacked, y.repeat(len(codes)), temperature=self.temperature, present=present))
+            terms.append(sup_con(stacked, y.repeat(len(embeddings)), temperature=self.temperature, present=present))
         return torch.stack(terms).mean()
 
-    def _separation(self, codes: Sequence[Tensor], batch: Batch) -> Tensor:
-        gaps = torch.stack([self.margin - self._distance(z) for z in codes], dim=1).relu()
+    def _separation(self, embeddings: Sequence[Tensor], batch: Batch) -> Tensor:
+        gaps = torch.stack([self.margin - self._distance(z) for z in embeddings], dim=1).relu()
         present = torch.ones_like(gaps, dtype=torch.bool) if batch.present is None else batch.present
         means = torch.where(present, gaps, 0.0).sum(0) / present.sum(0).clamp(min=1)
         return means.mean()
@@ -107,10 +107,10 @@ class SimMMDG(Method):
         # The root is kept off 0, where its gradient is infinite.
         return (s - p).square().sum(1).clamp(min=1e-12).sqrt()
 
-    def _translation(self, codes: Sequence[Tensor], batch: Batch) -> Tensor:
+    def _translation(self, embeddings: Sequence[Tensor], batch: Batch) -> Tensor:
         return torch.stack(
             [
-                regression_loss(translator(codes[i]), codes[j], batch.both(i, j)) / codes[j].shape[1]
+                regression_loss(translator(embeddings[i]), embeddings[j], batch.both(i, j)) / embeddings[j].shape[1]
                 for translator, (i, j) in zip(self.translators, self.ordered, strict=True)
             ]
         ).mean()

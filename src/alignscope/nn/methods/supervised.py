@@ -20,11 +20,11 @@ __all__ = ["Concatenation", "LateFusion", "Readout", "SupervisedAlignment", "tar
 
 
 class Readout(nn.Module):  # type: ignore[misc]
-    """A linear head (bias included) for each target, on one code.
+    """A linear head (bias included) for each target, on one embedding.
 
     Parameters
     ----------
-    features : width of the code.
+    features : width of the embedding.
     classes : number of classes of each target, or of columns where the target holds floats; at least one target.
 
     Raises
@@ -69,11 +69,11 @@ def target_loss(
 
 
 class Concatenation(Method):
-    """Cross-entropy of linear heads on the codes side by side: supervised fusion, the reference from above.
+    """Cross-entropy of linear heads on the embeddings side by side: supervised fusion, the reference from above.
 
         L = sum_t CE(W_t [z_1 ... z_M], y_t)
 
-    The code of an absent modality counts as 0; a sample without any modality does not count.
+    The embedding of an absent modality counts as 0; a sample without any modality does not count.
 
     Source: the fusion baseline of Audebert et al. 2018, arXiv 1711.08681.
 
@@ -94,13 +94,13 @@ class Concatenation(Method):
         self.readout = Readout(sum(e.components for e in encoders), classes)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the prediction loss from the joint code, a scalar."""
-        codes = [available(z, batch.has(m)) for m, z in enumerate(self.encoded(batch)[0])]
-        return target_loss(self.readout(self.fuse(codes)), batch.labels, any_modality(batch))
+        """Return the prediction loss from the joint embedding, a scalar."""
+        embeddings = [available(z, batch.has(m)) for m, z in enumerate(self.encoded(batch)[0])]
+        return target_loss(self.readout(self.fuse(embeddings)), batch.labels, any_modality(batch))
 
 
 class LateFusion(Method):
-    """Linear heads on each modality's code, their outputs averaged: fusion of decisions.
+    """Linear heads on each modality's embedding, their outputs averaged: fusion of decisions.
 
         L = sum_t CE(mean_m W_mt z_m, y_t)
 
@@ -139,7 +139,7 @@ class SupervisedAlignment(Method):
 
         L = sum_m sum_{t of m} CE(W_mt z_m, y_t) + lambda mean_{i<j} ||z_i Q_ij - T(z_j)||^2
 
-    `strength` is lambda, read at every step: change it between steps as a budget does.
+    `alignment_weight` is lambda, read at every step: change it between steps as a budget does.
 
     Source: arXiv 2509.17943, the non-linear objective, with the gauges of `alignscope.nn.RegressionAlignment`.
 
@@ -147,7 +147,7 @@ class SupervisedAlignment(Method):
     ----------
     encoders : of two modalities or more, of any latent sizes.
     classes : for each modality, the number of classes of its targets, or of their columns where they hold floats.
-    strength : lambda, at least 0.
+    alignment_weight : lambda, at least 0.
     gauge : one of `alignscope.nn.GAUGES`; ``whitened`` gives lambda the unit of the linear theory.
     direction : ``1to2`` predicts the later modality of a pair from the earlier, ``2to1`` the reverse, ``both`` adds the
         two.
@@ -165,7 +165,7 @@ class SupervisedAlignment(Method):
         encoders: Sequence[Encoder],
         *,
         classes: Sequence[Mapping[str, int]],
-        strength: float = 1.0,
+        alignment_weight: float = 1.0,
         gauge: LatentGauge = "whitened",
         direction: AlignmentDirection = "1to2",
     ) -> None:
@@ -177,7 +177,7 @@ class SupervisedAlignment(Method):
                 f"{len(classes)} for {len(encoders)} modalities",
                 "Give the targets of each modality.",
             )
-        self.strength = number("strength", strength)
+        self.alignment_weight = number("alignment_weight", alignment_weight)
         self.readouts = nn.ModuleList(Readout(e.components, c) for e, c in zip(encoders, classes, strict=True))
         self.alignments = nn.ModuleList(
             RegressionAlignment(encoders[i].components, encoders[j].components, gauge=gauge, direction=direction)
@@ -185,21 +185,21 @@ class SupervisedAlignment(Method):
         )
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the prediction losses plus strength times the alignment, a scalar."""
+        """Return the prediction losses plus the weight times the alignment, a scalar."""
         prediction, alignment = self.losses(batch)
-        return prediction + self.strength * alignment
+        return prediction + self.alignment_weight * alignment
 
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the prediction loss and the alignment loss, scalars, without any strength."""
-        codes = self.encoded(batch)[0]
+        """Return the prediction loss and the alignment loss, scalars, without any alignment weight."""
+        embeddings = self.encoded(batch)[0]
         prediction = sum(
             target_loss(readout(available(z, batch.has(m))), batch.labels, batch.has(m))
-            for m, (readout, z) in enumerate(zip(self.readouts, codes, strict=True))
+            for m, (readout, z) in enumerate(zip(self.readouts, embeddings, strict=True))
         )
         alignment = torch.stack(
             [
-                align(codes[i], codes[j], batch.both(i, j))
-                for align, (i, j) in zip(self.alignments, pairs(len(codes)), strict=True)
+                align(embeddings[i], embeddings[j], batch.both(i, j))
+                for align, (i, j) in zip(self.alignments, pairs(len(embeddings)), strict=True)
             ]
         ).mean()
         return prediction, alignment

@@ -19,7 +19,7 @@ class Layout:
 
     Parameters
     ----------
-    z : modality -> (N, K). y : target -> codes or floats. targets : target -> number of classes or columns.
+    z : modality -> (N, K). y : target -> class codes or floats. targets : target -> number of classes or columns.
 
     Attributes
     ----------
@@ -31,16 +31,16 @@ class Layout:
 
     def __init__(self, z: Mapping[str, Tensor], y: Mapping[str, Tensor], targets: Mapping[str, int]) -> None:
         if not z:
-            raise AlignscopeError("E201", "z", "no modality", "Give the codes of at least one.")
+            raise AlignscopeError("E201", "z", "no modality", "Give the embeddings of at least one.")
         _same_names("y", y, targets)
-        for name, codes in z.items():
-            if codes.ndim != 2 or codes.shape[1] == 0:
-                raise AlignscopeError("E201", name, f"shape {tuple(codes.shape)}", "Give codes (N, K).")
-        self._codes = {name for name, values in y.items() if not values.dtype.is_floating_point}
-        self.z = block_slices({name: codes.shape[1] for name, codes in z.items()})
-        self.p = sum(codes.shape[1] for codes in z.values())
+        for name, embedding in z.items():
+            if embedding.ndim != 2 or embedding.shape[1] == 0:
+                raise AlignscopeError("E201", name, f"shape {tuple(embedding.shape)}", "Give embeddings (N, K).")
+        self._classes = {name for name, values in y.items() if not values.dtype.is_floating_point}
+        self.z = block_slices({name: values.shape[1] for name, values in z.items()})
+        self.p = sum(values.shape[1] for values in z.values())
         self.y = _after(self.p, targets)
-        self.y_raw = _after(self.p, {name: 1 if name in self._codes else c for name, c in targets.items()})
+        self.y_raw = _after(self.p, {name: 1 if name in self._classes else c for name, c in targets.items()})
         self.width = max((s.stop for s in self.y_raw.values()), default=self.p)
         device = next(iter(z.values())).device
         self.device = torch.device("cpu") if device.type == "mps" else device
@@ -62,8 +62,10 @@ class Layout:
             width = columns.stop - columns.start
             _shaped(name, values, n, (width,), flat=name in self.y and width == 1)
         for name, values in y.items():
-            if (name in self._codes) == values.dtype.is_floating_point:
-                raise AlignscopeError("E106", name, f"type {values.dtype}", "Give codes always, or floats always.")
+            if (name in self._classes) == values.dtype.is_floating_point:
+                raise AlignscopeError(
+                    "E106", name, f"type {values.dtype}", "Give class codes always, or floats always."
+                )
         if present is not None:
             _shaped("present", present, n, (len(self.z),))
         if ids is not None:
@@ -83,7 +85,7 @@ class Layout:
         `marks` are pairs (first row, number of the batch).
         """
         most = torch.full((self.width,), torch.finfo(raw.dtype).max, dtype=raw.dtype, device=raw.device)
-        for name in self._codes:
+        for name in self._classes:
             most[self.y_raw[name]] = self.y[name].stop - self.y[name].start - 1
         least = torch.where(most < torch.finfo(raw.dtype).max, 0.0, -most)
         low, high = raw.aminmax(dim=0)
@@ -93,14 +95,14 @@ class Layout:
         row, column = (int(i) for i in (~fine).nonzero()[0])
         name = next(n for n, s in {**self.z, **self.y_raw}.items() if s.start <= column < s.stop)
         where = f"{name}, batch {marks[bisect_right(marks, row, key=lambda mark: mark[0]) - 1][1]}"
-        if name in self._codes:
+        if name in self._classes:
             raise AlignscopeError(
                 "E304",
                 where,
                 f"class code {raw[row, column]:.0f} of a target of {int(most[column]) + 1} classes",
-                "Give codes from 0, and only samples that have a label.",
+                "Give class codes from 0, and only samples that have a label.",
             )
-        way_out = "Training has diverged; or say by `present` which samples lack it." if name in self.z else "Fill it."
+        way_out = "Training has diverged; or give by `present` which samples lack it." if name in self.z else "Fill it."
         raise AlignscopeError("E203", where, "NaN or infinity", way_out)
 
     def spread(self, raw: Tensor) -> Tensor:
@@ -108,7 +110,7 @@ class Layout:
         parts = [raw[:, : self.p]]
         for name, s in self.y_raw.items():
             classes = torch.arange(self.y[name].stop - self.y[name].start, device=raw.device)
-            parts.append((raw[:, s] == classes).to(raw.dtype) if name in self._codes else raw[:, s])
+            parts.append((raw[:, s] == classes).to(raw.dtype) if name in self._classes else raw[:, s])
         return torch.cat(parts, dim=1)
 
 

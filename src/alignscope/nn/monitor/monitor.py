@@ -1,4 +1,4 @@
-"""The monitor: what the representations of a training loop keep of each target, and how aligned they are.
+"""The monitor: what the embeddings of a training loop retain of each target, and how aligned they are.
 
 `add` copies the rows of a batch into a small block; full blocks become moments (means, K x K and K x C products, in
 float64), one set a fold and pattern of missing modalities, so that memory does not grow with the number of samples. At
@@ -9,7 +9,7 @@ the end of an epoch linear readouts are fitted on all folds but one and scored o
 which is the held-out sigma of the linear theory (THEORY 2, 8), and of classes that of their one-hot matrix.
 
 Two things it is not. Samples that the encoders were trained on are held out from the readout only: for figures on
-samples that nothing has seen, add the batches of a validation pass instead. And encoders move while they are trained:
+held-out samples, add the batches of a validation pass instead. And encoders move while they are trained:
 figures are those of the most recent samples (`window`), over which the readout sees the encoders move.
 """
 
@@ -22,9 +22,9 @@ import msgspec
 import torch
 from torch import Tensor
 
+from alignscope._lib.constants import KNOWN_R2
 from alignscope._lib.threads import one_blas_thread
 from alignscope.errors import AlignscopeError
-from alignscope.nn.budget import LEAST_KNOWN
 from alignscope.nn.monitor.layout import Layout
 from alignscope.nn.monitor.report import Figures, ModalityState, MonitorReport, PairState, TargetState
 from alignscope.nn.monitor.streaming import Sums, fold_of
@@ -32,7 +32,7 @@ from alignscope.nn.monitor.streaming import Sums, fold_of
 __all__ = ["ModalityState", "Monitor", "MonitorReport", "PairState", "TargetState"]
 
 BLOCK = 2048
-"""Rows that are copied before they become moments: enough that one product costs little beside what it saves."""
+"""Rows that are copied before they become moments: enough that one product costs little against what it saves."""
 
 
 class Monitor:
@@ -43,11 +43,12 @@ class Monitor:
     targets : name -> number of classes (for targets given as class codes) or of columns (given as floats). Without
         targets there is still what needs no labels: alignment, ranks, variance and gap.
     reference : R^2 by name without alignment, or such a report; None compares with the best of this run so far, which
-        shows what is forgotten (of a random start, too), but not what alignment kept from being learnt.
-    keep : a target is reported as lost where less than this share of its reference is left, in 0..1.
+        shows what is lost (of a random start, too), but not what alignment prevented from being learnt.
+    min_retention : a target is reported as lost where less than this share of its reference is left, in 0..1.
     window : figures are of the last `window` to 2 `window` samples of an epoch, or of all where there are fewer.
         Longer: less noise, and more movement of the encoders in it. Take several times K.
-    every : look at each n-th batch only, where steps are so short that 2 % of one is less than a copy of its codes.
+    every : use each n-th batch only, where steps are so short that 2 % of one is less than a copy of its
+        embeddings.
     folds : number of parts, each scored by a readout that was fitted on the others.
 
     Raises
@@ -68,7 +69,7 @@ class Monitor:
         targets: Mapping[str, int] | None = None,
         *,
         reference: Mapping[str, float | None] | MonitorReport | None = None,
-        keep: float = 0.9,
+        min_retention: float = 0.9,
         window: int = 8192,
         every: int = 1,
         folds: int = 5,
@@ -77,11 +78,11 @@ class Monitor:
         for name, value in {"window": window, "every": every, **self._targets}.items():
             if value < 1:
                 raise AlignscopeError("E304", name, f"{value}", "Give a whole number of at least 1.")
-        if not 0 < keep <= 1:
-            raise AlignscopeError("E304", "keep", f"{keep}", "Give a share above 0 and up to 1.")
+        if not 0 < min_retention <= 1:
+            raise AlignscopeError("E304", "min_retention", f"{min_retention}", "Give a share above 0 and up to 1.")
         if folds < 2:
             raise AlignscopeError("E303", "folds", f"{folds}", "Give at least 2.")
-        self._keep, self._window, self._every, self._folds = keep, window, every, folds
+        self._min_retention, self._window, self._every, self._folds = min_retention, window, every, folds
         self.reference = reference
         self._layout: Layout | None = None
         self._epoch = 0
@@ -113,13 +114,13 @@ class Monitor:
         present: Tensor | None = None,
         ids: Tensor | None = None,
     ) -> None:
-        """Look at one batch: copy its codes and targets, without gradients and without waiting for the device.
+        """Copy one batch: its embeddings and targets, without gradients and without waiting for the device.
 
         Values are looked at once a block is full: a NaN is reported up to 2048 samples late, under its own batch.
 
         Parameters
         ----------
-        z : modality -> codes (N, K_m), any float type.
+        z : modality -> embeddings (N, K_m), any float type.
         y : target -> class codes (N,) of a whole-number type, or floats (N,) or (N, C).
         present : (N, M) bool, in the order of `z`: which samples have which modality. Absent rows may hold anything.
         ids : (N,) whole numbers; samples of one number share a fold. Give groups (sites, patients) where samples of one
@@ -164,10 +165,10 @@ class Monitor:
             part, rows = slice(done, done + step), slice(self._filled, self._filled + step)
             self._marks.append((self._filled, self._batches))
             for m, (name, columns) in enumerate(layout.z.items()):
-                codes = z[name][part].detach()
+                embeddings = z[name][part].detach()
                 if present is not None:
-                    codes = torch.where(present[part, m, None].to(codes.device, torch.bool), codes, 0.0)
-                self._rows[rows, columns].copy_(codes)
+                    embeddings = torch.where(present[part, m, None].to(embeddings.device, torch.bool), embeddings, 0.0)
+                self._rows[rows, columns].copy_(embeddings)
             for name, columns in layout.y_raw.items():
                 self._rows[rows, columns].copy_(y[name][part].detach().reshape(step, -1))
             self._keys[rows].copy_(keys[part])
@@ -216,9 +217,9 @@ class Monitor:
             for name, values in figures.targets(modality).items()
         )
         lost = tuple(
-            f"{t.name}: R2 {t.r2:.2f} of {t.reference:.2f} ({t.retention:.0%} kept)"
+            f"{t.name}: R2 {t.r2:.2f} of {t.reference:.2f} ({t.retention:.0%} retained)"
             for t in targets
-            if t.retention is not None and t.retention < self._keep
+            if t.retention is not None and t.retention < self._min_retention
         )
         return MonitorReport(
             epoch=self._epoch,
@@ -238,7 +239,7 @@ class Monitor:
         reference = self._reference.get(state.name)
         if not self._fixed and r2 is not None:
             reference = self._reference[state.name] = r2 if reference is None else max(r2, reference)
-        if reference is None or reference < LEAST_KNOWN:
+        if reference is None or reference < KNOWN_R2:
             return state
         retention = None if r2 is None else r2 / reference
         return msgspec.structs.replace(state, reference=reference, retention=retention)

@@ -21,7 +21,7 @@ class TargetState(msgspec.Struct, frozen=True, kw_only=True):
     r2 : held out, at most 1, negative where it is worse than the mean; None where there are too few samples, or the
         target does not vary.
     per_column : the same of every class, or column; empty for a single column.
-    reference : the R^2 that it is compared with; None where that is below 0.05, since then nothing was known.
+    reference : the R^2 that it is compared with; None where that is below 0.05, since then there is nothing to retain.
     retention : r2 / reference; None where either is missing.
     """
 
@@ -76,7 +76,7 @@ class MonitorReport(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     epoch : counted from 1. samples : how many the figures are of.
     targets, modalities : by target and modality; pairs : of modalities, each way.
-    lost : a sentence for every target of which less than the share `keep` of the reference is left.
+    lost : a sentence for every target of which less than the share `min_retention` of the reference is left.
     """
 
     epoch: int
@@ -107,7 +107,7 @@ class MonitorReport(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         lines = [f"epoch {self.epoch}: held-out figures of {self.samples:,} samples"]
-        lines += [f"  {t.name:<32} R2 {_text(t.r2)}   kept {_text(t.retention, '.0%')}" for t in self.targets]
+        lines += [f"  {t.name:<32} R2 {_text(t.r2)}   retained {_text(t.retention, '.0%')}" for t in self.targets]
         lines += [
             f"  {m.modality:<32} effective rank {m.effective_rank:.1f}, variance {m.total_variance:.3g}"
             for m in self.modalities
@@ -132,18 +132,18 @@ class Figures:
     ) -> None:
         self._parts, self._folds, self._z, self._y = parts, folds, z, y
         self._bit = {name: 1 << m for m, name in enumerate(z)}
-        self._known: dict[tuple[int, ...], Folds] = {}
+        self._cache: dict[tuple[int, ...], Folds] = {}
         self.samples = sum(s.rows for key, s in parts if key >= folds)
 
     def _having(self, *modalities: str) -> Folds:
         """Return the folds of the samples that have these modalities."""
         needed = sum(self._bit[m] for m in modalities)
         chosen = tuple(i for i, (key, _) in enumerate(self._parts) if key // self._folds & needed == needed)
-        if chosen not in self._known:  # where nothing is missing, all ask for the same
+        if chosen not in self._cache:  # where nothing is missing, all need the same
             parts = [self._parts[i] for i in chosen]
             held = (merged(s for key, s in parts if key % self._folds == fold) for fold in range(self._folds))
-            self._known[chosen] = Folds([s for s in held if s is not None])
-        return self._known[chosen]
+            self._cache[chosen] = Folds([s for s in held if s is not None])
+        return self._cache[chosen]
 
     def targets(self, modality: str) -> dict[str, tuple[float | None, tuple[float | None, ...]]]:
         """Return R^2 of every target from one modality: of the whole, and of every column where there are several."""

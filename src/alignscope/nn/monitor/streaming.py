@@ -1,6 +1,6 @@
 """Second moments of representations and targets, streamed on the device, and held-out fits made from them.
 
-Only what linear readouts need is kept: with Z the P columns of all modalities and D = P + C all columns, the means, the
+What linear readouts need: with Z the P columns of all modalities and D = P + C all columns, the means, the
 centred product Z^T [Z Y] (P x D) and the centred energy of every column. Parts merge exactly (Chan; THEORY 8).
 """
 

@@ -1,9 +1,9 @@
 """Alignment objectives as functions: objective(z1, z2, *, present=None, ...) -> scalar.
 
-One contract for all. Codes (N, K) of any float dtype; computed in float32 (float64 stays) outside autocast. `present`
-names the samples that count: absent ones may hold NaN and have no influence, on value or gradient, and no sample at
-all is exactly 0. NaN in a present sample gives NaN: a divergence stays visible. M modalities go through `over_pairs`;
-`gram`, `symile` and `mil_nce` take them all at once.
+One contract for all. Embeddings (N, K) of any float dtype; computed in float32 (float64 stays) outside autocast.
+`present` names the samples that count: absent ones may hold NaN and have no influence, on value or gradient, and no
+sample at all is exactly 0. NaN in a present sample gives NaN: a divergence stays visible. M modalities go through
+`over_pairs`; `gram`, `symile` and `mil_nce` take them all at once.
 """
 
 from alignscope.nn.alignment import RegressionAlignment, gauge_target, regression_loss

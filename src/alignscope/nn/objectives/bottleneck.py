@@ -22,13 +22,13 @@ def bottleneck_alignment(
     temperature: float | Tensor = 0.1,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Return the information-bottleneck alignment of two stochastic codes q(z | x_i) = N(mu_i, diag exp(logvar_i)).
+    """Return the information-bottleneck alignment of two Gaussian embeddings q(z | x_i) = N(mu_i, diag exp(logvar_i)).
 
         info_nce(z1, z2)  +  beta (1/N) sum_n KL( q(z | x1_n) || q(z | x2_n) ),     z_i = mu_i + exp(logvar_i / 2) e_i
 
         KL = 1/2 sum_k [ logvar2 - logvar1 + (exp(logvar1) + (mu1 - mu2)^2) exp(-logvar2) - 1 ]
 
-    The divergence bounds I(z; x1 | x2), what z1 knows that modality 2 does not: it is this that is driven out. The
+    The divergence bounds I(z; x1 | x2), what z1 has that modality 2 has not: it is this that is driven out. The
     contrast is on samples, not on means: without the noise, a growing variance would make the divergence free.
     Source: 2506.04870; the bound, Federici 2020 (2002.07017).
 

@@ -1,4 +1,4 @@
-"""Contrastive objectives: a pair is told from the pairs that could have been."""
+"""Contrastive objectives: pairs against the pairs that could have been."""
 
 from __future__ import annotations
 
@@ -102,9 +102,9 @@ def spectral_contrastive(z1: Tensor, z2: Tensor, *, present: Tensor | None = Non
 
     The second term is unbiased for independent pairs. In expectation the loss is ||z1 z2 - C||^2 - ||C||^2 with C the
     pairing operator: for centred linear encoders C = S11^-1/2 S12 S22^-1/2, the minimum is minus the sum of the K
-    largest squared canonical correlations, reached on the CCA subspaces. A code that may carry a constant gets one
-    more correlation, of 1. No N x N matrix is formed: O(N K^2).
-    Source: HaoChen 2021 (2106.04156); two modalities, Zhang 2023 (2306.04272).
+    largest squared canonical correlations, reached on the CCA subspaces. An embedding that may carry a constant gets
+    one more correlation, of 1. No N x N matrix is formed: O(N K^2). Source: HaoChen 2021 (2106.04156); two modalities,
+    Zhang 2023 (2306.04272).
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ __all__ = ["barlow_twins", "cca_loss", "vicreg"]
 
 
 def barlow_twins(z1: Tensor, z2: Tensor, *, present: Tensor | None = None, off_diagonal: float = 5e-3) -> Tensor:
-    """Return the Barlow Twins loss: the cross-correlation matrix is pulled to the identity.
+    """Return the Barlow Twins loss: the cross-correlation matrix should be the identity.
 
         sum_k (1 - C_kk)^2 + l sum_{k != l} C_kl^2,     C = Z1n^T Z2n / N,  Zn centred, unit variance per dimension
 
@@ -51,7 +51,7 @@ def vicreg(
     variance: float = 25.0,
     covariance: float = 1.0,
 ) -> Tensor:
-    """Return the VICReg loss: equal codes, of some variance, without correlation.
+    """Return the VICReg loss: equal embeddings, of some variance, without correlation.
 
         a (1/NK) sum_n ||z1_n - z2_n||^2  +  b [v(z1) + v(z2)]  +  c [w(z1) + w(z2)]
 
@@ -101,10 +101,10 @@ def cca_loss(
     no harm from ties. The gradient of the nuclear norm with respect to M is U V^T, of spectral norm 1 everywhere; at a
     correlation of 0 it has a kink, and one of its subgradients is given. The sum of squares is smooth there, cheaper,
     and prefers few strong correlations to many weak ones. The optimum of linear encoders is the CCA subspaces either
-    way: a canonical direction that has the share mu of R keeps rho mu / (mu + ridge). Lengths are free, so they grow
-    under large steps; in our tests a quasi-Newton method could stall on codes of length 1e8 at a ridge of 1e-9, and
-    never from 1e-6 on.
-    Source: Andrew 2013 (Deep CCA); Chapman 2022; the sum of squares is VAMP-2 (Wu and Noe 2020, 1707.04659).
+    way: a canonical direction that has the share mu of R retains rho mu / (mu + ridge). Lengths are free, so they grow
+    under large steps; in our tests a quasi-Newton method could stall on embeddings of length 1e8 at a ridge of 1e-9,
+    and never from 1e-6 on. Source: Andrew 2013 (Deep CCA); Chapman 2022; the sum of squares is VAMP-2 (Wu and Noe 2020,
+    1707.04659).
 
     Parameters
     ----------

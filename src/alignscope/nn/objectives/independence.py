@@ -1,4 +1,4 @@
-"""Dependence of two codes, to be minimised: what is kept apart should say nothing about the other."""
+"""Dependence of two embeddings, to be minimised between parts that should be independent."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _ROUNDING = 1e-10  # a squared distance in float64 below this share of the mean 
 
 
 def cross_covariance(z1: Tensor, z2: Tensor, *, present: Tensor | None = None) -> Tensor:
-    """Return the mean squared correlation between the dimensions of two codes.
+    """Return the mean squared correlation between the dimensions of two embeddings.
 
         ||C||_F^2 / (K1 K2),     C = Z1n^T Z2n / N,  Zn centred, unit variance per dimension
 
-    Free of the scale of every dimension: shrinking a code gains nothing. Sees linear dependence only; of independent
-    codes it is 1 / (N - 1) on average. Source: Cheung 2015 (1412.6583), here as a correlation.
+    Free of the scale of every dimension: shrinking an embedding gains nothing. Sees linear dependence only; of
+    independent embeddings it is 1 / (N - 1) on average. Source: Cheung 2015 (1412.6583), here as a correlation.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ def hsic(z1: Tensor, z2: Tensor, *, present: Tensor | None = None, bandwidth: fl
 
         (1/N^2) tr(A H B H),     A_ij = exp(-||z1_i - z1_j||^2 / 2h^2), B alike,  H = I - 1/N
 
-    The population value is 0 only for independent codes, linearly or not; that of a batch of them is of order 1/N.
-    Without a bandwidth h^2 is the median squared distance of each code, with its gradient: free of scale, so
+    The population value is 0 only for independent embeddings, linearly or not; that of a batch of them is of order 1/N.
+    Without a bandwidth h^2 is the median squared distance of each embedding, with its gradient: free of scale, so
     shrinking gains nothing. Memory O(N^2). Source: Gretton 2005.
 
     Parameters

@@ -29,7 +29,7 @@ def over_pairs(
     Parameters
     ----------
     objective : any of this package that takes (z1, z2, present=..., **options), or one of yours.
-    zs : M >= 2 codes, (N, K_m).
+    zs : M >= 2 embeddings, (N, K_m).
     present : (N, M) bool; a pair is scored on the samples that have both. A pair that no sample has counts as 0.
     options : handed to the objective.
 
@@ -97,11 +97,11 @@ def mil_nce(tokens: Sequence[Tensor], *, present: Tensor | None = None, temperat
 
 
 def gram(zs: Sequence[Tensor], *, present: Tensor | None = None, temperature: float | Tensor = 0.1) -> Tensor:
-    """Return the GRAM loss: the M codes of one sample should span no volume, those of different samples should.
+    """Return the GRAM loss: the M embeddings of one sample should span no volume, those of different samples should.
 
         two-way cross-entropy of logits_ij = -V_ij / tau,     V_ij = sqrt det( G(z_1i, z_2j, ..., z_Mj) + 1e-6 I )
 
-    G is the Gram matrix of unit vectors: the first modality is the anchor, told apart against the others of all
+    G is the Gram matrix of unit vectors: the first modality is the anchor, contrasted with the others of all
     samples, and these against all anchors; the others are interchangeable. V_ij = det L_j sqrt(1 + 1e-6 - |v_ij|^2) by
     the Cholesky factor L_j of the others and v = L_j^-1 of their products with the anchor, in float64. The ridge makes
     V smooth: where the vectors are parallel its gradient is 0, and it is bounded everywhere. For M = 2, V is the sine
@@ -109,7 +109,7 @@ def gram(zs: Sequence[Tensor], *, present: Tensor | None = None, temperature: fl
 
     Parameters
     ----------
-    zs : M >= 2 codes, (N, K) each with K >= M; rows are scaled to length 1. The anchor comes first.
+    zs : M >= 2 embeddings, (N, K) each with K >= M; rows are scaled to length 1. The anchor comes first.
     present : (N, M) bool; only samples with all M modalities count.
     temperature : tau > 0; a scalar tensor may be learnt.
 
@@ -126,7 +126,9 @@ def gram(zs: Sequence[Tensor], *, present: Tensor | None = None, temperature: fl
     zs, m = _complete(zs, present), len(zs)
     if zs[0].shape[1] < m:
         found = f"{zs[0].shape[1]} dimensions for {m} modalities"
-        raise AlignscopeError("E201", "zs", found, f"Their volume is always 0; give codes of at least {m} dimensions.")
+        raise AlignscopeError(
+            "E201", "zs", found, f"Their volume is always 0; give embeddings of at least {m} dimensions."
+        )
     tau = positive("temperature", temperature)
     if len(zs[0]) < 2:
         return nothing(*zs)
@@ -161,9 +163,9 @@ def symile(zs: Sequence[Tensor], *, present: Tensor | None = None, logit_scale: 
 
     Parameters
     ----------
-    zs : M >= 2 codes, (N, K); rows are scaled to length 1.
+    zs : M >= 2 embeddings, (N, K); rows are scaled to length 1.
     present : (N, M) bool; only samples with all M modalities count.
-    logit_scale : a > 0; a scalar tensor may be learnt. The product of M dense unit codes is about K^(1 - M/2): for
+    logit_scale : a > 0; a scalar tensor may be learnt. The product of M dense unit embeddings is about K^(1 - M/2): for
         M > 2 let it grow with K.
 
     Returns

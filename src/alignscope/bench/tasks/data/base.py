@@ -92,7 +92,7 @@ def encode(method: Method, inputs: Iterable[Sequence[Tensor]], labels: Mapping[s
     parts: list[list[Tensor]] = []
     with torch.no_grad():
         for xs in inputs:
-            codes = method.codes([x.to(device) for x in xs])
+            codes = method.embeddings([x.to(device) for x in xs])
             parts.append([*codes, method.fuse(codes)])
     method.train(training)
     *modalities, fused = (torch.cat(part).cpu().double().numpy() for part in zip(*parts, strict=True))
