@@ -50,8 +50,8 @@ def measure(quick: bool = False) -> Result:
         columns=["what", "training step, ms", "add, ms a step", "end_epoch, ms", "monitor, share of the step"],
         rows=rows,
         claims=[
-            Claim("under 2 % of a convolutional step", rows[0][-1], None if quick else shares[0] < 0.02),
-            Claim("under 2 % of an MLP step, with every = 8", rows[2][-1], None if quick else shares[2] < 0.02),
+            Claim("under 2% of a convolutional step", rows[0][-1], None if quick else shares[0] < 0.02),
+            Claim("under 2% of an MLP step, with every = 8", rows[2][-1], None if quick else shares[2] < 0.02),
         ],
         notes=[f"`end_epoch` is shared out over {epoch} steps; over longer epochs its share falls"],
     )

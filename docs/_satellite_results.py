@@ -339,7 +339,7 @@ def classes(name: str = "different", lam: float = 10.0) -> str:
         [
             results.spec.data.modalities[r.modality - 1],
             r.label,
-            f"{100 * r.share:.0f} %",
+            f"{100 * r.share:.0f}%",
             _interval(r.before),
             _interval(r.retention),
             _interval(r.forecast),

@@ -133,7 +133,7 @@ def capacity(name: str = "study-paper") -> str:
         size = _interval(c.lossless_at, digits=0)
         rows.append([str(c.components), str(c.modality), _interval(c.maximum_loss), free, size])
     return table(
-        ["K", "modality", "at risk as λ grows without bound (held out)", "within 5 % at any λ from K", "c (in sample)"],
+        ["K", "modality", "at risk as λ grows without bound (held out)", "within 5% at any λ from K", "c (in sample)"],
         rows,
     )
 

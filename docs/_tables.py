@@ -117,7 +117,7 @@ def remedy_table() -> str:
         ("no remedy, unlimited strength", solver.align_first()),
         ("prediction first", cures.prediction_first),
         ("target remedy, unlimited strength", cures.target),
-        (f"budget of 5 %, $\\lambda = {cures.budget_lambda:.3g}$", cures.budget),
+        (f"budget of 5%, $\\lambda = {cures.budget_lambda:.3g}$", cures.budget),
         (f"capacity, $K = {cures.capacity_components}$, unlimited strength", cures.capacity),
         (f"split, {cures.split_shared} of {case.components} shared, $\\lambda = {cures.split_lambda:g}$", cures.split),
         (f"unsplit, $\\lambda = {cures.split_lambda:g}$", cures.unsplit),

@@ -76,7 +76,7 @@ assert pays == {"1": "pine", "2": "spruce"}  # each encoder's own class
 # Complementary: both together predict more of the labels than the better one alone, by more than chance.
 
 gain = result.non_redundant.complementary["1"].gain
-print(f"both over the better one: {gain.value:.2f}, 95 % interval {gain.low:.2f} to {gain.high:.2f}")
+print(f"both over the better one: {gain.value:.2f}, 95% interval {gain.low:.2f} to {gain.high:.2f}")
 assert gain.low > 0
 
 # %%

@@ -52,7 +52,7 @@ optical = result.directions["1"]
 print(f"optical features explain {optical.sigma:.3f} of the target")
 print(f"lost to capacity at K = 2: {optical.loss_capacity:.3f}")
 print(f"at risk from alignment:    {optical.at_risk:.3f}")
-print(f"at most 5 % is lost up to lambda = {optical.lambda_budget:.3g}")
+print(f"at most 5% is lost up to lambda = {optical.lambda_budget:.3g}")
 assert optical.held_out_at_risk.low > 0  # seen on unseen sites too
 
 # %%

@@ -56,7 +56,7 @@ assert all(0 < found.value <= 1 for row in rows.values() for found in row.column
 
 # %%
 # Differences are taken seed by seed, so that they are not differences of luck: to the best of alignscope's own methods
-# and to the best of all others, with 95 % intervals.
+# and to the best of all others, with 95% intervals.
 
 for gap in bench.results.differences:
     if gap.method == "distance" and gap.column == "gaussian.unique":

@@ -139,7 +139,7 @@ def _direction(
                 "lambda": budget,
                 "sigma_z": sigma_z[at_budget],
                 "alignment_r2": align[at_budget],
-                "text": "Align as strongly as a loss of 5 % allows.",
+                "text": "Align as strongly as a loss of 5% allows.",
                 "call": call.format("budget"),
             },
             "capacity": {

@@ -490,7 +490,7 @@ def genera() -> StudyResults:
     """Generated patches, the same labels asked of both modalities, beside models that see both."""
     notes = (
         "1,024 generated patches: 819 to train on, 205 held out.",
-        "3 patches have no date of Sentinel-2 with less than 50 % cloud; they are padding throughout.",
+        "3 patches have no date of Sentinel-2 with less than 50% cloud; they are padding throughout.",
     )
     more = {"baselines": ("concatenation", "late_fusion", "attention")}
     return _patches(TreeSatAIData(), "genera twice", notes, more)

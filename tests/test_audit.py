@@ -359,7 +359,7 @@ def test_held_out_is_near_the_truth() -> None:
 
 
 def test_intervals_cover_the_truth() -> None:
-    """Of 20 x 6 intervals at 95 %, those that miss; 120 x 0.05 = 6 are expected, of 20 correlated groups."""
+    """Of 20 x 6 intervals at 95%, those that miss; 120 x 0.05 = 6 are expected, of 20 correlated groups."""
     truth = MODEL.truth().sigma
     covered = dict.fromkeys(KEYS, 0)
     for seed in range(20):

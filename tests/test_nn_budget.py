@@ -65,7 +65,7 @@ def off(solver: Solver, budget: Budget, epsilon: float) -> float:
 @settings(max_examples=25)
 @given(seeds, st.integers(1, 3), epsilons, st.sampled_from([1e-3, 1.0, 1e3]))
 def test_it_settles_at_the_exact_budget(seed: int, components: int, epsilon: float, start: float) -> None:
-    """From any start, to 2 % of the weight or of the budget; or at a limit, where that is nearer."""
+    """From any start, to 2% of the weight or of the budget; or at a limit, where that is nearer."""
     solver = plant(seed, components)
     budget = settled(solver, epsilon, 200, weight=start)
     assert off(solver, budget, epsilon) < 0.02

@@ -169,7 +169,7 @@ def test_paint_leaves_data_alone() -> None:
         (strength, None, "–"),
         (count, 4812, "4\u202f812"),
         (count, None, "–"),
-        (percent, 0.05, "5\u00a0%"),
+        (percent, 0.05, "5%"),
         (percent, None, "–"),
         (short, "a" * 60, "a" * 43 + "…"),
         (short, "radar", "radar"),

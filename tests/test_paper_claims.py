@@ -383,7 +383,7 @@ def test_a_single_seed_has_no_interval_and_its_forecast_no_full_verdict() -> Non
     agreed = tuple(msgspec.structs.replace(a, low=None, high=None) for a in whole.agreement)
     found = {c.key: c for c in study_claims(msgspec.structs.replace(whole, retention=rows, agreement=agreed))}
     assert found["synthetic-trade-off"].verdict == "holds"
-    assert "20\u00a0% is lost (one seed, so without an interval; 4 targets" in found["synthetic-trade-off"].found
+    assert "20% is lost (one seed, so without an interval; 4 targets" in found["synthetic-trade-off"].found
     assert found["forecast"].verdict == CORRECTED
     assert "0.90 (one seed, so no interval) over 40 points" in found["forecast"].found
 

@@ -177,9 +177,7 @@ def test_satellite_data_have_their_pictures_tables_and_notes(page: Page, real: P
 
 def test_what_it_means_follows_from_the_claims(page: Page, real: Page) -> None:
     text = " ".join(real.text.split())
-    assert (
-        "Alignment costs 1 % (0 to 2 %) of the genera where both are asked for them, and 20 % (10 to 30 %) of" in text
-    )
+    assert "Alignment costs 1% (0 to 2%) of the genera where both are asked for them, and 20% (10 to 30%) of" in text
     assert "So it may: the loss comes with the target." in text
     assert "So they are not redundant" in text
     assert "Not tested here: too few genera are known without alignment." in text

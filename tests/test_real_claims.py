@@ -159,7 +159,7 @@ def test_a_target_of_its_own_is_judged_at_every_latent_size(small: Any, large: A
     found = claim("real-own-target", NOTHING, study({(1, 4): small, (1, 16): large, (2, 4): (0.2, 0.0)}, own=True))
     assert found.verdict == expected
     assert found.measured["cost"] == pytest.approx(1 - fmean((small[0], large[0])))
-    assert f"costs {round(100 * (1 - small[0]))}\u00a0%" in found.found and "at K = 16" in found.found
+    assert f"costs {round(100 * (1 - small[0]))}%" in found.found and "at K = 16" in found.found
 
 
 NAN = float("nan")
@@ -192,7 +192,7 @@ def test_an_average_hides_what_stands_out_beyond_chance(labels: Any, expected: s
 
 
 def test_more_looks_need_a_clearer_loss() -> None:
-    """The same interval of the same genus decides among two and not among eighty (family-wise error of 2.5 %)."""
+    """The same interval of the same genus decides among two and not among eighty (family-wise error of 2.5%)."""
     verdicts = []
     for others in (1, 40):
         results = study(everywhere(FREE), ROOM[:1] * others)

@@ -166,7 +166,7 @@ def test_units_without_energy_leave_the_value_alone() -> None:
 
 
 def test_intervals_cover_the_truth() -> None:
-    """sigma_11 is 1/2 by construction; 95 % intervals over rows hold it in most of 40 samples."""
+    """sigma_11 is 1/2 by construction; 95% intervals over rows hold it in most of 40 samples."""
     held = 0
     for seed in range(40):
         _, _, sums, values = audited(rows_of(200, seed))

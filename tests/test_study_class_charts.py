@@ -164,10 +164,10 @@ def test_every_class_is_a_row_of_its_panel_or_listed_below(make: Any, pages: dic
 
 
 CASES = [  # what the worst class keeps, with its interval; what the page says of it
-    ((0.6, 0.5, 0.7), "60\u00a0% (50 to 70\u00a0%); its interval leaves out 1."),
-    ((0.9, 0.7, 1.1), "90\u00a0% (70 to 110\u00a0%); its interval contains 1."),
-    ((1.2, 1.1, 1.3), "120\u00a0% (110 to 130\u00a0%); its interval lies above 1."),
-    ((0.6, None, None), "60\u00a0% (one seed, no interval); with one seed nothing is established."),
+    ((0.6, 0.5, 0.7), "60% (50 to 70%); its interval leaves out 1."),
+    ((0.9, 0.7, 1.1), "90% (70 to 110%); its interval contains 1."),
+    ((1.2, 1.1, 1.3), "120% (110 to 130%); its interval lies above 1."),
+    ((0.6, None, None), "60% (one seed, no interval); with one seed nothing is established."),
 ]
 
 
@@ -176,7 +176,7 @@ def test_words_on_the_class_that_pays_most(worst: tuple[float, Any, Any], said: 
     results = _with(_row("Acer", *worst), _row("Tilia", 1.3, 1.25, 1.35), _row("Picea", None))
     words = class_words(results)
     assert len(words) == 1
-    assert words[0].startswith("Genus from modality 1 (K\u00a0=\u00a08): Acer, which 10\u00a0% of the held-out samples")
+    assert words[0].startswith("Genus from modality 1 (K\u00a0=\u00a08): Acer, which 10% of the held-out samples")
     assert said in words[0] and "The mean over the 2 classes known" in words[0]
     lead = class_lead(results)
     assert lead and "Acer" in lead and verdict(results)[-1] == lead
@@ -185,7 +185,7 @@ def test_words_on_the_class_that_pays_most(worst: tuple[float, Any, Any], said: 
 def test_words_say_when_the_mean_hides_the_worst_and_how_many_lose() -> None:
     rest = [_row(name, 1.0, 0.9, 1.1) for name in GENERA[1:]]
     hidden = class_words(_with(_row("Abies", 0.4, 0.3, 0.5), *rest))[0]
-    assert "is 96\u00a0%, which hides it. Of its 15 intervals 1 lie below 1; by chance alone 0.4 would." in hidden
+    assert "is 96%, which hides it. Of its 15 intervals 1 lie below 1; by chance alone 0.4 would." in hidden
     assert "hides" not in class_words(_with(_row("Abies", 0.98, 0.9, 1.1), *rest))[0]
 
 
@@ -379,7 +379,7 @@ def test_words_on_satellite_patches(data: TreeSatAIData, said: list[str], not_sa
 def test_words_on_pre_training(objective: Any, word: str) -> None:
     spec = msgspec.structs.replace(genera().spec, pretraining=PretrainingSpec(epochs=7, objective=objective, mask=0.5))
     text = pretraining_text(msgspec.structs.replace(genera(), spec=spec))
-    assert "7 epochs" in text and "50\u00a0%" in text and word in text
+    assert "7 epochs" in text and "50%" in text and word in text
     assert pretraining_text(genera()) == ""
 
 

@@ -252,7 +252,7 @@ def _parts(apparent: float, shrinkage: float, delay: float, capacity: float, hal
 
 
 VERDICTS = [  # parts, what the verdict must say, its tone
-    (_parts(0.4, 0.2, 0.2, 0.0, 0.01), ["40\u00a0%", "shrinkage, delay."], "free"),
+    (_parts(0.4, 0.2, 0.2, 0.0, 0.01), ["40%", "shrinkage, delay."], "free"),
     (_parts(0.4, 0.0, 0.1, 0.3, 0.02), ["delay, capacity."], "loss"),
     (_parts(0.1, 0.0, 0.0, 0.05, 0.6), ["every interval contains 0"], "open"),
 ]

@@ -20,7 +20,7 @@ WORDS = {
     r"(pull|pulled|pulling|pulls) (\w+ ){0,2}towards?": "align, aligned to",
     r"asked for": "targets, trained on",
     r"points? of a hundred|hundredths?": "percentage points",
-    r"leaves? out 0": "the 95 % confidence interval excludes 0",
+    r"leaves? out 0": "the 95% confidence interval excludes 0",
     r"told apart": "significant, distinguished",
     r"taken? apart|taking apart": "decomposition",
     r"unseen (rows?|samples?|pictures?|patches)": "held-out samples",

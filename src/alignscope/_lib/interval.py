@@ -1,4 +1,4 @@
-"""A figure with its 95 % interval: the one type of audit, study and bench."""
+"""A figure with its 95% interval: the one type of audit, study and bench."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LEVEL = 0.95
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """A figure with its 95 % confidence interval; without one (None) where a single seed was trained.
+    """A figure with its 95% confidence interval; without one (None) where a single seed was trained.
 
     Study and bench extend it with the seeds that it rests on.
     """

@@ -25,6 +25,7 @@ from alignscope.linear.remedies import Remedies, remedies
 from alignscope.linear.resample import Bootstrap
 from alignscope.linear.theorems import Theorem2, theorem2
 from alignscope.moments.onepass import FoldedMoments
+from alignscope.report.words import percent
 
 __all__ = ["Solved", "record_direction", "solve_direction"]
 
@@ -183,7 +184,7 @@ def _remedy_records(cures: Remedies, solved: Solved, budget: float) -> dict[str,
         "budget": Remedy(
             cures.budget.sigma_z,
             cures.budget.alignment_r2,
-            f"The strongest alignment that costs at most {budget:.0%} of what is predicted.",
+            f"The strongest alignment that costs at most {percent(budget, None)} of what is predicted.",
             call(f"at(solver.budget_lambda({budget:g}))"),
             lam=cures.budget_lambda,
         ),

@@ -12,6 +12,7 @@ import numpy as np
 from alignscope.auditing.codes import CODES
 from alignscope.auditing.facts import Facts
 from alignscope.auditing.results import Audit, Direction, Finding
+from alignscope.report.words import lam, percent
 
 __all__ = ["find", "verdict_sentence"]
 
@@ -174,7 +175,7 @@ def _about_cost(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Findi
     base = d.held_out_limits["prediction_first"]
     text = f"{risk.value:.3f} ({risk.low:.3f} to {risk.high:.3f}) of {base:.3f} (held out)"
     if risk.sign > 0 and _extreme_only(d):
-        yield _finding("AS308", f"{name}: up to lambda = {d.lambdas[-1]:g} next to nothing is lost; beyond, {text}.")
+        yield _finding("AS308", f"{name}: up to lambda = {lam(d.lambdas[-1])} next to nothing is lost; beyond, {text}.")
         return
     if risk.sign > 0:
         yield _finding("AS301", f"{name}: unlimited alignment loses {text}.")
@@ -201,7 +202,7 @@ def _about_cost(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Findi
     if np.isfinite(d.lambda_budget):
         yield _finding(
             "AS402",
-            f"{name}: up to lambda = {_strength(d)} at most {d.budget * 100:.3g}% is lost (in sample).",
+            f"{name}: up to lambda = {lam(d.lambda_budget)} at most {percent(d.budget, None)} is lost (in sample).",
         )
 
 
@@ -242,18 +243,13 @@ def _direction_words(audit: Audit, i: str, subject: str) -> tuple[str, str]:
     most, low, high = (_percent(min(max(x / base, 0.0), 1.0)) for x in (risk.value, *risk.ends))
     of = f"of what is predicted ({low} to {high}, unseen rows)"
     if _extreme_only(d):
-        return "extreme", f"{subject} costs next to nothing up to lambda = {d.lambdas[-1]:g}, and {most} {of} beyond"
+        return "extreme", f"{subject} costs next to nothing up to lambda = {lam(d.lambdas[-1])}, and {most} {of} beyond"
     worst = f", most of all of '{d.targets_at_risk[0].target}'" if len(d.targets_at_risk) > 1 else ""
     costs = f"{subject} can cost up to {most} {of}{worst}"
     if np.isfinite(d.lambda_budget):
-        costs += f", but stays within {d.budget * 100:.3g}% up to lambda = {_strength(d)}"
+        costs += f", but stays within {percent(d.budget, None)} up to lambda = {lam(d.lambda_budget)}"
     return "costs", costs
 
 
-def _strength(d: Direction) -> str:
-    """Return the budget's lambda to three digits, without an exponent."""
-    return f"{float(f'{d.lambda_budget:.3g}'):,.10g}"
-
-
 def _percent(share: float) -> str:
-    return f"{share:.0%}" if share >= 0.095 else f"{share:.1%}"
+    return percent(share, 0 if share >= 0.095 else 1)

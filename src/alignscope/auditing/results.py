@@ -45,7 +45,7 @@ Severity = Literal["issue", "tip", "info", "not_applicable"]
 
 
 class SigmaEstimate(Interval, frozen=True):
-    """A held-out sigma with its 95 % interval, and the 95th percentile of its permutation null."""
+    """A held-out sigma with its 95% interval, and the 95th percentile of its permutation null."""
 
     null95: float
 

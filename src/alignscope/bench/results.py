@@ -68,7 +68,7 @@ class BenchRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
-    """A mean over seeds with its 95 % interval (Student's t over seeds), and the values by seed."""
+    """A mean over seeds with its 95% interval (Student's t over seeds), and the values by seed."""
 
     value: float
     low: float | None
@@ -77,7 +77,7 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """`method` minus `other` on one column, paired by seed, with a 95 % interval of the mean difference."""
+    """`method` minus `other` on one column, paired by seed, with a 95% interval of the mean difference."""
 
     column: str
     method: str

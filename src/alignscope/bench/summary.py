@@ -39,7 +39,7 @@ class Choice:
 
 
 def interval(values: Iterable[float]) -> Interval:
-    """Return the mean of one figure a seed, with its 95 % t-interval; no interval from a single seed."""
+    """Return the mean of one figure a seed, with its 95% t-interval; no interval from a single seed."""
     seeds = tuple(float(value) for value in values)
     t = SeedInterval.of(seeds)
     return Interval(value=t.value, low=t.low, high=t.high, seeds=seeds)

@@ -10,6 +10,7 @@ import tyro
 
 from alignscope._lib.progress import Bar
 from alignscope.cli._options import Command, arg, print_where
+from alignscope.report.words import percent
 
 if TYPE_CHECKING:
     from alignscope.datasets.treesatai.inspection.inspection import Inspection
@@ -72,7 +73,7 @@ def _print(found: Inspection) -> None:
         told = "".join(f", {count:,} {name}" for name, count in odd.items() if count)
         print(f"  Dates {modality:6s} {its.least} to {its.most}, median {its.median:g}{told}")
     if found.clear_share is not None:
-        print(f"  Clear Sentinel-2 dates: {found.clear_share:.0%}; patches without any: {len(found.cloudy):,}")
+        print(f"  Clear Sentinel-2 dates: {percent(found.clear_share)}; patches without any: {len(found.cloudy):,}")
     for note in found.notes:
         print(f"  Note: {note}")
     print(f"Broken files: {len(found.broken):,}")

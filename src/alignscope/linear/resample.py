@@ -116,7 +116,7 @@ def _carry_over(m: int, n: int, width: int, folds: int, groups: Codes | None) ->
 
 
 def _permutations(rows: Mapping[str, Matrix], n: int) -> int:
-    """Return between 19, the fewest that make a test at 5 %, and 199, as the cost of the pass allows."""
+    """Return between 19, the fewest that make a test at 5%, and 199, as the cost of the pass allows."""
     m, width = rows["x1"].shape[0], rows["x1"].shape[1] + rows["x2"].shape[1]
     targets = rows["y1"].shape[1] + rows["y2"].shape[1]
     each = 4.0 * width * targets * (m + 5 * width)

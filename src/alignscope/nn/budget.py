@@ -69,7 +69,7 @@ class Budget:
     >>> budget = Budget(epsilon=0.05, reference={"species": 0.80})
     >>> budget.update({"species": 0.80})  # nothing lost: twice as much
     2.0
-    >>> budget.update({"species": 0.70}), budget.binding  # 12.5 % lost: back
+    >>> budget.update({"species": 0.70}), budget.binding  # 12.5% lost: back
     (1.32..., 'species')
     """
 

@@ -70,9 +70,11 @@ def number(value: float, form: str = ".4g") -> str:
     return format(value, form).replace("-", "−")
 
 
-def percent(value: Any, digits: int = 0) -> str:
-    """Write a fraction as a percentage with a no-break space: "5 %"."""
-    return f"{share(100 * value, digits)}\u00a0%" if finite(value) else MISSING
+def percent(value: Any, digits: int | None = 0) -> str:
+    """Write a fraction in percent: "5%"; without `digits` a setting, as it was given: "2.5%"."""
+    if not finite(value):
+        return MISSING
+    return f"{number(100 * value, '.3g') if digits is None else share(100 * value, digits)}%"
 
 
 def count(value: Any) -> str:

@@ -133,7 +133,7 @@ class CellRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeedInterval(Interval, frozen=True):
-    """A mean over seeds with its 95 % t-interval (None with a single seed)."""
+    """A mean over seeds with its 95% t-interval (None with a single seed)."""
 
     seeds: int
 
@@ -227,7 +227,7 @@ class SigmaRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "la
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
-    """Spearman rank correlation of forecast and measured retention, with a 95 % interval from resampled seeds.
+    """Spearman rank correlation of forecast and measured retention, with a 95% interval from resampled seeds.
 
     `components` None means all latent sizes together. `error` is the mean absolute difference; `error_no_loss` that of
     the forecast "nothing is lost", which a useful forecast beats.
@@ -248,7 +248,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
 class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     """What the audit of the lambda = 0 features says: the latent size at which alignment is free, and what is at risk.
 
-    `lossless_at` is c = rank [RY RT]; `within_budget_at` the latent size from which on the loss stays within 5 % at
+    `lossless_at` is c = rank [RY RT]; `within_budget_at` the latent size from which on the loss stays within 5% at
     any lambda (None if no size looked at does); `maximum_loss` the share lost as lambda grows without
     bound; both held out.
     """

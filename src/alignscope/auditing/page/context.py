@@ -49,7 +49,7 @@ def context(audit: Audit) -> dict[str, Any]:
         "at_risk": lambda side: audit["directions"][side]["at_risk"] > NOTHING,
         "exact_words": _exact_words,
         "theorem_words": _theorem_words,
-        "level": percent(audit["sigma"]["interval"]["level"]),
+        "level": percent(audit["sigma"]["interval"]["level"], None),
         "cards": _cards(audit),
         "contents": {**CONTENTS, "classes": _who_pays(audit)},
         "regimes": REGIMES,
@@ -117,7 +117,7 @@ def _cards(audit: Audit) -> list[dict[str, str]]:
     worst = max(SIDES, key=lambda side: audit["directions"][side]["at_risk"])
     d, e = audit["directions"][worst], audit["directions"][other(worst)]
     here, there = direction_name(audit, worst), direction_name(audit, other(worst))
-    budget = percent(d.get("budget", 0.05))
+    budget = percent(d.get("budget", 0.05), None)
     limit = "no strength costs more than that"
     if d["lambda_budget"] != "inf":
         limit = f"beyond this, more than {budget} of what is kept of target {worst} is lost"
@@ -166,7 +166,7 @@ def _cost_words(audit: Audit, side: str) -> str:
     if d["at_risk"] <= NOTHING:
         return f"Alignment costs target {side} nothing, at any strength (in sample)."
     critical, allowed = d["lambda_critical"], d["lambda_budget"]
-    budget = percent(d.get("budget", 0.05))
+    budget = percent(d.get("budget", 0.05), None)
     onset = "Any λ above 0 costs something" if critical == 0 else f"Up to {_at(critical)} it costs nothing"
     limit = {"inf": "no strength costs more"}.get(str(allowed), f"the {budget} budget ends at {_at(allowed)}")
     part = percent(d["at_risk"] / d["sigma_z"][0]) if d["sigma_z"][0] > 0 else "–"

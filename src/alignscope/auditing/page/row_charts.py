@@ -13,7 +13,7 @@ TOP = 12  # rows drawn; the table beside the chart has them all
 
 def sigma(audit: Audit) -> Spec:
     """Draw held-out sigma with its interval, the chance level and the in-sample figure, a row for each pair."""
-    kinds = ["held out, with interval", "in sample", "chance (95 % of permutations)"]
+    kinds = ["held out, with interval", "in sample", "chance (95% of permutations)"]
     labels: list[str] = []
     heads, spans, points = [], [], []
     for target in SIDES:

@@ -65,7 +65,7 @@ def _axis(lambdas: list[float]) -> tuple[float, Spec]:
 def _limits(d: Audit) -> list[Spec]:
     """Return the marks at the budget and at the first loss, where they fall on the axis."""
     lambdas = d["lambda"]
-    named = {"lambda_budget": f"{percent(d.get('budget', 0.05))} budget", "lambda_critical": "first loss"}
+    named = {"lambda_budget": f"{percent(d.get('budget', 0.05), None)} budget", "lambda_critical": "first loss"}
     middle = math.sqrt(lambdas[-1] * lambdas[min(1, len(lambdas) - 1)])
     marks: list[Spec] = []
     for key, text in named.items():

@@ -37,7 +37,7 @@ GLOSSARY = {
     "“align first” (prediction gets only the room that is left).",
     "Capacity, latent size K": "How many numbers the code has per sample. A code that is too small loses some of "
     "the target even without alignment: that part is called lost to capacity.",
-    "Chance": "What the same procedure reaches on rows whose targets were shuffled. 95\u00a0% of shuffles stay below "
+    "Chance": "What the same procedure reaches on rows whose targets were shuffled. 95% of shuffles stay below "
     "the mark.",
     "Complementary": "Both modalities together explain more of a target than the better one alone.",
     "Gauge": "The scale of the representation that is aligned to, without which λ would mean nothing. “fitted”: the "

@@ -75,7 +75,7 @@ def _targets(board: Board, task: str) -> Table:
         if (target, row.method, _CODES[0]) in values
     ]
     caption = (
-        "Held out, in hundredths, with 95 % intervals over seeds: balanced accuracy where chance is above 0, else R². "
+        "Held out, in hundredths, with 95% intervals over seeds: balanced accuracy where chance is above 0, else R². "
         "A target that does not vary among the held-out rows of a seed has no figure of it."
     )
     head = ["Target", "Method", "Chance", "From both codes", "From code 1", "From code 2"]

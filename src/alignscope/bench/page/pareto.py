@@ -30,7 +30,7 @@ def pareto(board: Board) -> Figure:
             "It needs the reference “none”, which trains without alignment, on a task with something to keep."
         )
     return Figure(
-        "How to read it: each mark is one method, with 95 % intervals over seeds; right is better aligned, up keeps "
+        "How to read it: each mark is one method, with 95% intervals over seeds; right is better aligned, up keeps "
         f"more of {kept_words(board, 'what only one modality knows')} (1, the dotted line: as much as without "
         "alignment). The stepped line is the front of the methods without labels: nothing without labels lies above "
         "and to the right of it. Filled marks are ours. Named are ours (bold), the front and a few references; point "

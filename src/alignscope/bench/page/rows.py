@@ -56,7 +56,7 @@ def columns(board: Board) -> Figure:
     if not panels:
         return missing("No training gave figures.")
     return Figure(
-        "How to read it: one panel a column, one row a method; the mark is the mean over seeds, the line its 95 % "
+        "How to read it: one panel a column, one row a method; the mark is the mean over seeds, the line its 95% "
         "interval, the dotted line, where it is near enough to show, chance. Axes start near the lowest figure. Filled "
         "marks are ours; the shape says what the method knows of the labels.",
         [Row("", panels[i : i + 3]) for i in range(0, len(panels), 3)],
@@ -127,7 +127,7 @@ def paired(board: Board) -> Figure:
     if not panels:
         return missing("No two methods share all seeds of a column.")
     return Figure(
-        f"How to read it: each mark is {board.title(lead)} minus the method of that row, with the 95 % interval of the "
+        f"How to read it: each mark is {board.title(lead)} minus the method of that row, with the 95% interval of the "
         "paired difference. Right of 0 ours is better, left of it the other is; a line that crosses 0 tells nothing. "
         f"Differences beyond {REACH:.0f} points are drawn at the end of the axis, with their figures beside.",
         [Row("", panels[i : i + 2]) for i in range(0, len(panels), 2)],

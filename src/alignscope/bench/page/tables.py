@@ -123,7 +123,7 @@ def _kept(board: Board, row: MethodRow) -> list[str]:
         return []
     words = kept_words(board, "what only one modality knows")
     ends = list(dict.fromkeys(hundred(v, 0) for v in (kept[0], kept[-1])))
-    return [f"Keeps {' to '.join(ends)}\u00a0% of {words}{', by task' if len(ends) > 1 else ''}."]
+    return [f"Keeps {' to '.join(ends)}% of {words}{', by task' if len(ends) > 1 else ''}."]
 
 
 def _behind(board: Board, row: MethodRow) -> list[str]:
@@ -170,7 +170,7 @@ def published(board: Board) -> Table:
     names = {"shared": "R", "unique": "U", "synergy": "S"}
     head = ["Method", "Source or labels", *(f"{names[r]}, {where}" for r in columns for where in ("published", "here"))]
     return Table(
-        "Published figures", "Percent; published as printed, here with the 95 % interval over seeds.", head, rows, 2
+        "Published figures", "Percent; published as printed, here with the 95% interval over seeds.", head, rows, 2
     )
 
 
@@ -218,14 +218,14 @@ def tables(board: Board) -> list[Table]:
     every = [
         Table(
             "Alignment and retention",
-            "Both as shares, with 95 % intervals over seeds. Held out.",
+            "Both as shares, with 95% intervals over seeds. Held out.",
             ["Method", "Task", "Labels", "On the front", "Alignment R²", "Kept"],
             aligned,
             4,
         ),
         Table(
             f"{board.title(lead)} minus every other method" if lead is not None else "",
-            "Paired differences in points of a hundred, with 95 % intervals.",
+            "Paired differences in points of a hundred, with 95% intervals.",
             ["Column", "Against", "Labels", "Difference"],
             gaps,
             3,

@@ -19,8 +19,8 @@ TEXTS = {
     "steps and at most three settings tried, in shorter trainings and on a seed apart; methods that contrast two views "
     "of a sample see two a step, the others one. Afterwards a linear probe asks its code for each target. All figures "
     "are held out: scored on samples that neither the training nor the probe saw. They are means over seeds with "
-    "95 % intervals, in hundredths.",
-    "leaderboard": "One line a method; the brackets are 95 % intervals over seeds, the bar is the figure and the "
+    "95% intervals, in hundredths.",
+    "leaderboard": "One line a method; the brackets are 95% intervals over seeds, the bar is the figure and the "
     "stroke on it is chance. Methods are compared only with those that know as much of the labels.",
     "yours": "On your own pairs nobody knows which target is shared and which is unique, so none is called that: a "
     "column says what was asked (y1 of the first modality, y2 of the second) and which code answers. Retention there "
@@ -53,12 +53,12 @@ GLOSSARY = {
     "2409.07402).",
     "Front (Pareto front)": "The methods of a group that no other one of it beats in alignment and retention at once.",
     "Held out": "Scored on samples that neither training nor probe saw.",
-    "Interval": "The mean over seeds is within it with a confidence of 95 % (Student’s t over seeds). Intervals of "
+    "Interval": "The mean over seeds is within it with a confidence of 95% (Student’s t over seeds). Intervals of "
     "scores are cut at 100, which no score exceeds.",
     "Labels": "Without labels: the method sees none. Labels steer only: they are read to set the strength of the "
     "alignment, never learnt from. Learns from labels: they are in the loss.",
     "Linear probe": "A linear classifier (for the Gaussian model: regression) fitted to the finished code.",
-    "Not told apart": "The 95 % interval of the paired difference contains 0.",
+    "Not told apart": "The 95% interval of the paired difference contains 0.",
     "Paired difference": "The difference between two methods on the same seed, averaged over seeds.",
     "R, U, S": "Redundancy: a target that both modalities tell (the shape). Uniqueness: one that a single modality "
     "tells (a texture). Synergy: one that only both together tell (whether texture 1 and colour 2 match).",

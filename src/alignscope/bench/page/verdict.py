@@ -169,8 +169,8 @@ def _advice(board: Board) -> str:
     row, aligned, kept = matched
     return (
         f"{text} Where the codes of the modalities must also match, without labels: {board.title(row)}, the most "
-        f"aligned (R² {share(aligned, 2)}) of those that keep at least {hundred(KEEPS, 0)}\u00a0% of "
-        f"{kept_words(board, 'what is unique')} (it keeps {hundred(kept)}\u00a0%)."
+        f"aligned (R² {share(aligned, 2)}) of those that keep at least {hundred(KEEPS, 0)}% of "
+        f"{kept_words(board, 'what is unique')} (it keeps {hundred(kept)}%)."
     )
 
 
@@ -223,11 +223,11 @@ def cards(board: Board) -> list[dict[str, str]]:
     if exact:
         value, column = min(exact, key=lambda pair: pair[0].value)
         state, why = reached(value, REACHED)
-        text = f"{_who(board, row)}, {board.column_text(column)}, its lowest: {value_text(value)} % of the ceiling."
+        text = f"{_who(board, row)}, {board.column_text(column)}, its lowest: {value_text(value)}% of the ceiling."
         out.append(
             {
-                "title": "Goal: 98 % of the ceiling",
-                "big": f"{hundred(value.value)}\u00a0%",
+                "title": "Goal: 98% of the ceiling",
+                "big": f"{hundred(value.value)}%",
                 "state": state,
                 "why": why,
                 "text": text,

@@ -23,6 +23,7 @@ from alignscope.datasets.treesatai.labels import (
 )
 from alignscope.datasets.treesatai.read import read_aerial, read_series
 from alignscope.errors import AlignscopeError
+from alignscope.report.words import percent
 
 __all__ = ["Archive"]
 
@@ -295,8 +296,8 @@ def _split_notes(splits: Splits) -> list[str]:
     if not splits.drawn:
         return []
     return [
-        f"{splits.folder.name}/ has the original two lists; {splits.drawn:.0%} of the training patches were drawn for "
-        "val, by the SHA-256 of their names."
+        f"{splits.folder.name}/ has the original two lists; {percent(splits.drawn)} of the training patches were drawn "
+        "for val, by the SHA-256 of their names."
     ]
 
 

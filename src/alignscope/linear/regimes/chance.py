@@ -15,12 +15,12 @@ from scipy.special import betaincinv
 
 __all__ = ["chance_cross", "chance_root", "critical_root", "population_cross", "population_root", "visible"]
 
-_NORMAL95 = 1.645  # 95 % point of the normal law
-_TW95 = 0.9793  # 95 % point of the Tracy-Widom law of order 1
+_NORMAL95 = 1.645  # 95% point of the normal law
+_TW95 = 0.9793  # 95% point of the Tracy-Widom law of order 1
 
 
 def chance_root(p: int, q: int, n: float) -> float:
-    """95 % point of the largest squared canonical correlation of p and q independent columns in n rows.
+    """95% point of the largest squared canonical correlation of p and q independent columns in n rows.
 
     Exact (a beta law) for p = 1 or q = 1, else Johnstone's Tracy-Widom approximation on the logit scale.
     """
@@ -74,7 +74,7 @@ def population_root(root: float, p: int, q: int, n: float) -> float:
 
 
 def chance_cross(noise: float, p: float, q: float, n: float) -> float:
-    """95 % point of the largest squared singular value of p x q noise of variance `noise` / n per entry."""
+    """95% point of the largest squared singular value of p x q noise of variance `noise` / n per entry."""
     if p <= 0 or q <= 0:
         return 0.0
     rp, rq = np.sqrt(max(p - 0.5, 0.5)), np.sqrt(max(q - 0.5, 0.5))

@@ -20,12 +20,13 @@ from alignscope.errors import AlignscopeError
 from alignscope.linear.regimes.chance import visible
 from alignscope.linear.regimes.label_space import LabelSpaces, Whitened, label_roots, top_overlap, unique_share
 from alignscope.linear.regimes.types import Bounds, Link, Regime, RegimeInput, Tested, Verdict
+from alignscope.report.words import percent
 
 __all__ = ["regime"]
 
 _VISIBLE = 0.2  # "not shared" is said only where a squared correlation this large would have been seen
 _MATERIAL = 0.05  # share of unique information from which the sentence warns of it
-_LEAST_NULL = 19  # permutations from which a 95 % point exists
+_LEAST_NULL = 19  # permutations from which a 95% point exists
 
 
 def regime(
@@ -66,7 +67,7 @@ def regime(
         should be of like size, and whole sampling units where rows are dependent. With kind "bootstrap" (n
         rows drawn with replacement), a normal interval from their standard deviation. Without replicates: a
         large-sample interval for Gaussian rows.
-    null : moments with the target permuted against both modalities; from 19 on their 95 % points are used.
+    null : moments with the target permuted against both modalities; from 19 on their 95% points are used.
     kind : what the replicates are, "jackknife" or "bootstrap".
     confidence : of the intervals, in 0..1.
     names : what the text calls the modalities.
@@ -131,7 +132,7 @@ class _Interval:
         return float(np.sqrt(square * ((g - 1) if self.kind == "jackknife" else g / (g - 1))))
 
     def __str__(self) -> str:
-        level = f"{self.confidence:.0%}"
+        level = percent(self.confidence, None)
         if not self.count:
             return f"{level}, large-sample formula for independent Gaussian rows"
         if self.kind == "bootstrap":
@@ -218,13 +219,13 @@ class _Null:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """95 % points of the largest root of each modality; 0 with too few permutations."""
+        """95% points of the largest root of each modality; 0 with too few permutations."""
         if not self.enough:
             return 0.0, 0.0
         return _point95([t[0] for t in self.tops]), _point95([t[1] for t in self.tops])
 
     def figures(self, spaces: LabelSpaces) -> dict[str, Tested]:
-        """Return every tested figure with its 95 % point without a link, and its p."""
+        """Return every tested figure with its 95% point without a link, and its p."""
         own1, own2 = (max(k, 1) for k in spaces.found[:2])
         overlaps = [top_overlap(spaces.c, a[:, :own1], b[:, :own2]) for a, b in self.directions]
         shared = float(spaces.rho[0]) if len(spaces.rho) else None
@@ -306,7 +307,7 @@ def _sentence(
 
 def _warning(unique: dict[str, Bounds], names: tuple[str, str]) -> str:
     parts = [
-        f"{bounds.value:.0%} of what {name} explains of its target is more than the other knows"
+        f"{percent(bounds.value)} of what {name} explains of its target is more than the other knows"
         for name, bounds in zip(names, unique.values(), strict=True)
         if bounds.value is not None and (bounds.value if bounds.low is None else bounds.low) > _MATERIAL
     ]

@@ -146,7 +146,7 @@ class Bounds(msgspec.Struct, frozen=True):
 
 
 class Tested(msgspec.Struct, frozen=True):
-    """A figure, its 95 % point under permutation, and its p-value; None where there is none."""
+    """A figure, its 95% point under permutation, and its p-value; None where there is none."""
 
     value: float | None
     null95: float | None

@@ -28,6 +28,7 @@ from alignscope.errors import AlignscopeError
 from alignscope.nn.monitor.layout import Layout
 from alignscope.nn.monitor.report import Figures, ModalityState, MonitorReport, PairState, TargetState
 from alignscope.nn.monitor.streaming import Sums, fold_of
+from alignscope.report.words import percent
 
 __all__ = ["ModalityState", "Monitor", "MonitorReport", "PairState", "TargetState"]
 
@@ -47,7 +48,7 @@ class Monitor:
     min_retention : a target is reported as lost where less than this share of its reference is left, in 0..1.
     window : figures are of the last `window` to 2 `window` samples of an epoch, or of all where there are fewer.
         Longer: less noise, and more movement of the encoders in it. Take several times K.
-    every : use each n-th batch only, where steps are so short that 2 % of one is less than a copy of its
+    every : use each n-th batch only, where steps are so short that 2% of one is less than a copy of its
         embeddings.
     folds : number of parts, each scored by a readout that was fitted on the others.
 
@@ -217,7 +218,7 @@ class Monitor:
             for name, values in figures.targets(modality).items()
         )
         lost = tuple(
-            f"{t.name}: R2 {t.r2:.2f} of {t.reference:.2f} ({t.retention:.0%} retained)"
+            f"{t.name}: R2 {t.r2:.2f} of {t.reference:.2f} ({percent(t.retention)} retained)"
             for t in targets
             if t.retention is not None and t.retention < self._min_retention
         )

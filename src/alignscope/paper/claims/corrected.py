@@ -229,7 +229,7 @@ def target_only(run: Run) -> Found:
 
 @check("remedy-budget", "ours", "theory#remedies")
 def budget(run: Run) -> Found:
-    """The budget lambda is the largest within 5 %."""
+    """The budget lambda is the largest within 5%."""
     rng, count, over, under = run.rng("remedy-budget"), run.some(20), 0.0, np.inf
     finite = 0
     for _ in range(count):
@@ -241,7 +241,7 @@ def budget(run: Run) -> Found:
             under = min(under, 0.95 * free - solver.at(1.001 * lam).sigma_z)
     return Found(
         claim="For any loss that is accepted there is one largest λ that stays within it.",
-        found=f"In {count} problems and for 5 % of what can be predicted: {finite} have a finite largest λ. The loss "
+        found=f"In {count} problems and for 5% of what can be predicted: {finite} have a finite largest λ. The loss "
         f"there exceeds it by at most {digits(max(over, 0.0))} of the target's variance, and at 1.001 of that λ always "
         f"does, by {digits(under)} or more.",
         verdict=judge(over <= _EQUAL and under > 0),

@@ -3,7 +3,7 @@
 In the first both modalities are trained to predict the genera, as in the paper. In the second the aerial picture is
 trained to predict the age of the stand, which the series do not show, and the series the genera. A cost is
 1 - retention, held out, against lambda = 0 at the same K, seed and length of training. It is a loss where its mean is
-above 2 % and its 95 % interval above 0, none where the interval ends below 2 %, and undecided otherwise.
+above 2% and its 95% interval above 0, none where the interval ends below 2%, and undecided otherwise.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SOURCE = "Experiment on TreeSatAI-Time-Series"
 _OURS = f"{_SOURCE} (ours)"
 _SHOWN = "figure:real-data"
 _HIDDEN = 0.05  # a mean over classes says what each retains if none retains so much less
-_CHANCE = 0.025  # of 95 % intervals, so many lie below the truth
+_CHANCE = 0.025  # of 95% intervals, so many lie below the truth
 
 
 def claims_of(same: StudyResults, different: StudyResults) -> list[Claim]:
@@ -157,7 +157,7 @@ def class_forecast(same: StudyResults, different: StudyResults) -> Found:
     return Found(
         claim=claim,
         found=f"{_data(same)} over {found.points} points (class, latent size, λ) of {found.classes} classes the rank "
-        f"correlation of forecast and measured retention is {share(found.rank, 2)} (95 % interval over classes "
+        f"correlation of forecast and measured retention is {share(found.rank, 2)} (95% interval over classes "
         f"{share(found.low, 2)} to {share(found.high, 2)}).{between} The forecast is off by {share(found.error, 2)} in "
         f"the mean; saying “nothing is lost” would be off by {share(found.error_no_loss, 2)}.",
         verdict=_ranks(found),
@@ -237,7 +237,7 @@ def _gain_words(gain: SeedInterval | None, redundant: Answer) -> str:
 def _words(value: SeedInterval) -> str:
     if value.low is None or value.high is None:
         return f"{percent(value.value)} (one seed, so without an interval)"
-    return f"{percent(value.value)} (95 % interval {percent(value.low)} to {percent(value.high)})"
+    return f"{percent(value.value)} (95% interval {percent(value.low)} to {percent(value.high)})"
 
 
 def _figures(name: str, value: SeedInterval) -> dict[str, float]:

@@ -29,7 +29,7 @@ class ForecastComparison(NamedTuple):
     """How forecast and measured retention of classes agree.
 
     points, classes : rows, and the classes (of a modality and study) that they are of.
-    rank, low, high : Spearman's correlation over all points, with a 95 % interval from resampled classes.
+    rank, low, high : Spearman's correlation over all points, with a 95% interval from resampled classes.
     between : its mean over settings, each with its classes alone; None where no setting has three.
     error, error_no_loss : mean absolute difference to the measured, of the forecast and of "nothing is lost".
     """

@@ -130,7 +130,7 @@ def forecast(results: StudyResults) -> Found:
     a = found[0]
     within = "one seed, so no interval"
     if a.low is not None and a.high is not None:
-        within = f"95 % interval {share(a.low, 2)} to {share(a.high, 2)}"
+        within = f"95% interval {share(a.low, 2)} to {share(a.high, 2)}"
     ranks, better = a.low is not None and a.low > 0, a.error < a.error_no_loss
     return Found(
         claim=claim,

@@ -135,7 +135,7 @@ def _same_target(same: Mapping[str, float], own: Mapping[str, float]) -> str:
     if same.get("harm") == 0 and own.get("harm") == 1:
         return f"{figures} So it may: the loss comes with the target. The way of training differs between the two too."
     known = "cost_low" in same and "cost_low" in own
-    why = "these intervals allow a loss above 2 % as well as none" if known else "one seed gives no interval"
+    why = "these intervals allow a loss above 2% as well as none" if known else "one seed gives no interval"
     return f"{figures} Undecided: {why}."
 
 

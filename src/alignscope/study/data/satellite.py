@@ -147,7 +147,7 @@ def _notes(
     if unseen := [g for g, v, n in zip(GENERA, varies, genera[train:].sum(axis=0), strict=True) if v and not n]:
         said.append(f"No held-out patch has {', '.join(unseen)}: there are no held-out figures for them.")
     if without := int((~genera.any(axis=1)).sum()):
-        said.append(f"{without:,} patches have no genus above 7 % of their area.")
+        said.append(f"{without:,} patches have no genus above 7% of their area.")
     if missing := AGES - len(np.unique(cache.labels.ages[order])):
         said.append(f"{missing} of {AGES} age classes do not occur.")
     return said

@@ -34,7 +34,7 @@ def capacity_map(results: StudyResults) -> Figure:
         "keep on average (held out), for a latent of each size (upwards) and each strength (to the right). Dark is "
         "lost, bright is kept, of what a latent of that size knows at λ = 0: a small one that never knew much can "
         "keep it all. The framed squares are what training then gave, in the same colours: a square that cannot be "
-        "told from its surroundings was forecast well. Above the broken line alignment stays within a loss of 5 %, "
+        "told from its surroundings was forecast well. Above the broken line alignment stays within a loss of 5%, "
         "above the full line it is free, whatever its strength (a line that is missing lies beyond the sizes drawn).",
         rows,
     )
@@ -182,13 +182,13 @@ def _sizes(results: StudyResults, modality: int, y: Spec, sizes: list[int]) -> l
         return []
     row = max(rows, key=lambda r: r.components)
     marks: list[Spec] = []
-    for value, words, dash in ((row.within_budget_at, "at most 5 % lost", [5, 4]), (row.lossless_at, "free", [1, 0])):
+    for value, words, dash in ((row.within_budget_at, "at most 5% lost", [5, 4]), (row.lossless_at, "free", [1, 0])):
         if value is not None and sizes[0] / 1.25 <= value.value <= sizes[-1] * 1.25:
             text = spread(value, 1 if value.value % 1 else 0)
             marks.append({"y": value.value, "words": f"{words}: K ≥ {text}", "dash": dash})
     # The words of two lines that lie close together would cover each other.
     if len(marks) == 2 and abs(math.log(marks[0]["y"] / marks[1]["y"])) < 0.1:
-        marks = [{**marks[1], "words": f"at most 5 % lost, and {marks[1]['words']}"}]
+        marks = [{**marks[1], "words": f"at most 5% lost, and {marks[1]['words']}"}]
     layers: list[Spec] = []
     for mark in marks:
         data = {"values": [mark]}

@@ -45,7 +45,7 @@ def classes(results: StudyResults) -> Figure:
 
 def _legend(forecast: bool, intervals: bool) -> Spec:
     grey, ink = "var(--both)", "var(--ink)"
-    marks = ["measured, with 95 % interval" if intervals else "measured", "forecast from λ = 0"][: 1 + forecast]
+    marks = ["measured, with 95% interval" if intervals else "measured", "forecast from λ = 0"][: 1 + forecast]
     looks: dict[str, list[Any]] = {"fill": [grey, "transparent"], "stroke": [grey, ink], "shape": ["circle", "diamond"]}
     lines: dict[str, list[Any]] = {
         "stroke": [hue for _, hue, _ in _LINES],

@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 HIDDEN = 0.05  # a mean that is so much above the least hides it
-CHANCE = 0.025  # of 95 % intervals around 1, so many lie below it
+CHANCE = 0.025  # of 95% intervals around 1, so many lie below it
 
 
 def shown(results: StudyResults) -> list[ClassRow]:
@@ -148,7 +148,7 @@ def class_lead(results: StudyResults) -> str | None:
 
 
 def part(value: float) -> str:
-    """Write the share of the samples that have a class: "23 %", "1.4 %"."""
+    """Write the share of the samples that have a class: "23%", "1.4%"."""
     return percent(value, 0 if value >= 0.1 else 1)
 
 

@@ -107,7 +107,7 @@ def apart(results: StudyResults) -> Figure:
         f"agree. Right, the cost seen in the paper's setting ({epochs_text(short)}, raw scale) is taken apart the "
         f"same way. Each step undoes one cause: the scale is fixed{fixed}, training goes on to {epochs_text(long)}, "
         f"the latent grows to {size_text(max(results.spec.sweep.components))}; what remains is the last step. The "
-        "thin lines are 95 % intervals of the steps, over seeds. A raw and a fixed scale are compared at the same "
+        "thin lines are 95% intervals of the steps, over seeds. A raw and a fixed scale are compared at the same "
         "number λ, which need not mean the same pull.",
         [Row("", panels)],
     )
@@ -186,7 +186,7 @@ def loss_parts(results: StudyResults) -> Figure:
             out.append(Row(f"{capital(plain_gauge(gauge))}, {epochs_text(longest)}", panels))
     return Figure(
         "How to read it: the diamond is how far the raw alignment loss fell from λ = 0, in factors of ten (in "
-        "sample, with a 95 % interval over seeds); the bars are its two parts, which add up to it. A bar below 0 "
+        "sample, with a 95% interval over seeds); the bars are its two parts, which add up to it. A bar below 0 "
         "counts against the other: there the representations agree less than without any alignment.",
         out,
         _part_key(FALL, "total fall"),
@@ -213,7 +213,7 @@ def cost_parts(results: StudyResults) -> Figure:
             out.append(Row(capital(target.text), panels))
     return Figure(
         "How to read it: the diamond is the cost seen in the paper's setting (raw scale, shortest training), with "
-        "its 95 % interval over seeds; the bars are its parts and add up to it (held out). Bars below 0 are gains; "
+        "its 95% interval over seeds; the bars are its parts and add up to it (held out). Bars below 0 are gains; "
         "intervals that reach the edge go beyond it.",
         out,
         _part_key(COST, "apparent cost"),

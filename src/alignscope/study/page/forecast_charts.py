@@ -46,7 +46,7 @@ def forecast_points(results: StudyResults) -> Figure:
     hues = [HUES[i % len(HUES)] for i in range(len(sizes))]
     return Figure(
         "How to read it: each mark is one target at one λ and one latent size. To the right is what the forecast "
-        "said would be kept, upwards what training kept (both held out; means over seeds, the thin line is the 95 % "
+        "said would be kept, upwards what training kept (both held out; means over seeds, the thin line is the 95% "
         "interval of the measured). On the diagonal the forecast was exact; below it more was lost than forecast. "
         "The rank correlation says whether it put the losses in the right order: 1 is perfectly, 0 not at all.",
         [Row("", panels)],
@@ -146,7 +146,7 @@ def forecast_curves(results: StudyResults) -> Figure:
     hues = [HUES[i % len(HUES)] for i in range(len(sizes))]
     dashes = [DASHES[i % len(DASHES)] for i in range(len(sizes))]
     return Figure(
-        "How to read it: lines are the forecast from the λ = 0 encoders, dots with 95 % intervals what training gave "
+        "How to read it: lines are the forecast from the λ = 0 encoders, dots with 95% intervals what training gave "
         "(both held out), a colour for each latent size. Dots on their line were forecast.",
         rows,
         key(("Latent size", [size_text(k) for k in sizes], {"stroke": hues, "strokeDash": dashes})),

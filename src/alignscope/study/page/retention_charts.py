@@ -119,7 +119,7 @@ def along_lambda(results: StudyResults) -> Figure:
         channels.append(("Trained to predict it?", ["asked for", "seen, but not asked for"], kinds))
     return Figure(
         "How to read it: 1 is what the same encoder tells of the target without alignment, at the same latent size "
-        "and length of training (held out, by a linear probe). A line that stays at 1 loses nothing. Bands are 95 % "
+        "and length of training (held out, by a linear probe). A line that stays at 1 loses nothing. Bands are 95% "
         "intervals over seeds (for what was asked for; what lies beyond the axis is drawn at its end). Targets of "
         "which nothing was known to begin with have no line.",
         rows,

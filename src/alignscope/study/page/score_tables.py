@@ -74,7 +74,7 @@ def _score_table(results: StudyResults, title: str, of: str, wanted: Callable[[_
     accuracy = " or ".join(sorted({measure_name(results, t.name, "accuracy") for t in scored(results)}))
     measures = [capital(name) for name in (accuracy, *list(MEASURES.values())[1:])]
     heads = ["Model", "Target", "Modality", "Latent", "λ", "Epochs", "Scored", *measures]
-    caption = f"Trained heads at the end of {of}: mean over seeds with 95 % interval."
+    caption = f"Trained heads at the end of {of}: mean over seeds with 95% interval."
     return Table(title, caption, heads, rows, 7)
 
 
@@ -98,7 +98,7 @@ def _f1_by_class(results: StudyResults) -> Table:
     lambdas = sorted({g.lambda_ for g in groups})
     rows = [[*line, *(figures.get(v, MISSING) for v in lambdas)] for line, figures in lines.items()]
     heads = ["Class", "Target", "Modality", "Model", "Latent", "Scored", *lambda_heads(lambdas)]
-    caption = f"F1 of the trained heads after {epochs_text(longest)}: mean over seeds with 95 % interval."
+    caption = f"F1 of the trained heads after {epochs_text(longest)}: mean over seeds with 95% interval."
     return Table("F1 by class", caption, heads, rows, 6)
 
 
@@ -117,7 +117,7 @@ def _classes(results: StudyResults, title: str, what: str, cell: Callable[[Class
         lambda r: spread(cell(r)),
     )
     heads = ["Class", "Target", "Modality", "Alignment", "Latent", "Share of samples", "R² at λ\u00a0=\u00a00"]
-    caption = f"{what}, after the longest training: mean over seeds with 95 % interval, held out."
+    caption = f"{what}, after the longest training: mean over seeds with 95% interval, held out."
     return Table(title, caption, [*heads, *lambda_heads(lambdas)], rows, 5)
 
 
@@ -132,7 +132,7 @@ def pretraining(results: StudyResults) -> Table:
                 where = [plain(results, arm), size_text(k), str(epochs)]
                 rows += [[*line[:3], *where, *line[3:]] for line in _moments(results, some, lambdas)]
     heads = ["Moment", "Target", "Modality", "Alignment", "Latent", "Epochs", "Figure", *lambda_heads(lambdas)]
-    caption = "Before and after fine-tuning: mean over seeds with 95 % interval, held out."
+    caption = "Before and after fine-tuning: mean over seeds with 95% interval, held out."
     return Table("Before and after fine-tuning", caption, heads, rows, 7)
 
 

@@ -79,7 +79,7 @@ def _retention(results: StudyResults, title: str, what: str, cell: Callable[[Ret
     some = [r for r in results.retention if cell(r) != MISSING]
     lambdas, rows = pivot(some, key, cell)
     head = ["Alignment", "Latent", "Target", "Modality", "Epoch", "Of", *lambda_heads(lambdas)]
-    return Table(title, f"{what}: mean over seeds with 95 % interval, held out.", head, rows, 3)
+    return Table(title, f"{what}: mean over seeds with 95% interval, held out.", head, rows, 3)
 
 
 def _alignment(results: StudyResults) -> Table:
@@ -90,7 +90,7 @@ def _alignment(results: StudyResults) -> Table:
     )
     head = ["Alignment", "Latent", "Epoch", "Of", *lambda_heads(lambdas)]
     return Table(
-        "Alignment R²", "How aligned, free of scale: mean over seeds with 95 % interval, held out.", head, rows, 2
+        "Alignment R²", "How aligned, free of scale: mean over seeds with 95% interval, held out.", head, rows, 2
     )
 
 
@@ -164,7 +164,7 @@ def _sigma(results: StudyResults) -> Table:
     return Table(
         "What each modality loses in all",
         "σ is the share of the variance of all its targets together that a linear probe explains; a loss is what of it "
-        "alignment takes. At the end of the longest training, mean over seeds with 95 % interval. Held out.",
+        "alignment takes. At the end of the longest training, mean over seeds with 95% interval. Held out.",
         head,
         rows,
         1,
@@ -189,7 +189,7 @@ def _agreement(results: StudyResults) -> Table:
         "Latent",
         "Points",
         "Rank correlation",
-        "95 % interval",
+        "95% interval",
         "Mean error",
         "Mean error of “nothing is lost”",
     ]
@@ -209,12 +209,10 @@ def _capacity(results: StudyResults) -> Table:
         "Latent of the λ = 0 encoders",
         "Modality",
         "Free from K ≥ (in sample)",
-        "At most 5 % lost from K ≥ (held out)",
+        "At most 5% lost from K ≥ (held out)",
         "At risk (held out)",
     ]
-    return Table(
-        "Latent sizes by the audit of the λ = 0 encoders", "Mean over seeds with 95 % interval.", head, rows, 1
-    )
+    return Table("Latent sizes by the audit of the λ = 0 encoders", "Mean over seeds with 95% interval.", head, rows, 1)
 
 
 def _map(results: StudyResults) -> Table:

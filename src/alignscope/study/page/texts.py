@@ -25,7 +25,7 @@ TEXTS = {
     "how": "Each modality has an encoder that gives K numbers for a sample, and is trained to predict its own targets. "
     "Alignment pulls the two representations together; its strength is λ, and at λ = 0 each modality is trained "
     "alone. The page asks what λ costs. Held out figures are scored on samples that no training saw; in "
-    "sample figures on those that were trained on. Intervals are 95 % intervals over seeds.",
+    "sample figures on those that were trained on. Intervals are 95% intervals over seeds.",
     "published": "This is the figure from which the paper reads a trade-off: the better aligned (left), the worse the "
     "prediction (up).",
     "aligned": "The raw alignment loss also falls when the second representation merely shrinks. The alignment R² does "
@@ -78,7 +78,7 @@ GLOSSARY = {
     "mean over classes, weighted F1 that weighted by how many samples have the class; classes that nobody has are left "
     "out. Weighted F1 is often larger, since frequent classes are easier.",
     "Held out, in sample": "Scored on samples that no training saw; scored on those that were trained on.",
-    "Interval": "The mean over seeds is within it with a confidence of 95 % (t-interval). Not given for a single seed.",
+    "Interval": "The mean over seeds is within it with a confidence of 95% (t-interval). Not given for a single seed.",
     "K, latent size": "How many numbers an encoder gives for a sample.",
     "Label accuracy": "Where a sample may have several labels: the share of all pairs of a sample and a label that are "
     "right.",

@@ -202,8 +202,8 @@ def cards(results: StudyResults) -> list[dict[str, str]]:
 
 def _within(value: SeedInterval | None) -> str:
     if value is None:
-        return "no size looked at stays within a loss of 5 %"
-    return f"within a loss of 5 % from {spread(value, 1)} on"
+        return "no size looked at stays within a loss of 5%"
+    return f"within a loss of 5% from {spread(value, 1)} on"
 
 
 def _cost_cards(row: CostParts) -> list[dict[str, str]]:

@@ -130,7 +130,7 @@ def spread(value: SeedInterval | None, digits: int = 3) -> str:
 
 
 def spread_percent(value: SeedInterval | None) -> str:
-    """Write a mean share with its interval in percent: "18 % (12 to 25 %)"."""
+    """Write a mean share with its interval in percent: "18% (12 to 25%)"."""
     if value is None or not finite(value.value):
         return MISSING
     if value.low is None or value.high is None:

@@ -61,7 +61,7 @@ class Generated:
     texture : likewise of age, 0..1.
     noise : the size of what hides them, 0..2.
     overlap : how often the age follows from the genus' own ages, 0..1. At 0 the two are independent; 0.9 is as in
-        the published archive, where genus explains 30 % of the variance of age.
+        the published archive, where genus explains 30% of the variance of age.
     traps : whether labels hold what the published ones do: see `entries`.
     modalities : those of "aerial", "s2", "s1_asc" and "s1_des" that are there.
 

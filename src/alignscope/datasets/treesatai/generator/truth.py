@@ -116,7 +116,7 @@ def draw(n: int, seed: int, overlap: float) -> dict[str, np.ndarray]:
 
 
 def _minor(kind: np.ndarray, second: np.ndarray, third: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cells of the second and third genus: none in 45 % of the patches, one genus more in 40 %, two in 15 %."""
+    """Cells of the second and third genus: none in 45% of the patches, one genus more in 40%, two in 15%."""
     several = kind > 0.85
     of_second = np.where(several, 5 + second * 35, 5 + second * 60) * (kind > 0.45)
     return of_second.astype(np.int64), ((5 + third * 25) * several).astype(np.int64)

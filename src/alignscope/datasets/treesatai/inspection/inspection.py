@@ -82,7 +82,7 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     splits : patches a split. genera : by genus, patches a split where it is present (more than 0.07 of the area).
     ages : by age class 0..11, patches a split. years : by year in the name of the series, patches.
     dates : by modality. clear_share : clear Sentinel-2 dates of all, 0..1, or None where none was read; clear is a date
-        of which half of the pixels have at most 50 % cloud. cloudy : patches without any clear date.
+        of which half of the pixels have at most 50% cloud. cloudy : patches without any clear date.
     notes : what else there is to say. broken : every file that cannot be used.
     """
 

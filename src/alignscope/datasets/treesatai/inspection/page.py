@@ -42,7 +42,7 @@ most $cloud % cloud, on dates of which half the pixels are. Clouds that the mask
 runs from 0 to 1.</p>
 <div class="patches">$sheet</div>
 <h2>Genera</h2>
-<p>Patches where the genus has more than 7 % of the area. $key</p>
+<p>Patches where the genus has more than 7% of the area. $key</p>
 <div class="scroll">$genera</div>
 <h2>Age classes</h2>
 <p>From the name of the patch. $key</p>
