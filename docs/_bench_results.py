@@ -19,7 +19,7 @@ from scipy.stats import spearmanr
 
 from _tables import table
 from alignscope.bench.page import tables as _bench_tables
-from alignscope.bench.page.board import GROUPS, Board, apart, gap_text, value_text
+from alignscope.bench.page.board import GROUPS, Board, gap_text, value_text
 from alignscope.bench.page.page import bench_charts
 from alignscope.bench.page.verdict import cards
 from alignscope.bench.page.verdict import verdict as sentences
@@ -245,7 +245,7 @@ def _gaps(board: Board, a: str, b: str) -> Iterator[str]:
     for column in (c for role in ROLES if (c := board.comm(role)) is not None):
         gap = board.gap(column.key, a, b)
         text = MISSING if gap is None else gap_text(gap).replace(" (", "<br>(").replace(" ", "\u00a0")
-        yield f"**{text}**" if apart(gap) else text
+        yield f"**{text}**" if gap is not None and gap.significant else text
 
 
 def against(name: str = FULL) -> str:

@@ -90,7 +90,7 @@ def _record(m: Made, task: TaskSpec, seed: int, columns: Sequence[Column], noise
         Score(
             target=target,
             role=column.role,
-            code=code,
+            embedding=code,
             value=float(np.clip(level[column.role] + luck + 0.008 * noise.standard_normal(), 0.0, 1.0)),
             chance=column.chance,
         )

@@ -114,7 +114,7 @@ def made(cell: BenchCell, worth: float = 0.0, aligned: float | None = None) -> B
         Score(
             target=target,
             role=column.role,
-            code=code,
+            embedding=code,
             value=float(0.5 + worth + 0.02 * draw.standard_normal()),
             chance=column.chance,
             best=0.8 if column.unit == "share of the ceiling" else None,

@@ -139,7 +139,7 @@ def test_a_cell_has_one_result(code: str, task: TaskSpec) -> None:
     assert (first.status, first.reason, first.schema, first.id) == ("finished", None, SCHEMA, cell(code, task=task).id)
     assert len(first.loss) == 10 and first.loss[-1] < first.loss[0]
     assert first.measures is not None and first.measures.alignment_r2 is not None
-    assert {s.code for s in first.scores} == {"fused", "1", "2"}
+    assert {s.embedding for s in first.scores} == {"fused", "1", "2"}
     assert msgspec.json.decode(msgspec.json.encode(first), type=BenchRecord) == first
 
 
@@ -174,7 +174,7 @@ def test_a_loss_that_ends_is_recorded_up_to_there(code: str) -> None:
 def test_codes_that_are_not_finite_are_no_result(code: str) -> None:
     record = train_cell(cell(code, "Ending"))
     assert (record.status, record.scores) == ("diverged", ())
-    assert record.reason == "the codes after training are not finite"
+    assert record.reason == "the embeddings after training are not finite"
 
 
 def test_what_a_method_raises_is_left_to_the_sweep(code: str) -> None:

@@ -25,7 +25,7 @@ from alignscope.bench.page.published import PUBLISHED, best
 from alignscope.bench.page.rows import columns, paired
 from alignscope.bench.page.tables import leaderboard, notes
 from alignscope.bench.page.verdict import GOALS, cards, reached, tone, verdict
-from alignscope.bench.results import BenchResults, Interval
+from alignscope.bench.results import BenchResults, MeanOverSeeds
 from alignscope.report.look import LIGHT
 from alignscope.report.panels import Figure, panel_specs
 from alignscope.report.shell import css
@@ -286,7 +286,7 @@ def test_goals_stand_beside_what_is_reached(results: dict[str, BenchResults]) ->
     ],
 )
 def test_a_goal_is_reached_or_short_by_so_much(value: float, low: Any, high: Any, said: tuple[str, str]) -> None:
-    assert reached(Interval(value=value, low=low, high=high, seeds=(value,)), 0.95) == said
+    assert reached(MeanOverSeeds(value=value, low=low, high=high, seeds=(value,)), 0.95) == said
 
 
 def test_notes_say_what_was_lost(results: dict[str, BenchResults]) -> None:

@@ -26,7 +26,7 @@ from alignscope.bench.results import BenchRecord, BenchResults
 from alignscope.bench.running import run_bench
 from alignscope.bench.spec import BenchCell, PairTask, TrainingSpec, checked_spec, parse_spec, read_spec
 from alignscope.bench.summary import Choice, Summary, column_value
-from alignscope.bench.tasks.data.base import Codes
+from alignscope.bench.tasks.data.base import Encoded
 from alignscope.bench.tasks.data.opening import open_task
 from alignscope.bench.tasks.data.pair import OwnPair
 from alignscope.bench.tasks.pair import sides, split, targets_of
@@ -248,8 +248,8 @@ def test_a_probe_of_labels_that_groups_share_by_chance_finds_nothing(tmp_path: P
     found = {}
     for name, known in {"grouped": groups, "torn": None}.items():
         task = opened(features(tmp_path / name / "pair", x1=x, x2=x, y1=y, y2=None, groups=known), components=8)
-        scores = task.scores(*task.codes(Inputs(task.encoders())))
-        found[name] = next(s.value for s in scores if s.code == "1")
+        scores = task.scores(*task.encoded(Inputs(task.encoders())))
+        found[name] = next(s.value for s in scores if s.embedding == "1")
     assert abs(found["grouped"] - 0.5) < 0.17  # three standard errors of 30 groups would be 0.27
     assert found["torn"] > found["grouped"] + 0.05
 
@@ -289,16 +289,16 @@ def test_columns_say_what_was_asked_and_which_code_answers(tmp_path: Path) -> No
     found = spec.columns(prepared(spec, pair))
     assert [(c.key, c.title, c.role, c.unit, c.chance) for c in found] == [
         ("mine.y1.both", "y1 from both", "yours", "percent", 0.5),
-        ("mine.y1.representation1", "y1 from representation 1", "own", "percent", 0.5),
+        ("mine.y1.embedding1", "y1 from embedding 1", "own", "percent", 0.5),
         ("mine.y2.both", "y2 from both", "yours", "R^2", 0.0),
-        ("mine.y2.representation2", "y2 from representation 2", "own", "R^2", 0.0),
+        ("mine.y2.embedding2", "y2 from embedding 2", "own", "R^2", 0.0),
     ]
     assert [{code for _, code in c.targets} for c in found] == [{"fused"}, {"1"}, {"fused"}, {"2"}]
     assert all(len(c.targets) == 2 and "mean over the 2 targets" in c.text for c in found)
     assert not re.search(r"redundan|unique|shared|synerg", " ".join(c.title + c.text for c in found), re.IGNORECASE)
     alone = features(tmp_path / "alone", y2=None)
     spec = spec_of(alone)
-    keys = ["both", "representation1", "representation2"]
+    keys = ["both", "embedding1", "embedding2"]
     assert [c.key for c in spec.columns(prepared(spec, alone))] == [f"mine.y.{key}" for key in keys]
     with pytest.raises(ValueError, match="'mine' have not been prepared"):
         spec.columns()
@@ -411,7 +411,7 @@ def test_scores_are_probes_fitted_on_training_rows_alone(tmp_path: Path) -> None
     z = [(x - x[task.train].mean(0)) / x[task.train].std(0) for x in stored(task, pair)]
     data = open_data(prepared(task.spec, pair))
     shape, height = data.targets[data.trained_on[0][0]], data.targets[data.trained_on[1][0]].astype(float)
-    scores = {(s.target, s.code): s for s in task.scores(*task.codes(Inputs(task.encoders())))}
+    scores = {(s.target, s.embedding): s for s in task.scores(*task.encoded(Inputs(task.encoders())))}
     assert len(scores) == 2 * 3 and {s.role for s in scores.values()} == {"yours"}
     for code, x in {"1": z[0], "2": z[1], "fused": np.hstack(z)}.items():
         r2 = linear_probe(x[task.train], height[task.train], x[task.held_out], height[task.held_out]).r2
@@ -433,7 +433,7 @@ def test_a_target_that_does_not_vary_on_both_sides_has_no_score(tmp_path: Path) 
     tasks = [opened(pair, seed) for seed in range(8)]
     missing = 0
     for task in tasks:
-        scores = task.scores(*task.codes(Inputs(task.encoders())))
+        scores = task.scores(*task.encoded(Inputs(task.encoders())))
         rare = [s for s in scores if s.target == "y1 1"]
         rows = task.targets["y1 1"].values
         varies = bool(rows[task.held_out].any() and rows[task.train].any())
@@ -442,7 +442,7 @@ def test_a_target_that_does_not_vary_on_both_sides_has_no_score(tmp_path: Path) 
         column = task.spec.columns(prepared(task.spec, pair))[0]
         cell = BenchCell(task=task.spec, method="none", seed=task.seed)
         record = BenchRecord(schema=1, id=cell.id, cell=cell, status="finished", scores=scores)
-        mine = [s.value for s in scores if (s.target, s.code) in column.targets]
+        mine = [s.value for s in scores if (s.target, s.embedding) in column.targets]
         assert column_value(column, record) == pytest.approx(np.mean(mine))
         assert column_value(column, msgspec.structs.replace(record, scores=())) is None
     assert 0 < missing < len(tasks)
@@ -487,7 +487,7 @@ def test_every_method_trains_on_a_pair(name: str, pair_of_numbers: Path) -> None
     cell = BenchCell(task=spec, method=name, settings=METHODS[name].choices()[0], seed=0)
     record = train_cell(cell, folder=prepared(spec, pair_of_numbers))
     assert record.status == "finished" and record.measures is not None
-    assert {s.code for s in record.scores} == {"fused", "1", "2"}
+    assert {s.embedding for s in record.scores} == {"fused", "1", "2"}
 
 
 @pytest.fixture(scope="module")
@@ -515,7 +515,7 @@ def test_a_whole_bench_on_chips(mine: tuple[Path, BenchResults]) -> None:
     assert not results.failures and len(results.cells) == 3 + 3 + 2 * 3  # settings of two methods, and trainings
     (task,) = results.spec.tasks
     assert isinstance(task, PairTask) and re.fullmatch("[0-9a-f]{16}", task.fingerprint)
-    keys = [f"chips.y{m}.{key}" for m in (1, 2) for key in ("both", f"representation{m}")]
+    keys = [f"chips.y{m}.{key}" for m in (1, 2) for key in ("both", f"embedding{m}")]
     assert [c.key for c in results.columns] == keys
     assert all(len(row.columns) == 4 and "chips" in row.alignment_r2 for row in results.methods)
     again = run_bench(folder / "bench.toml", folder / "out", workers=1, resume=True)
@@ -570,7 +570,7 @@ def test_a_method_of_ones_own_is_tried_on_the_pair(tmp_path: Path) -> None:
         ('pair = "chips"', 'pair = "chip"', r"chip.*E101"),
         ('kind = "conv"', 'kind = "omnisat"', r"unknown field `widths`.*E306"),
         ("patch = 4", "patch = 16", r"'conv', but a sample has the shape \(16, 16, 3\).*E306"),
-        ("components = 4", "components = 60", r"joint codes of 120 numbers, and 120 training rows.*E304"),
+        ("components = 4", "components = 60", r"joint embeddings of 120 numbers, and 120 training rows.*E304"),
         ("components = 4", "components = 4\nvalidation = 0.01\ntest = 0.01", r"At least 16 of each.*E205"),
     ],
 )
@@ -613,7 +613,7 @@ def test_what_alignment_costs_is_counted_by_paired_intervals(mine: tuple[Path, B
         for row in mine[1].methods
     )
     text = cost(Board(msgspec.structs.replace(mine[1], methods=rows, differences=())))
-    assert text.startswith("Against no alignment, by paired intervals: y1 from representation 1 on your pair “chips”: ")
+    assert text.startswith("Against no alignment, by paired intervals: y1 from embedding 1 on your pair “chips”: ")
     assert text.count("1 of 1 methods without labels tell less (most: Cross (InfoNCE), by 20.0") == 2
     assert text.count("0 more") == 2
 
@@ -626,7 +626,7 @@ def test_retention_is_of_what_no_alignment_knows(mine: tuple[Path, BenchResults]
         msgspec.structs.replace(
             r,
             scores=tuple(
-                msgspec.structs.replace(s, value=known.get((r.cell.method, s.code), s.value)) for s in r.scores
+                msgspec.structs.replace(s, value=known.get((r.cell.method, s.embedding), s.value)) for s in r.scores
             ),
         )
         for r in results.cells
@@ -656,8 +656,8 @@ def test_a_real_pair(tmp_path: Path) -> None:
 
 def test_codes_keep_the_labels_of_their_rows(tmp_path: Path) -> None:
     task = opened(chips(tmp_path / "pair"), validation=True)
-    fitted, held_out = task.codes(Inputs(task.encoders()))
-    assert isinstance(fitted, Codes) and len(fitted.fused) == len(task.train)
+    fitted, held_out = task.encoded(Inputs(task.encoders()))
+    assert isinstance(fitted, Encoded) and len(fitted.fused) == len(task.train)
     for codes, rows in ((fitted, task.train), (held_out, task.held_out)):
         for name, target in task.targets.items():
             np.testing.assert_array_equal(codes.labels[name], target.values[rows])

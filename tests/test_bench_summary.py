@@ -15,9 +15,9 @@ from scipy import stats
 
 from alignscope.bench.entries import Entry
 from alignscope.bench.plan import choices_of, tuning_cells
-from alignscope.bench.results import BenchRecord, Interval, Score
+from alignscope.bench.results import BenchRecord, MeanOverSeeds, Score
 from alignscope.bench.spec import BenchCell, BenchSpec, GaussianTask, PicturesTask, TaskSpec, TrainingSpec, TuningSpec
-from alignscope.bench.summary import Choice, Summary, column_value, interval
+from alignscope.bench.summary import Choice, Summary, column_value
 from alignscope.bench.tasks.kind import Column
 from bench_helpers import made
 
@@ -62,7 +62,7 @@ class Made:
             return None
         total = 0.0
         for target, code in column.targets:
-            (score,) = [s for s in record.scores if (s.target, s.code) == (target, code)]
+            (score,) = [s for s in record.scores if (s.target, s.embedding) == (target, code)]
             total += score.value / score.best if column.task == "gaussian" else score.value
         return total / len(column.targets)
 
@@ -102,7 +102,7 @@ KEYS = [(name, task.name, 7) for name in ENTRIES for task in TASKS]
 QUANTILES = {n: stats.t.isf(0.025, n - 1) for n in range(2, 9)}
 
 
-def same(found: Interval, values: Sequence[float]) -> None:
+def same(found: MeanOverSeeds, values: Sequence[float]) -> None:
     """An interval is the mean and scipy's t-interval of these values."""
     assert found.seeds == pytest.approx(tuple(values))
     assert found.value == pytest.approx(sum(values) / len(values))
@@ -115,11 +115,11 @@ def same(found: Interval, values: Sequence[float]) -> None:
 
 @given(values=st.lists(st.floats(-10, 10), min_size=1, max_size=8).filter(lambda v: len(v) < 2 or np.ptp(v) > 1e-3))
 def test_an_interval_is_students(values: list[float]) -> None:
-    same(interval(values), values)
+    same(MeanOverSeeds.of(values), values)
 
 
 def test_an_interval_of_equal_values_has_no_width() -> None:
-    assert interval([0.25, 0.25]) == Interval(value=0.25, low=0.25, high=0.25, seeds=(0.25, 0.25))
+    assert MeanOverSeeds.of([0.25, 0.25]) == MeanOverSeeds(value=0.25, low=0.25, high=0.25, seeds=(0.25, 0.25))
 
 
 @settings(max_examples=6)
@@ -273,7 +273,7 @@ def test_no_figures_at_all() -> None:
 
 def scores_of(**values: tuple[float, float | None]) -> Iterator[Score]:
     for target, (value, best) in values.items():
-        yield Score(target=target, role="unique", code="fused", value=value, chance=0.0, best=best)
+        yield Score(target=target, role="unique", embedding="fused", value=value, chance=0.0, best=best)
 
 
 @pytest.mark.parametrize(

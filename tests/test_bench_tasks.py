@@ -14,7 +14,7 @@ from torch import Tensor
 
 from alignscope.bench.results import Score
 from alignscope.bench.spec import GaussianTask, PicturesTask, TrainingSpec
-from alignscope.bench.tasks.data.base import Codes, measures, orders
+from alignscope.bench.tasks.data.base import Encoded, measures, orders
 from alignscope.bench.tasks.data.gaussian import Gaussian
 from alignscope.bench.tasks.data.opening import open_task
 from alignscope.bench.tasks.data.pictures import Pictures
@@ -200,7 +200,7 @@ def test_codes_leave_a_method_as_it_was(make: Any) -> None:
     before = {name: value.clone() for name, value in method.state_dict().items()}
     for training_ in (True, False):
         method.train(training_)
-        fitted, held_out = task.codes(method)
+        fitted, held_out = task.encoded(method)
         assert method.training is training_
         assert fitted.finite and held_out.finite and list(fitted.named) == ["fused", "1", "2"]
         np.testing.assert_array_equal(fitted.fused, np.hstack(fitted.modalities))
@@ -215,12 +215,12 @@ def test_a_code_that_spells_out_a_target_has_it_and_no_other(biased: float | Non
     task = pictures(biased=biased, train=512, probe=512, test=512)
     known = ("shape", "texture1") if biased is None else ("synergy",)
 
-    def spelt(part: Any) -> Codes:
+    def spelt(part: Any) -> Encoded:
         labels = task.labels[part]
         z = np.hstack([np.eye(task.facts.classes[name])[labels[name]] for name in known])
-        return Codes((z, np.zeros_like(z)), z, labels)
+        return Encoded((z, np.zeros_like(z)), z, labels)
 
-    scores = {(s.target, s.code): s for s in task.scores(spelt("train"), spelt("held out"))}
+    scores = {(s.target, s.embedding): s for s in task.scores(spelt("train"), spelt("held out"))}
     if biased is not None:
         assert scores.pop(("synergy", "products")).value == 1  # the first code is among what is read
     assert scores.keys() == {(name, code) for name in task.facts.classes for code in ("fused", "1", "2")}
@@ -236,13 +236,13 @@ def test_a_code_that_spells_out_a_target_has_it_and_no_other(biased: float | Non
 def test_products_give_a_synergy_that_neither_code_has_to_a_linear_probe() -> None:
     task = pictures(biased=0.5, train=2048, probe=2048, test=1024)
 
-    def spelt(part: Any) -> Codes:
+    def spelt(part: Any) -> Encoded:
         labels = task.labels[part]
         first = np.eye(task.facts.classes["texture1"])[task.view.mapping[labels["texture1"]]]
         second = np.eye(task.facts.classes["colour2"])[labels["colour2"]]
-        return Codes((first, second), np.hstack([first, second]), labels)
+        return Encoded((first, second), np.hstack([first, second]), labels)
 
-    scores = {(s.target, s.code): s.value for s in task.scores(spelt("train"), spelt("held out"))}
+    scores = {(s.target, s.embedding): s.value for s in task.scores(spelt("train"), spelt("held out"))}
     assert scores["synergy", "products"] == 1
     assert scores["synergy", "fused"] < 0.62
 
@@ -256,11 +256,11 @@ def test_the_inputs_themselves_reach_the_ceiling(
     shared: int, unique: int, noise: int, signal: float, seed: int
 ) -> None:
     task = gaussian(seed, shared=shared, unique=unique, noise_features=noise, signal=signal)
-    scores = task.scores(*task.codes(Inputs(task.encoders())))
+    scores = task.scores(*task.encoded(Inputs(task.encoders())))
     alone, both = signal**2 / (signal**2 + 1), 2 * signal**2 / (2 * signal**2 + 1)
     for score in scores:
-        seen = score.role == "shared" or score.code in ("fused", score.target.split()[1][0])
-        best = (both if score.code == "fused" and score.role == "shared" else alone) * seen
+        seen = score.role == "shared" or score.embedding in ("fused", score.target.split()[1][0])
+        best = (both if score.embedding == "fused" and score.role == "shared" else alone) * seen
         assert score.best == pytest.approx(best, abs=1e-12)
         assert score.value == pytest.approx(best, abs=1e-6)
 
@@ -269,8 +269,8 @@ def test_linear_encoders_are_scored_by_their_covariances() -> None:
     task = gaussian(5, components=4)
     method = Plain(task.encoders())
     initialise(method, 1)
-    fitted, held_out = task.codes(method)
-    found = {(s.target, s.code): s.value for s in task.scores(fitted, held_out)}
+    fitted, held_out = task.encoded(method)
+    found = {(s.target, s.embedding): s.value for s in task.scores(fitted, held_out)}
     sides, names = task.model._sides, list(task.roles)
     maps = [e.projection.weight.detach().double().numpy().T for e in method.encoders]
     with_factors, covariances = [], []
@@ -301,9 +301,9 @@ def test_a_method_that_is_not_linear_is_scored_on_samples() -> None:
     exact, drawn = Plain(task.encoders()), Products(task.encoders())
     for method in (exact, drawn):
         initialise(method, 1)
-    fitted, held_out = task.codes(drawn)
+    fitted, held_out = task.encoded(drawn)
     assert fitted is not held_out and len(held_out.fused) == 100_000
-    once, again = (task.scores(*task.codes(method)) for method in (exact, drawn))
+    once, again = (task.scores(*task.encoded(method)) for method in (exact, drawn))
     for one, two in zip(once, again, strict=True):
         assert two.value == pytest.approx(one.value, abs=0.01)
 
@@ -349,14 +349,14 @@ def test_columns_of_the_gaussian_task_are_shares_of_its_ceilings() -> None:
     ]
     for column, count in ((shared, 4), (unique, 8)):
         found = [scores[target] for target in column.targets]
-        assert len(found) == count and all(s.role == column.role and s.code == "fused" and s.best for s in found)
+        assert len(found) == count and all(s.role == column.role and s.embedding == "fused" and s.best for s in found)
 
 
 def _of(task: Pictures | Gaussian) -> dict[tuple[str, str], Score]:
     """The scores of untrained encoders."""
     method = Plain(task.encoders())
     initialise(method, 0)
-    return {(s.target, s.code): s for s in task.scores(*task.codes(method))}
+    return {(s.target, s.embedding): s for s in task.scores(*task.encoded(method))}
 
 
 @pytest.mark.parametrize("task", [pictures(), pictures(view="three"), gaussian()])
@@ -383,10 +383,10 @@ def test_facts_tell_what_a_method_may_know(task: Pictures | Gaussian) -> None:
 def test_measures_are_means_over_pairs(seed: int, modalities: int) -> None:
     rng = np.random.default_rng(seed)
 
-    def drawn(n: int) -> Codes:
+    def drawn(n: int) -> Encoded:
         common = rng.normal(size=(n, 3))
         z = tuple(common + (m + 1) * rng.normal(size=(n, 3)) + m for m in range(modalities))
-        return Codes(z, np.hstack(z), {})
+        return Encoded(z, np.hstack(z), {})
 
     fitted, held_out = drawn(60), drawn(50)
     found = measures(fitted, held_out)
@@ -406,14 +406,14 @@ def test_measures_are_means_over_pairs(seed: int, modalities: int) -> None:
 def test_what_does_not_exist_is_none() -> None:
     rng = np.random.default_rng(0)
     flat, wide, narrow = np.ones((20, 4)), rng.normal(size=(20, 4)), rng.normal(size=(20, 2))
-    collapsed = Codes((flat, flat), np.hstack([flat, flat]), {})
+    collapsed = Encoded((flat, flat), np.hstack([flat, flat]), {})
     found = measures(collapsed, collapsed)
     assert (found.alignment_r2, found.cka, found.gap, found.effective_rank) == (None, None, None, (0, 0))
-    unequal = Codes((wide, narrow), np.hstack([wide, narrow]), {})
+    unequal = Encoded((wide, narrow), np.hstack([wide, narrow]), {})
     assert measures(unequal, unequal).gap is None
-    single = Codes((wide,), wide, {})
+    single = Encoded((wide,), wide, {})
     assert measures(single, single).alignment_r2 is None
-    assert not Codes((np.full((2, 1), np.nan),), np.zeros((2, 1)), {}).finite
+    assert not Encoded((np.full((2, 1), np.nan),), np.zeros((2, 1)), {}).finite
 
 
 # Bad input

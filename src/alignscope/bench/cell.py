@@ -114,9 +114,9 @@ def _scored(cell: BenchCell, task: Task, method: Method, losses: tuple[float, ..
     if len(finite) < len(losses):
         parts = min(_PARTS, cell.task.training.steps)
         return replace(record, reason=f"the loss was not finite in part {len(losses)} of {parts} of the training")
-    fitted, held_out = task.codes(method)
+    fitted, held_out = task.encoded(method)
     if not (fitted.finite and held_out.finite):
-        return replace(record, reason="the codes after training are not finite")
+        return replace(record, reason="the embeddings after training are not finite")
     return replace(record, status="finished", scores=task.scores(fitted, held_out), measures=measures(fitted, held_out))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, Self
 
 import msgspec
 
+from alignscope._lib.interval import Interval
 from alignscope.bench.spec import BenchCell, BenchSpec, Setting
 from alignscope.bench.tasks.kind import Column, Role
 
@@ -14,7 +16,7 @@ __all__ = [
     "BenchResults",
     "Difference",
     "Failure",
-    "Interval",
+    "MeanOverSeeds",
     "Measures",
     "MethodRow",
     "ParetoPoint",
@@ -23,19 +25,19 @@ __all__ = [
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
-    """How well one code tells one target on held-out samples.
+    """How well one embedding predicts one target on held-out samples.
 
     Attributes
     ----------
     target : name, such as "texture1". role : what the target is to the modalities.
-    code : "fused", the number of a modality ("1", "2", "3"), or "products": both codes and their product.
+    embedding : "fused", the number of a modality ("1", "2", "3"), or "products": both and their product.
     value : balanced accuracy of a linear probe (classes), or R^2 (numbers), at most 1.
     chance : of the same. best : the most that can be had, where it is known: the exact ceiling of the Gaussian task.
     """
 
     target: str
     role: Role
-    code: str
+    embedding: str
     value: float
     chance: float
     best: float | None = None
@@ -67,13 +69,21 @@ class BenchRecord(msgspec.Struct, frozen=True, kw_only=True):
     measures: Measures | None = None
 
 
-class Interval(msgspec.Struct, frozen=True, kw_only=True):
+class MeanOverSeeds(Interval, frozen=True):
     """A mean over seeds with its 95% interval (Student's t over seeds), and the values by seed."""
 
-    value: float
-    low: float | None
-    high: float | None
     seeds: tuple[float, ...]
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Self:
+        """Return the mean of one value per seed; no interval from a single seed."""
+        seeds = tuple(float(value) for value in values)
+        return cls.over_seeds(seeds, seeds=seeds)
+
+    def __neg__(self) -> Self:
+        """Return the difference the other way round."""
+        low, high = (None if end is None else -end for end in (self.high, self.low))
+        return type(self)(-self.value, low, high, tuple(-value for value in self.seeds))
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +92,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     column: str
     method: str
     other: str
-    difference: Interval
+    difference: MeanOverSeeds
 
 
 class MethodRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,8 +117,8 @@ class MethodRow(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     settings: dict[str, Setting]
     tried: int
-    columns: dict[str, Interval]
-    alignment_r2: dict[str, Interval]
+    columns: dict[str, MeanOverSeeds]
+    alignment_r2: dict[str, MeanOverSeeds]
     rank: int | None = None
     part_of: str = ""
 
@@ -123,8 +133,8 @@ class ParetoPoint(msgspec.Struct, frozen=True, kw_only=True):
 
     task: str
     method: str
-    alignment_r2: Interval
-    retention: Interval
+    alignment_r2: MeanOverSeeds
+    retention: MeanOverSeeds
     front: bool
 
 

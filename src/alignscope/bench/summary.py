@@ -13,19 +13,17 @@ from functools import cached_property, partial
 
 import numpy as np
 
+from alignscope._lib.constants import KNOWN_R2
 from alignscope.bench.entries import Entry
-from alignscope.bench.results import BenchRecord, Difference, Interval, MethodRow, ParetoPoint
+from alignscope.bench.results import BenchRecord, Difference, MeanOverSeeds, MethodRow, ParetoPoint
 from alignscope.bench.spec import BenchSpec, Setting
 from alignscope.bench.tasks.gaussian import CEILING
 from alignscope.bench.tasks.kind import Column
-from alignscope.study.results import SeedInterval
 
-__all__ = ["REFERENCE", "Choice", "Summary", "column_value", "interval"]
+__all__ = ["REFERENCE", "Choice", "Summary", "column_value"]
 
 REFERENCE = "none"
 """The method without alignment, which retention is relative to."""
-
-_KNOWN = 0.05  # above chance, of the reference: of less, nothing can be said to be kept
 
 BySeed = dict[int, float]
 
@@ -38,16 +36,9 @@ class Choice:
     tried: int
 
 
-def interval(values: Iterable[float]) -> Interval:
-    """Return the mean of one figure a seed, with its 95% t-interval; no interval from a single seed."""
-    seeds = tuple(float(value) for value in values)
-    t = SeedInterval.of(seeds)
-    return Interval(value=t.value, low=t.low, high=t.high, seeds=seeds)
-
-
 def column_value(column: Column, record: BenchRecord) -> float | None:
     """Return a column's figure of one training: the mean of its scores; None where the training has them not."""
-    scores = {(s.target, s.code): s for s in record.scores}
+    scores = {(s.target, s.embedding): s for s in record.scores}
     parts = [scores[key] for key in column.targets if key in scores]
     # What does not vary among the held-out rows of a user's own pair has no score, whatever the method.
     least = 1 if record.cell.task.own else len(column.targets)
@@ -88,9 +79,11 @@ class Summary:
                 source=e.source,
                 settings=dict(self.choices[name].settings),
                 tried=self.choices[name].tried,
-                columns={c.key: interval(self._of(name, c).values()) for c in self.columns if self._of(name, c)},
+                columns={
+                    c.key: MeanOverSeeds.of(self._of(name, c).values()) for c in self.columns if self._of(name, c)
+                },
                 alignment_r2={
-                    t.name: interval(found.values())
+                    t.name: MeanOverSeeds.of(found.values())
                     for t in self.spec.tasks
                     if (found := self._alignment.get((name, t.name)))
                 },
@@ -122,7 +115,7 @@ class Summary:
                 aligned, kept = self._alignment.get((name, task.name), {}), self._retention(name, unique)
                 seeds = [seed for seed in kept if seed in aligned]
                 if seeds:
-                    points[name] = interval(aligned[s] for s in seeds), interval(kept[s] for s in seeds)
+                    points[name] = MeanOverSeeds.of(aligned[s] for s in seeds), MeanOverSeeds.of(kept[s] for s in seeds)
             out += [
                 ParetoPoint(
                     task=task.name, method=name, alignment_r2=a, retention=k, front=self._on_front(name, points)
@@ -191,7 +184,7 @@ class Summary:
         for name in self.entries:
             gap = [value - base[seed] for seed, value in self._of(name, column).items() if seed in base]
             if gap and name != best:
-                yield Difference(column=column.key, method=name, other=best, difference=interval(gap))
+                yield Difference(column=column.key, method=name, other=best, difference=MeanOverSeeds.of(gap))
 
     def _retention(self, name: str, unique: Sequence[Column]) -> BySeed:
         """Return what a method keeps of its unique columns, for the seeds of which the reference knows all of them.
@@ -203,13 +196,13 @@ class Summary:
             shares = []
             for column in unique:
                 mine, base = self._of(name, column).get(seed), self._of(REFERENCE, column).get(seed)
-                if mine is not None and base is not None and base - column.chance >= _KNOWN:
+                if mine is not None and base is not None and base - column.chance >= KNOWN_R2:
                     shares.append((mine - column.chance) / (base - column.chance))
             if len(shares) == len(unique) or (shares and unique[0].role == "own"):
                 out[seed] = float(np.mean(shares))
         return out
 
-    def _on_front(self, name: str, points: Mapping[str, tuple[Interval, Interval]]) -> bool:
+    def _on_front(self, name: str, points: Mapping[str, tuple[MeanOverSeeds, MeanOverSeeds]]) -> bool:
         aligned, kept = points[name]
         return not any(
             a.value >= aligned.value and k.value >= kept.value and (a.value, k.value) != (aligned.value, kept.value)

@@ -7,13 +7,12 @@ from functools import cached_property
 import numpy as np
 from msgspec.structs import replace
 
-from alignscope.bench.results import BenchResults, Interval, MethodRow
-from alignscope.bench.summary import interval
+from alignscope.bench.results import BenchResults, MeanOverSeeds, MethodRow
 from alignscope.bench.tasks.kind import Column
 from alignscope.bench.tasks.pictures import PicturesTask
 from alignscope.report.words import named, share, short, signed
 
-__all__ = ["GROUPS", "Board", "apart", "cut", "gap_text", "hundred", "minus", "range_text", "share_text", "value_text"]
+__all__ = ["GROUPS", "Board", "cut", "gap_text", "hundred", "range_text", "share_text", "value_text"]
 
 GROUPS = {
     "none": "without labels",
@@ -63,17 +62,17 @@ class Board:
         some = [m for m in self.groups.get(group, []) if column in m.columns and m.method != but]
         return max(some, key=lambda m: m.columns[column].value, default=None)
 
-    def gap(self, column: str, method: str, other: str) -> Interval | None:
+    def gap(self, column: str, method: str, other: str) -> MeanOverSeeds | None:
         """Return `method` minus `other`, paired by seed; None where they do not share all seeds."""
         if (known := self._gaps.get((column, method, other))) is not None:
             return known
         if (known := self._gaps.get((column, other, method))) is not None:
-            return minus(known)
+            return -known
         pair = [self.rows[m].columns.get(column) if m in self.rows else None for m in (method, other)]
         if any(v is None or len(v.seeds) != len(self.results.spec.seeds) for v in pair):
             return None
         mine, theirs = (np.asarray(v.seeds) for v in pair if v is not None)
-        return interval(mine - theirs)
+        return MeanOverSeeds.of(mine - theirs)
 
     @cached_property
     def comm_tasks(self) -> list[PicturesTask]:
@@ -117,22 +116,9 @@ def _within(row: MethodRow) -> MethodRow:
     return replace(row, columns=ends, supervision="parts" if row.part_of else row.supervision)
 
 
-def cut(value: Interval) -> Interval:
+def cut(value: MeanOverSeeds) -> MeanOverSeeds:
     """Return an interval of scores, none of which is above 1."""
     return value if value.high is None else replace(value, high=min(1.0, value.high))
-
-
-def minus(gap: Interval) -> Interval:
-    """Return the difference the other way round."""
-    low, high = (None if v is None else -v for v in (gap.high, gap.low))
-    return Interval(value=-gap.value, low=low, high=high, seeds=tuple(-v for v in gap.seeds))
-
-
-def apart(gap: Interval | None) -> int:
-    """Return 1 or -1 where the interval of a difference is above or below 0, else 0."""
-    if gap is None or gap.low is None or gap.high is None:
-        return 0
-    return 1 if gap.low > 0 else -1 if gap.high < 0 else 0
 
 
 def hundred(value: float | None, digits: int = 1) -> str:
@@ -140,24 +126,24 @@ def hundred(value: float | None, digits: int = 1) -> str:
     return share(None if value is None else 100 * value, digits)
 
 
-def range_text(value: Interval) -> str:
+def range_text(value: MeanOverSeeds) -> str:
     """Write the interval alone, in hundredths: "(92.4 to 93.8)"; empty where there is none."""
     return "" if value.low is None or value.high is None else f"({hundred(value.low)} to {hundred(value.high)})"
 
 
-def value_text(value: Interval) -> str:
+def value_text(value: MeanOverSeeds) -> str:
     """Write a mean with its interval, in hundredths: "93.1 (92.4 to 93.8)"."""
     return f"{hundred(value.value)} {range_text(value)}".strip()
 
 
-def share_text(value: Interval) -> str:
+def share_text(value: MeanOverSeeds) -> str:
     """Write a share with its interval: "0.926 (0.904 to 0.948)"."""
     if value.low is None or value.high is None:
         return share(value.value)
     return f"{share(value.value)} ({share(value.low)} to {share(value.high)})"
 
 
-def gap_text(gap: Interval) -> str:
+def gap_text(gap: MeanOverSeeds) -> str:
     """Write a difference in points of a hundred: "+2.1 (+0.9 to +3.3)"."""
     text = signed(100 * gap.value, 1)
     if gap.low is None or gap.high is None:

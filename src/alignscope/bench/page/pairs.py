@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from alignscope.bench.page.board import Board, apart, cut, hundred, minus, value_text
-from alignscope.bench.results import Interval, MethodRow
-from alignscope.bench.summary import REFERENCE, interval
+from alignscope.bench.page.board import Board, cut, hundred, value_text
+from alignscope.bench.results import MeanOverSeeds, MethodRow
+from alignscope.bench.summary import REFERENCE
 from alignscope.bench.tasks.kind import Column
 from alignscope.report.tables import Table
 from alignscope.report.words import MISSING, capital, count, named
@@ -36,16 +36,16 @@ def cost(board: Board) -> str:
 
 
 def _cost(board: Board, column: Column) -> str:
-    gaps: list[tuple[Interval, MethodRow]] = [
+    gaps: list[tuple[MeanOverSeeds, MethodRow]] = [
         (gap, row)
         for row in board.groups.get("none", [])
         if row.method != REFERENCE and (gap := board.gap(column.key, row.method, REFERENCE)) is not None
     ]
     if not gaps:
         return ""
-    less = sorted((pair for pair in gaps if apart(pair[0]) < 0), key=lambda pair: pair[0].value)
-    more = sum(apart(gap) > 0 for gap, _ in gaps)
-    most = f" (most: {board.title(less[0][1])}, by {value_text(minus(less[0][0]))} points)" if less else ""
+    less = sorted((pair for pair in gaps if pair[0].sign < 0), key=lambda pair: pair[0].value)
+    more = sum(gap.sign > 0 for gap, _ in gaps)
+    most = f" (most: {board.title(less[0][1])}, by {value_text(-less[0][0])} points)" if less else ""
     counts = f"{count(len(less))} of {count(len(gaps))} methods without labels tell less{most}, {count(more)} more"
     return f"{board.column_text(column)}: {counts}"
 
@@ -62,7 +62,7 @@ def _targets(board: Board, task: str) -> Table:
         if record.cell.task.name == task and not record.cell.validation:
             for score in record.scores:
                 chance[score.target] = score.chance
-                values.setdefault((score.target, record.cell.method, score.code), []).append(score.value)
+                values.setdefault((score.target, record.cell.method, score.embedding), []).append(score.value)
     rows = [
         [
             named(target),
@@ -83,4 +83,4 @@ def _targets(board: Board, task: str) -> Table:
 
 
 def _figure(values: list[float] | None) -> str:
-    return MISSING if values is None else value_text(cut(interval(values)))
+    return MISSING if values is None else value_text(cut(MeanOverSeeds.of(values)))

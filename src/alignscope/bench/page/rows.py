@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from alignscope.bench.page.board import GROUPS, Board, apart, gap_text, value_text
+from alignscope.bench.page.board import GROUPS, Board, gap_text, value_text
 from alignscope.bench.page.parts import STROKE, channels, kind_of, legend, marks_layer
 from alignscope.bench.results import MethodRow
 from alignscope.bench.tasks.gaussian import CEILING
@@ -150,7 +150,7 @@ def _forest(board: Board, lead: MethodRow, column: Column) -> Spec | None:
             "low": None if g.low is None else min(high, 100 * g.low),
             "high": None if g.high is None else min(high, 100 * g.high),
             "end": high,
-            "side": kinds[1 - apart(g)],
+            "side": kinds[1 - g.sign],
             "title": board.title(board.rows[m]),
             "text": gap_text(g),
             "brief": signed(100 * g.value, 1),

@@ -8,10 +8,10 @@ from typing import Any
 
 from msgspec import to_builtins
 
-from alignscope.bench.page.board import GROUPS, Board, apart, gap_text, hundred, range_text, share_text, value_text
+from alignscope.bench.page.board import GROUPS, Board, gap_text, hundred, range_text, share_text, value_text
 from alignscope.bench.page.pairs import kept_words
 from alignscope.bench.page.published import PUBLISHED
-from alignscope.bench.results import Interval, MethodRow
+from alignscope.bench.results import MeanOverSeeds, MethodRow
 from alignscope.bench.summary import REFERENCE
 from alignscope.bench.tasks.kind import Column
 from alignscope.report.tables import Table
@@ -94,7 +94,7 @@ def _cell(board: Board, group: str, row: MethodRow, column: Column) -> Cell:
     if group != "parts" and len(board.groups[group]) > 1 and best is not None:
         if best is row:
             mark, said = "★", "the highest of its group"
-        elif (gap := board.gap(column.key, row.method, best.method)) is not None and not apart(gap):
+        elif (gap := board.gap(column.key, row.method, best.method)) is not None and not gap.sign:
             mark, said = "≈", "not told apart from the highest"
     return Cell(hundred(value.value), range_text(value), mark, said, value.value, column.chance)
 
@@ -128,13 +128,13 @@ def _kept(board: Board, row: MethodRow) -> list[str]:
 
 def _behind(board: Board, row: MethodRow) -> list[str]:
     """Say in which columns a method is established to be behind the highest of its group, at most two."""
-    gaps: list[tuple[Interval, Column, MethodRow]] = []
+    gaps: list[tuple[MeanOverSeeds, Column, MethodRow]] = []
     for column in board.columns:
         best = board.best(row.supervision, column.key)
         if best is None or best is row or column.key not in row.columns:
             continue
         gap = board.gap(column.key, row.method, best.method)
-        if gap is not None and apart(gap) < 0:
+        if gap is not None and gap.sign < 0:
             gaps.append((gap, column, best))
     gaps.sort(key=lambda item: item[0].value)
     said = [f"{board.column_text(c)}: {gap_text(g)} against {board.title(b)}{_chance(row, c)}" for g, c, b in gaps[:2]]

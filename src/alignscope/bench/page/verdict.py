@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alignscope.bench.page import published as _bench_published
-from alignscope.bench.page.board import GROUPS, Board, apart, gap_text, hundred, minus, value_text
+from alignscope.bench.page.board import GROUPS, Board, gap_text, hundred, value_text
 from alignscope.bench.page.pairs import cost, kept_words
-from alignscope.bench.results import Interval, MethodRow, ParetoPoint
+from alignscope.bench.results import MeanOverSeeds, MethodRow, ParetoPoint
 from alignscope.bench.tasks.gaussian import CEILING
 from alignscope.bench.tasks.kind import Column
 from alignscope.report.words import count, share
@@ -88,12 +88,10 @@ def _standing(board: Board, row: MethodRow) -> str:
         if rival is None or gap is None:
             continue
         text = board.column_text(column)
-        if apart(gap) > 0:
+        if gap.sign > 0:
             ahead.append(f"{text} by {value_text(gap)} points")
-        elif apart(gap) < 0:
-            behind.append(
-                (gap.value, f"{text} by {value_text(minus(gap))} points ({board.title(rival)} is the highest)")
-            )
+        elif gap.sign < 0:
+            behind.append((gap.value, f"{text} by {value_text(-gap)} points ({board.title(rival)} is the highest)"))
         else:
             level.append(text)
     worst = [words for _, words in sorted(behind)]
@@ -199,7 +197,7 @@ def tone(board: Board) -> str:
     return "free" if all(met) else "open"
 
 
-def reached(value: Interval, goal: float) -> tuple[str, str]:
+def reached(value: MeanOverSeeds, goal: float) -> tuple[str, str]:
     """Return whether a goal is reached, and by how much."""
     if value.value >= goal:
         sure = value.low is not None and value.low >= goal
@@ -254,10 +252,10 @@ def _card(board: Board, row: MethodRow, column: Column, role: str, goal: float) 
     return {"title": title, "big": hundred(value.value), "state": state, "why": why, "text": text}
 
 
-def _against(gap: Interval, rival: str, role: str) -> str:
+def _against(gap: MeanOverSeeds, rival: str, role: str) -> str:
     """Say how a figure stands to the best other one; of what is shared, whether it is within a point."""
     words = {1: "Ahead of the best other", -1: "Behind the best other", 0: "Not told apart from the best other"}
-    said = f"{words[apart(gap)]}, {rival}: {gap_text(gap)} points."
+    said = f"{words[gap.sign]}, {rival}: {gap_text(gap)} points."
     if role == "shared" and gap.low is not None:
         sure = gap.low >= -WITHIN
         said += " Within 1 point of it." if sure else " Not established to be within 1 point of it."

@@ -64,7 +64,7 @@ class GaussianTask(Kind, frozen=True, kw_only=True, tag="gaussian"):
                 key=f"{self.name}.{role}",
                 task=self.name,
                 title=f"{role.capitalize()} factors",
-                text=f"R^2 of the {text}, from both representations, as a share of the most that any could have.",
+                text=f"R^2 of the {text}, from both embeddings, as a share of the most that any could have.",
                 targets=tuple((name, "fused") for name, its in self.roles.items() if its == role),
                 role=role,
                 chance=0.0,

@@ -28,7 +28,7 @@ View = Literal["comm", "paper", "three", "gaussian", "pair"]
 
 Role = Literal["shared", "pairwise", "unique", "synergy", "yours", "own"]
 """What a target is to the modalities. Of a user's own pair that is not known: "yours", and "own" from the
-representation of the modality whose target it is."""
+embedding of the modality whose target it is."""
 
 
 class TrainingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -52,7 +52,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     key : such as "comm.R". task : name of the task. title : such as "Redundancy". text : what exactly is scored.
-    targets : (target, representation) that are averaged. role : see `Role`. chance : of the mean.
+    targets : (target, embedding) that are averaged. role : see `Role`. chance : of the mean.
     unit : "percent" (balanced accuracy), "R^2", or "share of the ceiling" (Gaussian: value / best).
     """
 

@@ -98,30 +98,34 @@ class PairTask(Kind, frozen=True, kw_only=True, tag="pair"):
         """Write its rows below `out` and return their folder."""
         return prepare(self.files, out, base, progress).resolve()
 
-    def columns(self, folder: Path | None = None) -> tuple[Column, ...]:
-        """Return how well both representations predict each modality's targets, then how well its own alone does."""
+    def rows(self, folder: Path | None) -> StudyData:
+        """Return the rows that `prepare` wrote to a folder."""
         if folder is None:
             raise ValueError(f"the rows of the task '{self.name}' have not been prepared")
-        data = open_data(folder)
+        return open_data(folder)
+
+    def columns(self, folder: Path | None = None) -> tuple[Column, ...]:
+        """Return how well both embeddings predict each modality's targets, then how well its own alone does."""
+        data = self.rows(folder)
         known = targets_of(data)
         return tuple(
-            self._column(side, [known[name] for name in data.trained_on[modalities[0]]], representation)
+            self._column(side, [known[name] for name in data.trained_on[modalities[0]]], embedding)
             for side, modalities in sides(data).items()
-            for representation in ("fused", *(str(m + 1) for m in modalities))
+            for embedding in ("fused", *(str(m + 1) for m in modalities))
         )
 
-    def _column(self, side: str, targets: Sequence[Target], representation: str) -> Column:
+    def _column(self, side: str, targets: Sequence[Target], embedding: str) -> Column:
         classes = targets[0].classes > 1
         score = "Balanced accuracy of a logistic probe" if classes else "R^2 of a linear probe"
-        fused = representation == "fused"
-        title = "both" if fused else f"representation {representation}"
-        source = "both representations" if fused else f"the representation of modality {representation} alone"
+        fused = embedding == "fused"
+        title = "both" if fused else f"embedding {embedding}"
+        source = "both embeddings" if fused else f"the embedding of modality {embedding} alone"
         return Column(
             key=f"{self.name}.{side}.{title.replace(' ', '')}",
             task=self.name,
             title=f"{side} from {title}",
             text=f"{score}: {_named([t.name for t in targets], side)}, from {source}.",
-            targets=tuple((t.name, representation) for t in targets),
+            targets=tuple((t.name, embedding) for t in targets),
             role="yours" if fused else "own",
             chance=sum(t.chance for t in targets) / len(targets),
             unit="percent" if classes else "R^2",

@@ -36,7 +36,7 @@ _ROLES: dict[str, dict[str, Role]] = {
 
 
 class _Scored(NamedTuple):
-    """A column but for the task: the (target, representation) pairs that it averages, and its words."""
+    """A column but for the task: the (target, embedding) pairs that it averages, and its words."""
 
     key: str
     title: str
@@ -50,11 +50,11 @@ def _fused(*targets: str) -> tuple[tuple[str, str], ...]:
 
 _COLUMNS = {
     "comm": (
-        _Scored("R", "Redundancy", "the shape, which both images share, from both representations", _fused("shape")),
+        _Scored("R", "Redundancy", "the shape, which both images share, from both embeddings", _fused("shape")),
         _Scored(
             "U",
             "Uniqueness",
-            "the two textures, each in one image alone, from both representations",
+            "the two textures, each in one image alone, from both embeddings",
             _fused("texture1", "texture2"),
         ),
     ),
@@ -63,15 +63,15 @@ _COLUMNS = {
             "S",
             "Synergy",
             "whether the second colour is the one that the mapping gives for the first texture, from the joint "
-            "representation (a linear probe of representations side by side adds them up, and cannot be better than "
+            "embedding (a linear probe of embeddings side by side adds them up, and cannot be better than "
             "chance)",
             _fused("synergy"),
         ),
         _Scored(
             "Sx",
             "Synergy, products read",
-            "the same relation, but for every method from both representations and the product of the two: what "
-            "training has put into the representations, with the same readout for all",
+            "the same relation, but for every method from both embeddings and the product of the two: what "
+            "training has put into the embeddings, with the same readout for all",
             (("synergy", "products"),),
         ),
     ),
@@ -79,33 +79,29 @@ _COLUMNS = {
         _Scored(
             "shape",
             "Shape",
-            "the shared shape, from either representation, mean of both",
+            "the shared shape, from either embedding, mean of both",
             (("shape", "1"), ("shape", "2")),
         ),
-        _Scored(
-            "texture", "Texture", "the texture, in the first image alone, from its representation", (("texture", "1"),)
-        ),
-        _Scored(
-            "colour", "Colour", "the colour, in the second image alone, from its representation", (("colour", "2"),)
-        ),
+        _Scored("texture", "Texture", "the texture, in the first image alone, from its embedding", (("texture", "1"),)),
+        _Scored("colour", "Colour", "the colour, in the second image alone, from its embedding", (("colour", "2"),)),
     ),
     "three": (
         _Scored(
             "shared",
             "Shared by all",
-            "the shape, which all three images share, from all representations",
+            "the shape, which all three images share, from all embeddings",
             _fused("shape"),
         ),
         _Scored(
             "pairwise",
             "Shared by two",
-            "the texture of the first two and the colour of the last two images, from all representations",
+            "the texture of the first two and the colour of the last two images, from all embeddings",
             _fused("texture1", "colour2"),
         ),
         _Scored(
             "unique",
             "In one alone",
-            "the colour of the first and the texture of the last image, from all representations",
+            "the colour of the first and the texture of the last image, from all embeddings",
             _fused("colour1", "texture2"),
         ),
     ),

@@ -17,16 +17,16 @@ from alignscope.measures.spectrum import spectrum
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods.base import Batch, Method, pairs
 
-__all__ = ["Codes", "Task", "encode", "measures", "orders"]
+__all__ = ["Encoded", "Task", "encode", "measures", "orders"]
 
 
 @dataclass(frozen=True, eq=False)
-class Codes:
+class Encoded:
     """What a method makes of N samples.
 
     Attributes
     ----------
-    modalities : the code of each, (N, K_m) float64. fused : the joint one, (N, F).
+    modalities : the embedding of each, (N, K_m) float64. fused : the joint one, (N, F).
     labels : (N,) targets of the samples by name.
     """
 
@@ -41,7 +41,7 @@ class Codes:
 
     @property
     def named(self) -> dict[str, np.ndarray]:
-        """Each code by the name that scores give it: "fused", "1", "2", ..."""
+        """Each embedding by the name that scores give it: "fused", "1", "2", ..."""
         return {"fused": self.fused} | {str(m): z for m, z in enumerate(self.modalities, start=1)}
 
 
@@ -67,12 +67,12 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def codes(self, method: Method) -> tuple[Codes, Codes]:
+    def encoded(self, method: Method) -> tuple[Encoded, Encoded]:
         """Return what a method makes of samples without augmentation: those to fit probes on, and held-out ones."""
 
     @abstractmethod
-    def scores(self, fitted: Codes, held_out: Codes) -> tuple[Score, ...]:
-        """Return how well each code tells each target."""
+    def scores(self, fitted: Encoded, held_out: Encoded) -> tuple[Score, ...]:
+        """Return how well each embedding predicts each target."""
 
 
 def orders(rows: int, batch: int, steps: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -85,22 +85,22 @@ def orders(rows: int, batch: int, steps: int, rng: np.random.Generator) -> Itera
         at += batch
 
 
-def encode(method: Method, inputs: Iterable[Sequence[Tensor]], labels: Mapping[str, np.ndarray]) -> Codes:
+def encode(method: Method, inputs: Iterable[Sequence[Tensor]], labels: Mapping[str, np.ndarray]) -> Encoded:
     """Return what a method makes of inputs that come in chunks, in evaluation mode, float32 and without gradients."""
     device, training = next(method.parameters()).device, method.training
     method.eval()
     parts: list[list[Tensor]] = []
     with torch.no_grad():
         for xs in inputs:
-            codes = method.embeddings([x.to(device) for x in xs])
-            parts.append([*codes, method.fuse(codes)])
+            single = method.embeddings([x.to(device) for x in xs])
+            parts.append([*single, method.fuse(single)])
     method.train(training)
     *modalities, fused = (torch.cat(part).cpu().double().numpy() for part in zip(*parts, strict=True))
-    return Codes(tuple(modalities), fused, labels)
+    return Encoded(tuple(modalities), fused, labels)
 
 
-def measures(fitted: Codes, held_out: Codes) -> Measures:
-    """Return the measures of the codes themselves, on held-out samples."""
+def measures(fitted: Encoded, held_out: Encoded) -> Measures:
+    """Return the measures of the embeddings themselves, on held-out samples."""
     chosen = pairs(len(fitted.modalities))
     train, test = fitted.modalities, held_out.modalities
     r2 = [alignment_r2(train[a], train[b], test=(test[a], test[b])) for i, j in chosen for a, b in ((i, j), (j, i))]
@@ -114,7 +114,7 @@ def measures(fitted: Codes, held_out: Codes) -> Measures:
 
 
 def _gap(z1: np.ndarray, z2: np.ndarray) -> float:
-    """Return the distance of the means in units of the codes' spread; NaN where there is none, or of unequal sizes."""
+    """Return the distance of the means in units of their spread; NaN where there is none, or of unequal sizes."""
     spread = 0.5 * (z1.var(axis=0).sum() + z2.var(axis=0).sum())
     if z1.shape[1] != z2.shape[1] or spread == 0:
         return np.nan

@@ -1,7 +1,7 @@
 """The linear-Gaussian factor model: scored on its population, so that a figure has no sampling error.
 
 A sample whose second moments are the population's, to rounding, gives the exact R^2 of every linear readout. Where a
-method's codes are no affine function of the inputs, they are scored on samples drawn at random instead.
+method's embeddings are no affine function of the inputs, they are scored on samples drawn at random instead.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from alignscope.bench.entries import TaskFacts
 from alignscope.bench.results import Score
-from alignscope.bench.tasks.data.base import Codes, Task, encode, orders
+from alignscope.bench.tasks.data.base import Encoded, Task, encode, orders
 from alignscope.bench.tasks.gaussian import GaussianTask
 from alignscope.datasets.factors import FactorModel, FactorSample
 from alignscope.measures.probes import linear_probes
@@ -26,7 +26,7 @@ __all__ = ["Gaussian", "factor_model"]
 _EXACT = 8192
 _DRAWN = 100_000
 _CHUNK = 8192
-_AFFINE = 1e-4  # of the codes' spread: what float32 leaves of an affine map
+_AFFINE = 1e-4  # of their spread: what float32 leaves of an affine map
 
 
 def factor_model(spec: GaussianTask, seed: int) -> FactorModel:
@@ -88,45 +88,45 @@ class Gaussian(Task):
             x1, x2 = self.train.x1[chosen], self.train.x2[chosen]
             yield Batch(tuple((seen(x1), seen(x2)) for _ in range(views)), labels)
 
-    def codes(self, method: Method) -> tuple[Codes, Codes]:
-        """Return the codes of a sample with the population's moments, twice, where they are affine in the inputs.
+    def encoded(self, method: Method) -> tuple[Encoded, Encoded]:
+        """Return the embeddings of a sample with the population's moments, twice, where they are affine in it.
 
         Of other methods, those of two samples drawn at random.
         """
         exact = self.model.sample(_EXACT, seed=self.seed, exact=True)
         if _affine(method, exact):
-            codes = self._encoded(method, exact)
-            return codes, codes
+            made = self._encoded(method, exact)
+            return made, made
         drawn = (self.model.sample(_DRAWN, seed=2**31 + 2 * self.seed + part) for part in (0, 1))
         fitted, held_out = (self._encoded(method, sample) for sample in drawn)
         return fitted, held_out
 
-    def scores(self, fitted: Codes, held_out: Codes) -> tuple[Score, ...]:
-        """Return R^2 of every factor from every code, beside the most that any code of the same inputs has."""
+    def scores(self, fitted: Encoded, held_out: Encoded) -> tuple[Score, ...]:
+        """Return R^2 of every factor from every embedding, and the most that any of the same inputs has."""
         truth = self.model.truth()
         ceilings = {"fused": truth.rb, "1": truth.r1, "2": truth.r2}
         found = []
-        for code, z in fitted.named.items():
-            probes = linear_probes(z, fitted.labels, held_out.named[code], held_out.labels)
-            for best, (target, role) in zip(ceilings[code], self.roles.items(), strict=True):
+        for name, z in fitted.named.items():
+            probes = linear_probes(z, fitted.labels, held_out.named[name], held_out.labels)
+            for best, (target, role) in zip(ceilings[name], self.roles.items(), strict=True):
                 r2 = probes[target].r2
-                found.append(Score(target=target, role=role, code=code, value=r2, chance=0.0, best=float(best)))
+                found.append(Score(target=target, role=role, embedding=name, value=r2, chance=0.0, best=float(best)))
         return tuple(found)
 
-    def _encoded(self, method: Method, sample: FactorSample) -> Codes:
+    def _encoded(self, method: Method, sample: FactorSample) -> Encoded:
         labels = dict(zip(self.roles, sample.factors.T, strict=True))
         return encode(method, _chunks(sample.x1, sample.x2), labels)
 
 
 def _affine(method: Method, sample: FactorSample) -> bool:
-    """Return whether the codes of midpoints are the midpoints of the codes."""
+    """Return whether midpoints are represented by the midpoints of the embeddings."""
     n = 128
     a, b = ([x[start : start + n] for x in (sample.x1, sample.x2)] for start in (0, n))
     middle = [0.5 * (one + two) for one, two in zip(a, b, strict=True)]
-    codes = [encode(method, _chunks(*xs), {}).named.values() for xs in (a, b, middle)]
+    made = [encode(method, _chunks(*xs), {}).named.values() for xs in (a, b, middle)]
     return all(
         np.abs(0.5 * (one + two) - between).max() <= _AFFINE * np.std([one, two])
-        for one, two, between in zip(*codes, strict=True)
+        for one, two, between in zip(*made, strict=True)
     )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from alignscope.bench.entries import TaskFacts
 from alignscope.bench.results import Score
-from alignscope.bench.tasks.data.base import Codes, Task, encode, orders
+from alignscope.bench.tasks.data.base import Encoded, Task, encode, orders
 from alignscope.bench.tasks.pair import PairTask, split, targets_of
 from alignscope.errors import AlignscopeError
 from alignscope.measures.logistic import logistic_probes
@@ -24,7 +24,6 @@ from alignscope.measures.probes import linear_probes
 from alignscope.nn.encoders.basic import ConvEncoder, Encoder, LinearEncoder, MLPEncoder
 from alignscope.nn.encoders.omnisat import AerialEncoder
 from alignscope.nn.methods.base import Batch, Method
-from alignscope.study.data.prepared import open_data
 from alignscope.study.spec import ConvSpec, EncoderSpec, MLPSpec, OmniSatSpec
 
 __all__ = ["OwnPair"]
@@ -44,17 +43,17 @@ class OwnPair(Task):
 
     Raises
     ------
-    AlignscopeError : E205 for too few rows, E304 for joint codes with more numbers than there are training rows; of
-        `encoders`, E306 for one that cannot take these inputs.
+    AlignscopeError : E205 for too few rows, E304 for joint embeddings with more numbers than there are training
+        rows; of `encoders`, E306 for one that cannot take these inputs.
     """
 
-    def __init__(self, spec: PairTask, seed: int, folder: Path, *, validation: bool = False) -> None:
-        data = open_data(folder)
+    def __init__(self, spec: PairTask, seed: int, folder: Path | None = None, *, validation: bool = False) -> None:
+        data = spec.rows(folder)
         self.spec, self.seed, self.targets = spec, seed, targets_of(data)
         self.train, self.held_out = split(spec, data.groups, len(data.x[0]), seed, validation=validation)
         width = 2 * spec.components
         if len(self.train) <= width:
-            found = f"joint codes of {width} numbers, and {len(self.train)} training rows to fit probes on"
+            found = f"joint embeddings of {width} numbers, and {len(self.train)} training rows to fit probes on"
             raise AlignscopeError("E304", "components", found, "Give fewer components, or more rows.")
         self.inputs = [_Standardised.of(x, self.train) for x in data.x]
         self.facts = TaskFacts(
@@ -83,30 +82,30 @@ class OwnPair(Task):
             labels = {name: torch.from_numpy(values[rows]) for name, values in targets.items()}
             yield Batch(tuple(augment(rows) for _ in range(views)), labels)
 
-    def codes(self, method: Method) -> tuple[Codes, Codes]:
-        """Return the codes of all training rows, and those of the held-out ones."""
+    def encoded(self, method: Method) -> tuple[Encoded, Encoded]:
+        """Return the embeddings of all training rows, and those of the held-out ones."""
         fitted, held_out = (
             encode(method, self._chunks(rows), {name: t.values[rows] for name, t in self.targets.items()})
             for rows in (self.train, self.held_out)
         )
         return fitted, held_out
 
-    def scores(self, fitted: Codes, held_out: Codes) -> tuple[Score, ...]:
-        """Return what each code tells of every target: balanced accuracy of a logistic probe, or R^2 of a linear one.
+    def scores(self, fitted: Encoded, held_out: Encoded) -> tuple[Score, ...]:
+        """Return how well each embedding predicts every target: balanced accuracy, or R^2 of numbers.
 
         A target that does not vary among the training rows, or among the held-out ones, has no score.
         """
         known = {n: t for n, t in self.targets.items() if t.scorable(self.train) and t.scorable(self.held_out)}
-        fit, held = ({name: codes.labels[name] for name in known} for codes in (fitted, held_out))
+        fit, held = ({name: made.labels[name] for name in known} for made in (fitted, held_out))
         classes = {name for name, target in known.items() if target.classes > 1}
         found = []
-        for code, z in fitted.named.items():
-            other = held_out.named[code]
+        for name, z in fitted.named.items():
+            other = held_out.named[name]
             accuracy = logistic_probes(z, _some(fit, classes), other, _some(held, classes))
             r2 = linear_probes(z, _some(fit, known.keys() - classes), other, _some(held, known.keys() - classes))
-            for name, target in known.items():
-                value = accuracy[name].balanced_accuracy if name in classes else r2[name].r2
-                found.append(Score(target=name, role="yours", code=code, value=value, chance=target.chance))
+            for key, target in known.items():
+                value = accuracy[key].balanced_accuracy if key in classes else r2[key].r2
+                found.append(Score(target=key, role="yours", embedding=name, value=value, chance=target.chance))
         return tuple(found)
 
     def _learnt(self, name: str) -> np.ndarray:

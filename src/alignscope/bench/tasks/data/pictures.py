@@ -17,7 +17,7 @@ from torch import Tensor
 
 from alignscope.bench.entries import TaskFacts
 from alignscope.bench.results import Score
-from alignscope.bench.tasks.data.base import Codes, Task, encode, orders
+from alignscope.bench.tasks.data.base import Encoded, Task, encode, orders
 from alignscope.bench.tasks.pictures import PicturesTask
 from alignscope.datasets.trifeature.pairs import Modality, PairView
 from alignscope.datasets.trifeature.pictures import Trifeature
@@ -102,8 +102,8 @@ class Pictures(Task):
             seen = tuple(tuple(augment(x, chosen) for x in self.images["train"]) for _ in range(views))
             yield Batch(seen, labels)
 
-    def codes(self, method: Method) -> tuple[Codes, Codes]:
-        """Return the codes of the first `probe` training samples, and those of the held-out ones."""
+    def encoded(self, method: Method) -> tuple[Encoded, Encoded]:
+        """Return the embeddings of the first `probe` training samples, and those of the held-out ones."""
         fitted, held_out = (encode(method, self.inputs(part), self._probed(part)) for part in self.images)
         return fitted, held_out
 
@@ -114,26 +114,26 @@ class Pictures(Task):
             rows = slice(start, min(start + _CHUNK, self.counts[part]))
             yield [_scaled(x[rows, low:high, low:high]) for x in self.images[part]]
 
-    def scores(self, fitted: Codes, held_out: Codes) -> tuple[Score, ...]:
-        """Return the balanced accuracy of a logistic probe of every target from every code."""
+    def scores(self, fitted: Encoded, held_out: Encoded) -> tuple[Score, ...]:
+        """Return the balanced accuracy of a logistic probe of every target from every embedding."""
         found = []
-        for code, z in fitted.named.items():
-            probes = logistic_probes(z, fitted.labels, held_out.named[code], held_out.labels)
+        for name, z in fitted.named.items():
+            probes = logistic_probes(z, fitted.labels, held_out.named[name], held_out.labels)
             for target, role in self.roles.items():
                 accuracy, chance = probes[target].balanced_accuracy, 1 / self.facts.classes[target]
-                found.append(Score(target=target, role=role, code=code, value=accuracy, chance=chance))
+                found.append(Score(target=target, role=role, embedding=name, value=accuracy, chance=chance))
         if "synergy" in self.roles:
             found.append(self._with_products(fitted, held_out))
         return tuple(found)
 
-    def _with_products(self, fitted: Codes, held_out: Codes) -> Score:
-        """Return the synergy from both codes and their products: what training has put there, whoever reads it."""
-        z, held = (_and_product(*codes.modalities) for codes in (fitted, held_out))
+    def _with_products(self, fitted: Encoded, held_out: Encoded) -> Score:
+        """Return the synergy from both embeddings and their product, read alike for every method."""
+        z, held = (_and_product(*made.modalities) for made in (fitted, held_out))
         probes = logistic_probes(
             z, {"synergy": fitted.labels["synergy"]}, held, {"synergy": held_out.labels["synergy"]}
         )
         accuracy = probes["synergy"].balanced_accuracy
-        return Score(target="synergy", role="synergy", code="products", value=accuracy, chance=0.5)
+        return Score(target="synergy", role="synergy", embedding="products", value=accuracy, chance=0.5)
 
     def _probed(self, part: Part) -> dict[str, np.ndarray]:
         return {name: codes[: self.counts[part]] for name, codes in self.labels[part].items()}
@@ -169,7 +169,7 @@ class _Augmentation:
 
 
 def _and_product(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-    """Return both codes and the product of the two at unit length, (N, 3K)."""
+    """Return both embeddings and the product of the two at unit length, (N, 3K)."""
     units = [z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), np.finfo(z.dtype).tiny) for z in (one, two)]
     return np.hstack([one, two, units[0] * units[1]])
 
