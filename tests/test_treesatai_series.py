@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alignscope.datasets.counter_random import hashed, key
 from alignscope.datasets.treesatai.cache.series import (
     Choice,
     Statistics,
@@ -23,7 +24,6 @@ from alignscope.datasets.treesatai.cache.series import (
     year,
 )
 from alignscope.datasets.treesatai.format import Series
-from alignscope.datasets.trifeature.random import hashed, key
 from alignscope.errors import AlignscopeError
 from treesatai_source import IDENTITY, days, optical, radar
 

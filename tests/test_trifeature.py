@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alignscope.datasets.counter_random import below, cos_sin, hashed, key, uniform
 from alignscope.datasets.trifeature import FACTORS, NAMES, Factors, Trifeature, contact_sheet
 from alignscope.datasets.trifeature import paint as _trifeature_paint
-from alignscope.datasets.trifeature.random import below, cos_sin, hashed, key, uniform
 from alignscope.datasets.trifeature.shapes import SHAPES
 from alignscope.datasets.trifeature.textures import TEXTURES, TILE
 from alignscope.errors import AlignscopeError

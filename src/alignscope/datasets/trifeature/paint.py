@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from alignscope._lib.types import Array
-from alignscope.datasets.trifeature.random import hashed
+from alignscope.datasets.counter_random import hashed
 from alignscope.datasets.trifeature.shapes import SHAPES
 from alignscope.datasets.trifeature.textures import TEXTURES, TILE
 

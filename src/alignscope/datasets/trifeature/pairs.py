@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alignscope._lib.types import Array, Codes, Vector
+from alignscope.datasets.counter_random import below, hashed, key, order, uniform
 from alignscope.datasets.trifeature.pictures import (
     FACTORS,
     NAMES,
@@ -19,7 +20,6 @@ from alignscope.datasets.trifeature.pictures import (
     share,
     whole,
 )
-from alignscope.datasets.trifeature.random import below, hashed, key, order, uniform
 from alignscope.errors import AlignscopeError
 
 __all__ = ["PARTS", "HeldOut", "Modality", "PairView"]

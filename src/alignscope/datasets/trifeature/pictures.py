@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from alignscope._lib.types import Array, Codes, Vector
+from alignscope.datasets.counter_random import below, cos_sin, hashed, key, uniform
 from alignscope.datasets.trifeature.paint import BOX, COLOURS, DARK, Painter, Strokes
-from alignscope.datasets.trifeature.random import below, cos_sin, hashed, key, uniform
 from alignscope.datasets.trifeature.shapes import SHAPES
 from alignscope.datasets.trifeature.textures import TEXTURES
 from alignscope.errors import AlignscopeError

@@ -11,7 +11,7 @@ from functools import reduce
 
 import numpy as np
 
-from alignscope.datasets.trifeature.random import cos_sin
+from alignscope.datasets.counter_random import cos_sin
 
 __all__ = ["SHAPES"]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from alignscope.datasets.trifeature.random import key, uniform
+from alignscope.datasets.counter_random import key, uniform
 
 __all__ = ["TEXTURES", "TILE"]
 

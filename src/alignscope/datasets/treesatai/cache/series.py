@@ -8,9 +8,9 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+from alignscope.datasets.counter_random import hashed, key
 from alignscope.datasets.treesatai.format import Series
 from alignscope.datasets.trifeature.pictures import whole
-from alignscope.datasets.trifeature.random import hashed, key
 from alignscope.errors import AlignscopeError
 
 __all__ = [

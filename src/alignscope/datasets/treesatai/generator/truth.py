@@ -11,8 +11,8 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from alignscope.datasets.counter_random import key, uniform
 from alignscope.datasets.treesatai.format import AGES, GENERA, THRESHOLD
-from alignscope.datasets.trifeature.random import key, uniform
 
 __all__ = ["CELLS", "CLASSES", "DAYS", "DECIBELS", "TRAITS", "Entries", "Traits", "draw", "entries", "names"]
 
