@@ -103,7 +103,7 @@ def test_inputs_are_left_as_they_were() -> None:
 OPTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
     "components": ({"components": 0}, "E301", "components: 0"),
     "half a component": ({"components": 1.5}, "E301", "components: 1.5"),
-    "a component in words": ({"components": "two"}, "E301", "components: two"),
+    "a component in words": ({"components": "two"}, "E301", "components: 'two'"),
     "gauge": ({"gauge": "cca"}, "E305", "gauge: 'cca'. Use fitted or whitened"),
     "lambdas": ({"lambdas": "1:2"}, "E302", "lambdas: '1:2'"),
     "lambdas as numbers": ({"lambdas": [1, 2]}, "E302", "lambdas: "),
@@ -112,7 +112,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
     "half a fold": ({"folds": 2.5}, "E303", "folds: 2.5"),
     "seed": ({"seed": -1}, "E304", "seed: -1"),
     "yes for a component": ({"components": True}, "E301", "components: True. Give a whole number"),
-    "budget in words": ({"budget": "5%"}, "E304", "budget: 5%"),
+    "budget in words": ({"budget": "5%"}, "E304", "budget: '5%'"),
     "no seed": ({"seed": None}, "E304", "seed: None"),
     "half a seed": ({"seed": 0.5}, "E304", "seed: 0.5"),
 }

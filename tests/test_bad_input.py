@@ -191,7 +191,7 @@ REFUSED = [
     Refused("folds 1", given("--folds", "1"), "E303", r"folds: 1\. .* from 2"),
     Refused("folds 0", given("--folds", "0"), "E303", r"folds: 0"),
     Refused("negative seed", given("--seed", "-1"), "E304", r"seed: -1\. .*at least 0"),
-    Refused("budget 1", given("--budget", "1"), "E304", r"budget: 1\.0\. .*from 0 to below 1"),
+    Refused("budget 1", given("--budget", "1"), "E304", r"budget: 1\.0\. .*of at least 0 and below 1"),
     Refused("negative budget", given("--budget", "-0.1"), "E304", r"budget: -0\.1"),
     Refused("budget nan", given("--budget", "nan"), "E304", r"budget: nan"),
     *(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alignscope.errors import AlignscopeError
-from alignscope.pair.folds import _whole, assign_folds, fold_count
+from alignscope.pair.folds import assign_folds, fold_count
 
 
 @given(st.integers(2, 400), st.integers(2, 12), st.integers(0, 5))
@@ -73,7 +73,7 @@ def test_many_folds_take_two_bytes() -> None:
     ("n", "folds", "groups", "code", "message"),
     [
         (4, 5, None, "E205", "4 rows for 5 folds.*fewer folds"),
-        (10, 1, None, "E303", "folds: 1. Give a whole number from 2"),
+        (10, 1, None, "E303", "folds: 1. Give a whole number in 2"),
         (10, 0, None, "E303", "folds: 0"),
         (10, -3, None, "E303", "folds: -3"),
         (10, 1 << 17, None, "E303", "folds: 131072"),
@@ -91,10 +91,12 @@ def test_bad_folds(n: int, folds: int, groups: list[int] | None, code: str, mess
 
 @pytest.mark.parametrize("folds", [2.5, "5", True, None])
 def test_folds_that_are_not_whole_numbers(folds: object) -> None:
+    count = getattr(fold_count, "__wrapped__", fold_count)  # past the type checks of the tests
     with pytest.raises(AlignscopeError, match=rf"folds: {folds!r}\. Give a whole number") as caught:
-        _whole(folds)
+        count(9, folds)
     assert caught.value.code == "E303"
 
 
 def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
-    assert _whole(np.int64(5)) == 5
+    count = getattr(fold_count, "__wrapped__", fold_count)
+    assert count(9, np.int64(5)) == 5

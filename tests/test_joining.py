@@ -458,7 +458,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a target without ids": ({"y1": LABELS}, "E204", "y1: it has no ids, .* y1_ids is missing"),
     "ids without a target": ({"y2_ids": IDS}, "E204", "y2_ids: ids without a table; y2 is missing"),
     "groups of two columns": ({"groups": X, "groups_ids": IDS}, "E201", "groups: 5 columns. Give one group a row"),
-    "a share out of range": ({"least": 1.5}, "E304", r"least: 1\.5\. Give a share from 0 to 1"),
+    "a share out of range": ({"least": 1.5}, "E304", r"least: 1\.5\. Give a number in 0..1"),
     "features of text": ({"x2": LABELS}, "E106", "x2: column 'x2 0' holds text"),
     "labels of mixed types": ({"y1": [1, "a"] * 29 + [None, 2], "y1_ids": IDS}, "E106", "labels of mixed"),
     "no complete sample": ({"x2": X * np.nan, "drop_missing": True}, "E205", "no matched sample is complete"),

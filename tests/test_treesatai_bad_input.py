@@ -309,7 +309,7 @@ def test_bad_lists_are_named(tmp_path: Path, case: Refused) -> None:
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
 def test_a_share_for_validation_is_below_one(tmp_path: Path, share: float) -> None:
-    with pytest.raises(AlignscopeError, match=r"validation: .* Give a share from 0, below 1.*E304"):
+    with pytest.raises(AlignscopeError, match=r"validation: .* Give a number of at least 0 and below 1.*E304"):
         read_splits(tmp_path, share)
 
 

@@ -400,9 +400,9 @@ def test_the_audit_finds_who_knows_what(made, features):
 # --- bad input ---------------------------------------------------------------------------------------------------
 
 BAD = [
-    ({"n": 0}, "E304", r"n: 0\. Give a number from 1 to 1000000"),
+    ({"n": 0}, "E304", r"n: 0\. Give a whole number in 1\.\.1000000"),
     ({"n": 3, "seed": -1}, "E304", r"seed: -1"),
-    ({"n": 3, "texture": 2.5}, "E304", r"texture: 2\.5\. Give a number from 0 to 1"),
+    ({"n": 3, "texture": 2.5}, "E304", r"texture: 2\.5\. Give a number in 0\.\.1"),
     ({"n": 3, "noise": float("nan")}, "E304", r"noise: nan"),
     ({"n": 3, "overlap": 1.5}, "E304", r"overlap: 1\.5"),
     ({"n": 3, "modalities": ("s3",)}, "E305", r"no 's3'\. Choose among aerial, s2, s1_asc, s1_des"),

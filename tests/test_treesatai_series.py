@@ -243,7 +243,7 @@ def test_normalising_takes_any_leading_axes():
         ({"cloud": 12.5}, r"cloud: 12\.5\. Give a whole number in 0\.\.100\. \[E304\]"),
         ({"snow": -1}, r"snow: -1\. .*\[E304\]"),
         ({"seed": -1}, r"seed: -1\. .*\[E304\]"),
-        ({"least": 0.0}, r"least: 0\.0\. Give a share above 0 and at most 1\. \[E304\]"),
+        ({"least": 0.0}, r"least: 0\.0\. Give a number above 0 and at most 1\. \[E304\]"),
         ({"least": math.nan}, r"least: nan\. .*\[E304\]"),
     ],
 )

@@ -6,15 +6,15 @@ The module is not called audit, since the function `alignscope.audit` is.
 from __future__ import annotations
 
 import hashlib
-import operator
 import platform
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, SupportsFloat, SupportsIndex
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 import scipy
 
+from alignscope._lib.checks import real, whole
 from alignscope._lib.interval import LEVEL
 from alignscope._lib.threads import one_blas_thread, side_by_side
 from alignscope._lib.types import Codes, Progress, Vector
@@ -42,7 +42,6 @@ from alignscope.auditing.results import (
 from alignscope.errors import AlignscopeError
 from alignscope.linear.informativeness import KEYS, in_sample_sigma
 from alignscope.linear.path import lambda_grid
-from alignscope.linear.problem import check_components
 from alignscope.linear.resample import REPLICATES, Null, null_rows
 from alignscope.moments.onepass import FoldedMoments, collect
 from alignscope.pair.folds import assign_folds
@@ -89,21 +88,12 @@ class AuditOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self.grid()
         components = self.components
         if components is not None:
-            components = check_components(_whole("components", components, "E301"))
-        folds, seed = _whole("folds", self.folds, "E303"), _whole("seed", self.seed, "E304")
-        if not isinstance(self.budget, SupportsFloat) or not 0 <= float(self.budget) < 1:
-            raise AlignscopeError("E304", "budget", f"{self.budget}", "Give a share from 0 to below 1.")
+            components = whole("components", components, 1, code="E301")
+        folds, seed = whole("folds", self.folds, code="E303"), whole("seed", self.seed)
+        budget = float(real("budget", self.budget, 0, 1, below=True))
         if self.gauge not in ("fitted", "whitened"):
             raise AlignscopeError("E305", "gauge", f"'{self.gauge}'", "Use fitted or whitened.")
-        if seed < 0:
-            raise AlignscopeError("E304", "seed", f"{seed}", "Give a whole number of at least 0.")
-        return AuditOptions(components, self.gauge, str(self.lambdas), float(self.budget), folds, seed)
-
-
-def _whole(name: str, value: object, code: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
-        raise AlignscopeError(code, name, f"{value}", "Give a whole number.")
-    return operator.index(value)
+        return AuditOptions(components, self.gauge, str(self.lambdas), budget, folds, seed)
 
 
 def audit(

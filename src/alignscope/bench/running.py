@@ -13,6 +13,7 @@ from typing import get_args
 import msgspec
 from msgspec.structs import replace
 
+from alignscope._lib.checks import whole
 from alignscope._lib.files import check_writable, write_all
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
@@ -24,7 +25,6 @@ from alignscope.bench.results import BenchRecord, BenchResults, Failure
 from alignscope.bench.spec import SCHEMA, BenchCell, BenchSpec, Scale, checked_spec, read_scale, read_spec
 from alignscope.bench.summary import Choice, Summary
 from alignscope.bench.tasks.kind import Column
-from alignscope.errors import AlignscopeError
 from alignscope.sweep.store import Layout, Store, TrainedCell, check_resumable
 from alignscope.sweep.sweep import Outcome, run_units
 
@@ -110,8 +110,8 @@ def run_bench(
     spec = replace(spec, tasks=tuple(task.fingerprinted(Path(base)) for task in spec.tasks))
     file = None if methods_file is None else (Path(methods_file).resolve(), read_methods(methods_file))
     entries = entries_of(spec, {} if file is None else load_methods(*file), methods)
-    if workers is not None and workers < 1:
-        raise AlignscopeError("E304", "workers", f"{workers} is less than 1", "Give the number of processes.")
+    if workers is not None:
+        whole("workers", workers, 1)
     tuning = tuning_cells(spec, entries)
     first = [cell for cells in tuning.values() for cell in cells]
     untuned = {name: Choice(e.choices()[0], 0) for name, e in entries.items()}

@@ -9,10 +9,11 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from alignscope._lib.checks import real
 from alignscope._lib.types import Matrix, Vector
 from alignscope.errors import AlignscopeError
 
-__all__ = ["Mixing", "Side", "Targets", "not_negative", "orthogonal", "side", "weights"]
+__all__ = ["Mixing", "Side", "Targets", "orthogonal", "side", "weights"]
 
 Mixing: TypeAlias = "str | float | Matrix"  # 'identity', 'orthogonal', a condition number, or the matrix
 Targets: TypeAlias = "Mapping[str, str | Mapping[str, float]] | Matrix"
@@ -52,7 +53,7 @@ def side(
 ) -> Side:
     """Check the arguments of modality i and resolve them."""
     loads = _loadings(f"l{i}", loadings, len(factors))
-    not_negative(f"tau{i}", tau)
+    real(f"tau{i}", tau)
     owned = np.flatnonzero(loads > 0)
     width = len(owned) if d is None else d
     if width < len(owned):
@@ -70,13 +71,6 @@ def side(
         names = tuple(factors[k] for k in owned) + tuple(f"noise {j}" for j in extra)
     made = _mixing(f"mixing{i}", mixing, width, (seed, i))
     return Side(loads, tau, made, np.broadcast_to(row, (width,)), names, *_share(loads, tau))
-
-
-def not_negative(name: str, value: float) -> float:
-    """Return the number, checked to be finite and at least 0."""
-    if not (np.isfinite(value) and value >= 0):
-        raise AlignscopeError("E304", name, f"{value}", "Give a finite number of at least 0.")
-    return value
 
 
 def _loadings(name: str, value: npt.ArrayLike, count: int) -> Vector:

@@ -13,8 +13,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from alignscope._lib.checks import real
 from alignscope._lib.types import Codes, Matrix, Vector
-from alignscope.datasets.factor_parts import Mixing, Side, Targets, not_negative, orthogonal, side, weights
+from alignscope.datasets.factor_parts import Mixing, Side, Targets, orthogonal, side, weights
 from alignscope.errors import AlignscopeError
 
 __all__ = [
@@ -186,8 +187,8 @@ class FactorModel:
         h1, named1 = weights("targets1", self.targets1, self.names)
         common = self.targets2 is None
         h2, named2 = (h1, named1) if common else weights("targets2", self.targets2, self.names)
-        eta1 = not_negative("eta1", self.eta1)
-        eta2 = eta1 if common else not_negative("eta2", self.eta2)
+        eta1 = real("eta1", self.eta1)
+        eta2 = eta1 if common else real("eta2", self.eta2)
         for where, h, eta in (("targets1", h1, eta1), ("targets2", h2, eta2)):
             if not np.any(h) and eta == 0:
                 raise AlignscopeError("E206", where, "all weights are 0", "Give a factor, or eta > 0.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from alignscope._lib.checks import real
 from alignscope._lib.progress import quiet
 from alignscope._lib.types import Progress
 from alignscope.errors import AlignscopeError
@@ -56,8 +57,7 @@ def match(
         one id a row; E203 for a missing id; E205 where no complete sample is left; E304 for `least`; E101-E108,
         E106 and E201 for the inputs.
     """
-    if not 0 <= least <= 1:
-        raise AlignscopeError("E304", "least", f"{least}", "Give a share from 0 to 1.")
+    real("least", least, 0, 1)
     given = {
         "x1": (x1, ids1, "ids1"),
         "x2": (x2, ids2, "ids2"),

@@ -17,6 +17,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from alignscope._lib.checks import whole
 from alignscope._lib.types import Matrix, Vector
 from alignscope.errors import AlignscopeError
 from alignscope.moments.moments import Basis, Moments
@@ -254,11 +255,7 @@ def block_scale(moments: Moments, block: str) -> float:
 
 def check_components(components: int) -> int:
     """Return the latent size, or raise E301 where it is not a positive whole number."""
-    if isinstance(components, bool) or int(components) != components or components < 1:
-        raise AlignscopeError(
-            "E301", "components", f"{components}", "The latent size K is a whole number of at least 1."
-        )
-    return int(components)
+    return whole("components", components, 1, code="E301")
 
 
 def column_space(matrix: Matrix, floor: float) -> Matrix:

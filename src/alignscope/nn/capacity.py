@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from alignscope._lib.checks import real
 from alignscope._lib.constants import KNOWN_R2
 from alignscope._lib.threads import one_blas_thread
 from alignscope.errors import AlignscopeError
@@ -75,8 +76,7 @@ def latent_size(
     >>> latent_size(one @ rng.normal(size=(2, 8)), two @ rng.normal(size=(2, 8)), one, two).lossless
     2
     """
-    if not 0 <= share <= 1:
-        raise AlignscopeError("E304", "share", f"{share}", "Give a share in 0..1.")
+    real("share", share, 0, 1)
     if modality not in (1, 2):
         raise AlignscopeError("E305", "modality", f"{modality}", "Use 1 or 2, the one that is aligned to the other.")
     pair = Pair.of(features1, features2, y1, y2)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import heapq
-import operator
-from typing import SupportsIndex
 
 import numpy as np
 
+from alignscope._lib.checks import whole
 from alignscope._lib.types import Codes
 from alignscope.errors import AlignscopeError
 
@@ -22,7 +21,7 @@ def fold_count(n: int, folds: int, groups: Codes | None = None) -> int:
     Raises E303 (not a whole number of at least 2), E205 (fewer rows than folds), E202 (not one group per row)
     and E208 (one group).
     """
-    folds = _whole(folds)
+    folds = whole("folds", folds, 2, MOST_FOLDS, code="E303")
     if groups is not None:
         folds = min(folds, _group_count(n, groups))
     if n < folds:
@@ -73,10 +72,3 @@ def _group_count(n: int, groups: Codes) -> int:
             "Give at least two groups, or leave the groups out.",
         )
     return int(count)
-
-
-def _whole(folds: object) -> int:
-    count = operator.index(folds) if isinstance(folds, SupportsIndex) else 0
-    if isinstance(folds, bool) or not 2 <= count <= MOST_FOLDS:
-        raise AlignscopeError("E303", "folds", f"{folds!r}", f"Give a whole number from 2 to {MOST_FOLDS}, such as 5.")
-    return count

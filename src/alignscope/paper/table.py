@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from alignscope._lib.checks import whole
 from alignscope._lib.threads import one_blas_thread
 from alignscope._lib.types import Progress
-from alignscope.errors import AlignscopeError
 from alignscope.paper import figures as _figures
 from alignscope.paper.claim import GLOSSARY, Claim, Run, Verdict
 from alignscope.paper.claims import corrected, definitions, satellite, synthetic, theorems
@@ -91,7 +91,4 @@ def real_claims(same: StudyResults, different: StudyResults) -> list[Claim]:
 
 
 def _run(seed: int, trials: int) -> Run:
-    for name, value, least in (("seed", seed, 0), ("trials", trials, _FEWEST)):
-        if isinstance(value, bool) or int(value) != value or value < least:
-            raise AlignscopeError("E304", name, f"{value}", f"Give a whole number of at least {least}.")
-    return Run(int(seed), int(trials))
+    return Run(whole("seed", seed), whole("trials", trials, _FEWEST))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from alignscope._lib.checks import whole
 from alignscope._lib.files import check_writable, write_all
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
@@ -115,8 +116,8 @@ def run_study(
         spec = read_spec(spec)
     spec, base, out = checked_spec(spec), Path(base or "."), Path(out)
     check_device(device)
-    if stack is not None and stack < 1:
-        raise AlignscopeError("E304", "stack", f"{stack}", "Give a whole number of at least 1.")
+    if stack is not None:
+        whole("stack", stack, 1)
     spec = msgspec.structs.replace(spec, data=fingerprinted(spec.data, base))
     cells = cells_of(spec)
     # A folder that is a study's is looked at before any long work; a new one is made one when its data are in order.

@@ -16,6 +16,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 from typing import Any
 
+from alignscope._lib.checks import whole
 from alignscope._lib.threads import cores
 from alignscope._lib.types import Progress
 from alignscope._lib.workers import Place, places
@@ -86,9 +87,7 @@ def run_units(
         E502 where no worker can be had.
     KeyboardInterrupt : workers are stopped at once; finished cells stay.
     """
-    workers = cores() if workers is None else workers
-    if workers < 1:
-        raise AlignscopeError("E304", "workers", f"{workers} is less than 1", "Give the number of processes.")
+    workers = cores() if workers is None else whole("workers", workers, 1)
     if executor is None and workers > 1:
         pickle.dumps(train)  # an error is raised here once, not by every cell
     with places(workers, executor) as here:

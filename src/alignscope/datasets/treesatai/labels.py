@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from alignscope._lib.checks import real
 from alignscope.datasets.treesatai.format import GENERA, SPLITS, THRESHOLD, Labels, Stem, parse_stem
 from alignscope.errors import AlignscopeError
 
@@ -93,8 +94,7 @@ def read_splits(root: str | Path, validation: float = 0.1) -> Splits:
     AlignscopeError : E110 a line that is not a patch, E111 a patch listed twice or one list alone, E304 `validation`
         not in 0..1.
     """
-    if not 0 <= validation < 1:
-        raise AlignscopeError("E304", "validation", f"{validation}", "Give a share from 0, below 1.")
+    real("validation", validation, 0, 1, below=True)
     folders = _folders(root)
     there = {folder: [s for s in SPLITS if _list_path(folder, s).is_file()] for folder in folders}
     for folder in folders:

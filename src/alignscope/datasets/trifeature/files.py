@@ -16,13 +16,13 @@ import msgspec
 import numpy as np
 
 from alignscope._lib import files as _files
+from alignscope._lib.checks import whole
 from alignscope._lib.npz import npy_bytes, npy_header
 from alignscope._lib.progress import quiet
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
 from alignscope.datasets.trifeature.page import page
 from alignscope.datasets.trifeature.pairs import PARTS, PairView
-from alignscope.datasets.trifeature.pictures import whole
 from alignscope.errors import AlignscopeError
 
 __all__ = ["TrifeatureOptions", "make_trifeature"]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from alignscope._lib.checks import real, whole
 from alignscope._lib.types import Array, Codes, Vector
 from alignscope.datasets.counter_random import below, hashed, key, order, uniform
 from alignscope.datasets.trifeature.pictures import (
@@ -17,8 +18,6 @@ from alignscope.datasets.trifeature.pictures import (
     Trifeature,
     kind_of,
     sample_indices,
-    share,
-    whole,
 )
 from alignscope.errors import AlignscopeError
 
@@ -99,7 +98,7 @@ class PairView:
         if self.held_out not in ("samples", "combinations"):
             raise AlignscopeError("E304", "held_out", f"{self.held_out!r}", 'Give "samples" or "combinations".')
         if self.biased is not None:
-            share("biased", self.biased)
+            real("biased", self.biased, 0, 1)
         if (self.synergy or self.biased is not None) and not {"texture1", "colour2"} <= set(self.scene):
             found = f"the scene has {', '.join(self.scene)}, and a mapping goes from texture1 to colour2"
             raise AlignscopeError("E304", "modalities", found, "Name them so, or take neither synergy nor biased.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ import array_api_compat.numpy
 import numpy as np
 import numpy.typing as npt
 
+from alignscope._lib.checks import real, whole
 from alignscope._lib.types import Array, Codes, Vector
 from alignscope.datasets.counter_random import below, cos_sin, hashed, key, uniform
 from alignscope.datasets.trifeature.paint import BOX, COLOURS, DARK, Painter, Strokes
@@ -19,7 +19,7 @@ from alignscope.datasets.trifeature.shapes import SHAPES
 from alignscope.datasets.trifeature.textures import TEXTURES
 from alignscope.errors import AlignscopeError
 
-__all__ = ["FACTORS", "NAMES", "Factors", "Trifeature", "kind_of", "sample_indices", "share", "whole"]
+__all__ = ["FACTORS", "NAMES", "Factors", "Trifeature", "kind_of", "sample_indices"]
 
 FACTORS = ("shape", "texture", "colour")
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -111,14 +111,13 @@ class Trifeature:
             object.__setattr__(self, name, _three(name, getattr(self, name)))
         for factor, count, blend in zip(FACTORS, self.values, self.difficulty, strict=True):
             whole(f"values ({factor})", count, 2, len(NAMES[factor]))
-            share(f"difficulty ({factor})", blend)
+            real(f"difficulty ({factor})", blend, 0, 1)
         for where in ("jitter", "noise", "occlusion"):
-            share(where, getattr(self, where))
+            real(where, getattr(self, where), 0, 1)
         for chance in self.correlation:
-            share("correlation", chance)
-        share("correlation of the colour, summed", self.correlation[1] + self.correlation[2])
-        if not _number(self.rotation) or not 0 <= self.rotation <= 180:
-            raise AlignscopeError("E304", "rotation", f"{self.rotation!r}", "Give degrees in 0..180.")
+            real("correlation", chance, 0, 1)
+        real("correlation of the colour, summed", self.correlation[1] + self.correlation[2], 0, 1)
+        real("rotation", self.rotation, 0, 180)
 
     @property
     def names(self) -> dict[str, tuple[str, ...]]:
@@ -222,22 +221,6 @@ def sample_indices(index: npt.ArrayLike) -> Codes:
     if rows.ndim != 1 or (rows.size and (rows.dtype.kind not in "iu" or rows.min() < 0)):
         raise AlignscopeError("E304", "index", "not whole numbers of at least 0", "Give sample indices, (N,).")
     return rows.astype(np.int64)
-
-
-def whole(where: str, given: Any, low: int, high: int) -> None:
-    """Raise E304 where `given` is no whole number in low..high."""
-    if isinstance(given, bool) or not isinstance(given, int | np.integer) or not low <= given <= high:
-        raise AlignscopeError("E304", where, f"{given!r}", f"Give a whole number in {low}..{high}.")
-
-
-def share(where: str, given: Any) -> None:
-    """Raise E304 where `given` is no number in 0..1."""
-    if not _number(given) or not 0 <= given <= 1:
-        raise AlignscopeError("E304", where, f"{given!r}", "Give a number in 0..1.")
-
-
-def _number(given: Any) -> bool:
-    return isinstance(given, int | float | np.number) and not isinstance(given, bool) and math.isfinite(given)
 
 
 def _three(where: str, given: Any) -> tuple[Any, Any, Any]:

@@ -22,6 +22,7 @@ import msgspec
 import torch
 from torch import Tensor
 
+from alignscope._lib.checks import real, whole
 from alignscope._lib.constants import KNOWN_R2
 from alignscope._lib.threads import one_blas_thread
 from alignscope.errors import AlignscopeError
@@ -77,12 +78,9 @@ class Monitor:
     ) -> None:
         self._targets = dict(targets or {})
         for name, value in {"window": window, "every": every, **self._targets}.items():
-            if value < 1:
-                raise AlignscopeError("E304", name, f"{value}", "Give a whole number of at least 1.")
-        if not 0 < min_retention <= 1:
-            raise AlignscopeError("E304", "min_retention", f"{min_retention}", "Give a share above 0 and up to 1.")
-        if folds < 2:
-            raise AlignscopeError("E303", "folds", f"{folds}", "Give at least 2.")
+            whole(name, value, 1)
+        real("min_retention", min_retention, 0, 1, above=True)
+        whole("folds", folds, 2, code="E303")
         self._min_retention, self._window, self._every, self._folds = min_retention, window, every, folds
         self.reference = reference
         self._layout: Layout | None = None

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 
 from alignscope._lib import files as _files
+from alignscope._lib.checks import whole
 from alignscope._lib.npz import npz_bytes
 from alignscope._lib.progress import quiet
 from alignscope._lib.threads import cores, one_blas_thread
@@ -26,7 +27,6 @@ from alignscope.datasets.treesatai.cache.codes import LEVELS, seen, statistics_o
 from alignscope.datasets.treesatai.cache.series import Choice, Statistics
 from alignscope.datasets.treesatai.cache.shards import ShardIndex, make_shard, read_index, shard_place
 from alignscope.datasets.treesatai.format import CHANNELS, MODALITIES, Source
-from alignscope.datasets.trifeature.pictures import whole
 from alignscope.errors import AlignscopeError
 
 __all__ = ["build_cache"]
@@ -56,8 +56,7 @@ def build_cache(
         E401 or E402 where the folder cannot be written, E502 where a worker was killed.
     """
     options, progress = options or CacheOptions(), progress or quiet
-    workers = cores() if workers is None else workers
-    whole("workers", workers, 1, 2**15)
+    workers = cores() if workers is None else whole("workers", workers, 1, 2**15)
     modalities = _modalities(source, options)
     stems, size = source.stems, options.shard
     if not stems:

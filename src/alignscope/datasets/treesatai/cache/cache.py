@@ -14,11 +14,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from alignscope._lib.checks import whole
 from alignscope.datasets.treesatai.cache.codes import Coded
 from alignscope.datasets.treesatai.cache.series import Choice, Statistics
 from alignscope.datasets.treesatai.cache.shards import Shard, Unreadable, shard_place
 from alignscope.datasets.treesatai.format import AERIAL_SIDE, MODALITIES, SERIES_SIDE, Labels
-from alignscope.datasets.trifeature.pictures import whole
 from alignscope.errors import AlignscopeError
 
 __all__ = ["LABELS", "PATCHES", "RECORD", "VERSION", "Cache", "CacheOptions", "Record"]

@@ -8,10 +8,9 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+from alignscope._lib.checks import real, whole
 from alignscope.datasets.counter_random import hashed, key
 from alignscope.datasets.treesatai.format import Series
-from alignscope.datasets.trifeature.pictures import whole
-from alignscope.errors import AlignscopeError
 
 __all__ = [
     "CLIP",
@@ -64,8 +63,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         for name, low, high in (("dates", 1, 2**15), ("cloud", 0, 100), ("snow", 0, 100), ("seed", 0, 2**63)):
             whole(name, getattr(self, name), low, high)
-        if not 0 < self.least <= 1:
-            raise AlignscopeError("E304", "least", f"{self.least}", "Give a share above 0 and at most 1.")
+        real("least", self.least, 0, 1, above=True)
 
 
 class Statistics(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from alignscope._lib.checks import real, whole
 from alignscope.datasets.treesatai.format import (
     GENERA,
     MODALITIES,
@@ -82,11 +83,11 @@ class Generated:
     modalities: tuple[str, ...] = MODALITIES
 
     def __post_init__(self) -> None:
-        ranges = {"n": (1, 10**6), "seed": (0, 2**63 - 1), "overlap": (0, 1), "texture": (0, 1)}
-        ranges |= dict.fromkeys(("shared", "phenology", "moisture", "noise"), (0, 2))
-        for name, (low, high) in ranges.items():
-            if not low <= getattr(self, name) <= high:
-                raise AlignscopeError("E304", name, f"{getattr(self, name)}", f"Give a number from {low} to {high}.")
+        whole("n", self.n, 1, 10**6)
+        whole("seed", self.seed, 0, 2**63 - 1)
+        most = {"overlap": 1, "texture": 1, "shared": 2, "phenology": 2, "moisture": 2, "noise": 2}
+        for name, high in most.items():
+            real(name, getattr(self, name), 0, high)
         _known(self.modalities, MODALITIES)
 
     @cached_property

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from alignscope._lib.checks import whole
 from alignscope._lib.progress import quiet
 from alignscope._lib.threads import cores
 from alignscope._lib.types import Progress
@@ -121,9 +122,7 @@ def inspect(
     """
     progress = progress or quiet
     files = sorted([*archive.aerial.values(), *archive.series.values()])
-    count = min(workers or cores(), len(files))
-    if workers is not None and workers < 1:
-        raise AlignscopeError("E304", "workers", f"{workers}", "Give a whole number of at least 1.")
+    count = min(cores() if workers is None else whole("workers", workers, 1), len(files))
     seen = scan(
         archive.root, files, workers=count, quick=quick, progress=lambda what, share: progress(what, 0.95 * share)
     )
