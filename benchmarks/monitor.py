@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from alignscope.nn import ConvEncoder, MLPEncoder, RegressionAlignment, TwoTowers, initialise
+from alignscope.nn import RegressionAlignment, TwoTowers, initialise
+from alignscope.nn.encoders import ConvEncoder, MLPEncoder
 from alignscope.nn.monitor.monitor import Monitor
 from benchmarks._result import Claim, Result, in_turn, median
 

@@ -41,7 +41,8 @@ def accuracies(size: int, patch: int, steps: int, n_test: int) -> dict[str, floa
     """Train once and return the held-out accuracy per factor."""
     import torch
 
-    from alignscope.nn import ConvEncoder, initialise
+    from alignscope.nn import initialise
+    from alignscope.nn.encoders import ConvEncoder
 
     view = PairView.single(size=size, held_out="combinations")
     train, _, test = view.split(steps * BATCH, 0, n_test)

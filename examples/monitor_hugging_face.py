@@ -12,7 +12,9 @@ import tempfile
 import torch
 
 from alignscope.datasets import example_pair
-from alignscope.nn import Budget, LinearEncoder, Monitor, RegressionAlignment, TwoTowers, initialise, regression_loss
+from alignscope.nn import Budget, Monitor, RegressionAlignment, TwoTowers, initialise
+from alignscope.nn.encoders import LinearEncoder
+from alignscope.nn.objectives import regression_loss
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way
 

@@ -9,7 +9,9 @@ installed, this example says so and ends.
 import torch
 
 from alignscope.datasets import example_pair
-from alignscope.nn import Budget, LinearEncoder, Monitor, RegressionAlignment, TwoTowers, initialise, regression_loss
+from alignscope.nn import Budget, Monitor, RegressionAlignment, TwoTowers, initialise
+from alignscope.nn.encoders import LinearEncoder
+from alignscope.nn.objectives import regression_loss
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way
 

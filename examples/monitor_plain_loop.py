@@ -11,7 +11,9 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from alignscope.datasets import example_pair
-from alignscope.nn import Budget, LinearEncoder, Monitor, RegressionAlignment, TwoTowers, initialise, regression_loss
+from alignscope.nn import Budget, Monitor, RegressionAlignment, TwoTowers, initialise
+from alignscope.nn.encoders import LinearEncoder
+from alignscope.nn.objectives import regression_loss
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way
 

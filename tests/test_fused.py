@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from alignscope.errors import AlignscopeError
-from alignscope.nn import AerialEncoder, Encoder, LinearEncoder, SeriesEncoder, initialise
+from alignscope.nn import initialise
+from alignscope.nn.encoders import AerialEncoder, Encoder, LinearEncoder, SeriesEncoder
 from alignscope.nn.fused import FUSIONS, FusedTowers
 from alignscope.nn.towers import task_loss
 

@@ -11,17 +11,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from alignscope.errors import AlignscopeError
-from alignscope.nn import (
-    AerialEncoder,
-    MaskedReconstruction,
-    OmniSatPretraining,
-    SeriesEncoder,
-    TokenEncoder,
-    initialise,
-    mil_nce,
-)
+from alignscope.nn import initialise
+from alignscope.nn.encoders import AerialEncoder, MaskedReconstruction, OmniSatPretraining, SeriesEncoder, TokenEncoder
 from alignscope.nn.encoders.ltae import days
 from alignscope.nn.encoders.masked import shuffled_patches
+from alignscope.nn.objectives import mil_nce
 from test_omnisat import drawn, pictures, series, started
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way

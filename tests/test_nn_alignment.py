@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 import twins
 from alignscope.errors import AlignscopeError
-from alignscope.nn import DIRECTIONS, GAUGES, RegressionAlignment, gauge_target, initialise, regression_loss
-from alignscope.nn.alignment import WHITENING_RIDGE
+from alignscope.nn import RegressionAlignment, initialise
+from alignscope.nn.alignment import DIRECTIONS
+from alignscope.nn.objectives import gauge_target, regression_loss
+from alignscope.nn.whitening import GAUGES, WHITENING_RIDGE
 from strategies import seeds
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way

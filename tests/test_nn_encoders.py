@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from alignscope.errors import AlignscopeError
-from alignscope.nn import ConvEncoder, Encoder, LinearEncoder, MLPEncoder, RegressionAlignment, TwoTowers, initialise
+from alignscope.nn import RegressionAlignment, TwoTowers, initialise
+from alignscope.nn.encoders import ConvEncoder, Encoder, LinearEncoder, MLPEncoder
 
 ENCODERS = {
     "conv": (lambda k: ConvEncoder(3, k, widths=(4, 6), patch=2), (3, 9, 8), 6),

@@ -13,7 +13,9 @@ from alignscope.linear import Problem, Solver
 from alignscope.linear.problem import Gauge
 from alignscope.measures import spectrum
 from alignscope.moments.moments import Moments
-from alignscope.nn import LinearEncoder, RegressionAlignment, TwoTowers, initialise, regression_loss
+from alignscope.nn import RegressionAlignment, TwoTowers, initialise
+from alignscope.nn.encoders import LinearEncoder
+from alignscope.nn.objectives import regression_loss
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way
 

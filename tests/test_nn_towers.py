@@ -11,17 +11,10 @@ import torch
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
 from alignscope.errors import AlignscopeError
-from alignscope.nn import (
-    GAUGES,
-    TASKS,
-    ConvEncoder,
-    LinearEncoder,
-    MLPEncoder,
-    RegressionAlignment,
-    TwoTowers,
-    initialise,
-    task_loss,
-)
+from alignscope.nn import RegressionAlignment, TwoTowers, initialise, task_loss
+from alignscope.nn.encoders import ConvEncoder, LinearEncoder, MLPEncoder
+from alignscope.nn.towers import TASKS
+from alignscope.nn.whitening import GAUGES
 
 SIZES = (3, 4)
 

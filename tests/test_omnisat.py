@@ -17,17 +17,8 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.functional import scaled_dot_product_attention
 
 from alignscope.errors import AlignscopeError
-from alignscope.nn import (
-    SIZES,
-    AerialEncoder,
-    OmniSatFusion,
-    RegressionAlignment,
-    SeriesEncoder,
-    TokenEncoder,
-    TwoTowers,
-    initialise,
-    omnisat_encoder,
-)
+from alignscope.nn import RegressionAlignment, TwoTowers, initialise
+from alignscope.nn.encoders import SIZES, AerialEncoder, OmniSatFusion, SeriesEncoder, TokenEncoder, omnisat_encoder
 from alignscope.nn.encoders.aerial_tokens import AerialTokens, sub_patches
 from alignscope.nn.encoders.ltae import SeriesTokens, days
 from alignscope.nn.encoders.token_blocks import Block, ClassQuery, Mixer, RelativeBias

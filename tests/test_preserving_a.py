@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from alignscope.errors import AlignscopeError
-from alignscope.nn import LinearEncoder, MLPEncoder, initialise, objectives
+from alignscope.nn import initialise, objectives
+from alignscope.nn.encoders import LinearEncoder, MLPEncoder
 from alignscope.nn.methods.aligned import OBJECTIVES, Aligned, NoAlignment, SingleModality
 from alignscope.nn.methods.base import Batch, Method
 from alignscope.nn.methods.cross_self import CrossSelf

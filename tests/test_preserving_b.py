@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from alignscope.errors import AlignscopeError
 from alignscope.measures.gaussian_information import gaussian_information
-from alignscope.nn import LinearEncoder, MLPEncoder, initialise
+from alignscope.nn import initialise
+from alignscope.nn.encoders import LinearEncoder, MLPEncoder
 from alignscope.nn.methods.base import Batch, Method
 from alignscope.nn.methods.comm import CoMM, InfMasking, infinite_mask_bound
 from alignscope.nn.methods.disentangled import DisentangledSSL, orthogonality

@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from alignscope.errors import AlignscopeError
-from alignscope.nn import ConvEncoder, LinearEncoder, info_nce, initialise, mil_nce
+from alignscope.nn import initialise
+from alignscope.nn.encoders import ConvEncoder, LinearEncoder
 from alignscope.nn.methods import Batch, PatchContrast
+from alignscope.nn.objectives import info_nce, mil_nce
 
 
 def pictures(n: int = 6, size: int = 16, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,7 +11,8 @@ import torch
 
 from alignscope.datasets.treesatai import Archive, Cache, build_cache, packed
 from alignscope.errors import AlignscopeError
-from alignscope.nn import OmniSatPretraining, initialise, omnisat_encoder
+from alignscope.nn import initialise
+from alignscope.nn.encoders import OmniSatPretraining, omnisat_encoder
 from alignscope.study.data.dataset import prepare
 from alignscope.study.spec import TreeSatAIData
 

@@ -21,59 +21,18 @@ no gauge can be escaped.
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar, get_args
+from typing import Literal, get_args
 
-import torch
 from torch import Tensor, nn
 
 from alignscope._lib.types import AlignmentDirection, LatentGauge
 from alignscope.errors import AlignscopeError
+from alignscope.nn.samples import available, count, full_precision, one_of, single
+from alignscope.nn.whitening import GAUGES, gauge_target
 
-__all__ = ["DIRECTIONS", "GAUGES", "WHITENING_RIDGE", "RegressionAlignment", "gauge_target", "regression_loss"]
+__all__ = ["DIRECTIONS", "RegressionAlignment", "regression_loss"]
 
-T = TypeVar("T", bound=str)
-
-GAUGES: tuple[LatentGauge, ...] = get_args(LatentGauge)
 DIRECTIONS: tuple[AlignmentDirection, ...] = get_args(AlignmentDirection)
-
-WHITENING_RIDGE = 1e-8
-"""What is added to the correlation matrix (unit diagonal) before it is inverted. A direction of eigenvalue mu retains
-the share mu / (mu + 1e-8) of its unit variance: all of it for any real direction, none for those without variance."""
-
-
-def gauge_target(z: Tensor, gauge: LatentGauge, present: Tensor | None = None) -> Tensor:
-    """Return the alignment target T of a representation.
-
-        normalised:  T = (z - mean) / sd                                 per dimension, biased variance
-        whitened:    T = Tn L^-T,   L L^T = Tn^T Tn / N + 1e-8 I         Tn the normalised target
-
-    Whitening is by Cholesky, in float64: T is the Gram-Schmidt basis of the dimensions in their order. It differs
-    from any other whitening by a rotation, which Q absorbs; it has no eigenvectors, so neither ties nor missing rank
-    harm its gradient, and no axes swap between batches. From a batch of no more than K rows, T keeps unit covariance
-    on the N - 1 directions that it has. A dimension that is constant to rounding gives T = 0 without gradient.
-
-    Parameters
-    ----------
-    z : (N, K) floats; below float32 it is taken to float32 first.
-    gauge : one of `GAUGES`.
-    present : (N,) bool; statistics are those of the rows present, the others get T = 0 whatever they hold.
-
-    Raises
-    ------
-    AlignscopeError : E305 for an unknown gauge.
-    """
-    _known("gauge", gauge, GAUGES)
-    rounding = torch.finfo(z.dtype).eps
-    z = _fill(_single(z), present)
-    if gauge == "raw":
-        return z
-    if gauge == "stop_gradient":
-        return z.detach()
-    kind = z.dtype
-    # Outside autocast: a product in bfloat16 would undo the care taken here.
-    with torch.autocast(z.device.type, enabled=False):
-        t = _normalise(z.double() if gauge == "whitened" else z, present, 4 * rounding)
-        return (t if gauge == "normalised" else _whiten(t, present)).to(kind)
 
 
 def regression_loss(prediction: Tensor, target: Tensor, present: Tensor | None = None) -> Tensor:
@@ -82,8 +41,8 @@ def regression_loss(prediction: Tensor, target: Tensor, present: Tensor | None =
     Sum over dimensions, mean over samples: with a target of unit variance in each of K dimensions, predicting
     nothing costs K.
     """
-    error = _fill(_single(prediction) - _single(target), present)
-    return error.square().sum() / _count(error, present)
+    error = available(single(prediction) - single(target), present)
+    return error.square().sum() / count(error, present)
 
 
 class RegressionAlignment(nn.Module):  # type: ignore[misc]
@@ -115,8 +74,8 @@ class RegressionAlignment(nn.Module):  # type: ignore[misc]
         direction: AlignmentDirection = "1to2",
     ) -> None:
         super().__init__()
-        self.gauge = _known("gauge", gauge, GAUGES)
-        self.direction = _known("direction", direction, DIRECTIONS)
+        self.gauge = one_of("gauge", gauge, GAUGES)
+        self.direction = one_of("direction", direction, DIRECTIONS)
         self.q12 = nn.Linear(components1, components2) if direction != "2to1" else None
         self.q21 = nn.Linear(components2, components1) if direction != "1to2" else None
 
@@ -141,13 +100,9 @@ class RegressionAlignment(nn.Module):  # type: ignore[misc]
             raise AlignscopeError("E305", "direction", "'both' aligns each to the other", "Use 1to2 or 2to1 here.")
         return 1 if self.direction == "1to2" else 2
 
-    def target_of(self, z: Tensor, present: Tensor | None = None) -> Tensor:
-        """Return T of a latent that may still learn: `gauge_target` in this gauge."""
+    def target(self, z: Tensor, present: Tensor | None = None) -> Tensor:
+        """Return T of the other modality's latent: `gauge_target` in this gauge; detach z where it is frozen."""
         return gauge_target(z, self.gauge, present)
-
-    def target(self, z: Tensor) -> Tensor:
-        """Return T of a frozen latent, detached: `gauge_target` with the statistics of the rows given."""
-        return gauge_target(z.detach(), self.gauge)
 
     def towards(self, z: Tensor, target: Tensor, present: Tensor | None = None) -> Tensor:
         """Return the loss of the learner's latent against a target made beforehand, a scalar."""
@@ -155,42 +110,5 @@ class RegressionAlignment(nn.Module):  # type: ignore[misc]
 
 
 def _head_loss(head: nn.Linear, z: Tensor, target: Tensor, present: Tensor | None) -> Tensor:
-    with torch.autocast(z.device.type, enabled=False):
-        return regression_loss(head(_fill(_single(z), present)), target, present)
-
-
-def _normalise(z: Tensor, present: Tensor | None, rounding: float) -> Tensor:
-    n = _count(z, present)
-    mean = z.sum(0) / n
-    centred = _fill(z - mean, present)
-    variance = centred.square().sum(0) / n
-    # Asked this way round, a variance of NaN is no constant: a divergence stays visible.
-    constant = variance <= rounding**2 * mean.square()
-    # The root is taken of 1 where nothing varies: its gradient at 0 is infinite even where it is not used.
-    return torch.where(constant, 0.0, centred) * torch.where(constant, 1.0, variance).rsqrt()
-
-
-def _whiten(t: Tensor, present: Tensor | None) -> Tensor:
-    ridge = WHITENING_RIDGE * torch.eye(t.shape[1], dtype=t.dtype, device=t.device)
-    # Unchecked: of many models trained at once, one that has diverged gives NaN and leaves the others alone.
-    lower, _ = torch.linalg.cholesky_ex(t.mT @ t / _count(t, present) + ridge)
-    return torch.linalg.solve_triangular(lower, t.mT, upper=False).mT
-
-
-def _single(z: Tensor) -> Tensor:
-    return z if z.dtype in (torch.float32, torch.float64) else z.float()
-
-
-def _fill(z: Tensor, present: Tensor | None) -> Tensor:
-    """Rows that are absent become 0, even where they hold NaN."""
-    return z if present is None else torch.where(present[:, None], z, 0.0)
-
-
-def _count(z: Tensor, present: Tensor | None) -> Tensor | int:
-    return max(len(z), 1) if present is None else present.sum().clamp(min=1)
-
-
-def _known(name: str, value: T, choices: tuple[T, ...]) -> T:
-    if value not in choices:
-        raise AlignscopeError("E305", name, f"'{value}' is not known", f"Use one of {', '.join(choices)}.")
-    return value
+    with full_precision(z):
+        return regression_loss(head(available(single(z), present)), target, present)

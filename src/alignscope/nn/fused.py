@@ -15,9 +15,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.encoders.omnisat_fusion import OmniSatFusion
+from alignscope.nn.samples import full_precision, one_of
 from alignscope.nn.towers import Losses, Reading, Task, task_loss
 
 __all__ = ["FUSIONS", "FusedTowers"]
@@ -54,9 +54,7 @@ class FusedTowers(nn.Module):  # type: ignore[misc]
         size: Literal["tiny", "small", "base"] = "tiny",
     ) -> None:
         super().__init__()
-        if fusion not in FUSIONS:
-            raise AlignscopeError("E305", "fusion", f"'{fusion}' is not known", f"Use one of {', '.join(FUSIONS)}.")
-        self.fusion, self.task = fusion, task
+        self.fusion, self.task = one_of("fusion", fusion, FUSIONS), task
         self.sizes = tuple(outputs1), tuple(outputs2)
         self.encoders = nn.ModuleList([encoder1, encoder2])
         width = sum(self.sizes[0]) + sum(self.sizes[1])
@@ -104,7 +102,7 @@ class FusedTowers(nn.Module):  # type: ignore[misc]
 
     def _outputs(self, embeddings: list[Tensor]) -> list[Tensor]:
         """Return the outputs that are averaged, (N, all columns) each, at full precision even under autocast."""
-        with torch.autocast(embeddings[0].device.type, enabled=False):
+        with full_precision(embeddings[0]):
             return [head(z.to(head.weight.dtype)) for head, z in zip(self.heads, embeddings, strict=True)]
 
     def _split(self, output: Tensor) -> tuple[Tensor, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -12,16 +13,22 @@ from alignscope.errors import AlignscopeError
 
 __all__ = [
     "at_least_zero",
+    "available",
+    "count",
     "finite_rows",
     "full_precision",
     "mask",
     "nothing",
+    "one_of",
     "positive",
     "rows",
     "same_rows",
     "single",
     "unit",
 ]
+
+
+Name = TypeVar("Name", bound=str)
 
 
 def rows(
@@ -106,6 +113,16 @@ def single(z: Tensor) -> Tensor:
     return z if z.dtype in (torch.float32, torch.float64) else z.float()
 
 
+def available(z: Tensor, present: Tensor | None) -> Tensor:
+    """Return z (N, K) with its absent rows set to 0, whatever they held."""
+    return z if present is None else torch.where(present[:, None], z, 0.0)
+
+
+def count(z: Tensor, present: Tensor | None) -> Tensor | int:
+    """Return the number of rows present, at least 1."""
+    return max(len(z), 1) if present is None else present.sum().clamp(min=1)
+
+
 def unit(z: Tensor) -> Tensor:
     """Return (..., K) vectors scaled to length 1; a zero vector has no direction: it stays 0, without gradient."""
     z = single(z)
@@ -145,4 +162,16 @@ def at_least_zero(name: str, value: float) -> float:
     """
     if not 0 <= value < math.inf:
         raise AlignscopeError("E304", name, f"{value:g}", "Give a number of at least 0.")
+    return value
+
+
+def one_of(name: str, value: Name, known: Sequence[Name]) -> Name:
+    """Return a choice that is among those known.
+
+    Raises
+    ------
+    AlignscopeError : E305.
+    """
+    if value not in known:
+        raise AlignscopeError("E305", name, f"'{value}' is not known", f"Use one of {', '.join(known)}.")
     return value

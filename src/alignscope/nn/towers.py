@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from alignscope.errors import AlignscopeError
 from alignscope.nn.alignment import RegressionAlignment, regression_loss
 from alignscope.nn.encoders.basic import Encoder
+from alignscope.nn.samples import full_precision, one_of
 
 __all__ = ["TASKS", "Losses", "Outputs", "Reading", "Tower", "TwoTowers", "task_loss"]
 
@@ -93,16 +93,14 @@ class Tower(nn.Module):  # type: ignore[misc]
 
     def __init__(self, encoder: Encoder, outputs: int | Sequence[int], task: Task = "squared") -> None:
         super().__init__()
-        if task not in TASKS:
-            raise AlignscopeError("E305", "task", f"'{task}' is not known", f"Use one of {', '.join(TASKS)}.")
-        self.task = task
+        self.task = one_of("task", task, TASKS)
         self.sizes = (outputs,) if isinstance(outputs, int) else tuple(outputs)
         self.encoder = encoder
         self.head = nn.Linear(encoder.components, sum(self.sizes))
 
     def predict(self, z: Tensor) -> Tensor:
         """Return the outputs for a latent, z W + w, (N, sum of sizes), at full precision even under autocast."""
-        with torch.autocast(z.device.type, enabled=False):
+        with full_precision(z):
             return self.head(z.to(self.head.weight.dtype))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -129,7 +127,8 @@ class TwoTowers(nn.Module):  # type: ignore[misc]
 
     Example
     -------
-    >>> from alignscope.nn import LinearEncoder, RegressionAlignment, initialise
+    >>> from alignscope.nn import RegressionAlignment, initialise
+    >>> from alignscope.nn.encoders import LinearEncoder
     >>> towers = TwoTowers(LinearEncoder(6, 4), LinearEncoder(5, 4), 3, 2, RegressionAlignment(4, 4))
     >>> initialise(towers, seed=0)
     >>> x1, x2, y1, y2 = (torch.randn(32, width) for width in (6, 5, 3, 2))

@@ -17,8 +17,9 @@ from alignscope.nn.encoders.aerial_tokens import sub_patches
 from alignscope.nn.encoders.ltae import days, values
 from alignscope.nn.encoders.omnisat import AerialEncoder, TokenEncoder
 from alignscope.nn.encoders.token_blocks import PATCHES, mlp
-from alignscope.nn.objectives import EMATeacher, jepa, mil_nce
-from alignscope.nn.samples import positive, same_rows
+from alignscope.nn.objectives.distillation import EMATeacher, jepa
+from alignscope.nn.objectives.multimodal import mil_nce
+from alignscope.nn.samples import one_of, positive, same_rows
 
 __all__ = ["CROSS_OBJECTIVES", "MaskedReconstruction", "OmniSatPretraining", "PretrainingLosses"]
 
@@ -57,7 +58,7 @@ class MaskedReconstruction(nn.Module):  # type: ignore[misc]
 
     Example
     -------
-    >>> from alignscope.nn import AerialEncoder
+    >>> from alignscope.nn.encoders import AerialEncoder
     >>> masked = MaskedReconstruction(AerialEncoder(8))
     >>> loss = masked(torch.rand(4, 4, 60, 60) - 0.5, torch.Generator().manual_seed(0))
     """
@@ -118,7 +119,8 @@ class OmniSatPretraining(nn.Module):  # type: ignore[misc]
 
     Example
     -------
-    >>> from alignscope.nn import AerialEncoder, SeriesEncoder, initialise
+    >>> from alignscope.nn import initialise
+    >>> from alignscope.nn.encoders import AerialEncoder, SeriesEncoder
     >>> pretraining = OmniSatPretraining(AerialEncoder(8), SeriesEncoder(8, channels=2), "mil_nce")
     >>> initialise(pretraining, 0)
     >>> x1, x2 = torch.rand(4, 4, 60, 60) - 0.5, torch.zeros(4, 20, 3, 6, 6)
@@ -139,12 +141,10 @@ class OmniSatPretraining(nn.Module):  # type: ignore[misc]
         momentum: float = 0.996,
     ) -> None:
         super().__init__()
-        if objective not in CROSS_OBJECTIVES:
-            way_out = f"Use one of {', '.join(CROSS_OBJECTIVES)}."
-            raise AlignscopeError("E305", "objective", f"'{objective}' is not known", way_out)
         if not 1 <= patches <= PATCHES:
             raise AlignscopeError("E304", "patches", f"{patches}", f"Give 1 to {PATCHES}.")
-        self.objective, self.patches, self.momentum = objective, patches, momentum
+        self.objective = one_of("objective", objective, CROSS_OBJECTIVES)
+        self.patches, self.momentum = patches, momentum
         self.temperature = positive("temperature", temperature)
         self.masked1 = MaskedReconstruction(encoder1, mask=mask)
         self.masked2 = MaskedReconstruction(encoder2, mask=mask)

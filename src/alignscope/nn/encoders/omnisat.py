@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from torch import Tensor, nn
 
-from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders.aerial_tokens import AerialTokens
 from alignscope.nn.encoders.basic import Encoder, _positive
 from alignscope.nn.encoders.ltae import SeriesTokens
 from alignscope.nn.encoders.token_blocks import Mixer
+from alignscope.nn.samples import one_of
 
 __all__ = [
     "SIZES",
@@ -179,6 +179,4 @@ def size_named(name: str) -> Size:
     ------
     AlignscopeError : E305 for another name.
     """
-    if name not in SIZES:
-        raise AlignscopeError("E305", "size", f"'{name}' is not known", f"Use one of {', '.join(get_args(SizeName))}.")
-    return SIZES[name]
+    return SIZES[one_of("size", name, tuple(SIZES))]

@@ -41,7 +41,7 @@ class OmniSatFusion(Encoder):
 
     Example
     -------
-    >>> from alignscope.nn import AerialEncoder, SeriesEncoder
+    >>> from alignscope.nn.encoders import AerialEncoder, SeriesEncoder
     >>> encoders = [AerialEncoder(8), SeriesEncoder(8, channels=2)]
     >>> fusion = OmniSatFusion(encoders, 16)
     >>> fusion([torch.zeros(3, 4, 60, 60), torch.zeros(3, 20, 3, 6, 6)]).shape

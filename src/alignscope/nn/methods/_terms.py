@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods.base import Batch
-from alignscope.nn.objectives import info_nce, over_pairs
+from alignscope.nn.objectives.contrastive import info_nce
+from alignscope.nn.objectives.multimodal import over_pairs
 
-__all__ = ["across", "available", "mlp", "number", "several", "split", "within"]
+__all__ = ["across", "mlp", "number", "per_modality", "several", "split", "within"]
 
 
 def across(embeddings: Sequence[Sequence[Tensor]], batch: Batch, temperature: float) -> Tensor:
@@ -29,11 +30,6 @@ def within(embeddings: Sequence[Sequence[Tensor]], batch: Batch, temperature: fl
         info_nce(z1, z2, present=batch.has(m), temperature=temperature)
         for m, (z1, z2) in enumerate(zip(embeddings[0], embeddings[1], strict=True))
     )
-
-
-def available(z: Tensor, present: Tensor | None) -> Tensor:
-    """Return z (N, K) with its absent rows set to 0, whatever they held."""
-    return z if present is None else torch.where(present[:, None], z, 0.0)
 
 
 def mlp(inputs: int, outputs: int) -> nn.Sequential:
@@ -55,6 +51,13 @@ def several(encoders: Sequence[Encoder]) -> Sequence[Encoder]:
     if len(encoders) < 2:
         raise AlignscopeError("E201", "encoders", f"{len(encoders)}", "Give one a modality, of two modalities or more.")
     return encoders
+
+
+def per_modality(name: str, given: Sequence[object], encoders: Sequence[Encoder]) -> None:
+    """Raise E201 unless there is one entry a modality."""
+    if len(given) != len(encoders):
+        found = f"{len(given)} for {len(encoders)} modalities"
+        raise AlignscopeError("E201", name, found, "Give the targets of each modality.")
 
 
 def split(encoders: Sequence[Encoder], share: float, name: str) -> int:

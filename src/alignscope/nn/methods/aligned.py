@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import permutations
 from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from alignscope.errors import AlignscopeError
 from alignscope.nn.alignment import RegressionAlignment
 from alignscope.nn.encoders.basic import Encoder
-from alignscope.nn.methods._terms import available, mlp, number, several, within
+from alignscope.nn.methods._terms import mlp, number, several, within
 from alignscope.nn.methods.base import Batch, Method, pairs, rows
-from alignscope.nn.objectives import (
-    EMATeacher,
-    barlow_twins,
-    bottleneck_alignment,
-    cca_loss,
-    gram,
-    info_nce,
-    jepa,
-    over_pairs,
-    siglip,
-    spectral_contrastive,
-    symile,
-    vicreg,
-)
+from alignscope.nn.objectives.bottleneck import bottleneck_alignment
+from alignscope.nn.objectives.contrastive import info_nce, siglip, spectral_contrastive
+from alignscope.nn.objectives.correlation import barlow_twins, cca_loss, vicreg
+from alignscope.nn.objectives.distillation import EMATeacher, jepa
+from alignscope.nn.objectives.multimodal import gram, over_pairs, symile
+from alignscope.nn.samples import available, one_of
 
 __all__ = ["OBJECTIVES", "Aligned", "NoAlignment", "Objective", "SingleModality"]
 
@@ -99,12 +91,13 @@ class Aligned(Method):
         projector: int = 0,
     ) -> None:
         super().__init__(several(encoders), projector=projector)
-        if objective not in OBJECTIVES:
-            raise AlignscopeError(
-                "E305", "objective", f"'{objective}' is not known", f"Use one of {', '.join(OBJECTIVES)}."
-            )
         self.alignment_weight = number("alignment_weight", alignment_weight)
-        self.alignment = _alignment(objective, encoders, number("temperature", temperature, inside=True), momentum)
+        self.alignment = _alignment(
+            one_of("objective", objective, OBJECTIVES),
+            encoders,
+            number("temperature", temperature, inside=True),
+            momentum,
+        )
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the weighted alignment, a scalar."""
@@ -259,7 +252,7 @@ class _JEPA(nn.Module):  # type: ignore[misc]
         self.momentum = momentum
         self.students = tuple(encoders)  # a tuple, so that they are not registered a second time
         self.teachers = nn.ModuleList(EMATeacher(e, momentum) for e in encoders)
-        self.ordered = [(i, j) for i in range(len(encoders)) for j in range(len(encoders)) if i != j]
+        self.ordered = list(permutations(range(len(encoders)), 2))
         self.predictors = nn.ModuleList(mlp(encoders[i].components, encoders[j].components) for i, j in self.ordered)
         self.register_buffer("started", torch.zeros((), dtype=torch.bool))
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from alignscope.errors import AlignscopeError
 from alignscope.nn.budget import Budget
 from alignscope.nn.encoders.basic import Encoder
-from alignscope.nn.methods._terms import across, number, several, within
+from alignscope.nn.methods._terms import across, number, per_modality, several, within
 from alignscope.nn.methods.base import Batch, Method, Supervision
 from alignscope.nn.monitor.monitor import Monitor
 
@@ -64,9 +64,7 @@ class BudgetedAlignment(Method):
         super().__init__(several(encoders), projector=projector)
         self.temperature = number("temperature", temperature, inside=True)
         number("updates", updates, 1)
-        if len(classes) != len(encoders):
-            found = f"{len(classes)} for {len(encoders)} modalities"
-            raise AlignscopeError("E201", "classes", found, "Give the targets of each modality.")
+        per_modality("classes", classes, encoders)
         self.first = max(1, round(number("alone", alone, 0.0, 1.0, inside=True) * number("steps", steps, 1)))
         self.every = max(1, (steps - self.first) // int(updates))
         self.monitored = [f"{target} from {m}" for m, own in enumerate(classes, start=1) for target in own]

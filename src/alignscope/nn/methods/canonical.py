@@ -13,8 +13,8 @@ from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import across, number, several, split
 from alignscope.nn.methods.base import Batch, Method
-from alignscope.nn.objectives import cross_covariance
 from alignscope.nn.objectives.contrastive import two_way
+from alignscope.nn.objectives.independence import cross_covariance
 from alignscope.nn.samples import full_precision, unit
 
 __all__ = ["CanonicalSplit"]

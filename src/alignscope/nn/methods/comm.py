@@ -12,7 +12,7 @@ from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import number
 from alignscope.nn.methods.base import Batch, Method, head
 from alignscope.nn.methods.fusion import Fusion
-from alignscope.nn.objectives import info_nce
+from alignscope.nn.objectives.contrastive import info_nce
 from alignscope.nn.samples import full_precision, mask, nothing, positive, unit
 
 __all__ = ["CoMM", "InfMasking", "infinite_mask_bound"]

@@ -8,11 +8,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from alignscope.nn.alignment import gauge_target
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import number, several, split
 from alignscope.nn.methods.base import Batch, Method, pairs
-from alignscope.nn.objectives import barlow_twins
+from alignscope.nn.objectives.correlation import barlow_twins
+from alignscope.nn.samples import count, full_precision
+from alignscope.nn.whitening import gauge_target
 
 __all__ = ["DeCUR"]
 
@@ -78,9 +79,8 @@ class DeCUR(Method):
 
 def _decorrelated(z1: Tensor, z2: Tensor, present: Tensor | None, weight: float) -> Tensor:
     """Return B(C, 0) of two blocks, a scalar."""
-    count = len(z1) if present is None else present.sum()
-    with torch.autocast(z1.device.type, enabled=False):
+    with full_precision(z1):
         t1, t2 = (gauge_target(z, "normalised", present) for z in (z1, z2))
-        square = (t1.mT @ t2).square() / max(count, 1) ** 2
+        square = (t1.mT @ t2).square() / count(z1, present) ** 2
     own = square.diagonal().sum()
     return own + weight * (square.sum() - own)

@@ -9,12 +9,12 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from alignscope.nn.alignment import gauge_target
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import number, several, split
 from alignscope.nn.methods.base import Batch, Method, pairs
-from alignscope.nn.objectives import info_nce
+from alignscope.nn.objectives.contrastive import info_nce
 from alignscope.nn.samples import full_precision, rows, unit
+from alignscope.nn.whitening import cross_correlation
 
 __all__ = ["DisentangledSSL", "orthogonality"]
 
@@ -137,6 +137,5 @@ def orthogonality(c: Tensor, s: Tensor) -> Tensor:
     ----------
     c, s : (N, K1), (N, K2) of the same samples.
     """
-    one, two = (gauge_target(z, "normalised") for z in (c, s))
     with full_precision(c):
-        return torch.linalg.matrix_norm(one.mT @ two / max(len(c), 1))
+        return torch.linalg.matrix_norm(cross_correlation(c, s))

@@ -10,7 +10,7 @@ from torch import Tensor
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import number, several
 from alignscope.nn.methods.base import Batch, Method
-from alignscope.nn.objectives import mil_nce
+from alignscope.nn.objectives.multimodal import mil_nce
 
 __all__ = ["PatchContrast"]
 

@@ -9,12 +9,13 @@ from typing import ClassVar, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from alignscope.errors import AlignscopeError
-from alignscope.nn.alignment import gauge_target, regression_loss
+from alignscope.nn.alignment import regression_loss
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import across, mlp, number, several, split, within
 from alignscope.nn.methods.base import Batch, Method, head, rows
-from alignscope.nn.objectives import cross_covariance, hsic
+from alignscope.nn.objectives.independence import cross_covariance, hsic
+from alignscope.nn.samples import one_of
+from alignscope.nn.whitening import gauge_target
 
 __all__ = ["INDEPENDENCE", "PrivateSubspace"]
 
@@ -74,12 +75,8 @@ class PrivateSubspace(Method):
         projector: int = 0,
     ) -> None:
         super().__init__(several(encoders), projector=projector)
-        if independence not in INDEPENDENCE:
-            raise AlignscopeError(
-                "E305", "independence", f"'{independence}' is not known", f"Use one of {', '.join(INDEPENDENCE)}."
-            )
         self.shared = split(encoders, shared, "shared")
-        self.independence = independence
+        self.independence = one_of("independence", independence, INDEPENDENCE)
         self.private_weight = number("private_weight", private_weight)
         self.independence_weight = number("independence_weight", independence_weight)
         self.decoder_weight = number("decoder_weight", decoder_weight)

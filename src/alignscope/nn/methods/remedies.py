@@ -10,10 +10,11 @@ from torch.nn import functional
 
 from alignscope._lib.types import LatentGauge
 from alignscope.errors import AlignscopeError
+from alignscope.nn.alignment import RegressionAlignment
 from alignscope.nn.encoders.basic import Encoder
-from alignscope.nn.methods._terms import available
-from alignscope.nn.methods.base import Batch, pairs
-from alignscope.nn.methods.supervised import SupervisedAlignment, target_loss
+from alignscope.nn.methods.base import Batch
+from alignscope.nn.methods.supervised import SupervisedAlignment
+from alignscope.nn.samples import available, full_precision
 
 __all__ = ["PredictionFirst", "TargetRemedy", "usable_part"]
 
@@ -32,7 +33,7 @@ def usable_part(target: Tensor, labels: Tensor, present: Tensor | None = None) -
     ----------
     target : T, (N, K). labels : Y, (N, C), taken as it is: no gradient reaches it. present : (N,) bool.
     """
-    with torch.autocast(target.device.type, enabled=False):
+    with full_precision(target):
         chosen = slice(None) if present is None else present
         y, t = labels.detach()[chosen].double(), target[chosen].double()
         y, t = y - y.mean(0), t - t.mean(0)
@@ -77,20 +78,16 @@ class TargetRemedy(SupervisedAlignment):
 
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the prediction loss and the alignment loss, scalars, without any alignment weight."""
-        embeddings = [available(z, batch.has(m)) for m, z in enumerate(self.encoded(batch)[0])]
-        prediction = sum(
-            target_loss(readout(z), batch.labels, batch.has(m))
-            for m, (readout, z) in enumerate(zip(self.readouts, embeddings, strict=True))
-        )
-        terms = []
-        for align, (i, j) in zip(self.alignments, pairs(len(embeddings)), strict=True):
+        zs = [available(z, batch.has(m)) for m, z in enumerate(self.encoded(batch)[0])]
+
+        def term(align: RegressionAlignment, i: int, j: int) -> Tensor:
             both = batch.both(i, j)
             if both is not None and not both.any():
-                terms.append(0.0 * embeddings[i].sum())
-                continue
-            reached = usable_part(align.target_of(embeddings[j].detach(), both), self._columns(i, batch), both)
-            terms.append(align.towards(embeddings[i], reached, both))
-        return prediction, torch.stack(terms).mean()
+                return 0.0 * zs[i].sum()
+            target = usable_part(align.target(zs[j].detach(), both), self._columns(i, batch), both)
+            return align.towards(zs[i], target, both)
+
+        return self.prediction(zs, batch), self.over_pairs(term)
 
     def _columns(self, m: int, batch: Batch) -> Tensor:
         """Return the labels of a modality's targets side by side, classes as one-hot columns."""
@@ -144,18 +141,14 @@ class PredictionFirst(SupervisedAlignment):
         tasks = [
             available(e.project(h), batch.has(m)) for m, (e, h) in enumerate(zip(self.encoders, features, strict=True))
         ]
-        prediction = sum(
-            target_loss(readout(_first(z, size)), batch.labels, batch.has(m))
-            for m, (readout, z, size) in enumerate(zip(self.readouts, tasks, self.sizes, strict=True))
-        )
-        embeddings = []
-        for e, h, z, size in zip(self.encoders, features, tasks, self.sizes, strict=True):
-            embeddings.append(torch.cat([z[:, :size].detach(), e.project(h.detach())[:, size:]], dim=1))
-        terms = [
-            align(embeddings[i], embeddings[j].detach(), batch.both(i, j))
-            for align, (i, j) in zip(self.alignments, pairs(len(embeddings)), strict=True)
+        zs = [
+            torch.cat([z[:, :size].detach(), e.project(h.detach())[:, size:]], dim=1)
+            for e, h, z, size in zip(self.encoders, features, tasks, self.sizes, strict=True)
         ]
-        return prediction, torch.stack(terms).mean()
+        return (
+            self.prediction([_first(z, size) for z, size in zip(tasks, self.sizes, strict=True)], batch),
+            self.over_pairs(lambda align, i, j: align(zs[i], zs[j].detach(), batch.both(i, j))),
+        )
 
 
 def _first(z: Tensor, size: int) -> Tensor:

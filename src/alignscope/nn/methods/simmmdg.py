@@ -13,10 +13,11 @@ from torch.nn.functional import normalize
 from alignscope.errors import AlignscopeError
 from alignscope.nn.alignment import regression_loss
 from alignscope.nn.encoders.basic import Encoder
-from alignscope.nn.methods._terms import available, mlp, number, several, split
+from alignscope.nn.methods._terms import mlp, number, several, split
 from alignscope.nn.methods.base import Batch, Method, Supervision
 from alignscope.nn.methods.supervised import Readout, any_modality, target_loss
-from alignscope.nn.objectives import sup_con
+from alignscope.nn.objectives.contrastive import sup_con
+from alignscope.nn.samples import available
 
 __all__ = ["SimMMDG"]
 

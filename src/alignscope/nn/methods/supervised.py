@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -13,8 +13,9 @@ from alignscope._lib.types import AlignmentDirection, LatentGauge
 from alignscope.errors import AlignscopeError
 from alignscope.nn.alignment import RegressionAlignment, regression_loss
 from alignscope.nn.encoders.basic import Encoder
-from alignscope.nn.methods._terms import available, number, several
+from alignscope.nn.methods._terms import number, per_modality, several
 from alignscope.nn.methods.base import Batch, Method, Supervision, pairs
+from alignscope.nn.samples import available, full_precision
 
 __all__ = ["Concatenation", "LateFusion", "Readout", "SupervisedAlignment", "target_loss"]
 
@@ -42,7 +43,7 @@ class Readout(nn.Module):  # type: ignore[misc]
 
     def forward(self, z: Tensor) -> dict[str, Tensor]:
         """Return the outputs (N, C) of every target, in float32 even under autocast."""
-        with torch.autocast(z.device.type, enabled=False):
+        with full_precision(z):
             z = z.to(self.heads[0].weight.dtype)
             return {name: head(z) for name, head in zip(self.targets, self.heads, strict=True)}
 
@@ -106,16 +107,7 @@ class LateFusion(Method):
 
     The mean is over the modalities that a sample has.
 
-    Source: Audebert et al. 2018, arXiv 1711.08681.
-
-    Parameters
-    ----------
-    encoders : of one modality or more, of any latent sizes.
-    classes : number of classes of each target that is learnt, or of its columns where it holds floats (squared loss).
-
-    Raises
-    ------
-    AlignscopeError : E304 for no target; in use, E305 for a target without labels.
+    Source, parameters and errors: as for `Concatenation`.
     """
 
     supervision: ClassVar[Supervision] = "labels"
@@ -170,13 +162,7 @@ class SupervisedAlignment(Method):
         direction: AlignmentDirection = "1to2",
     ) -> None:
         super().__init__(several(encoders))
-        if len(classes) != len(encoders):
-            raise AlignscopeError(
-                "E201",
-                "classes",
-                f"{len(classes)} for {len(encoders)} modalities",
-                "Give the targets of each modality.",
-            )
+        per_modality("classes", classes, encoders)
         self.alignment_weight = number("alignment_weight", alignment_weight)
         self.readouts = nn.ModuleList(Readout(e.components, c) for e, c in zip(encoders, classes, strict=True))
         self.alignments = nn.ModuleList(
@@ -191,18 +177,22 @@ class SupervisedAlignment(Method):
 
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the prediction loss and the alignment loss, scalars, without any alignment weight."""
-        embeddings = self.encoded(batch)[0]
-        prediction = sum(
-            target_loss(readout(available(z, batch.has(m))), batch.labels, batch.has(m))
-            for m, (readout, z) in enumerate(zip(self.readouts, embeddings, strict=True))
+        zs = self.encoded(batch)[0]
+        return self.prediction(zs, batch), self.over_pairs(
+            lambda align, i, j: align(zs[i], zs[j], batch.both(i, j)),
         )
-        alignment = torch.stack(
-            [
-                align(embeddings[i], embeddings[j], batch.both(i, j))
-                for align, (i, j) in zip(self.alignments, pairs(len(embeddings)), strict=True)
-            ]
-        ).mean()
-        return prediction, alignment
+
+    def prediction(self, zs: Sequence[Tensor], batch: Batch) -> Tensor:
+        """Return the prediction loss of each modality's readout on its embedding, summed, a scalar."""
+        return sum(
+            target_loss(readout(available(z, batch.has(m))), batch.labels, batch.has(m))
+            for m, (readout, z) in enumerate(zip(self.readouts, zs, strict=True))
+        )
+
+    def over_pairs(self, term: Callable[[RegressionAlignment, int, int], Tensor]) -> Tensor:
+        """Return the mean over pairs of modalities of a term, given the pair's alignment and its two numbers."""
+        every = zip(self.alignments, pairs(len(self.encoders)), strict=True)
+        return torch.stack([term(align, i, j) for align, (i, j) in every]).mean()
 
 
 def _one_loss(name: str, output: Tensor, y: Tensor, present: Tensor | None) -> Tensor:

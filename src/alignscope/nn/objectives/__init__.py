@@ -6,7 +6,7 @@ sample at all is exactly 0. NaN in a present sample gives NaN: a divergence stay
 `over_pairs`; `gram`, `symile` and `mil_nce` take them all at once.
 """
 
-from alignscope.nn.alignment import RegressionAlignment, gauge_target, regression_loss
+from alignscope.nn.alignment import regression_loss
 from alignscope.nn.objectives.bottleneck import bottleneck_alignment
 from alignscope.nn.objectives.contrastive import info_nce, siglip, spectral_contrastive, sup_con
 from alignscope.nn.objectives.correlation import barlow_twins, cca_loss, vicreg
@@ -14,10 +14,10 @@ from alignscope.nn.objectives.distillation import EMATeacher, jepa
 from alignscope.nn.objectives.independence import cross_covariance, hsic
 from alignscope.nn.objectives.multimodal import gram, mil_nce, over_pairs, symile
 from alignscope.nn.samples import finite_rows
+from alignscope.nn.whitening import gauge_target
 
 __all__ = [
     "EMATeacher",
-    "RegressionAlignment",
     "barlow_twins",
     "bottleneck_alignment",
     "cca_loss",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from alignscope.nn.alignment import gauge_target
 from alignscope.nn.samples import at_least_zero, full_precision, nothing, positive, rows, single
+from alignscope.nn.whitening import correlation_factor, cross_correlation, gauge_target
 
 __all__ = ["barlow_twins", "cca_loss", "vicreg"]
 
@@ -38,7 +38,7 @@ def barlow_twins(z1: Tensor, z2: Tensor, *, present: Tensor | None = None, off_d
     if len(z1) < 2:
         return nothing(z1, z2)
     with full_precision(z1):
-        c = gauge_target(z1, "normalised").mT @ gauge_target(z2, "normalised") / len(z1)
+        c = cross_correlation(z1, z2)
         return (1 - c.diagonal()).square().sum() + off_diagonal * _off_diagonal(c).square().sum()
 
 
@@ -129,17 +129,11 @@ def cca_loss(
         t1, t2 = gauge_target(z1, "normalised"), gauge_target(z2, "normalised")
         kind, n = torch.promote_types(t1.dtype, t2.dtype), len(t1)
         t1, t2 = t1.double(), t2.double()
-        half = torch.linalg.solve_triangular(_cholesky(t1, ridge), t1.mT @ t2 / n, upper=False)
-        m = torch.linalg.solve_triangular(_cholesky(t2, ridge), half.mT, upper=False)
+        half = torch.linalg.solve_triangular(correlation_factor(t1, ridge, n), t1.mT @ t2 / n, upper=False)
+        m = torch.linalg.solve_triangular(correlation_factor(t2, ridge, n), half.mT, upper=False)
         if soft or not m.isfinite().all():  # the decomposition refuses NaN, which is to stay visible
             return -m.square().sum().to(kind)
         return -torch.linalg.svdvals(m).sum().to(kind)
-
-
-def _cholesky(t: Tensor, ridge: float) -> Tensor:
-    identity = torch.eye(t.shape[1], dtype=t.dtype, device=t.device)
-    # Unchecked: NaN passes through.
-    return torch.linalg.cholesky_ex(t.mT @ t / len(t) + ridge * identity).L
 
 
 def _off_diagonal(c: Tensor) -> Tensor:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from alignscope.nn.alignment import gauge_target
 from alignscope.nn.samples import full_precision, nothing, positive, rows, single
+from alignscope.nn.whitening import cross_correlation
 
 __all__ = ["cross_covariance", "hsic"]
 
@@ -38,8 +38,7 @@ def cross_covariance(z1: Tensor, z2: Tensor, *, present: Tensor | None = None) -
     if len(z1) < 2:
         return nothing(z1, z2)
     with full_precision(z1):
-        c = gauge_target(z1, "normalised").mT @ gauge_target(z2, "normalised") / len(z1)
-        return c.square().mean()
+        return cross_correlation(z1, z2).square().mean()
 
 
 def hsic(z1: Tensor, z2: Tensor, *, present: Tensor | None = None, bandwidth: float | Tensor | None = None) -> Tensor:
