@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from alignscope.datasets.trifeature import FACTORS, PairView
+from alignscope.datasets.trifeature import PairView
+from alignscope.datasets.trifeature.pictures import FACTORS
 from benchmarks._result import Claim, Result
 
 BATCH = 128

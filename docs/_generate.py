@@ -5,22 +5,19 @@ Each function returns Markdown; `write_all` puts them where the pages include th
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import tempfile
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 
+import _api
 import _bench_guide
 import _bench_results
 import _cli
 import _satellite_results
 import _study_results
 import _tables
-import alignscope
 from _error_help import HELP
 from alignscope.auditing.codes import CODES as FINDINGS
 from alignscope.errors import CODES as ERRORS
@@ -86,32 +83,6 @@ def error_example() -> str:
     raise AssertionError("ids that differ were accepted")
 
 
-def public_modules() -> Iterator[ModuleType]:
-    """Yield the public modules. Packages only pass on names of their modules; the command line has its own page."""
-    for found in pkgutil.walk_packages(alignscope.__path__, "alignscope."):
-        if not any(part.startswith("_") for part in found.name.split(".")):
-            module = importlib.import_module(found.name)
-            if getattr(module, "__all__", None) and not found.ispkg and not found.name.startswith("alignscope.cli"):
-                yield module
-
-
-def python_api() -> str:
-    """The public face as a table, then every public module through autodoc."""
-    modules = list(public_modules())
-    rows = []
-    for name in getattr(alignscope, "__all__", []):
-        if name.startswith("__"):
-            continue
-        item = getattr(alignscope, name)
-        home = getattr(item, "__module__", "alignscope")
-        summary = (getattr(item, "__doc__", "") or "").strip().splitlines()[0]
-        rows.append([f"[`alignscope.{name}`](#{home}.{name})", summary])
-    parts = [_tables.table(["name", "what it is"], rows), "\n## Modules\n"]
-    block = "### {0}\n\n```{{eval-rst}}\n.. automodule:: {0}\n   :members:\n```\n"
-    parts += [block.format(module.__name__) for module in modules]
-    return "\n".join(parts)
-
-
 def benchmarks() -> str:
     """All results that were written to benchmarks/results/, one after another."""
     results = sorted((ROOT / "benchmarks" / "results").glob("*.md"))
@@ -125,7 +96,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "error_example": error_example,
     "finding_codes": finding_codes,
     "cli": _cli.reference,
-    "python_api": python_api,
+    "python_api": _api.index,
     "benchmarks": benchmarks,
     "counterexamples": _tables.counterexamples,
     "in_sample_bias": _tables.in_sample_bias,
@@ -145,9 +116,12 @@ PAGES: dict[str, Callable[[], str]] = {
 
 def write_all(folder: Path) -> None:
     """Write every generated part into a folder; files that would not change are left alone."""
-    folder.mkdir(exist_ok=True)
-    for name, make in PAGES.items():
-        path, text = folder / f"{name}.md", make()
+    (folder / "api").mkdir(parents=True, exist_ok=True)
+    parts = {name: make() for name, make in PAGES.items()} | {
+        f"api/{face}": text for face, text in _api.pages().items()
+    }
+    for name, text in parts.items():
+        path = folder / f"{name}.md"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
     _study_results.figures("study-paper", folder / "study")

@@ -18,7 +18,14 @@ project_copyright = "2026, The alignscope developers"
 version = release = alignscope.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "_math", "sphinx_gallery.gen_gallery"]
-exclude_patterns = ["_build", "generated", "study_running.md"]
+exclude_patterns = [
+    "_build",
+    "generated/*.md",
+    "generated/study",
+    "generated/bench",
+    "generated/satellite",
+    "study_running.md",
+]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]

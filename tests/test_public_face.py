@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import types
+from collections.abc import Iterable
 from pathlib import Path
 from typing import get_type_hints
 
@@ -19,6 +20,7 @@ import msgspec
 import pytest
 
 import alignscope
+from _api import FACES, exports, homes, summary
 from alignscope.auditing.codes import CODES as FINDINGS
 from alignscope.cli import COMMANDS
 from alignscope.errors import CODES, AlignscopeError
@@ -31,13 +33,15 @@ from test_treesatai_bad_input import REFUSED as TREESATAI_REFUSED
 
 SOURCE = Path(alignscope.__file__).parent
 MODULES = ["alignscope", *(m.name for m in pkgutil.walk_packages(alignscope.__path__, "alignscope."))]
+MOST_NAMES = 180
+PRIVATE = {"alignscope.cli", "alignscope.bench.tasks"}  # packages that export names to the rooms above them only
 HEAVY = {"torch", "scipy", "altair", "vl_convert", "pyarrow", "h5py", "zarr", "jinja2", "numpy", "tyro"}
 
 
-def public_objects() -> list[tuple[str, object]]:
+def public_objects(modules: Iterable[str]) -> list[tuple[str, object]]:
     """Every name in an `__all__`, and the public methods and properties that its classes define themselves."""
     found: list[tuple[str, object]] = []
-    for module in map(importlib.import_module, MODULES):
+    for module in map(importlib.import_module, modules):
         for name in getattr(module, "__all__", ()):
             value = getattr(module, name)
             found.append((f"{module.__name__}.{name}", value))
@@ -58,9 +62,9 @@ def test_every_module_says_what_it_is(name: str) -> None:
     assert module.__doc__.splitlines()[0].strip(), name
 
 
-def test_every_public_name_has_a_docstring() -> None:
+def test_every_exported_name_has_a_docstring() -> None:
     bare = []
-    for name, value in public_objects():
+    for name, value in public_objects(MODULES):
         if is_routine(value) or inspect.isclass(value):
             doc = inspect.getdoc(value.__func__ if isinstance(value, classmethod | staticmethod) else value)
             generated = dataclasses.is_dataclass(value) and (doc or "").startswith(f"{value.__name__}(")
@@ -69,7 +73,22 @@ def test_every_public_name_has_a_docstring() -> None:
     assert bare == []
 
 
-def test_every_public_name_exists_once() -> None:
+@pytest.mark.parametrize("face", [face for face in FACES if face != "alignscope.nn"])
+def test_every_public_name_has_a_summary(face: str) -> None:
+    assert [name for name, value in exports(face).items() if not summary(value, face, name)] == []
+
+
+def test_the_public_face_can_be_learned() -> None:
+    assert len(set(homes().values())) <= MOST_NAMES
+
+
+def test_every_public_package_is_listed() -> None:
+    packages = {m.name for m in pkgutil.walk_packages(alignscope.__path__, "alignscope.") if m.ispkg}
+    public = {name for name in packages if getattr(importlib.import_module(name), "__all__", ())}
+    assert public - PRIVATE == set(FACES) - {"alignscope"}
+
+
+def test_every_exported_name_exists_once() -> None:
     for module in map(importlib.import_module, MODULES):
         names = list(getattr(module, "__all__", ()))
         assert len(names) == len(set(names)), module.__name__

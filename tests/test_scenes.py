@@ -20,10 +20,11 @@ from alignscope.errors import AlignscopeError
 from alignscope.measures.probes import linear_probe
 from alignscope.pair.folder import open_folder
 from alignscope.pair.folds import assign_folds
-from alignscope.scenes import FEATURES, chip_features, cut, read_scenes
+from alignscope.scenes import chip_features, cut, read_scenes
 from alignscope.scenes import chips as _scene_chips
 from alignscope.scenes import files as _scene_files
 from alignscope.scenes.chips import Layout
+from alignscope.scenes.features import FEATURES
 from alignscope.scenes.spec import TargetSpec
 from alignscope.scenes.targets import columns_of, counted
 from scene_files import CORNER, north_up, smooth, tiff, two_modalities

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alignscope.datasets.counter_random import below, cos_sin, hashed, key, uniform
-from alignscope.datasets.trifeature import FACTORS, NAMES, Factors, Trifeature, contact_sheet
+from alignscope.datasets.trifeature import NAMES, Factors, Trifeature, contact_sheet
 from alignscope.datasets.trifeature import paint as _trifeature_paint
+from alignscope.datasets.trifeature.pictures import FACTORS
 from alignscope.datasets.trifeature.shapes import SHAPES
 from alignscope.datasets.trifeature.textures import TEXTURES, TILE
 from alignscope.errors import AlignscopeError

@@ -1,8 +1,24 @@
-"""alignscope: before you align modalities, know what you would lose.
+"""alignscope: before you align modalities, know what you would lose; align without losing it; and prove both.
 
-    >>> import alignscope                                            # doctest: +SKIP
-    >>> result = alignscope.audit(x1, x2, y1, y2, groups=sites)      # doctest: +SKIP
-    >>> print(result.verdict); result.save("run")                    # doctest: +SKIP
+>>> import alignscope
+>>> from alignscope.datasets import example_pair
+>>> field = example_pair()  # an optical and a radar sensor over the same plots
+>>> pair = alignscope.Pair.of(field.x1, field.x2, field.y1, field.y2, groups=field.groups)
+>>> pair.n, pair.d1, pair.d2
+(2000, 8, 6)
+>>> result = alignscope.audit(field.x1, field.x2, field.y1, field.y2, groups=field.groups, components=2)
+>>> result.sigma.held_out["11"].value > 0.5
+True
+
+`open_folder` reads a pair that lies in files, `join` matches tables by their ids, and `AlignedReducedRank` is the
+encoder behind the audit as an estimator. `run_study`, `run_bench` and `run_paper` train (extra ``[train]``). What
+cannot be used raises an `AlignscopeError` with a code:
+
+>>> try:
+...     alignscope.audit(field.x1, field.x2[:-1], field.y1)
+... except alignscope.AlignscopeError as error:
+...     print(error.code)
+E202
 
 Importing this package imports neither torch nor scipy nor the page's libraries: names load what they need.
 """

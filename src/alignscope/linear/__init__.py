@@ -1,4 +1,39 @@
-"""The exact linear theory, on second moments."""
+"""The exact linear theory, on second moments.
+
+>>> import numpy as np
+>>> from alignscope.datasets import example_pair
+>>> from alignscope.linear import Problem, Solver, lambda_grid, trace
+>>> from alignscope.moments import Moments
+>>> field = example_pair()
+>>> moments = Moments.of({"x1": field.x1, "x2": field.x2, "y1": field.y1, "y2": field.y2})
+>>> solver = Solver(Problem.from_moments(moments, components=2))
+>>> path = trace(solver, lambda_grid(0.1, 100, 4))
+>>> path.lambdas.round(3).tolist(), bool(path.sigma_z[0] > path.sigma_z[-1])
+([0.0, 0.1, 1.0, 10.0, 100.0], True)
+>>> solver.at(0).sigma_z > solver.at(np.inf).sigma_z  # a `Solution` at each lambda, the two limits included
+True
+
+`remedies` are what can be done about the loss, and `theorem2` is the published claim next to the exact answer:
+
+>>> from alignscope.linear import COUNTER_EXAMPLES, remedies, theorem2
+>>> cures = remedies(solver, budget=0.05)
+>>> cures.budget.sigma_z >= 0.95 * solver.at(0).sigma_z - 1e-9
+True
+>>> theorem2(moments, solver, predict="y1", other="x2", other_target="y2").loses
+True
+>>> [case.code for case in COUNTER_EXAMPLES]
+['CE1', 'CE2', 'CE3', 'CE4', 'CE5', 'CE6', 'CE7']
+
+`Path`, `Solution`, `Remedies` and `Theorem2` are the types of what is returned. Several frozen modalities at once are
+one problem with stacked targets; `alignment_target` is what one is aligned to:
+
+>>> from alignscope.linear import alignment_target, stack_targets
+>>> both = stack_targets([solver.problem, solver.problem], weights=[1, 2])
+>>> bool(np.isclose(Solver(both).at(1).sigma_z, solver.at(3).sigma_z))
+True
+>>> type(alignment_target(moments, "x2", "y2")).__name__
+'Target'
+"""
 
 from alignscope.linear.path import Path, Solution, Solver, lambda_grid, trace
 from alignscope.linear.problem import Problem, alignment_target, stack_targets

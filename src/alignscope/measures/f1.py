@@ -47,7 +47,7 @@ def f1_scores(truth: Any, predicted: Any) -> F1:
 
     Example
     -------
-    >>> f1_scores([[1, 0], [1, 0], [0, 0]], [[1, 1], [0, 0], [0, 0]]).macro.round(3)
+    >>> round(f1_scores([[1, 0], [1, 0], [0, 0]], [[1, 1], [0, 0], [0, 0]]).macro, 3)
     0.667
     """
     y, said = (np.asarray(part).astype(bool) for part in (truth, predicted))

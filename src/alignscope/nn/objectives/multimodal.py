@@ -39,6 +39,7 @@ def over_pairs(
 
     Example
     -------
+    >>> from alignscope.nn.objectives import cca_loss
     >>> over_pairs(cca_loss, [torch.randn(64, 8) for _ in range(3)], ridge=1e-3).shape
     torch.Size([])
     """
