@@ -67,6 +67,18 @@ def test_the_results(fake: FakeTraining, tmp_path: Path) -> None:
     assert store == {"kind": "alignscope bench", "schema": 1}
 
 
+def test_a_bench_is_read_back_and_shown_short(fake: FakeTraining, tmp_path: Path) -> None:
+    bench = run(tmp_path)
+    again = Bench.from_json(bench.to_json())
+    assert again.results == bench.results and again.to_json() == bench.to_json()
+    assert again.to_dict()["spec"]["name"] == "tiny"
+    lines = repr(again).splitlines()
+    assert lines[0] == f"Bench “tiny”: {TUNING + TRAININGS} trainings of 4 methods, 2 tasks, 3 seeds"
+    assert len(lines) == 1 + 3 and lines[1].startswith("  1. ") and repr(again) in again._repr_html_()
+    with pytest.raises(AlignscopeError, match=r"results\.json.*Run the bench again.*E103"):
+        Bench.from_json(b"{}")
+
+
 def test_the_same_call_computes_nothing_again(fake: FakeTraining, tmp_path: Path) -> None:
     first = run(tmp_path)
     before = files(tmp_path)

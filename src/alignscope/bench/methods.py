@@ -301,7 +301,7 @@ _ALL = (
         build=_of("cross_self.CrossSelf"),
         settings={"products": True},
         grid=({}, {"self_weight": 3.0}, {"temperature": 0.2}),
-        note="Cross + Self with the product of the two embeddings in the joint one: what products give without a split.",
+        note="Cross + Self with the product of the two embeddings in the joint one: products without a split.",
     ),
     _part(
         name="canonical_no_products",

@@ -159,3 +159,10 @@ class BenchResults(msgspec.Struct, frozen=True, kw_only=True):
     pareto: tuple[ParetoPoint, ...]
     failures: tuple[Failure, ...]
     cells: tuple[BenchRecord, ...]
+
+    def ranking(self) -> list[str]:
+        """Return a line per method without labels, the best first: its rank, and its columns in percent."""
+        width = max((len(row.title) for row in self.methods), default=0)
+        ranked = sorted((row for row in self.methods if row.rank), key=lambda row: row.rank or 0)
+        figures = ("  ".join(f"{key} {100 * v.value:5.1f}" for key, v in row.columns.items()) for row in ranked)
+        return [f"{row.rank:3d}. {row.title:{width}}  {some}" for row, some in zip(ranked, figures, strict=True)]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import Self, get_args
 
 import msgspec
 from msgspec.structs import replace
 
 from alignscope._lib.checks import whole
-from alignscope._lib.files import check_writable, write_all
+from alignscope._lib.files import check_writable
+from alignscope._lib.results import Result
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
 from alignscope._lib.workers import check_device, peak_bytes
@@ -25,6 +26,7 @@ from alignscope.bench.results import BenchRecord, BenchResults, Failure
 from alignscope.bench.spec import SCHEMA, BenchCell, BenchSpec, Scale, checked_spec, read_scale, read_spec
 from alignscope.bench.summary import Choice, Summary
 from alignscope.bench.tasks.kind import Column
+from alignscope.errors import AlignscopeError
 from alignscope.sweep.store import Layout, Store, TrainedCell, check_resumable
 from alignscope.sweep.sweep import Outcome, run_units
 
@@ -35,33 +37,44 @@ BENCH = Layout("bench", SCHEMA, BenchRecord)
 """What the folder of a bench holds."""
 
 _TRAINING = 0.95  # share of the time that all but the page takes
+_NOTHING = Outcome(finished=(), failed=(), reused=0, damaged=(), lost=())
 
 
-@dataclass(frozen=True)
-class Bench:
+@dataclass(frozen=True, repr=False)
+class Bench(Result):
     """A finished bench.
 
     Attributes
     ----------
     results : everything found; depends on the specification and the methods' code alone.
-    outcome : what this run did: how many cells it reused, which failed.
+    outcome : what this run did: how many cells it reused, which failed; nothing for one that was read back.
     """
 
     results: BenchResults
-    outcome: Outcome
+    outcome: Outcome = _NOTHING
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Self:
+        """Return the bench of a results.json. Raises E103 where it is none."""
+        try:
+            return cls(msgspec.json.decode(content, type=BenchResults))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise AlignscopeError("E103", cls.json_name, f"{error}", "Run the bench again.") from None
 
     def to_json(self) -> bytes:
         """Return results.json: keys in a fixed order, one line, a newline at the end."""
         return msgspec.json.encode(self.results, order="deterministic") + b"\n"
 
-    def save(self, folder: str | Path) -> Path:
-        """Write results.json, report.html and the charts to a folder, all or none; return the page's path."""
-        from alignscope.bench.page.page import bench_charts, render_bench
+    def _files(self) -> dict[str, bytes]:
+        from alignscope.bench.page.page import bench_charts, render_bench  # with the page's libraries
 
-        folder = Path(folder)
-        files = {"results.json": self.to_json(), "report.html": render_bench(self.results).encode()}
-        write_all(folder, files | bench_charts(self.results))
-        return folder / "report.html"
+        return {"report.html": render_bench(self.results).encode(), **bench_charts(self.results)}
+
+    def _lines(self) -> list[str]:
+        found = self.results
+        trained = f"{len(found.cells):,} trainings of {len(found.methods)} methods"
+        head = f"Bench “{found.spec.name}”: {trained}, {len(found.spec.tasks)} tasks, {len(found.spec.seeds)} seeds"
+        return [head, *found.ranking()]
 
 
 def run_bench(
@@ -122,20 +135,25 @@ def run_bench(
     check_writable(out)
     folders = _prepared(spec, out, Path(base), progress)
     _try_own(spec, entries, folders)
+    store = store or Store.open(out, BENCH)
     train = partial(train_unit, file=file, device=device, folders=folders)
-    run = _Run(store or Store.open(out, BENCH), train, workers, executor)
-
+    run = partial(run_units, store=store, train=train, workers=workers, executor=executor)
     known = tuple(column for task in spec.tasks for column in task.columns(folders.get(task.name)))
     share = _cost(first) / (_cost(first) + _cost(cells_of(spec, entries, untuned)) or 1.0)
-    tuned = run.cells(first, lambda text, done: progress(f"tuning: {text}", _TRAINING * share * done))
+
+    def finish(cells: Sequence[BenchCell], what: str, start: float, end: float) -> Outcome:
+        def tell(text: str, done: float) -> None:
+            progress(f"{what}: {text}", _TRAINING * (start + (end - start) * done))
+
+        return run([(cell,) for cell in cells], progress=tell) if cells else _NOTHING
+
+    tuned = finish(first, "tuning", 0.0, share)
     judged = [column for column in known if spec.tuning is not None and column.task == spec.tuning.task]
-    choices = choices_of(entries, tuning, run.store.read, judged)
+    choices = choices_of(entries, tuning, store.read, judged)
     cells = cells_of(spec, entries, choices)
-    trained = run.cells(
-        cells, lambda text, done: progress(f"training: {text}", _TRAINING * (share + (1 - share) * done))
-    )
-    outcome = _both(tuned, trained)
-    return Bench(_results(spec, known, entries, choices, [*cells, *first], run.store, outcome), outcome)
+    trained = finish(cells, "training", share, 1.0)
+    outcome = Outcome(*(getattr(tuned, f.name) + getattr(trained, f.name) for f in fields(Outcome)))
+    return Bench(_results(spec, known, entries, choices, [*cells, *first], store, outcome), outcome)
 
 
 def train_unit(
@@ -148,7 +166,7 @@ def train_unit(
     file : path and content of a file with a user's methods.
     folders : where the rows of the users' own pairs are, by the task's name.
     """
-    from alignscope.bench.cell import train_cell
+    from alignscope.bench.cell import train_cell  # with torch, which only training needs
 
     if file is not None:
         load_methods(*file)
@@ -158,21 +176,6 @@ def train_unit(
         record = train_cell(cell, device, folders.get(cell.task.name))
         out.append(TrainedCell(record, None, time.perf_counter() - begin, peak_bytes()))
     return out
-
-
-@dataclass(frozen=True)
-class _Run:
-    store: Store[BenchRecord]
-    train: Callable[[Sequence[BenchCell]], Sequence[TrainedCell[BenchRecord]]]
-    workers: int | None
-    executor: Executor | None
-
-    def cells(self, cells: Sequence[BenchCell], progress: Progress) -> Outcome:
-        """Finish these cells, in order."""
-        if not cells:
-            return Outcome(finished=(), failed=(), reused=0, damaged=(), lost=())
-        units = [(cell,) for cell in cells]
-        return run_units(units, self.store, self.train, workers=self.workers, executor=self.executor, progress=progress)
 
 
 def _prepared(spec: BenchSpec, out: Path, base: Path, progress: Progress) -> dict[str, Path]:
@@ -192,7 +195,7 @@ def _prepared(spec: BenchSpec, out: Path, base: Path, progress: Progress) -> dic
 
 def _try_own(spec: BenchSpec, entries: dict[str, Entry], folders: Mapping[str, Path]) -> None:
     """Take one step with every method of the user's own, before anything else is trained."""
-    from alignscope.bench.cell import try_method
+    from alignscope.bench.cell import try_method  # as above
 
     for e in entries.values():
         if e.code:
@@ -208,16 +211,6 @@ def _opened(spec: BenchSpec | str | Path) -> BenchSpec:
 
 def _cost(cells: Sequence[BenchCell]) -> float:
     return sum(cell.cost for cell in cells)
-
-
-def _both(a: Outcome, b: Outcome) -> Outcome:
-    return Outcome(
-        finished=a.finished + b.finished,
-        failed=a.failed + b.failed,
-        reused=a.reused + b.reused,
-        damaged=a.damaged + b.damaged,
-        lost=a.lost + b.lost,
-    )
 
 
 def _results(
@@ -252,6 +245,5 @@ def _results(
 
 def _describe(cell: BenchCell) -> str:
     settings = ", ".join(f"{name} {value}" for name, value in cell.settings.items())
-    return f"{cell.method}, {cell.task.name}, {'tuning' if cell.validation else f'seed {cell.seed}'}" + (
-        f" ({settings})" if settings else ""
-    )
+    run = "tuning" if cell.validation else f"seed {cell.seed}"
+    return f"{cell.method}, {cell.task.name}, {run}" + (f" ({settings})" if settings else "")

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from alignscope._lib.progress import Bar
 from alignscope.cli._options import TrainingCommand, arg, print_outcome, print_where
-
-if TYPE_CHECKING:
-    from alignscope.bench.results import BenchResults
 
 __all__ = ["BenchCommand"]
 
@@ -43,14 +39,6 @@ class BenchCommand(TrainingCommand, frozen=True, kw_only=True):
             progress("drawing the page", 0.95)
             page = bench.save(self.out)
         print_outcome(bench.results, bench.outcome)
-        for line in _ranking(bench.results):
+        for line in bench.results.ranking():
             print(line)
         print_where(page)
-
-
-def _ranking(results: BenchResults) -> Iterator[str]:
-    """Yield a line a method without labels, the best first: its place, and its columns in percent."""
-    width = max((len(row.title) for row in results.methods), default=0)
-    for row in sorted((row for row in results.methods if row.rank), key=lambda row: row.rank or 0):
-        figures = (f"{key} {100 * found.value:5.1f}" for key, found in row.columns.items())
-        yield f"{row.rank:3d}. {row.title:{width}}  {'  '.join(figures)}"
