@@ -64,7 +64,7 @@ def with_alignscope(blocks: Blocks, sizes: Sizes) -> dict[str, np.ndarray]:
         blocks["y2"],
         components=sizes.k,
         folds=sizes.folds,
-        lambdas=f"0.001:1000:{sizes.lambdas}",
+        lambdas=lambda_grid(0.001, 1000, sizes.lambdas),
     )
     keys = ("11", "12", "21", "22", "b1", "b2")
     both = [found.directions[i] for i in "12"]

@@ -122,7 +122,7 @@ def audit(paths: dict[str, Path], sizes: Sizes) -> Audit:
         *(str(paths[k]) for k in ("x1", "x2", "y1", "y2")),
         components=sizes.k,
         folds=sizes.folds,
-        lambdas=f"0.001:1000:{sizes.lambdas}",
+        lambdas=lambda_grid(0.001, 1000, sizes.lambdas),
     )
 
 

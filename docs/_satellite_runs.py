@@ -15,7 +15,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from _satellite_results import CHIPS
-from alignscope.auditing.api import audit_pair
+from alignscope.auditing.api import audit
 from alignscope.bench.running import run_bench
 from alignscope.bench.spec import BenchSpec, PairTask, TrainingSpec
 from alignscope.pair.folder import open_folder
@@ -116,7 +116,7 @@ def main(data: Path, out: Path, names: list[str]) -> None:
             audited = folder / "features"
             cut(EXAMPLES / f"scenes-{name.removeprefix(CHIPS)}.toml", folder, data / "scenes" / SCENES[name])
             run_bench(chip_bench(name, folder), out / "bench" / name).save(out / "bench" / name)
-        audit_pair(open_folder(audited)).save(out / "audits" / name)
+        audit(open_folder(audited)).save(out / "audits" / name)
         run_study(pair_study(name, folder), out / "pairs" / name).save(out / "pairs" / name)
 
 

@@ -25,10 +25,11 @@ from alignscope.auditing.api import AuditOptions, audit_pair
 from alignscope.auditing.results import Audit
 from alignscope.datasets.factors import FactorModel
 from alignscope.errors import AlignscopeError
+from alignscope.linear.path import lambda_grid
 from alignscope.pair.paired import Pair
 from audit_helpers import LABELS, X1, X2, Y1, Y2, N, changed, figures, odd_figures, quick_page, tree
 
-QUICK = {"lambdas": "0.1:10:3"}
+QUICK = {"lambdas": lambda_grid(0.1, 10, 3)}
 KEYS = ("11", "12", "21", "22", "b1", "b2")
 
 
@@ -105,8 +106,10 @@ OPTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
     "half a component": ({"components": 1.5}, "E301", "components: 1.5"),
     "a component in words": ({"components": "two"}, "E301", "components: 'two'"),
     "gauge": ({"gauge": "cca"}, "E305", "gauge: 'cca'. Use fitted or whitened"),
-    "lambdas": ({"lambdas": "1:2"}, "E302", "lambdas: '1:2'"),
-    "lambdas as numbers": ({"lambdas": [1, 2]}, "E302", "lambdas: "),
+    "lambdas as text": ({"lambdas": "1:2"}, "E302", "lambdas: '1:2'"),
+    "no lambdas": ({"lambdas": []}, "E302", "lambdas: \\[\\]"),
+    "a negative lambda": ({"lambdas": [1, -2]}, "E302", "lambdas: \\[1, -2\\]"),
+    "a lambda without end": ({"lambdas": [1, float("inf")]}, "E302", "lambdas: \\[1, inf\\]"),
     "budget": ({"budget": 1.0}, "E304", "budget: 1"),
     "folds": ({"folds": 1}, "E303", "folds: 1"),
     "half a fold": ({"folds": 2.5}, "E303", "folds: 2.5"),
@@ -131,6 +134,25 @@ def test_numpy_numbers_are_numbers() -> None:
     found = alignscope.audit(X1, X2, Y1, **QUICK, **options)  # type: ignore[arg-type]
     same = alignscope.audit(X1, X2, Y1, **QUICK, components=1, budget=0.25, folds=4, seed=2)
     assert found.to_json() == same.to_json()
+
+
+def test_a_pair_has_its_inputs_already() -> None:
+    pair = Pair.of(X1, X2, Y1, Y2)
+    assert alignscope.audit(pair, **QUICK).to_json() == small().to_json()
+    with pytest.raises(AlignscopeError, match=r"^y1, groups: given next to a Pair\. .* \[E201\]$"):
+        alignscope.audit(pair, y1=Y1, groups=LABELS)
+    with pytest.raises(AlignscopeError, match=r"^x2: not given\. .* \[E201\]$"):
+        alignscope.audit(X1)
+
+
+def test_lambdas_are_a_sequence() -> None:
+    grid, odd = (alignscope.audit(X1, X2, Y1, lambdas=given) for given in ([0.1, 1, 10], (5.0, 0, 0.25, 5.0)))
+    assert grid.to_json() == alignscope.audit(X1, X2, Y1, **QUICK).to_json()
+    assert grid.provenance.lambdas == "0.1:10:3"
+    assert odd.directions["1"].lambdas == [0, 0.25, 5]
+    assert odd.provenance.lambdas == "0.25:5:2"
+    assert alignscope.audit(X1, X2, Y1, lambdas=[3, 0.5, 7]).provenance.lambdas == "0.5,3,7"
+    assert alignscope.audit(X1, X2, Y1, lambdas=[0]).provenance.lambdas == "0"
 
 
 def test_an_unknown_option_is_named() -> None:
@@ -363,7 +385,7 @@ def test_intervals_cover_the_truth() -> None:
     truth = MODEL.truth().sigma
     covered = dict.fromkeys(KEYS, 0)
     for seed in range(20):
-        held = drawn(400, 100 + seed, lambdas="1:1:1").sigma.held_out
+        held = drawn(400, 100 + seed, lambdas=lambda_grid(1, 1, 1)).sigma.held_out
         for key in KEYS:
             covered[key] += held[key].low <= truth[key] <= held[key].high
     assert min(covered.values()) >= 16, covered
@@ -383,7 +405,7 @@ def test_the_null_holds_its_level() -> None:
     above = 0
     for seed in range(20):
         x1, x2, y = np.random.default_rng(seed).normal(size=(3, 200, 3))
-        held = alignscope.audit(x1, x2, y, seed=seed, lambdas="1:1:1").sigma.held_out
+        held = alignscope.audit(x1, x2, y, seed=seed, lambdas=lambda_grid(1, 1, 1)).sigma.held_out
         above += sum(held[key].value > held[key].null95 for key in ("11", "21", "b1"))
     assert 0 < above <= 9, above
 

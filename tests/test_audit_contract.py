@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 import alignscope
+from alignscope.linear.path import lambda_grid
 from alignscope.pair.folds import assign_folds
 
 Record = dict[str, Any]
 N, FOLDS, SEED = 120, 4, 3
-LAMBDAS = "0.01:100:7"
+LAMBDAS = lambda_grid(0.01, 100, 7)
 RNG = np.random.default_rng(11)
 SHARED = RNG.normal(size=(N, 2))
 OWN1, OWN2 = RNG.normal(size=(2, N, 2))

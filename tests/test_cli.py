@@ -17,6 +17,7 @@ import alignscope
 from alignscope import cli
 from alignscope.auditing.codes import CODES as FINDINGS
 from alignscope.errors import CODES
+from alignscope.linear.path import lambda_grid
 from audit_helpers import LABELS, QUICK, Y2, Done, N, given, odd_figures, quick_page, run_audit, tree
 
 QUICKER = ("--lambdas", "1:2:2")
@@ -39,7 +40,7 @@ def ran(folder: Path, capsys: pytest.CaptureFixture[str], *options: str, **input
 def test_it_is_what_the_function_gives(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = ran(folder, capsys, "--seed", "7", "--folds", "4", "--components", "1", "--budget", "0.2", y2=Y2)
     same = alignscope.audit(
-        "x1.npy", "x2.npy", "y1.npy", "y2.npy", seed=7, folds=4, components=1, budget=0.2, lambdas="1:2:2",
+        "x1.npy", "x2.npy", "y1.npy", "y2.npy", seed=7, folds=4, components=1, budget=0.2, lambdas=lambda_grid(1, 2, 2),
         name1="x1", name2="x2",
     )  # fmt: skip
     assert Path("run/audit.json").read_bytes() == same.to_json()

@@ -14,11 +14,12 @@ import alignscope
 from alignscope.auditing.codes import CODES
 from alignscope.auditing.results import Audit
 from alignscope.datasets.factors import FactorModel, FactorSample, example_pair
+from alignscope.linear.path import lambda_grid
 from alignscope.linear.theorems import COUNTER_EXAMPLES
 
 RNG = np.random.default_rng(5)
 START = RNG.bit_generator.state
-QUICK = {"lambdas": "0.01:100:5"}
+QUICK = {"lambdas": lambda_grid(0.01, 100, 5)}
 FACTORS = ("shared", "own 1", "own 2")
 
 
@@ -106,7 +107,7 @@ def unconfirmed() -> Audit:
 
 def extreme() -> Audit:
     """So faint a trace of the other's own factor that it takes a lambda beyond the grid to prefer it."""
-    return drawn(model(leak=0.04).sample(4000, seed=7), components=2, lambdas="0.01:3:5")
+    return drawn(model(leak=0.04).sample(4000, seed=7), components=2, lambdas=lambda_grid(0.01, 3, 5))
 
 
 def one_column() -> Audit:

@@ -28,6 +28,7 @@ from alignscope.errors import AlignscopeError
 from alignscope.joining import rows as _joining_rows
 from alignscope.joining.ids import match_ids
 from alignscope.joining.join import join, match
+from alignscope.linear.path import lambda_grid
 from alignscope.pair.folder import open_folder
 from alignscope.pair.paired import Pair
 from alignscope.pair.readers.parquet import ListRows
@@ -273,7 +274,8 @@ def test_the_audit_of_the_folder_is_that_of_the_rows(tmp_path: Path) -> None:
     kept = np.sort(PART[PART >= 5])
     by_hand = Pair.of(x1[kept], 2 * X[kept], LABELS[kept], groups=kept // 10)
     found, expected = (
-        audit_pair(pair, AuditOptions(lambdas="0.01:100:5")) for pair in (open_folder(tmp_path / "out"), by_hand)
+        audit_pair(pair, AuditOptions(lambdas=lambda_grid(0.01, 100, 5)))
+        for pair in (open_folder(tmp_path / "out"), by_hand)
     )
     assert found.sigma == expected.sigma
     assert found.directions["1"].sigma_z == expected.directions["1"].sigma_z

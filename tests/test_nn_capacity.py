@@ -9,6 +9,7 @@ import pytest
 
 import alignscope
 from alignscope.errors import AlignscopeError
+from alignscope.linear.path import lambda_grid
 from alignscope.nn.capacity import LatentSize, latent_size
 
 N = 400
@@ -71,7 +72,7 @@ def test_a_leak_needs_a_place_of_its_own() -> None:
 
 def test_it_is_the_capacity_of_the_audit() -> None:
     data = toy(leak=0.1)
-    audited = alignscope.audit(*data, gauge="whitened", lambdas="0.1:10:3").directions
+    audited = alignscope.audit(*data, gauge="whitened", lambdas=lambda_grid(0.1, 10, 3)).directions
     for modality, expected in ((1, 3), (2, 2)):
         assert latent_size(*data, modality=modality).lossless == expected
         assert audited[str(modality)].capacity.lossless_at == expected

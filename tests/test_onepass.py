@@ -285,13 +285,13 @@ def test_the_square_root_form_is_taken_when_the_other_would_lose_digits() -> Non
 def test_what_is_kept_what_is_counted_and_what_is_said() -> None:
     rows = rows_of()
     keep = np.array([0, 1, 255, 256, 700, N - 1])
-    said: list[tuple[int, int]] = []
+    said: list[float] = []
     folds = assign_folds(N, 4, 0)
-    m = collect(Pair.of(*(rows[k] for k in NAMES)), folds, keep=keep, progress=lambda done, n: said.append((done, n)))
+    m = collect(Pair.of(*(rows[k] for k in NAMES)), folds, keep=keep, progress=lambda _, share: said.append(share))
     for k in NAMES:
         np.testing.assert_array_equal(m.kept[k], rows[k][keep])
         assert m.digests[k] == hashlib.sha256(np.ascontiguousarray(rows[k]).data).hexdigest()
-    assert said == [(min(start + 256, N), N) for start in range(0, N, 256)]
+    assert said == [min(start + 256, N) / N for start in range(0, N, 256)]
     assert sum(c.rows for c in m.cells.values()) == N
 
 

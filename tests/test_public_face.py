@@ -204,7 +204,27 @@ def test_an_audit_of_arrays_does_not_import_the_page_or_torch() -> None:
     code = (
         "import numpy as np, alignscope\n"
         "x = np.random.default_rng(0).normal(size=(50, 3))\n"
-        "alignscope.audit(x, x[:, :2] ** 2, x[:, :1], lambdas='1:2:2')"
+        "alignscope.audit(x, x[:, :2] ** 2, x[:, :1], lambdas=[1, 2])"
     )
     loaded, _ = modules_after(code)
     assert loaded & {"torch", "altair", "vl_convert", "pyarrow", "jinja2", "rich", "sklearn"} == set()
+
+
+def test_an_audit_needs_numpy_scipy_msgspec_and_array_api_compat_only() -> None:
+    """With every other library refused, arrays give the same audit.json as with all of them."""
+    code = (
+        "from importlib.metadata import packages_distributions\n"
+        "others = set(packages_distributions()) - {'alignscope', 'numpy', 'scipy', 'msgspec', 'array_api_compat'}\n"
+        "class Refuse:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] in others: raise ModuleNotFoundError(name)\n"
+        "if REFUSE: sys.meta_path.insert(0, Refuse())\n"
+        "import numpy as np, alignscope\n"
+        "x = np.random.default_rng(0).normal(size=(60, 4))\n"
+        "y = np.array(['oak', 'fir', 'ash'] * 20)\n"
+        "found = alignscope.audit(x[:, :3], x[:, 2:], y, groups=np.arange(60) // 5, lambdas=[1, 2])\n"
+        "assert found.verdict in repr(found)\n"
+        "print(found.to_json().decode())"
+    )
+    bare, full = (modules_after(code.replace("REFUSE", refuse))[1] for refuse in ("True", "False"))
+    assert bare == full and bare.startswith("{")

@@ -10,6 +10,7 @@ import pytest
 
 from alignscope.auditing.api import AuditOptions, audit_pair
 from alignscope.auditing.results import Audit
+from alignscope.linear.path import lambda_grid
 from alignscope.pair.folder import open_folder
 
 GIVEN = os.environ.get("ALIGNSCOPE_DATA")
@@ -34,7 +35,7 @@ SIGMA = {
     "leaves_texture_shape": {"1": (0.213, 0.250, 0.412)},
 }
 VERDICTS = {"statlog_centre_neighbours": "no"}
-OPTIONS = AuditOptions(lambdas="0.01:100:9")
+OPTIONS = AuditOptions(lambdas=lambda_grid(0.01, 100, 9))
 
 
 def audited(name: str) -> Audit:

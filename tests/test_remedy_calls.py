@@ -8,6 +8,7 @@ import pytest
 import alignscope
 from alignscope.auditing import Audit
 from alignscope.datasets.factors import FactorSample, example_pair
+from alignscope.linear.path import lambda_grid
 
 REMEDIES = ["prediction_first", "target", "budget", "capacity", "split"]
 
@@ -19,7 +20,9 @@ def sample() -> FactorSample:
 
 @pytest.fixture(scope="module", params=["fitted", "whitened"])
 def audited(sample: FactorSample, request: pytest.FixtureRequest) -> Audit:
-    return alignscope.audit(sample.x1, sample.x2, sample.y1, sample.y2, gauge=request.param, lambdas="0.1:10:3")
+    return alignscope.audit(
+        sample.x1, sample.x2, sample.y1, sample.y2, gauge=request.param, lambdas=lambda_grid(0.1, 10, 3)
+    )
 
 
 @pytest.mark.parametrize("direction", ["1", "2"])

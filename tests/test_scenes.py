@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import alignscope
 from alignscope import cli
 from alignscope.errors import AlignscopeError
+from alignscope.linear.path import lambda_grid
 from alignscope.measures.probes import linear_probe
 from alignscope.pair.folder import open_folder
 from alignscope.pair.folds import assign_folds
@@ -394,8 +395,8 @@ def leaky(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_blocks_keep_neighbours_from_telling(leaky):
     given = [leaky / f"{name}.npy" for name in ("x1", "x2", "y1")]
-    blocks = alignscope.audit(*given, groups=leaky / "groups.npy", lambdas="1:10:2")
-    rows = alignscope.audit(*given, lambdas="1:10:2")
+    blocks = alignscope.audit(*given, groups=leaky / "groups.npy", lambdas=lambda_grid(1, 10, 2))
+    rows = alignscope.audit(*given, lambdas=lambda_grid(1, 10, 2))
     for key in ("11", "b1"):
         told, kept = rows.sigma.held_out[key], blocks.sigma.held_out[key]
         assert told.low > told.null95  # by rows, neighbours of every held-out chip are among those fitted

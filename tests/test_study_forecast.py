@@ -12,6 +12,7 @@ import alignscope
 import twins
 from alignscope.auditing import Audit
 from alignscope.datasets.factors import FactorModel, prescribed_angles
+from alignscope.linear.path import lambda_grid
 from alignscope.study.data.dataset import StudyData
 from alignscope.study.summary.forecast import BUDGET, FeatureForecast
 from study_helpers import classes
@@ -51,7 +52,7 @@ DATA, FORECAST = study(sample())
 def audited(components: int) -> Audit:
     x = [v[DATA.train :].astype(np.float64) for v in DATA.x]
     y = [v.values[DATA.train :].astype(np.float64) for v in DATA.target_columns]
-    return alignscope.audit(*x, *y, components=components, gauge="whitened", lambdas="0.1:10:3")
+    return alignscope.audit(*x, *y, components=components, gauge="whitened", lambdas=lambda_grid(0.1, 10, 3))
 
 
 @pytest.mark.parametrize("modality", [1, 2])

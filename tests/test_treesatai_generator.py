@@ -21,6 +21,7 @@ from alignscope.datasets.treesatai.generator.generator import Generated
 from alignscope.datasets.treesatai.generator.pixels import Ground, genera_map, paint_aerial, paint_optical, paint_radar
 from alignscope.datasets.treesatai.generator.truth import CELLS, TRAITS, draw
 from alignscope.errors import AlignscopeError
+from alignscope.linear.path import lambda_grid
 
 N = 300
 
@@ -390,7 +391,7 @@ def test_the_audit_finds_who_knows_what(made, features):
     truth = made[0].truth
     found = audit(
         np.hstack([features["crowns"], features["colours"]]), np.hstack([features["s2"], features["s1"]]),
-        truth["age"].astype(float)[:, None], truth["phenology"][:, None], lambdas="0.01:100:5",
+        truth["age"].astype(float)[:, None], truth["phenology"][:, None], lambdas=lambda_grid(0.01, 100, 5),
     ).sigma.held_out  # fmt: skip
     assert found["11"].low > 0.8 and found["22"].low > 0.4
     for key in ("12", "21"):

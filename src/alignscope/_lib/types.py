@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
+
+if TYPE_CHECKING or "jaxtyping" in sys.modules:  # the tests load it first; nothing else needs it
+    from jaxtyping import Bool, Float, Integer
+
+    # The underscore leaves a size free: two matrices of one function need not have the same shape.
+    Matrix: TypeAlias = Float[np.ndarray, "_rows _columns"]
+    Vector: TypeAlias = Float[np.ndarray, " _entries"]
+    Codes: TypeAlias = Integer[np.ndarray, " _rows"]
+    Mask: TypeAlias = Bool[np.ndarray, " _rows"]
+else:
+    Matrix = Vector = Codes = Mask = np.ndarray
 
 Array: TypeAlias = Any  # an array of any namespace that follows the array API
-# The underscore leaves a size free: two matrices of one function need not have the same shape.
-Matrix: TypeAlias = Float[np.ndarray, "_rows _columns"]
-Vector: TypeAlias = Float[np.ndarray, " _entries"]
-Codes: TypeAlias = Integer[np.ndarray, " _rows"]
-Mask: TypeAlias = Bool[np.ndarray, " _rows"]
 Progress: TypeAlias = Callable[[str, float], None]
-"""Told of what is being done, and of the share of all work that is done (0 to 1)."""
+"""Called with what is being done, and with the share of all work that is done (0 to 1)."""
 LatentGauge = Literal["raw", "stop_gradient", "normalised", "whitened"]
 """How the latent that a network is aligned to is scaled (`alignscope.nn.alignment`)."""
 AlignmentDirection = Literal["1to2", "2to1", "both"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -41,51 +41,33 @@ from alignscope.auditing.results import (
 )
 from alignscope.errors import AlignscopeError
 from alignscope.linear.informativeness import KEYS, in_sample_sigma
-from alignscope.linear.path import lambda_grid
+from alignscope.linear.path import lambda_grid, lambdas_text, with_zero
 from alignscope.linear.resample import REPLICATES, Null, null_rows
 from alignscope.moments.onepass import FoldedMoments, collect
 from alignscope.pair.folds import assign_folds
 from alignscope.pair.paired import Pair
+from alignscope.pair.readers.readers import Input
 
 __all__ = ["AuditOptions", "audit", "audit_pair"]
 
 
-class AuditOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How an audit is done.
-
-    Attributes
-    ----------
-    components : K >= 1, the latent size; by default the larger rank of the two targets.
-    gauge : ``fitted`` or ``whitened``, the scale of the alignment target.
-    lambdas : START:STOP:COUNT, a logarithmic grid; 0 is always added in front.
-    budget : in [0, 1), the share of what is predicted that alignment may cost.
-    folds : how many parts rows are held out in.
-    seed : of folds, bootstrap and permutations.
-    """
+class AuditOptions(msgspec.Struct, frozen=True):
+    """How an audit is done; the arguments of `audit`, which explains them."""
 
     components: int | None = None
     gauge: Literal["fitted", "whitened"] = "fitted"
-    lambdas: str = "0.001:1000:100"
+    lambdas: Sequence[float] | Vector | None = None
     budget: float = 0.05
     folds: int = 5
     seed: int = 0
 
     def grid(self) -> Vector:
-        """Return the lambdas. Raises E302 where they cannot be read."""
-        parts = str(self.lambdas).split(":")
-        try:
-            start, stop, count = float(parts[0]), float(parts[1]), int(parts[2])
-            if len(parts) != 3:
-                raise ValueError
-        except (ValueError, IndexError):
-            raise AlignscopeError(
-                "E302", "lambdas", f"'{self.lambdas}'", "Give START:STOP:COUNT, for example 0.001:1000:100."
-            ) from None
-        return lambda_grid(start, stop, count)
+        """Return the lambdas, ascending from 0. Raises E302 where they are none."""
+        return lambda_grid() if self.lambdas is None else with_zero(self.lambdas)
 
     def check(self) -> AuditOptions:
         """Return the options as plain numbers. Raises the error of the first that is out of range."""
-        self.grid()
+        grid = self.grid()
         components = self.components
         if components is not None:
             components = whole("components", components, 1, code="E301")
@@ -93,34 +75,52 @@ class AuditOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         budget = float(real("budget", self.budget, 0, 1, below=True))
         if self.gauge not in ("fitted", "whitened"):
             raise AlignscopeError("E305", "gauge", f"'{self.gauge}'", "Use fitted or whitened.")
-        return AuditOptions(components, self.gauge, str(self.lambdas), budget, folds, seed)
+        return AuditOptions(components, self.gauge, grid, budget, folds, seed)
 
 
 def audit(
-    x1: Any,
-    x2: Any,
-    y1: Any = None,
-    y2: Any = None,
+    x1: Input | Pair,
+    x2: Input | None = None,
+    y1: Input | None = None,
+    y2: Input | None = None,
     *,
+    groups: Input | None = None,
+    ids1: Input | None = None,
+    ids2: Input | None = None,
+    weights: Input | None = None,
+    present1: Input | None = None,
+    present2: Input | None = None,
+    name1: str = "modality 1",
+    name2: str = "modality 2",
+    features1: Sequence[str] | None = None,
+    features2: Sequence[str] | None = None,
+    targets1: Sequence[str] | None = None,
+    targets2: Sequence[str] | None = None,
     components: int | None = None,
     gauge: Literal["fitted", "whitened"] = "fitted",
-    lambdas: str = "0.001:1000:100",
+    lambdas: Sequence[float] | Vector | None = None,
     budget: float = 0.05,
     folds: int = 5,
     seed: int = 0,
     progress: Progress | None = None,
-    **inputs: Any,
 ) -> Audit:
-    """Say what aligning two modalities would cost, before it is done.
+    """Say what aligning two modalities would cost, before it is done: `audit(pair)`, or `audit(x1, x2, y1, y2)`.
 
     Parameters
     ----------
-    x1, x2 : (N x D1), (N x D2) features of the same N samples: arrays of any array-API namespace, or paths.
+    x1, x2 : (N x D1), (N x D2) features of the same N samples: arrays of any array-API namespace, or paths; or a `Pair`
+        alone, which has all that follows up to `targets2`.
     y1, y2 : targets, labels (N,) or (N x C). Without `y2`, it is `y1`; without both, each modality is its own.
-    components, gauge, lambdas, budget, folds, seed : see `AuditOptions`.
+    groups, ids1, ids2, weights, present1, present2 : (N,) see `Pair.of`.
+    name1, name2 : of the modalities. features1, features2, targets1, targets2 : one name per column.
+    components : K >= 1, the latent size; by default the larger rank of the two targets.
+    gauge : ``fitted`` or ``whitened``, the scale of the alignment target.
+    lambdas : weights of alignment, at least 0; 0 is added where it is missing. By default
+        `alignscope.linear.lambda_grid(0.001, 1000, 100)`.
+    budget : in [0, 1), the share of what is predicted that alignment may cost.
+    folds : how many parts samples are held out in.
+    seed : of folds, bootstrap and permutations.
     progress : called with (what is being done, share done in 0..1).
-    **inputs : `groups`, `ids1`, `ids2`, `weights`, `present1`, `present2`, `name1`, `name2`, `features1`,
-        `features2`, `targets1`, `targets2`, as for `Pair.of`.
 
     Raises
     ------
@@ -137,7 +137,18 @@ def audit(
     True
     """
     options = AuditOptions(components, gauge, lambdas, budget, folds, seed).check()
-    return audit_pair(Pair.of(x1, x2, y1, y2, **inputs), options, progress)
+    given: dict[str, Any] = {
+        "x2": x2, "y1": y1, "y2": y2, "groups": groups, "ids1": ids1, "ids2": ids2, "weights": weights,
+        "present1": present1, "present2": present2, "features1": features1, "features2": features2,
+        "targets1": targets1, "targets2": targets2,
+    }  # fmt: skip
+    if isinstance(x1, Pair):
+        if twice := [name for name, value in given.items() if value is not None]:
+            raise AlignscopeError("E201", ", ".join(twice), "given next to a Pair", "Give them to Pair.of.")
+        return audit_pair(x1, options, progress)
+    if x2 is None:
+        raise AlignscopeError("E201", "x2", "not given", "Give audit(x1, x2), or audit(pair).")
+    return audit_pair(Pair.of(x1, name1=name1, name2=name2, **given), options, progress)
 
 
 def audit_pair(pair: Pair, options: AuditOptions | None = None, progress: Progress | None = None) -> Audit:
@@ -146,7 +157,7 @@ def audit_pair(pair: Pair, options: AuditOptions | None = None, progress: Progre
     progress = progress or (lambda what, share: None)
     folds = assign_folds(pair.n, options.folds, options.seed, pair.groups)
     keep = null_rows(pair.n, pair.d1 + pair.d2, pair.groups, options.seed)
-    moments = collect(pair, folds, keep=keep, progress=lambda done, rows: progress("reading the rows", done / rows))
+    moments = collect(pair, folds, keep=keep, progress=progress)
     with one_blas_thread():
         return _audit_moments(pair, moments, keep, options, progress)
 
@@ -296,7 +307,7 @@ def _provenance(pair: Pair, moments: FoldedMoments, options: AuditOptions) -> Pr
     return Provenance(
         seed=options.seed,
         folds=len(moments.fold_numbers),
-        lambdas=options.lambdas,
+        lambdas=lambdas_text(options.grid()),
         budget=options.budget,
         moments=MomentsRecord(moments.form, moments.basis(None, "x1", "x2").condition),
         data=data,

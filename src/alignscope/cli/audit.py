@@ -12,6 +12,7 @@ from alignscope.cli._options import Command, Out, arg, print_where
 from alignscope.errors import AlignscopeError
 
 if TYPE_CHECKING:
+    from alignscope._lib.types import Vector
     from alignscope.auditing.results import Audit
     from alignscope.pair.paired import Pair
 
@@ -87,8 +88,9 @@ class AuditCommand(Command, frozen=True, kw_only=True):
         from alignscope._lib.files import check_writable
         from alignscope.auditing.api import AuditOptions, audit_pair
 
-        options = AuditOptions(self.components, self.gauge, self.lambdas, self.budget, self.folds, self.seed)
-        options.check()
+        options = AuditOptions(
+            self.components, self.gauge, read_lambdas(self.lambdas), self.budget, self.folds, self.seed
+        ).check()
         check_writable(self.out)
         pair = _open(self)
         with Bar() as progress:
@@ -96,6 +98,20 @@ class AuditCommand(Command, frozen=True, kw_only=True):
             progress("drawing the page", 0.5)
             page = result.save(self.out)
         _summarise(result, page)
+
+
+def read_lambdas(text: str) -> Vector:
+    """Return the lambdas of START:STOP:COUNT. Raises E302 where they cannot be read."""
+    from alignscope.linear.path import lambda_grid
+
+    try:
+        start, stop, count = text.split(":")
+        grid = float(start), float(stop), int(count)
+    except ValueError:
+        raise AlignscopeError(
+            "E302", "lambdas", f"'{text}'", "Give START:STOP:COUNT, for example 0.001:1000:100."
+        ) from None
+    return lambda_grid(*grid)
 
 
 def _open(command: AuditCommand) -> Pair:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.linalg as sla
@@ -20,7 +21,7 @@ from alignscope._lib.types import Matrix, Vector
 from alignscope.errors import AlignscopeError
 from alignscope.linear.problem import Problem
 
-__all__ = ["Path", "Solution", "Solver", "lambda_grid", "trace"]
+__all__ = ["Path", "Solution", "Solver", "lambda_grid", "lambdas_text", "trace", "with_zero"]
 
 _TIE = 1e-10  # eigenvalues closer than this, relative to the largest, are one: rounding decides their order
 _INVARIANT = 1e-7  # how far B may turn the prediction-first code before every lambda > 0 costs something
@@ -76,6 +77,35 @@ def lambda_grid(start: float = 1e-3, stop: float = 1e3, count: int = 100) -> Vec
             "Give START:STOP:COUNT with 0 < START < STOP and COUNT from 2 to 10000, for example 0.001:1000:100.",
         )
     return np.concatenate([[0.0], np.geomspace(start, stop, count)])
+
+
+def with_zero(lambdas: Any) -> Vector:
+    """Return lambdas in ascending order, 0 in front.
+
+    Raises
+    ------
+    AlignscopeError : E302 unless they are 1 to 10,000 finite numbers of at least 0.
+    """
+    try:
+        values = np.asarray(lambdas, dtype=np.float64)
+    except (TypeError, ValueError):
+        values = np.array([np.nan])
+    if values.ndim != 1 or not 1 <= len(values) <= _MOST_LAMBDAS + 1 or not (np.isfinite(values) & (values >= 0)).all():
+        raise AlignscopeError(
+            "E302",
+            "lambdas",
+            f"{lambdas!r}",
+            "Give a list of finite numbers of at least 0, such as alignscope.linear.lambda_grid(0.001, 1000, 100).",
+        )
+    return np.unique(np.append(values, 0.0))
+
+
+def lambdas_text(lambdas: Vector) -> str:
+    """Return START:STOP:COUNT of a grid that `lambda_grid` makes, else its numbers with commas."""
+    values = [repr(value).removesuffix(".0") for value in lambdas.tolist() if value > 0]
+    if values and np.array_equal(lambdas, lambda_grid(float(values[0]), float(values[-1]), len(values))):
+        return f"{values[0]}:{values[-1]}:{len(values)}"
+    return ",".join(values) or "0"
 
 
 class Solver:

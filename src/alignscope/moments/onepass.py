@@ -17,7 +17,7 @@ import array_api_compat
 import numpy as np
 
 from alignscope._lib.threads import cores, one_blas_thread, side_by_side
-from alignscope._lib.types import Array, Codes, Matrix, Vector
+from alignscope._lib.types import Array, Codes, Matrix, Progress, Vector
 from alignscope.errors import AlignscopeError
 from alignscope.moments.cells import ChanCell, RootCell, as_array_like, to_numpy
 from alignscope.moments.moments import CHAN_TOLERANCE, Basis, Form, Moments, block_slices, merge
@@ -31,7 +31,6 @@ CHUNK_BYTES = 192 << 20
 LARGEST = 1e75
 """Values beyond this have fourth powers, which some figures pass through, that float64 cannot hold."""
 
-Progress = Callable[[int, int], None]
 _Cell = tuple[int, bool, bool]
 
 
@@ -156,7 +155,7 @@ def collect(
         all rows or outside any fold, says that figures would lose more than `CHAN_TOLERANCE`, the rows are
         read again in the square-root form.
     keep : sorted row numbers whose values are kept, in float64.
-    progress : called with (rows done, rows in all).
+    progress : called with what is being done, and the share of the rows that are read.
 
     Raises
     ------
@@ -210,7 +209,7 @@ def _collect(pair: Pair, folds: Codes, form: Form, keep: Codes | None, progress:
             tasks.append((cells[cell], values, chosen, None if weights is None else weights[chosen]))
         _add_rows(tasks)
         if progress is not None:
-            progress(stop, pair.n)
+            progress("reading the rows", stop / pair.n)
     _check_presence(pair, present)
     finished = {cell: accumulator.finish() for cell, accumulator in sorted(cells.items())}
     done = {cell: _name_aliases(m, aliases) for cell, m in finished.items() if m is not None}
