@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from alignscope._lib import files as _files
-from alignscope._lib.npz import npy_bytes, npy_header
+from alignscope._lib.contents import npy_bytes, npy_header
 from alignscope._lib.progress import quiet
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__

@@ -25,9 +25,9 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 import msgspec
 import numpy as np
 
+from alignscope._lib.contents import npz_bytes
 from alignscope._lib.files import check_writable, make_folder, reported, write_all
 from alignscope._lib.locks import lock
-from alignscope._lib.npz import npz_bytes
 from alignscope.errors import AlignscopeError
 
 __all__ = ["Cell", "Layout", "Record", "Store", "Timing", "TrainedCell", "check_resumable"]

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from alignscope._lib.contents import npz_bytes
 from alignscope._lib.files import make_folder, write_all
-from alignscope._lib.npz import npz_bytes
 from alignscope.errors import AlignscopeError
 
 __all__ = ["Scaled", "StudyData", "Targets", "open_data", "write_data", "write_targets"]

@@ -18,7 +18,7 @@ import numpy as np
 
 from alignscope._lib import files as _files
 from alignscope._lib.checks import whole
-from alignscope._lib.npz import npz_bytes
+from alignscope._lib.contents import npz_bytes
 from alignscope._lib.progress import quiet
 from alignscope._lib.threads import cores, one_blas_thread
 from alignscope._lib.types import Progress
