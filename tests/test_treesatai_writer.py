@@ -213,7 +213,7 @@ def test_the_command_writes_the_archive_and_says_where(tmp_path, capsys):
     before = content(out)
     assert main(call) == 0 and content(out) == before
     assert main([*call, "--noise", "9"]) == 2
-    assert "noise: 9.0. Give a number from 0 to 2" in capsys.readouterr().err
+    assert "noise: 9.0. Give a number in 0..2" in capsys.readouterr().err
 
 
 def test_the_page_shows_what_is_there(tmp_path):

@@ -68,7 +68,7 @@ def test_the_folder_is_a_pair_that_can_be_audited(tmp_path):
 def test_the_same_options_give_the_same_bytes(tmp_path, monkeypatch):
     folders = [tmp_path / "a", tmp_path / "b"]
     make_trifeature(SMALL, folders[0])
-    monkeypatch.setattr(_trifeature_files, "_STEP", 7)
+    monkeypatch.setattr(_trifeature_files, "STEP", 7)
     make_trifeature(SMALL, folders[1])
     a, b = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders)
     assert a == b

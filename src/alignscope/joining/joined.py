@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -16,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from alignscope._lib import files as _files
-from alignscope._lib.contents import npy_bytes, npy_header
+from alignscope._lib.contents import csv_bytes, json_bytes, npy_bytes, npy_header, toml_bytes
 from alignscope._lib.progress import quiet
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
@@ -102,10 +99,10 @@ def _save(joined: Joined, out: Path, progress: Progress) -> Path:
     _files.check_writable(out)
     record = _record(joined)
     small = {f"ids{k}.npy": npy_bytes(joined.tables[f"x{k}"].ids[joined.matching.take(f"x{k}")]) for k in (1, 2)}
-    small["dropped.csv"] = _dropped(joined)
+    small["dropped.csv"] = csv_bytes(("table", "id", "why"), _dropped(joined))
     small["pair.toml"] = _described(joined)
     small["report.html"] = page(record).encode(errors="backslashreplace")
-    small["results.json"] = (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
+    small["results.json"] = json_bytes(record)
     with _gathered(joined, out, progress) as big, _files.reported(out):
         # Without x1.npy the folder is no pair, so old and new tables never stand together as one.
         for name in _WRITTEN:
@@ -151,27 +148,22 @@ def _write(joined: Joined, table: Table, path: Path, progress: Progress) -> None
     out.flush()
 
 
-def _dropped(joined: Joined) -> bytes:
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["table", "id", "why"])
+def _dropped(joined: Joined) -> Iterator[tuple[str, object, str]]:
     for name, table in joined.tables.items():
         fate = joined.matching.fate(name)
         why = {bits: joined.matching.reason(bits) for bits in np.unique(fate).tolist()}
         gone = np.flatnonzero(fate)
-        writer.writerows(
-            (name, value, why[bits]) for value, bits in zip(table.ids[gone].tolist(), fate[gone].tolist(), strict=True)
-        )
-    return buffer.getvalue().encode(errors="backslashreplace")
+        for value, bits in zip(table.ids[gone].tolist(), fate[gone].tolist(), strict=True):
+            yield name, value, why[bits]
 
 
 def _described(joined: Joined) -> bytes:
-    lines = [f"modality{k} = {json.dumps(name)}" for k, name in ((1, joined.name1), (2, joined.name2))]
+    fields: dict[str, str | list[str]] = {"modality1": joined.name1, "modality2": joined.name2}
     for name, table in joined.tables.items():
         # A lone column of labels takes the names of its classes, not that of the column.
         if name != "groups" and table.columns is not None and not (table.lone and table.dtype().kind != "f"):
-            lines.append(f"{name}_names = {json.dumps(list(table.columns))}")
-    return ("\n".join(lines) + "\n").encode()
+            fields[f"{name}_names"] = list(table.columns)
+    return toml_bytes(fields)
 
 
 def _record(joined: Joined) -> dict[str, Any]:

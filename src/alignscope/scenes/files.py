@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
-import io
-import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from alignscope._lib import files as _files
-from alignscope._lib.contents import npy_bytes, npy_header
+from alignscope._lib.contents import NpyWriter, csv_bytes, json_bytes, npy_bytes, toml_bytes
 from alignscope._lib.progress import quiet
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
@@ -90,13 +86,12 @@ def cut(
         record = _record(spec, survey, written.filled, hashes)
         progress("drawing the page", 0.98)
         drawn = page(spec, survey, written.shown, record).encode()
-        said = (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
         with _files.reported(out):
             # Without x1.npy neither folder is a pair, so old and new tables never stand together as one.
             for folder in (out, out / "features"):
                 for name in _TABLES:
                     (folder / name).unlink(missing_ok=True)
-        _files.write_all(out, {"results.json": said, "report.html": drawn, **small})
+        _files.write_all(out, {"results.json": json_bytes(record), "report.html": drawn, **small})
     return out / "report.html"
 
 
@@ -121,43 +116,32 @@ def _streamed(out: Path, spec: SceneSpec, survey: Survey, progress: Progress) ->
 
 
 def _stream(spec: SceneSpec, survey: Survey, paths: list[Path], progress: Progress) -> _Written:
-    made: list[tuple[str, np.ndarray, int, np.ndarray]] = []
-    for i, path in enumerate(paths):
-        with path.open("xb") as file:
-            made.append(_modality(spec, survey, i, file, progress))
-            file.flush()
-            os.fsync(file.fileno())
+    made = [_modality(spec, survey, i, path, progress) for i, path in enumerate(paths)]
     digests, features, filled, shown = zip(*made, strict=True)
     hashes = {f"x{i}.npy": digest for i, digest in enumerate(digests, 1)}
     return _Written(hashes, list(features), list(filled), list(shown))
 
 
 def _modality(
-    spec: SceneSpec, survey: Survey, modality: int, file: IO[bytes], progress: Progress
+    spec: SceneSpec, survey: Survey, modality: int, path: Path, progress: Progress
 ) -> tuple[str, np.ndarray, int, np.ndarray]:
     """Write the pixels of one modality; return their SHA-256, features, how many were filled, and chips to show."""
     form = survey.forms[modality]
     dtype = np.dtype(np.uint8 if form.integral and spec.modalities[modality].scale == "none" else np.float32)
-    digest = hashlib.sha256()
-
-    def put(content: bytes) -> None:
-        file.write(content)
-        digest.update(content)
-
-    put(npy_header(dtype, (survey.n, len(form.channels), form.side, form.side)))
     features, filled, shown, done = [], 0, [], 0
     wanted = shown_chips(survey.n)
-    for chips in _chips(survey, modality):
-        progress("cutting chips", 0.5 + 0.24 * (modality + done / survey.n))
-        filled += _fill(chips)
-        centre, spread = survey.scales[modality]
-        scaled = ((chips - centre[:, None, None]) / spread[:, None, None]).astype(np.float32)
-        pixels = np.rint(scaled).astype(np.uint8) if dtype == np.uint8 else scaled
-        put(pixels.tobytes())
-        features.append(chip_features(pixels))
-        shown.append(pixels[wanted[(wanted >= done) & (wanted < done + len(chips))] - done])
-        done += len(chips)
-    return digest.hexdigest(), np.concatenate(features), filled, np.concatenate(shown)
+    with NpyWriter(path, dtype, (survey.n, len(form.channels), form.side, form.side)) as file:
+        for chips in _chips(survey, modality):
+            progress("cutting chips", 0.5 + 0.24 * (modality + done / survey.n))
+            filled += _fill(chips)
+            centre, spread = survey.scales[modality]
+            scaled = ((chips - centre[:, None, None]) / spread[:, None, None]).astype(np.float32)
+            pixels = np.rint(scaled).astype(np.uint8) if dtype == np.uint8 else scaled
+            file.append(pixels)
+            features.append(chip_features(pixels))
+            shown.append(pixels[wanted[(wanted >= done) & (wanted < done + len(chips))] - done])
+            done += len(chips)
+    return file.sha256, np.concatenate(features), filled, np.concatenate(shown)
 
 
 def _chips(survey: Survey, modality: int) -> Iterator[np.ndarray]:
@@ -193,14 +177,11 @@ def _small(spec: SceneSpec, survey: Survey) -> dict[str, bytes]:
 
 
 def _table(survey: Survey, names: list[str]) -> bytes:
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["scene", "row", "column", "x", "y", "block"])
-    at = survey.chips
+    at, lines = survey.chips, []
     for k, name, row, column, block in zip(at.scene, names, at.row, at.column, at.block, strict=True):
         x, y = _centre(survey.scenes[k], int(row), int(column))
-        writer.writerow([name, row, column, f"{x:.10g}", f"{y:.10g}", block])
-    return buffer.getvalue().encode()
+        lines.append((name, row, column, f"{x:.10g}", f"{y:.10g}", block))
+    return csv_bytes(("scene", "row", "column", "x", "y", "block"), lines)
 
 
 def _centre(scene: Scene, row: int, column: int) -> tuple[float, float]:
@@ -209,7 +190,7 @@ def _centre(scene: Scene, row: int, column: int) -> tuple[float, float]:
 
 
 def _described(spec: SceneSpec, survey: Survey, features: bool) -> bytes:
-    """Return pair.toml. JSON's texts and lists are TOML's."""
+    """Return pair.toml."""
     lines: dict[str, str | list[str]] = {}
     for i, (modality, form, columns) in enumerate(zip(spec.modalities, survey.forms, survey.columns, strict=True), 1):
         lines[f"modality{i}"] = modality.name
@@ -217,7 +198,7 @@ def _described(spec: SceneSpec, survey: Survey, features: bool) -> bytes:
             lines[f"x{i}_names"] = feature_names(form.channels)
         if columns:
             lines[f"y{i}_names"] = columns
-    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in lines.items()).encode()
+    return toml_bytes(lines)
 
 
 def _record(spec: SceneSpec, survey: Survey, filled: list[int], hashes: dict[str, str]) -> dict[str, Any]:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
-import io
-import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +13,7 @@ import numpy as np
 
 from alignscope._lib import files as _files
 from alignscope._lib.checks import whole
-from alignscope._lib.contents import npy_bytes, npy_header
+from alignscope._lib.contents import NpyWriter, csv_bytes, json_bytes, npy_bytes, toml_bytes
 from alignscope._lib.progress import quiet
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
@@ -28,7 +24,8 @@ from alignscope.errors import AlignscopeError
 __all__ = ["TrifeatureOptions", "make_trifeature"]
 
 
-_STEP = 1024  # images drawn at once: 50 MB at 128 px
+STEP = 1024
+"""Pictures that are drawn at once: 50 MB at 128 px."""
 
 
 class TrifeatureOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,7 +117,7 @@ def make_trifeature(options: TrifeatureOptions, out: str | Path, progress: Progr
         record = _record(options, view, targets, hashes)
         progress("drawing the page", 0.99)
         small["report.html"] = page(view, index, record).encode()
-        small["results.json"] = (json.dumps(record, indent=1) + "\n").encode()
+        small["results.json"] = json_bytes(record)
     _files.write_all(out, small)
     return out / "report.html"
 
@@ -140,24 +137,16 @@ def _drawn(view: PairView, index: np.ndarray, out: Path, progress: Progress) -> 
 def _stream(view: PairView, index: np.ndarray, paths: list[Path], progress: Progress) -> list[str]:
     """Write one .npy file a modality, some samples at a time, and return their SHA-256."""
     size = view.pictures.size
-    hashes = [hashlib.sha256() for _ in paths]
     with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(path.open("xb")) for path in paths]
-
-        def put(k: int, content: bytes) -> None:
-            files[k].write(content)
-            hashes[k].update(content)
-
-        for k, channels in enumerate(view.channels):
-            put(k, npy_header(np.dtype(np.uint8), (len(index), channels, size, size)))
-        for start in range(0, len(index), _STEP):
+        files = [
+            stack.enter_context(NpyWriter(path, np.dtype(np.uint8), (len(index), channels, size, size)))
+            for path, channels in zip(paths, view.channels, strict=True)
+        ]
+        for start in range(0, len(index), STEP):
             progress("drawing pictures", 0.98 * start / len(index))
-            for k, images in enumerate(view.inputs(index[start : start + _STEP])):
-                put(k, images.tobytes())
-        for file in files:
-            file.flush()
-            os.fsync(file.fileno())
-    return [digest.hexdigest() for digest in hashes]
+            for file, images in zip(files, view.inputs(index[start : start + STEP]), strict=True):
+                file.append(images)
+    return [file.sha256 for file in files]
 
 
 def _columns(view: PairView, seen: tuple[str, ...]) -> list[str]:
@@ -170,10 +159,10 @@ def _one_hot(view: PairView, targets: dict[str, np.ndarray], seen: tuple[str, ..
 
 
 def _described(view: PairView) -> bytes:
-    lines = []
+    fields: dict[str, str | list[str]] = {}
     for k, seen in enumerate(view.visible, start=1):
-        lines += [f"modality{k} = {json.dumps(' and '.join(seen))}", f"y{k}_names = {json.dumps(_columns(view, seen))}"]
-    return ("\n".join(lines) + "\n").encode()
+        fields |= {f"modality{k}": " and ".join(seen), f"y{k}_names": _columns(view, seen)}
+    return toml_bytes(fields)
 
 
 def _parts(options: TrifeatureOptions) -> dict[str, int]:
@@ -182,14 +171,10 @@ def _parts(options: TrifeatureOptions) -> dict[str, int]:
 
 def _table(options: TrifeatureOptions, view: PairView, index: np.ndarray, targets: dict[str, np.ndarray]) -> bytes:
     pose = view.nuisance(index)
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["index", "part", *targets, *pose])
     named = [np.asarray(view.classes[name])[codes] for name, codes in targets.items()]
     parts = np.repeat(list(PARTS), list(_parts(options).values()))
     places = [[f"{value:.6f}" for value in values] for values in pose.values()]
-    writer.writerows(zip(index, parts, *named, *places, strict=True))
-    return buffer.getvalue().encode()
+    return csv_bytes(["index", "part", *targets, *pose], zip(index, parts, *named, *places, strict=True))
 
 
 def _record(

@@ -1,4 +1,8 @@
-"""`.parquet`: one file or many, in memory; a column of lists, as embeddings are stored, a row group at a time."""
+"""`.parquet`: one file or many, in memory; a column of lists, as embeddings are stored, a row group at a time.
+
+`pyarrow.dataset` was tried and saves five lines of these, but a data set casts every file to the columns of the first,
+its errors do not name the file, and a fragment counts its rows anew whenever it is asked.
+"""
 
 from __future__ import annotations
 

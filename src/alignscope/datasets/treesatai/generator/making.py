@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from alignscope._lib import files as _files
+from alignscope._lib.contents import json_bytes
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
 from alignscope.datasets.treesatai.format import AGES, GENERA, SPLITS
@@ -39,7 +39,7 @@ def make_treesatai_like(
         progress("drawing the page", 0.99)
     record = _record(source, layout, out)
     drawn = page(source, record).encode()
-    _files.write_all(out, {"report.html": drawn, "results.json": (json.dumps(record, indent=1) + "\n").encode()})
+    _files.write_all(out, {"report.html": drawn, "results.json": json_bytes(record)})
     return out / "report.html"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import io
 import json
@@ -14,6 +13,7 @@ import h5py
 import numpy as np
 
 from alignscope._lib import files as _files
+from alignscope._lib.contents import csv_bytes, json_bytes
 from alignscope._lib.types import Progress
 from alignscope.datasets.treesatai.format import AERIAL_SIDE, GENERA, SERIES, SPLITS, Patch
 from alignscope.datasets.treesatai.generator.generator import Generated
@@ -82,7 +82,7 @@ def write_archive(
 def _claim(folder: Path, options: dict[str, Any]) -> None:
     """Mark a new or empty folder as one of these options. Raises E404 for one that holds anything else."""
     _files.check_writable(folder)
-    content = (json.dumps(options, indent=1) + "\n").encode()
+    content = json_bytes(options)
     mark = folder / GENERATED
     if mark.is_file():
         if mark.read_bytes() != content:
@@ -113,13 +113,11 @@ def _truth(source: Generated) -> bytes:
     truth = dict(source.truth)
     cells = truth.pop("cells")
     truth["genus"] = np.array(GENERA)[truth["genus"]]
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["stem", *truth, *(f"cells {genus}" for genus in GENERA)])
+    rows = []
     for k, stem in enumerate(source.stems):
         factors = (values[k] for values in truth.values())
-        writer.writerow([stem, *(f"{v:.6f}" if isinstance(v, float) else v for v in factors), *cells[k]])
-    return buffer.getvalue().encode()
+        rows.append([stem, *(f"{v:.6f}" if isinstance(v, float) else v for v in factors), *cells[k]])
+    return csv_bytes(["stem", *truth, *(f"cells {genus}" for genus in GENERA)], rows)
 
 
 def _missing(source: Generated, number: int, stem: str, folder: Path, layout: str) -> dict[str, bytes]:
