@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from alignscope.study.data.dataset import StudyData, open_data, prepare
+from alignscope.study.data.dataset import prepare
+from alignscope.study.data.prepared import StudyData, open_data
 from alignscope.study.spec import OmniSatSpec, OptimiserSpec, StudySpec, SweepSpec, TreeSatAIData, cells_of
 from alignscope.study.training.cell import train_cells
 from benchmarks._result import Claim, Result, median, seconds

@@ -14,7 +14,8 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from alignscope._lib.threads import cores
-from alignscope.study.data.dataset import StudyData, open_data, prepare
+from alignscope.study.data.dataset import prepare
+from alignscope.study.data.prepared import StudyData, open_data
 from alignscope.study.running import run_study
 from alignscope.study.spec import CellSpec, OptimiserSpec, StudySpec, SweepSpec, TrifeatureData, cells_of
 from alignscope.study.training.models import build

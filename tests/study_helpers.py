@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 import twins
-from alignscope.study.data.dataset import StudyData
+from alignscope.study.data.prepared import StudyData
 from alignscope.study.results import CellRecord, Epoch, Mark, Scores, TargetScore
 from alignscope.study.spec import SCHEMA, CellSpec, FileData, LinearSpec, MLPSpec, OptimiserSpec
 

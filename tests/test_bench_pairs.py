@@ -34,8 +34,8 @@ from alignscope.errors import AlignscopeError
 from alignscope.measures import linear_probe, logistic_probes
 from alignscope.nn.methods.base import Batch, Method
 from alignscope.study.data.dataset import prepare
+from alignscope.study.data.kind import FEWEST
 from alignscope.study.data.prepared import open_data
-from alignscope.study.data.sources import FEWEST
 from alignscope.study.spec import ConvSpec, EncoderSpec, LinearSpec, MLPSpec, OmniSatSpec
 from bench_helpers import GAUSSIAN, OWN, FakeTraining, files
 from page_reader import Page

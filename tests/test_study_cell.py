@@ -15,7 +15,7 @@ import torch
 
 from alignscope.linear import Problem, Solver
 from alignscope.moments.moments import Moments
-from alignscope.study.data.dataset import StudyData
+from alignscope.study.data.prepared import StudyData
 from alignscope.study.results import CellRecord, TargetScore
 from alignscope.study.spec import CellSpec, ConvSpec
 from alignscope.study.training.cell import shape_of, stackable, train_cells

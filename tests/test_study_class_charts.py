@@ -349,7 +349,7 @@ def test_table_of_pre_training_has_the_probe_before_and_after(pages: dict[str, P
 DATA = [  # data, what the page must say, what it must not
     (
         TreeSatAIData(),
-        ["1\u202f024 generated patches", "nothing about forests", "are both asked for the genera"],
+        ["1\u202f024 generated patches", "nothing about forests", "are both trained to predict the genera"],
         "archive",
     ),
     (
@@ -359,7 +359,10 @@ DATA = [  # data, what the page must say, what it must not
     ),
     (
         TreeSatAIData(modalities=("s2", "s1_des"), targets=("genus", "age")),
-        ["Modality 1, Sentinel-2 series, is asked for the genera", "of descending orbits, is asked for the age class"],
+        [
+            "Modality 1, Sentinel-2 series, is trained to predict the genera",
+            "descending orbits, is trained to predict the age",
+        ],
         "both",
     ),
 ]

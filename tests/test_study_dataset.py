@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from alignscope.datasets.trifeature import PairView
 from alignscope.errors import AlignscopeError
-from alignscope.study.data import dataset, prepared, sources
-from alignscope.study.data.dataset import StudyData, fingerprinted, open_data, prepare
+from alignscope.study.data import files, prepared
+from alignscope.study.data.dataset import prepare
+from alignscope.study.data.prepared import StudyData, open_data
 from alignscope.study.spec import FileData, TrifeatureData
 from study_helpers import classes, numbers, rows
 from study_helpers import write_files as write
@@ -32,7 +33,7 @@ N = 120
 
 def read(folder: Path, data: FileData | TrifeatureData = FILES, out: Path | None = None) -> StudyData:
     out = folder / "out" if out is None else out
-    return open_data(prepare(fingerprinted(data, folder), out, folder))
+    return open_data(prepare(data.fingerprinted(folder), out, folder))
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -219,7 +220,7 @@ def test_a_missing_file_is_named(missing: FileData, tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / "y2.npy").unlink()
     with pytest.raises(AlignscopeError, match=r"(y2\.npy|nowhere): cannot be read \(No such file") as caught:
-        fingerprinted(missing, tmp_path)
+        missing.fingerprinted(tmp_path)
     assert caught.value.code == "E101"
 
 
@@ -249,12 +250,12 @@ def _held_out(folder: Path) -> np.ndarray:
 @pytest.mark.parametrize("spec", [FILES, FileData(pair=".")], ids=["files", "folder"])
 def test_files_that_change_are_other_data(spec: FileData, name: str, tmp_path: Path) -> None:
     write(tmp_path)
-    before = fingerprinted(spec, tmp_path)
+    before = spec.fingerprinted(tmp_path)
     assert re.fullmatch("[0-9a-f]{16}", before.fingerprint)
     values = np.load(tmp_path / f"{name}.npy")
     values[0, 0] += 1
     np.save(tmp_path / f"{name}.npy", values)
-    after = fingerprinted(spec, tmp_path)
+    after = spec.fingerprinted(tmp_path)
     assert before.fingerprint != after.fingerprint
     assert prepare(before, tmp_path / "out", tmp_path) != prepare(after, tmp_path / "out", tmp_path)
 
@@ -265,37 +266,37 @@ def test_a_folder_in_place_of_a_file_counts_with_all_that_is_in_it(tmp_path: Pat
     (tmp_path / "x1.npy").unlink()
     store = zarr.create_array(str(tmp_path / "x1.zarr"), data=rows(N)["x1"])
     for spec in (FileData(pair="."), msgspec.structs.replace(FILES, x1="x1.zarr")):
-        before = fingerprinted(spec, tmp_path)
+        before = spec.fingerprinted(tmp_path)
         assert read(tmp_path, spec).train == 90
         store[0, 0] = store[0, 0] + 1
-        assert fingerprinted(spec, tmp_path) != before
+        assert spec.fingerprinted(tmp_path) != before
 
 
 def test_what_stands_beside_the_tables_is_no_part_of_the_data(tmp_path: Path) -> None:
     """The study's own output may well be written there."""
     write(tmp_path)
     spec = FileData(pair=".")
-    before = fingerprinted(spec, tmp_path)
+    before = spec.fingerprinted(tmp_path)
     prepare(before, tmp_path, tmp_path)
     (tmp_path / "store.json").write_text("{}")
     (tmp_path / "README.md").write_text("about")
-    assert fingerprinted(spec, tmp_path) == before
+    assert spec.fingerprinted(tmp_path) == before
     (tmp_path / "pair.toml").write_text('y1_names = ["a", "b", "c"]')
-    assert fingerprinted(spec, tmp_path) != before
+    assert spec.fingerprinted(tmp_path) != before
 
 
 def test_paths_are_relative_to_the_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "a/data")
     spec = FileData(x1="data/x1.npy", x2="data/x2.npy", y1="data/y1.npy")
     monkeypatch.chdir(tmp_path)
-    here = fingerprinted(spec, Path("a"))
+    here = spec.fingerprinted(Path("a"))
     monkeypatch.chdir(tmp_path / "a")
-    assert fingerprinted(spec, Path()) == here
+    assert spec.fingerprinted(Path()) == here
     assert read(Path(), spec, tmp_path / "out").train == 90
 
 
 def test_pictures_need_no_fingerprint(tmp_path: Path) -> None:
-    assert fingerprinted(TrifeatureData(), tmp_path) == TrifeatureData()
+    assert TrifeatureData().fingerprinted(tmp_path) == TrifeatureData()
 
 
 # The folder.
@@ -306,18 +307,18 @@ def test_the_same_bytes_wherever_and_once(
     spec: FileData | TrifeatureData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path)
-    spec = fingerprinted(spec, tmp_path)
+    spec = spec.fingerprinted(tmp_path)
     one, two = (prepare(spec, tmp_path / out, tmp_path) for out in ("one", "two"))
     assert (one.name, tree(one)) == (two.name, tree(two))
     assert sorted(tree(one)) == ["data.json", "targets.npz", "x1.npy", "x2.npy"]
-    monkeypatch.setattr(sources, "write_data", None)  # nothing is written a second time
+    monkeypatch.setattr(files, "write_data", None)  # nothing is written a second time
     assert prepare(spec, tmp_path / "one", tmp_path) == one
     assert [p.name for p in (tmp_path / "one/data").iterdir()] == [one.name]
 
 
 def test_rows_are_mapped_and_the_files_never_written_to(tmp_path: Path) -> None:
     write(tmp_path)
-    folder = prepare(fingerprinted(FILES, tmp_path), tmp_path / "out", tmp_path)
+    folder = prepare(FILES.fingerprinted(tmp_path), tmp_path / "out", tmp_path)
     before = tree(folder)
     data = open_data(folder)
     assert all(isinstance(x, np.memmap) for x in data.x)
@@ -355,7 +356,7 @@ def test_a_run_killed_half_way_leaves_no_folder_that_is_taken_for_whole(tmp_path
             saved.append(save(path, values))
         prepared.np.save = kill
         spec = FileData(x1="x1.npy", x2="x2.npy", y1="y1.npy", y2="y2.npy")
-        dataset.prepare(dataset.fingerprinted(spec, Path(".")), Path("out"), Path("."))
+        dataset.prepare(spec.fingerprinted(Path(".")), Path("out"), Path("."))
     """
     ended = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)], cwd=tmp_path, env={**os.environ}, check=False
@@ -368,15 +369,15 @@ def test_a_run_killed_half_way_leaves_no_folder_that_is_taken_for_whole(tmp_path
 
 def test_of_two_processes_at_once_the_faster_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path)
-    spec = fingerprinted(FILES, tmp_path)
-    copy = dataset.write_pair
+    spec = FILES.fingerprinted(tmp_path)
+    copy = FileData.write
 
     def slower(*args: Any) -> None:
-        monkeypatch.setattr(dataset, "write_pair", copy)
+        monkeypatch.setattr(FileData, "write", copy)
         prepare(spec, tmp_path / "out", tmp_path)  # the other process
         copy(*args)
 
-    monkeypatch.setattr(dataset, "write_pair", slower)
+    monkeypatch.setattr(FileData, "write", slower)
     folder = prepare(spec, tmp_path / "out", tmp_path)
     assert [p.name for p in (tmp_path / "out/data").iterdir()] == [folder.name]
     assert open_data(folder).train == 90

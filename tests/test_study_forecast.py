@@ -13,7 +13,7 @@ import twins
 from alignscope.auditing import Audit
 from alignscope.datasets.factors import FactorModel, prescribed_angles
 from alignscope.linear.path import lambda_grid
-from alignscope.study.data.dataset import StudyData
+from alignscope.study.data.prepared import StudyData
 from alignscope.study.summary.forecast import BUDGET, FeatureForecast
 from study_helpers import classes
 

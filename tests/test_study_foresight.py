@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import twins
 from alignscope.study import run_study
-from alignscope.study.data.dataset import StudyData
+from alignscope.study.data.prepared import StudyData
 from alignscope.study.page.charts import study_figures
 from alignscope.study.page.forecast_words import forecast_text, forecast_words
 from alignscope.study.page.page import render_study

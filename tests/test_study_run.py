@@ -224,7 +224,7 @@ def test_a_specification_made_in_python_is_checked_too(changes: dict[str, Any], 
 @pytest.mark.parametrize(
     ("text", "tables", "code", "match"),
     [
-        ('task = "cross_entropy"\n' + SPEC, {}, "E305", "'y1 0' is not one class a sample"),
+        ('task = "cross_entropy"\n' + SPEC, {}, "E305", "'y1 0' is not one class per sample"),
         (SPEC, {"y1": np.zeros((120, 2))}, "E206", "does not vary"),
         (SPEC, {"x1": np.full((120, 2), np.nan)}, "E203", "NaN"),
         (SPEC.replace('y2 = "y2.npy"', 'y2 = "y3.npy"'), {}, "E101", r"y3\.npy"),

@@ -16,7 +16,8 @@ from sklearn.preprocessing import StandardScaler
 from alignscope.datasets.treesatai import Cache, Choice, Generated, Patch, packed
 from alignscope.errors import AlignscopeError
 from alignscope.study import run_study
-from alignscope.study.data.dataset import StudyData, open_data, prepare
+from alignscope.study.data.dataset import prepare
+from alignscope.study.data.prepared import StudyData, open_data
 from alignscope.study.spec import CellSpec, StudySpec, TreeSatAIData, cells_of, checked_spec, parse_spec
 from alignscope.study.training.cell import stackable, train_cells
 from alignscope.study.training.models import Pretrained, build
@@ -241,11 +242,11 @@ BAD = {
     "series and convolutions": ('kind = "omnisat"', 'kind = "conv"', "`conv` takes no series"),
     "one modality twice": ("dates = 4", 'modalities = ["s2", "s2"]', "two different modalities"),
     "a baseline twice": ('"late_fusion"', '"concatenation"', "baseline stands twice"),
-    "attention without places": ('kind = "omnisat"', 'kind = "mlp"', "`attention` needs the places"),
-    "pre-training without places": (
+    "attention without patches": ('kind = "omnisat"', 'kind = "mlp"', "`attention` needs the patches"),
+    "pre-training without patches": (
         'baselines = ["concatenation", "late_fusion", "attention"]',
         "",
-        "hides places, which only the encoder `omnisat` has",
+        "hides patches, which only the encoder `omnisat` has",
     ),
     "bilevel pre-training": ("epochs = [1]", 'epochs = [1]\ntrainings = ["bilevel"]', "so the training is `joint`"),
     "gauges that pre-training has not": (
@@ -282,7 +283,7 @@ def test_too_few_patches(tmp_path: Path) -> None:
 
 
 def test_tasks_that_the_targets_cannot_have(tmp_path: Path) -> None:
-    with pytest.raises(AlignscopeError, match="'genus' is not one class a sample") as caught:
+    with pytest.raises(AlignscopeError, match="'genus' is not one class per sample") as caught:
         run_study(checked_spec(spec(TEXT.replace('"binary"', '"cross_entropy"'))), tmp_path)
     assert caught.value.code == "E305"
 

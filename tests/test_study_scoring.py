@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import twins
-from alignscope.study.data.dataset import StudyData
+from alignscope.study.data.prepared import StudyData
 from alignscope.study.results import Mark, Scores, TargetScore
 from alignscope.study.training.scoring import Outputs, Scorer
 from study_helpers import classes, numbers, regression, share

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -20,14 +19,12 @@ from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
 from alignscope._lib.workers import check_device, peak_bytes
 from alignscope.errors import AlignscopeError
-from alignscope.study.data.dataset import StudyData, fingerprinted, open_data, prepare
+from alignscope.study.data.dataset import prepare
+from alignscope.study.data.prepared import StudyData, open_data
 from alignscope.study.results import CellRecord, Failure, StudyResults
 from alignscope.study.spec import (
     SCHEMA,
     CellSpec,
-    ConvSpec,
-    LinearSpec,
-    OmniSatSpec,
     StudySpec,
     cells_of,
     checked_spec,
@@ -44,8 +41,6 @@ __all__ = ["STUDY", "Study", "run_study", "train_unit", "units_of"]
 
 STUDY = Layout("study", SCHEMA, CellRecord)
 """What the folder of a study holds."""
-
-_LINEAR_INPUTS = 4096
 
 GPU_STACK = 64
 """How many cells are trained at once on a GPU, unless it is said."""
@@ -118,7 +113,7 @@ def run_study(
     check_device(device)
     if stack is not None:
         whole("stack", stack, 1)
-    spec = msgspec.structs.replace(spec, data=fingerprinted(spec.data, base))
+    spec = msgspec.structs.replace(spec, data=spec.data.fingerprinted(base))
     cells = cells_of(spec)
     # A folder that is a study's is looked at before any long work; a new one is made one when its data are in order.
     store = Store.open(out, STUDY) if (out / "store.json").exists() else None
@@ -253,41 +248,12 @@ def _describe(cell: CellSpec) -> str:
 
 def _check_fit(spec: StudySpec, data: StudyData) -> None:
     """Raise now what every cell would: a task or an encoder that the data cannot have."""
-    encoder = spec.encoder
     for modality, x in enumerate(data.x, 1):
-        shape = x.shape[1:]
-        if isinstance(encoder, ConvSpec) and (
-            len(shape) != 3 or min(shape[:2]) // encoder.patch < 2 ** (len(encoder.widths) - 1)
-        ):
-            way = "Give larger uint8 pictures as .npy (N, channels, H, W), or use mlp or linear."
-            raise AlignscopeError(
-                "E306", "encoder.kind", f"'conv', but a sample of modality {modality} has the shape {shape}", way
-            )
-        if isinstance(encoder, LinearSpec):
-            _check_linear(modality, shape)
-        if isinstance(encoder, OmniSatSpec) and not _has_places(shape):
-            way = "Give packed series, or pictures whose side is a multiple of 6; or use conv, mlp or linear."
-            raise AlignscopeError(
-                "E306", "encoder.kind", f"'omnisat', but a sample of modality {modality} has the shape {shape}", way
-            )
-    every = [t for asked in data.trained_on for t in asked]
+        for check in (spec.encoder.check_sample, spec.encoder.check_features):
+            check(x.shape[1:], f"a sample of modality {modality}")
+    every = [t for targets in data.trained_on for t in targets]
     if spec.task == "cross_entropy" and (wrong := [t for t in every if t not in data.classes or data.multilabel(t)]):
-        found = f"'{wrong[0]}' is not one class a sample, so it has no cross-entropy"
+        found = f"'{wrong[0]}' is not one class per sample, so it has no cross-entropy"
         raise AlignscopeError("E305", "task", found, "Use squared, or binary for columns of 0 and 1.")
     if spec.task == "binary" and (wrong := [t for t in every if not np.isin(data.columns(t), (0, 1)).all()]):
         raise AlignscopeError("E305", "task", f"'{wrong[0]}' holds other numbers than 0 and 1", "Use squared.")
-
-
-def _check_linear(modality: int, shape: tuple[int, ...]) -> None:
-    """Raise E306 for inputs that are too many to be features: the forecast is quadratic in their number."""
-    if (inputs := math.prod(shape)) > _LINEAR_INPUTS:
-        found = f"'linear', but a sample of modality {modality} holds {inputs:,} numbers, which would all be features"
-        way = f"At most {_LINEAR_INPUTS:,}: give smaller pictures or fewer dates, or use conv, mlp or omnisat."
-        raise AlignscopeError("E306", "encoder.kind", found, way)
-
-
-def _has_places(shape: tuple[int, ...]) -> bool:
-    """Whether samples lie on the grid of 6 x 6 places."""
-    if len(shape) == 4:
-        return shape[2:] == (6, 6)
-    return len(shape) == 3 and shape[0] == shape[1] and shape[0] % 6 == 0

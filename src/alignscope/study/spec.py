@@ -18,7 +18,9 @@ from msgspec import Meta
 
 from alignscope._lib.toml import convert, invalid, parse, read_text
 from alignscope._lib.types import AlignmentDirection, LatentGauge
-from alignscope.study.data.spec import Count, DataSpec, FileData, Seed, Share, TreeSatAIData, TrifeatureData, check_data
+from alignscope.study.data.dataset import DataSpec, FileData, TreeSatAIData, TrifeatureData
+from alignscope.study.data.kind import Seed, Share
+from alignscope.study.encoders import ConvSpec, Count, EncoderSpec, LinearSpec, MLPSpec, OmniSatSpec
 
 __all__ = [
     "FIXED_GAUGES",
@@ -56,62 +58,34 @@ Baseline = Literal["concatenation", "late_fusion", "attention"]
 FIXED_GAUGES: tuple[LatentGauge, ...] = ("whitened", "normalised")
 """Gauges in which lambda has the unit of the linear theory, the better first."""
 
-Strength = Annotated[float, Meta(ge=0)]
-
-
-class ConvSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="conv"):
-    """A compact convolutional encoder: a patch stem, then 3 x 3 convolutions of stride 2."""
-
-    widths: Annotated[tuple[Count, ...], Meta(min_length=1)] = (32, 64, 128)
-    patch: Count = 4
-
-
-class MLPSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="mlp"):
-    """A multilayer perceptron."""
-
-    hidden: Annotated[tuple[Count, ...], Meta(min_length=1)] = (256, 256)
-
-
-class LinearSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="linear"):
-    """A linear encoder, for which the theory is exact."""
-
-
-class OmniSatSpec(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind", tag="omnisat"
-):
-    """Encoders of satellite patches: sub-patches or temporal attention, then a transformer over the 6 x 6 grid."""
-
-    size: Literal["tiny", "small", "base"] = "tiny"
-
-
-EncoderSpec = ConvSpec | MLPSpec | LinearSpec | OmniSatSpec
+NonNegative = Annotated[float, Meta(ge=0)]
 
 
 class PretrainingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Training without labels that comes first; the encoders are then probed as they are, and fine-tuned.
 
-    The objective is self_weight (reconstruction of hidden places, of each modality) + lambda (alignment); fine-tuning
+    The objective is self_weight (reconstruction of hidden patches, of each modality) + lambda (alignment); fine-tuning
     has the task alone.
 
     Attributes
     ----------
     epochs : of pre-training; those of the sweep are the fine-tuning.
-    objective : the alignment: "regression" of the codes in the sweep's gauge, "mil_nce" (OmniSat), "jepa", or "anysat"
-        (both of them).
-    mask : share of the places that are hidden.
+    objective : the alignment: "regression" of the latents in the sweep's gauge, "mil_nce" (OmniSat), "jepa", or
+        "anysat" (both of them).
+    mask : share of the patches that are hidden.
     """
 
     epochs: Count = 20
     objective: Literal["regression", "mil_nce", "jepa", "anysat"] = "mil_nce"
     mask: Annotated[float, Meta(gt=0, lt=1)] = 0.75
-    self_weight: Strength = 1.0
+    self_weight: NonNegative = 1.0
 
 
 class OptimiserSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """AdamW with a warm-up and a cosine decay, or without either."""
 
     learning_rate: Annotated[float, Meta(gt=0)] = 2e-3
-    weight_decay: Strength = 1e-4
+    weight_decay: NonNegative = 1e-4
     batch: Annotated[int, Meta(ge=2)] = 128
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: Share = 0.05
@@ -129,7 +103,7 @@ class Variant(NamedTuple):
 class SweepSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is varied; a cell for every combination. lambda = 0 is the baseline, trained once for all gauges."""
 
-    lambdas: Annotated[tuple[Strength, ...], Meta(min_length=1)]
+    lambdas: Annotated[tuple[NonNegative, ...], Meta(min_length=1)]
     seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] = (0,)
     components: Annotated[tuple[Count, ...], Meta(min_length=1)]
     gauges: Annotated[tuple[LatentGauge, ...], Meta(min_length=1)] = ("normalised",)
@@ -282,26 +256,18 @@ def _check(spec: StudySpec) -> None:
         raise invalid("A bilevel training freezes one modality, so the direction cannot be `both`", "sweep.directions")
     if len(set(spec.baselines)) < len(spec.baselines):
         raise invalid("A baseline stands twice", "baselines")
+    spec.data.check(spec.encoder)
     _check_encoder(spec)
-    check_data(spec.data)
     if spec.optimiser.batch > getattr(spec.data, "train", spec.optimiser.batch):
         raise invalid("A batch is larger than the training set", "optimiser.batch")
 
 
 def _check_encoder(spec: StudySpec) -> None:
-    encoder, data = spec.encoder, spec.data
-    pictures = data.size if isinstance(data, TrifeatureData) else 0
-    if isinstance(encoder, ConvSpec) and pictures and pictures // encoder.patch < 2 ** (len(encoder.widths) - 1):
-        raise invalid(f"Too many halvings for pictures of {pictures} pixels", "encoder.widths")
-    if isinstance(encoder, OmniSatSpec) and pictures % 6:
-        raise invalid("`omnisat` sees 6 x 6 places: the side of pictures must be a multiple of 6", "data.size")
-    if isinstance(encoder, ConvSpec) and isinstance(data, TreeSatAIData):
-        raise invalid("`conv` takes no series: use `omnisat`, `mlp` or `linear`", "encoder.kind")
-    if not isinstance(encoder, OmniSatSpec):
+    if not spec.encoder.patches:
         if "attention" in spec.baselines:
-            raise invalid("`attention` needs the places of the encoder `omnisat`", "baselines")
+            raise invalid("`attention` needs the patches of the encoder `omnisat`", "baselines")
         if spec.pretraining is not None:
-            raise invalid("It hides places, which only the encoder `omnisat` has", "pretraining")
+            raise invalid("It hides patches, which only the encoder `omnisat` has", "pretraining")
     if spec.pretraining is not None and spec.pretraining.objective != "regression":
         for name in ("gauges", "directions"):
             if len(getattr(spec.sweep, name)) > 1:

@@ -16,10 +16,10 @@ from alignscope._lib.types import Progress
 from alignscope.bench.tasks.kind import Column, Kind, NotNegative, Part, TrainingSpec, View
 from alignscope.errors import AlignscopeError
 from alignscope.report.words import short
-from alignscope.study.data.dataset import fingerprinted, prepare
+from alignscope.study.data.dataset import FileData, prepare
+from alignscope.study.data.kind import FEWEST
 from alignscope.study.data.prepared import StudyData, open_data
-from alignscope.study.data.sources import FEWEST
-from alignscope.study.spec import ConvSpec, EncoderSpec, FileData
+from alignscope.study.encoders import ConvSpec, EncoderSpec
 
 __all__ = ["PairTask", "Target", "sides", "split", "targets_of"]
 
@@ -92,7 +92,7 @@ class PairTask(Kind, frozen=True, kw_only=True, tag="pair"):
 
     def fingerprinted(self, base: Path) -> Self:
         """Return the same with the hash of its files."""
-        return replace(self, fingerprint=fingerprinted(self.files, base).fingerprint)  # type: ignore[union-attr]
+        return replace(self, fingerprint=self.files.fingerprinted(base).fingerprint)
 
     def prepare(self, out: Path, base: Path, progress: Progress) -> Path:
         """Write its rows below `out` and return their folder."""

@@ -20,7 +20,6 @@ from alignscope.paper.claims.satellite_figures import ForecastComparison, classe
 from alignscope.paper.claims.trainings import NOTICEABLE, end_rows, judged_lambda, trained
 from alignscope.report.words import percent, share
 from alignscope.study.results import SeedInterval
-from alignscope.study.spec import TreeSatAIData
 
 if TYPE_CHECKING:
     from alignscope.study.results import RetentionRow, StudyResults
@@ -60,8 +59,8 @@ def no_harm(results: StudyResults) -> Found:
         found=f"{_data(results)} at λ = {lam:g} alignment costs {_words(cost)} of what is predicted of the genera "
         f"(mean over modalities, scales and latent sizes; a significant loss in {hurt} of {len(rows)})."
         f"{_gain_words(gain, redundant)}",
-        verdict="not tested here" if _generated(results) else verdict,
-        measured={"lambda": lam, "hurt": hurt, "parts": len(rows), "generated": _generated(results)}
+        verdict="not tested here" if results.spec.data.synthetic else verdict,
+        measured={"lambda": lam, "hurt": hurt, "parts": len(rows), "generated": results.spec.data.synthetic}
         | _figures("cost", cost)
         | _decided("harm", _answer(cost))
         | (_figures("fused_gain", gain) if gain else {})
@@ -180,12 +179,8 @@ def _why(results: StudyResults) -> str:
     return "with some seed nothing of the target is predicted at λ = 0"
 
 
-def _generated(results: StudyResults) -> bool:
-    return isinstance(results.spec.data, TreeSatAIData) and results.spec.data.path is None
-
-
 def _data(results: StudyResults) -> str:
-    return "On generated patches, which are not the archive:" if _generated(results) else "On the archive:"
+    return "On generated patches, which are not the archive:" if results.spec.data.synthetic else "On the archive:"
 
 
 def _rows(results: StudyResults) -> list[RetentionRow]:

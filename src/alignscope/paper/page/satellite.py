@@ -15,7 +15,6 @@ from alignscope.study.page.scores import score_words, scored
 from alignscope.study.page.sentences import data_text
 from alignscope.study.page.texts import CONTENTS
 from alignscope.study.results import StudyResults
-from alignscope.study.spec import TreeSatAIData
 
 __all__ = ["Measured", "real_context", "real_figures", "real_words"]
 
@@ -59,7 +58,7 @@ def real_context(satellite: Satellite, claims: Sequence[Measured]) -> dict[str, 
     if not satellite:
         return None
     return {
-        "generated": any(_generated(results) for results in satellite.values()),
+        "generated": any(results.spec.data.synthetic for results in satellite.values()),
         "parts": [_part(which, results) for which, results in satellite.items()],
         "means": _means({claim.key: claim.measured for claim in claims}),
     }
@@ -90,17 +89,13 @@ def _way(results: StudyResults) -> str:
     return "As in the theory, one modality is trained first and then held still, and the other one is aligned to it."
 
 
-def _generated(results: StudyResults) -> bool:
-    return isinstance(results.spec.data, TreeSatAIData) and results.spec.data.path is None
-
-
 def real_words(satellite: Satellite, claims: Sequence[Measured]) -> list[str]:
     """Return the sentence of the page's summary on satellite data; none where nothing was run."""
     found = {claim.key: claim.measured for claim in claims}
     same, own = found.get("real-data", {}), found.get("real-own-target", {})
     if not satellite or not same or not own:
         return []
-    made = any(map(_generated, satellite.values()))
+    made = any(results.spec.data.synthetic for results in satellite.values())
     where = (
         "generated satellite patches, which are not the archive," if made else "the satellite patches of the archive"
     )

@@ -7,11 +7,11 @@ by the mean and deviation of the training rows.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import msgspec
 import numpy as np
@@ -36,6 +36,20 @@ class Targets(msgspec.Struct, frozen=True, kw_only=True):
     probed: tuple[tuple[str, ...], tuple[str, ...]]
     classes: dict[str, tuple[str, ...]] = {}
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        train: int,
+        trained_on: tuple[tuple[str, ...], tuple[str, ...]],
+        names: Iterable[str],
+        classes: dict[str, tuple[str, ...]],
+        notes: Iterable[str] = (),
+    ) -> Self:
+        """Return it with every target probed of both modalities."""
+        every = tuple(names)
+        first, second = (mine + tuple(t for t in every if t not in mine) for mine in trained_on)
+        return cls(train=train, trained_on=trained_on, probed=(first, second), classes=classes, notes=tuple(notes))
 
 
 class Scaled(NamedTuple):

@@ -22,7 +22,7 @@ from alignscope.nn.towers import TwoTowers
 from alignscope.nn.training import learning_rates, one_thread
 from alignscope.study.data.prepared import StudyData
 from alignscope.study.results import CellRecord, Epoch, Mark
-from alignscope.study.spec import SCHEMA, CellSpec, ConvSpec, OmniSatSpec
+from alignscope.study.spec import SCHEMA, CellSpec
 from alignscope.study.training.models import Alone, Joint, Pretrained, Pulled, Stack, Towers, build, targets_of
 from alignscope.study.training.scoring import Outputs, Scorer
 
@@ -83,7 +83,7 @@ class _Trainer:
         self.cells, self.data, self.device = list(cells), data, device
         self.first = self.cells[0]
         self.towers = [build(cell, data).to(device) for cell in self.cells]
-        if len(self.cells) == 1 and isinstance(self.first.encoder, ConvSpec):
+        if len(self.cells) == 1 and self.first.encoder.channels_last:
             self.towers[0].to(memory_format=torch.channels_last)
         self.x = [_placed(x, device) for x in data.x]
         self.y = [y.to(device) for y in targets_of(self.first, data)]
@@ -229,7 +229,7 @@ class _Trainer:
         if x.dtype == torch.uint8:
             low = self.first.optimiser.precision == "bfloat16" and torch.is_grad_enabled()
             x = x.to(torch.bfloat16 if low else torch.float32).div_(255).sub_(0.5)
-        if rows.ndim == 5 and not isinstance(self.first.encoder, OmniSatSpec):
+        if rows.ndim == 5 and not self.first.encoder.patches:
             x[..., 0, :, :] /= _YEAR  # else the day, 1..366, outweighs all values
         return x.movedim(-1, -3) if rows.ndim == 4 else x
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 
 import numpy as np
 import torch
@@ -11,13 +10,12 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from alignscope.nn.alignment import RegressionAlignment
-from alignscope.nn.encoders.basic import ConvEncoder, Encoder, LinearEncoder, MLPEncoder, initialise
+from alignscope.nn.encoders.basic import initialise
 from alignscope.nn.encoders.masked import OmniSatPretraining
-from alignscope.nn.encoders.omnisat import omnisat_encoder
 from alignscope.nn.fused import FusedTowers
 from alignscope.nn.towers import TwoTowers
 from alignscope.study.data.prepared import StudyData
-from alignscope.study.spec import CellSpec, ConvSpec, MLPSpec, OmniSatSpec
+from alignscope.study.spec import CellSpec
 
 __all__ = ["Alone", "Joint", "Pretrained", "Pulled", "Stack", "Towers", "build", "targets_of"]
 
@@ -31,11 +29,18 @@ def build(cell: CellSpec, data: StudyData) -> Towers:
         [len(data.classes[t]) for t in asked] if cell.task == "cross_entropy" else [y.values.shape[1]]
         for y, asked in zip(data.target_columns, data.trained_on, strict=True)
     )
-    encoder1, encoder2 = (_encoder(cell, x) for x in data.x)
+    encoder1, encoder2 = (cell.encoder.build(x.shape[1:], k) for x in data.x)
     towers: Towers
     if cell.training in ("concatenation", "late_fusion", "attention"):
-        size = cell.encoder.size if isinstance(cell.encoder, OmniSatSpec) else "tiny"
-        towers = FusedTowers(encoder1, encoder2, outputs1, outputs2, cell.training, task=cell.task, size=size)
+        towers = FusedTowers(
+            encoder1,
+            encoder2,
+            outputs1,
+            outputs2,
+            cell.training,
+            task=cell.task,
+            size=getattr(cell.encoder, "size", "tiny"),
+        )
     else:
         alignment: nn.Module = _Nothing()
         if cell.gauge != "none" and cell.direction != "none":
@@ -160,19 +165,6 @@ class Stack:
                 for name, held in [*towers.named_parameters(), *towers.named_buffers()]:
                     held.copy_(state[f"towers.{name}"][k])
         return towers
-
-
-def _encoder(cell: CellSpec, x: np.ndarray) -> Encoder:
-    spec = cell.encoder
-    if isinstance(spec, OmniSatSpec):
-        series = x.ndim == 5
-        return omnisat_encoder(x.shape[2] - 1 if series else x.shape[-1], series, cell.components, spec.size)
-    if isinstance(spec, ConvSpec):
-        return ConvEncoder(x.shape[-1], cell.components, widths=spec.widths, patch=spec.patch)
-    inputs = math.prod(x.shape[1:])
-    if isinstance(spec, MLPSpec):
-        return MLPEncoder(inputs, cell.components, hidden=spec.hidden)
-    return LinearEncoder(inputs, cell.components)
 
 
 def targets_of(cell: CellSpec, data: StudyData) -> list[Tensor]:

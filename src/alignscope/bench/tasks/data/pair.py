@@ -21,10 +21,9 @@ from alignscope.bench.tasks.pair import PairTask, split, targets_of
 from alignscope.errors import AlignscopeError
 from alignscope.measures.logistic import logistic_probes
 from alignscope.measures.probes import linear_probes
-from alignscope.nn.encoders.basic import ConvEncoder, Encoder, LinearEncoder, MLPEncoder
-from alignscope.nn.encoders.omnisat import AerialEncoder
+from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods.base import Batch, Method
-from alignscope.study.spec import ConvSpec, EncoderSpec, MLPSpec, OmniSatSpec
+from alignscope.study.encoders import EncoderSpec
 
 __all__ = ["OwnPair"]
 
@@ -207,23 +206,6 @@ def _some(targets: dict[str, np.ndarray], names: set[str]) -> dict[str, np.ndarr
 
 
 def _encoder(field: str, spec: EncoderSpec, shape: tuple[int, ...], components: int) -> Encoder:
-    picture = len(shape) == 3
-    if isinstance(spec, ConvSpec):
-        if not picture or min(shape[:2]) // spec.patch < 2 ** (len(spec.widths) - 1):
-            raise _misfit(field, "conv", shape, "larger pictures, a smaller patch or fewer widths")
-        encoder = ConvEncoder(shape[-1], components, widths=spec.widths, patch=spec.patch)
-        return encoder.to(memory_format=torch.channels_last)
-    if isinstance(spec, OmniSatSpec):
-        if not picture or shape[0] != shape[1] or shape[0] % 6:
-            raise _misfit(field, "omnisat", shape, "square pictures whose side is a multiple of 6")
-        return AerialEncoder(components, channels=shape[-1], size=spec.size)
-    inputs = math.prod(shape)
-    if isinstance(spec, MLPSpec):
-        return MLPEncoder(inputs, components, hidden=spec.hidden)
-    return LinearEncoder(inputs, components)
-
-
-def _misfit(field: str, kind: str, shape: tuple[int, ...], needed: str) -> AlignscopeError:
-    found = f"'{kind}', but a sample has the shape {shape}, channels last"
-    way = f"Give {needed}, as .npy (N, channels, H, W); or use mlp or linear."
-    return AlignscopeError("E306", f"{field}.kind", found, way)
+    spec.check_sample(shape, "a sample", field)
+    encoder = spec.build(shape, components)
+    return encoder.to(memory_format=torch.channels_last) if spec.channels_last else encoder

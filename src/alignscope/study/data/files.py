@@ -1,0 +1,178 @@
+"""A user's own paired arrays as the rows of a study."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import numpy as np
+from msgspec import Meta
+from msgspec.structs import replace
+
+from alignscope._lib.toml import invalid
+from alignscope._lib.types import Progress
+from alignscope.errors import AlignscopeError
+from alignscope.pair.folder import TABLES, open_folder
+from alignscope.pair.labels import ClassRows, Target, first_rows
+from alignscope.pair.paired import Pair
+from alignscope.pair.readers.rows import NpyRows, Rows, as_numpy
+from alignscope.study.data.kind import DataKind, Seed, check_parts
+from alignscope.study.data.prepared import Targets, write_data
+from alignscope.study.encoders import EncoderKind
+
+__all__ = ["FileData"]
+
+_COMPLETE = "A study trains on complete rows: leave them out of every input."
+
+
+class FileData(DataKind, frozen=True, kw_only=True, tag="files"):
+    """A user's own paired arrays: `pair` (a folder as `alignscope audit --pair` reads it), or x1, x2, y1 and y2.
+
+    Paths are relative to the specification. A share `test` of the rows, or of the groups, is held out.
+    """
+
+    pair: str | None = None
+    x1: str | None = None
+    x2: str | None = None
+    y1: str | None = None
+    y2: str | None = None
+    groups: str | None = None
+    test: Annotated[float, Meta(gt=0, lt=1)] = 0.25
+    seed: Seed = 0
+    fingerprint: str = ""
+
+    def check(self, encoder: EncoderKind) -> None:
+        """Raise ValidationError unless the arrays are given in one way of the two."""
+        given = [name for name in ("x1", "x2", "y1") if getattr(self, name) is not None]
+        if (self.pair is None) == (not given) or (given and given != ["x1", "x2", "y1"]):
+            raise invalid("Expected either `pair`, or all of `x1`, `x2` and `y1`", "data")
+        super().check(encoder)
+
+    def fingerprinted(self, base: Path) -> Self:
+        """Return the data with the hash of all files that the pair is read from."""
+        digest = hashlib.sha256()
+        for path in self._files(base):
+            try:
+                with path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+            except OSError as error:
+                found = f"cannot be read ({error.strerror})"
+                raise AlignscopeError("E101", str(path), found, "Correct the path.") from None
+        return replace(self, fingerprint=digest.hexdigest()[:16])
+
+    def write(self, folder: Path, base: Path, progress: Progress) -> None:
+        """Copy the pair into a new folder, training rows first."""
+        pair = self._open(base)
+        if pair.present1 is not None or pair.present2 is not None:
+            raise AlignscopeError("E203", str(self.pair), "rows that lack a modality", _COMPLETE)
+        if pair.weights is not None:
+            raise AlignscopeError("E306", "data.pair", "it holds weights, which a study does not use", "Remove them.")
+        if pair.y1.kind == "modality":
+            way = "Put y1 there: what a modality is to predict."
+            raise AlignscopeError("E306", "data.pair", "it holds no target", way)
+        order, train = self._split(pair)
+        targets: dict[str, np.ndarray] = {}
+        classes: dict[str, tuple[str, ...]] = {}
+        roles: list[tuple[str, ...]] = []
+        for role, target in (("y1", pair.y1), ("y2", pair.y2)):
+            if role == "y2" and _same(pair.y1, pair.y2):
+                roles.append(roles[0])
+                continue
+            names = _named(role, target, set(targets))
+            roles.append(tuple(names))
+            if isinstance(target.rows, ClassRows):
+                classes[names[0]] = target.names
+                targets[names[0]] = target.rows.codes[order].astype(np.int64)
+            else:
+                values = _numbers(target.rows, role)[order].astype(np.float32)
+                targets |= {name: values[:, [i]] for i, name in enumerate(names)}
+        groups = None if pair.groups is None else np.asarray(pair.groups)[order]
+        meta = Targets.of(train, (roles[0], roles[1]), targets, classes)
+        write_data(folder, [_inputs(rows, order, train) for rows in (pair.x1, pair.x2)], targets, meta, groups)
+
+    def describe(self, targets1: str, targets2: str) -> str:
+        """Return what each modality is trained to predict."""
+        return (
+            f"The data are your own pairs. Modality 1 is trained to predict {targets1}; modality 2 is trained to "
+            f"predict {targets2}."
+        )
+
+    def _files(self, base: Path) -> list[Path]:
+        """Return the files that the pair is read from; of a folder such as .zarr, all that is in it."""
+        found = [base / value.partition(":")[0] for value in self._given().values()]
+        if self.pair is not None:
+            folder = base / self.pair
+            inside = sorted(folder.iterdir()) if folder.is_dir() else [folder]
+            found += [p for p in inside if p.stem in TABLES or p.name == "pair.toml" or p == folder]
+        return [f for p in found for f in (sorted(q for q in p.rglob("*") if q.is_file()) if p.is_dir() else [p])]
+
+    def _given(self) -> dict[str, Any]:
+        return {name: value for name in ("x1", "x2", "y1", "y2", "groups") if (value := getattr(self, name))}
+
+    def _open(self, base: Path) -> Pair:
+        given = {name: base / value for name, value in self._given().items()}
+        if self.pair is not None:
+            return open_folder(base / self.pair, **given)
+        return Pair.of(given.pop("x1"), given.pop("x2"), **given)
+
+    def _split(self, pair: Pair) -> tuple[np.ndarray, int]:
+        """Return the order of rows, training rows first, and how many those are; no group is in both parts."""
+        units = np.arange(pair.n) if pair.groups is None else np.asarray(pair.groups)
+        distinct, place = np.unique(units, return_inverse=True)
+        shuffled = np.random.default_rng(self.seed).permutation(len(distinct))
+        held = np.zeros(len(distinct), dtype=bool)
+        held[shuffled[: max(1, round(self.test * len(distinct)))]] = True
+        out = held[place]
+        train, test = np.flatnonzero(~out), np.flatnonzero(out)
+        found = f"{len(train)} training and {len(test)} held-out rows of {pair.n}"
+        check_parts(len(train), len(test), "data", found, "give more rows, or change `test`")
+        return np.concatenate([train, test]), len(train)
+
+
+def _same(one: Target, two: Target) -> bool:
+    """Whether both modalities are trained on the same columns, whether or not they were given twice."""
+    if one is two:
+        return True
+    if type(one.rows) is not type(two.rows) or one.names != two.names:
+        return False
+    if isinstance(one.rows, ClassRows) and isinstance(two.rows, ClassRows):
+        return np.array_equal(one.rows.codes, two.rows.codes)
+    return np.array_equal(_numbers(one.rows, "y1"), _numbers(two.rows, "y2"))
+
+
+def _inputs(rows: Rows, order: np.ndarray, train: int) -> np.ndarray:
+    """Return pictures (N, channels, H, W) with the channel last, and all else as standardised features.
+
+    Pictures of bytes stay as they are; others are standardised channel by channel.
+    """
+    if not isinstance(rows, NpyRows) or len(rows.item) != 3:
+        return _standardised(_numbers(rows, rows.name)[order], train)
+    if rows.dtype == "uint8":
+        pictures: np.ndarray = as_numpy(rows.read(0, rows.shape[0])).reshape(-1, *rows.item)[order]
+        return np.ascontiguousarray(pictures.transpose(0, 2, 3, 1))
+    channels, height, width = rows.item
+    pixels = _numbers(rows, rows.name)[order].reshape(-1, channels, height * width).transpose(0, 2, 1)
+    each = _standardised(pixels.reshape(-1, channels), train * height * width)
+    return each.reshape(-1, height, width, channels)
+
+
+def _standardised(x: np.ndarray, train: int) -> np.ndarray:
+    x = x - x[0]  # the deviation of a constant column is then exactly 0
+    deviation = x[:train].std(axis=0)
+    return ((x - x[:train].mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)).astype(np.float32)
+
+
+def _numbers(rows: Rows, name: str) -> np.ndarray:
+    """Return all rows as (N, D) float64. Raises E203 for NaN or infinity."""
+    n, d = rows.shape
+    x = as_numpy(rows.read(0, n)).reshape(n, d).astype(np.float64)
+    bad = np.asarray(~np.isfinite(x).all(axis=1))
+    if bad.any():
+        raise AlignscopeError("E203", name, f"NaN or infinity ({first_rows(bad)})", _COMPLETE)
+    return x
+
+
+def _named(role: str, target: Target, taken: set[str]) -> list[str]:
+    names = [role] if isinstance(target.rows, ClassRows) else list(target.names)
+    return [f"{role}: {name}" if name in taken else name for name in names]
