@@ -24,6 +24,7 @@ Importing this package imports neither torch nor scipy nor the page's libraries:
 """
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alignscope._lib.version import __version__
@@ -32,12 +33,13 @@ from alignscope.errors import AlignscopeError
 if TYPE_CHECKING:
     from alignscope.auditing.api import audit
     from alignscope.auditing.estimator import AlignedReducedRank
-    from alignscope.bench.running import run_bench
+    from alignscope.auditing.results import Audit
+    from alignscope.bench.running import Bench, run_bench
     from alignscope.joining.join import join
     from alignscope.pair.folder import open_folder
     from alignscope.pair.paired import Pair
-    from alignscope.paper.running import run_paper
-    from alignscope.study.running import run_study
+    from alignscope.paper.running import Paper, run_paper
+    from alignscope.study.running import Study, run_study
 
 __all__ = [
     "AlignedReducedRank",
@@ -46,6 +48,7 @@ __all__ = [
     "__version__",
     "audit",
     "join",
+    "load",
     "open_folder",
     "run_bench",
     "run_paper",
@@ -62,6 +65,45 @@ _HOMES = {
     "run_paper": "paper.running",
     "run_study": "study.running",
 }
+
+_RESULTS = {
+    "directions": ("auditing.results", "Audit"),
+    "retention": ("study.running", "Study"),
+    "pareto": ("bench.running", "Bench"),
+    "claims": ("paper.running", "Paper"),
+}
+"""A key that only one kind of result has -> where the kind is."""
+
+
+def load(path: str | Path) -> "Audit | Study | Bench | Paper":
+    """Return the result of a finished run: an `Audit`, `Study`, `Bench` or `Paper`.
+
+    path : the folder of the run, or its audit.json or results.json.
+
+    Raises E101 where there is no such file, E102 for JSON that is none of these, E103 for a damaged one.
+
+    >>> alignscope.load("run").verdict                               # doctest: +SKIP
+    """
+    import msgspec  # not needed to import the package
+
+    path = Path(path)
+    if path.is_dir():
+        found = [path / name for name in ("audit.json", "results.json") if (path / name).is_file()]
+        if not found:
+            raise AlignscopeError("E101", str(path), "no audit.json or results.json", "Give the folder of a run.")
+        path = found[0]
+    try:
+        content = path.read_bytes()
+        keys = msgspec.json.decode(content, type=dict[str, msgspec.Raw]).keys()
+    except OSError as error:
+        raise AlignscopeError("E101", str(path), f"{error.strerror}", "Give the folder of a run.") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise AlignscopeError("E103", str(path), f"{error}", "Run it again.") from None
+    home = next((home for key, home in _RESULTS.items() if key in keys), None)
+    if home is None:
+        raise AlignscopeError("E102", str(path), "no result of audit, study, bench or paper", "Give one of those.")
+    module, name = home
+    return getattr(import_module(f"{__name__}.{module}"), name).from_json(content)
 
 
 def __getattr__(name: str) -> Any:

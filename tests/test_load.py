@@ -1,0 +1,64 @@
+"""`alignscope.load`: finished runs are read back as what they were, and what is none is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import alignscope
+from alignscope.auditing.results import Audit
+from alignscope.errors import AlignscopeError
+from audit_helpers import X1, X2, Y1, quick_page
+
+
+@pytest.fixture(scope="module")
+def audited() -> Audit:
+    return alignscope.audit(X1, X2, Y1, lambdas=[1, 2])
+
+
+@pytest.mark.parametrize("name", ["run", "run/audit.json"])
+def test_an_audit_comes_back(audited: Audit, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick_page(monkeypatch)
+    audited.save(tmp_path / "run")
+    loaded = alignscope.load(tmp_path / name)
+    assert loaded == audited
+    assert loaded.to_json() == audited.to_json()
+
+
+def test_a_regime_that_was_not_worked_out_comes_back(tmp_path: Path) -> None:
+    audited = alignscope.audit(X1, X2, lambdas=[1, 2])
+    (tmp_path / "audit.json").write_bytes(audited.to_json())
+    assert audited.to_dict()["regime"].keys() == {"verdict", "text"}
+    assert alignscope.load(tmp_path) == audited
+
+
+def test_it_is_printed_in_few_lines(audited: Audit) -> None:
+    lines = repr(audited).splitlines()
+    assert lines[0] == "Audit of 60 samples, 4 + 3 features, K = 2"
+    assert lines[1] == audited.verdict
+    assert len(lines) < 15
+
+
+REFUSED = {
+    "nothing there": (None, "E101", "no audit.json or results.json"),
+    "another JSON": (b'{"samples": 3}', "E102", "no result of audit, study, bench or paper"),
+    "no JSON": (b"\x00\xff", "E103", "malformed"),
+    "cut short": (b'{"directions": {"1"', "E103", "truncated"),
+    "a key too few": (b'{"directions": {}}', "E103", "missing required field"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_read_is_refused(name: str, tmp_path: Path) -> None:
+    content, code, match = REFUSED[name]
+    if content is not None:
+        (tmp_path / "results.json").write_bytes(content)
+    with pytest.raises(AlignscopeError, match=match) as error:
+        alignscope.load(tmp_path)
+    assert error.value.code == code
+
+
+def test_a_file_that_is_missing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AlignscopeError, match=r"results\.json: No such file.* \[E101\]$"):
+        alignscope.load(tmp_path / "results.json")
