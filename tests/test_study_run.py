@@ -104,6 +104,19 @@ def test_a_study_has_every_cell_and_every_table(whole: tuple[Path, Study]) -> No
     assert not re.search(rb"seconds|bytes|" + re.escape(str(folder).encode()), body)
 
 
+def test_a_study_is_read_back_and_shown_short(whole: tuple[Path, Study]) -> None:
+    study = whole[1]
+    again = Study.from_json(study.to_json())
+    assert again.results == study.results and again.to_json() == study.to_json()
+    assert again.to_dict()["spec"]["name"] == "tiny"
+    lines = repr(again).splitlines()
+    assert lines[0] == f"Study “tiny”: {CELLS} trainings over 2 lambdas, 2 latent sizes, 2 seeds"
+    assert 1 < len(lines) < 15 and lines[1].startswith("Trained in the paper’s raw scale")
+    assert "Study “tiny”" in again._repr_html_()
+    with pytest.raises(AlignscopeError, match=r"results\.json.*Run the study again.*E103"):
+        Study.from_json(b"{}")
+
+
 def test_the_forecast_is_of_the_longest_baselines(whole: tuple[Path, Study]) -> None:
     """A linear trunk learns nothing, so its features are the inputs, and every K and seed has the same audit."""
     capacity = whole[1].results.capacity

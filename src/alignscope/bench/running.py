@@ -28,7 +28,7 @@ from alignscope.bench.summary import Choice, Summary
 from alignscope.bench.tasks.kind import Column
 from alignscope.errors import AlignscopeError
 from alignscope.sweep.store import Layout, Store, TrainedCell, check_resumable
-from alignscope.sweep.sweep import Outcome, run_units
+from alignscope.sweep.sweep import NOTHING, Outcome, run_units
 
 __all__ = ["BENCH", "Bench", "run_bench", "train_unit"]
 
@@ -37,7 +37,6 @@ BENCH = Layout("bench", SCHEMA, BenchRecord)
 """What the folder of a bench holds."""
 
 _TRAINING = 0.95  # share of the time that all but the page takes
-_NOTHING = Outcome(finished=(), failed=(), reused=0, damaged=(), lost=())
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,7 +50,7 @@ class Bench(Result):
     """
 
     results: BenchResults
-    outcome: Outcome = _NOTHING
+    outcome: Outcome = NOTHING
 
     @classmethod
     def from_json(cls, content: bytes) -> Self:
@@ -145,7 +144,7 @@ def run_bench(
         def tell(text: str, done: float) -> None:
             progress(f"{what}: {text}", _TRAINING * (start + (end - start) * done))
 
-        return run([(cell,) for cell in cells], progress=tell) if cells else _NOTHING
+        return run([(cell,) for cell in cells], progress=tell) if cells else NOTHING
 
     tuned = finish(first, "tuning", 0.0, share)
     judged = [column for column in known if spec.tuning is not None and column.task == spec.tuning.task]

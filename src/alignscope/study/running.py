@@ -8,13 +8,14 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 import numpy as np
 
 from alignscope._lib.checks import whole
-from alignscope._lib.files import check_writable, write_all
+from alignscope._lib.files import check_writable
+from alignscope._lib.results import Result
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
 from alignscope._lib.workers import check_device, peak_bytes
@@ -31,7 +32,7 @@ from alignscope.study.spec import (
     read_spec,
 )
 from alignscope.sweep.store import Layout, Store, TrainedCell, check_resumable
-from alignscope.sweep.sweep import Outcome, run_units
+from alignscope.sweep.sweep import NOTHING, Outcome, run_units
 
 if TYPE_CHECKING:
     from alignscope.study.summary.forecast import FeatureForecast, LatentForecast
@@ -46,31 +47,42 @@ GPU_STACK = 64
 """How many cells are trained at once on a GPU, unless it is said."""
 
 
-@dataclass(frozen=True)
-class Study:
+@dataclass(frozen=True, repr=False)
+class Study(Result):
     """A finished study.
 
     Attributes
     ----------
     results : everything found; depends on the specification alone.
-    outcome : what this run did: how many cells it reused, which failed.
+    outcome : what this run did: how many cells it reused, which failed; nothing for one that was read back.
     """
 
     results: StudyResults
-    outcome: Outcome
+    outcome: Outcome = NOTHING
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Self:
+        """Return the study of a results.json. Raises E103 where it is none."""
+        try:
+            return cls(msgspec.json.decode(content, type=StudyResults))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise AlignscopeError("E103", cls.json_name, f"{error}", "Run the study again.") from None
 
     def to_json(self) -> bytes:
         """Return results.json: keys in a fixed order, one line, a newline at the end."""
         return msgspec.json.encode(self.results, order="deterministic") + b"\n"
 
-    def save(self, folder: str | Path) -> Path:
-        """Write results.json, report.html and the charts to a folder, all or none; return the page's path."""
-        from alignscope.study.page.page import render_study, study_charts
+    def _files(self) -> dict[str, bytes]:
+        from alignscope.study.page.page import render_study, study_charts  # with the page's libraries
 
-        folder = Path(folder)
-        files = {"results.json": self.to_json(), "report.html": render_study(self.results).encode()}
-        write_all(folder, files | study_charts(self.results))
-        return folder / "report.html"
+        return {"report.html": render_study(self.results).encode(), **study_charts(self.results)}
+
+    def _lines(self) -> list[str]:
+        from alignscope.study.page.verdict import verdict  # with the page's words, which training does without
+
+        found, sweep = self.results, self.results.spec.sweep
+        varied = f"{len(sweep.lambdas)} lambdas, {len(sweep.components)} latent sizes, {len(sweep.seeds)} seeds"
+        return [f"Study “{found.spec.name}”: {len(found.cells):,} trainings over {varied}", *verdict(found)]
 
 
 def run_study(

@@ -23,7 +23,7 @@ from alignscope._lib.workers import Place, places
 from alignscope.errors import AlignscopeError
 from alignscope.sweep.store import Cell, Store, TrainedCell
 
-__all__ = ["Outcome", "Progress", "Train", "Unit", "run_units"]
+__all__ = ["NOTHING", "Outcome", "Progress", "Train", "Unit", "run_units"]
 
 Unit = tuple[Cell, ...]
 """Cells that are trained together: usually one, many on a GPU."""
@@ -42,18 +42,22 @@ class Outcome:
 
     Parameters
     ----------
-    finished : ids of all cells that are finished now, in the order asked for.
+    finished : ids of all cells that are finished now, in the order of the units.
     failed : id and reason of those that are not.
     reused : how many of the finished ones this run did not compute.
     damaged : ids whose files were damaged; they were set aside and computed again.
     lost : ids of cells whose worker was killed, once for each time.
     """
 
-    finished: tuple[str, ...]
-    failed: tuple[tuple[str, str], ...]
-    reused: int
-    damaged: tuple[str, ...]
-    lost: tuple[str, ...]
+    finished: tuple[str, ...] = ()
+    failed: tuple[tuple[str, str], ...] = ()
+    reused: int = 0
+    damaged: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+
+NOTHING = Outcome()
+"""Of results that were read back."""
 
 
 def run_units(
