@@ -27,6 +27,8 @@ FACES = (
     "alignscope.nn",
     "alignscope.nn.objectives",
     "alignscope.nn.methods",
+    "alignscope.nn.encoders",
+    "alignscope.nn.monitor",
     "alignscope.datasets",
     "alignscope.datasets.trifeature",
     "alignscope.datasets.treesatai",

@@ -11,9 +11,9 @@ import torch
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
 from alignscope.errors import AlignscopeError
-from alignscope.nn import RegressionAlignment, TwoTowers, initialise, task_loss
+from alignscope.nn import RegressionAlignment, TwoTowers, initialise
 from alignscope.nn.encoders import ConvEncoder, LinearEncoder, MLPEncoder
-from alignscope.nn.towers import TASKS
+from alignscope.nn.towers import TASKS, task_loss
 from alignscope.nn.whitening import GAUGES
 
 SIZES = (3, 4)

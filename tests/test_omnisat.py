@@ -18,9 +18,16 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from alignscope.errors import AlignscopeError
 from alignscope.nn import RegressionAlignment, TwoTowers, initialise
-from alignscope.nn.encoders import SIZES, AerialEncoder, OmniSatFusion, SeriesEncoder, TokenEncoder, omnisat_encoder
+from alignscope.nn.encoders import (
+    AerialEncoder,
+    OmniSatFusion,
+    SeriesEncoder,
+    TokenEncoder,
+    omnisat_encoder,
+)
 from alignscope.nn.encoders.aerial_tokens import AerialTokens, sub_patches
 from alignscope.nn.encoders.ltae import SeriesTokens, days
+from alignscope.nn.encoders.omnisat import SIZES
 from alignscope.nn.encoders.token_blocks import Block, ClassQuery, Mixer, RelativeBias
 from alignscope.nn.methods import Batch, PatchContrast
 

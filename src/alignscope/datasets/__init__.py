@@ -8,14 +8,13 @@
 >>> sample = model.sample(1000, seed=0)  # a `FactorSample`
 >>> sample.x1.shape, sample.y1.shape, type(example_pair()).__name__
 ((1000, 2), (1000, 2), 'FactorSample')
->>> prescribed_angles([0.3, 1.2], n=200, d1=5, d2=5).theta.tolist()  # an `AngleSample`
+>>> prescribed_angles([0.3, 1.2], n=200, d1=5, d2=5).theta.tolist()
 [0.3, 1.2]
 
 Pictures of three factors are in `alignscope.datasets.trifeature`, satellite data in `alignscope.datasets.treesatai`.
 """
 
 from alignscope.datasets.factors import (
-    AngleSample,
     FactorModel,
     FactorSample,
     example_pair,
@@ -23,7 +22,6 @@ from alignscope.datasets.factors import (
 )
 
 __all__ = [
-    "AngleSample",
     "FactorModel",
     "FactorSample",
     "example_pair",

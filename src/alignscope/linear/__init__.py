@@ -24,21 +24,19 @@ True
 >>> [case.code for case in COUNTER_EXAMPLES]
 ['CE1', 'CE2', 'CE3', 'CE4', 'CE5', 'CE6', 'CE7']
 
-`Path`, `Solution`, `Remedies` and `Theorem2` are the types of what is returned. Several frozen modalities at once are
-one problem with stacked targets; `alignment_target` is what one is aligned to:
+`Path`, `Solution` and `Remedies` are the types of what is returned. Several frozen modalities at once
+are one problem with stacked targets:
 
->>> from alignscope.linear import alignment_target, stack_targets
+>>> from alignscope.linear import stack_targets
 >>> both = stack_targets([solver.problem, solver.problem], weights=[1, 2])
 >>> bool(np.isclose(Solver(both).at(1).sigma_z, solver.at(3).sigma_z))
 True
->>> type(alignment_target(moments, "x2", "y2")).__name__
-'Target'
 """
 
 from alignscope.linear.path import Path, Solution, Solver, lambda_grid, trace
-from alignscope.linear.problem import Problem, alignment_target, stack_targets
+from alignscope.linear.problem import Problem, stack_targets
 from alignscope.linear.remedies import Remedies, remedies
-from alignscope.linear.theorems import COUNTER_EXAMPLES, Theorem2, theorem2
+from alignscope.linear.theorems import COUNTER_EXAMPLES, theorem2
 
 __all__ = [
     "COUNTER_EXAMPLES",
@@ -47,8 +45,6 @@ __all__ = [
     "Remedies",
     "Solution",
     "Solver",
-    "Theorem2",
-    "alignment_target",
     "lambda_grid",
     "remedies",
     "stack_targets",

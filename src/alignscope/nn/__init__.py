@@ -1,7 +1,22 @@
 """Towers that are aligned, the budget of the alignment and its monitor, in torch (extra ``[train]``).
 
 Encoders are in `alignscope.nn.encoders`, objectives in `alignscope.nn.objectives`, methods that preserve what one
-modality alone predicts in `alignscope.nn.methods`, the records of a monitor in `alignscope.nn.monitor`.
+modality alone predicts in `alignscope.nn.methods`, the report of a monitor in `alignscope.nn.monitor`.
+
+>>> import torch
+>>> from alignscope.nn import Budget, Monitor, RegressionAlignment, TwoTowers, initialise
+>>> from alignscope.nn.encoders import LinearEncoder
+>>> towers = TwoTowers(LinearEncoder(6, 4), LinearEncoder(5, 4), 3, 2, RegressionAlignment(4, 4, gauge="whitened"))
+>>> initialise(towers, seed=0)
+>>> monitor, budget = Monitor({"own": 3}), Budget(epsilon=0.05)  # no target may lose more than 5%
+>>> x1, x2, y1, y2 = (torch.randn(512, width) for width in (6, 5, 3, 2))
+>>> task1, task2, alignment = towers.losses(x1, x2, y1, y2)
+>>> (task1 + task2 + budget.weight * alignment).backward()
+>>> monitor.add(z={"optical": towers.tower1.encoder(x1), "radar": towers.tower2.encoder(x2)}, y={"own": y1})
+>>> budget.update(monitor.end_epoch()) >= 0  # each epoch: the weight of the next
+True
+
+`latent_size` reads off an audit how many components leave nothing to lose: a `LatentSize`.
 """
 
 from alignscope.errors import AlignscopeError
@@ -18,18 +33,14 @@ from alignscope.nn.budget import Budget
 from alignscope.nn.capacity import LatentSize, latent_size
 from alignscope.nn.encoders.basic import initialise
 from alignscope.nn.monitor.monitor import Monitor
-from alignscope.nn.towers import Losses, Outputs, Tower, TwoTowers, task_loss
+from alignscope.nn.towers import TwoTowers
 
 __all__ = [
     "Budget",
     "LatentSize",
-    "Losses",
     "Monitor",
-    "Outputs",
     "RegressionAlignment",
-    "Tower",
     "TwoTowers",
     "initialise",
     "latent_size",
-    "task_loss",
 ]

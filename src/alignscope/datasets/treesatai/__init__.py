@@ -6,8 +6,8 @@ form with known truth, and `write_archive` their files. Both are a `Source`.
 >>> import tempfile
 >>> from alignscope.datasets.treesatai import Archive, Generated, inspect, write_archive
 >>> source = Generated(3)
->>> patch = source.patch(source.stems[0], ("aerial", "s2"))  # a `Patch`, with a `Series` for each satellite
->>> patch.aerial.shape, patch.series["s2"].data.shape[1:], source.labels.present.shape  # `Labels`
+>>> patch = source.patch(source.stems[0], ("aerial", "s2"))  # a `Patch`, with a series for each satellite
+>>> patch.aerial.shape, patch.series["s2"].data.shape[1:], source.labels.present.shape
 ((4, 300, 300), (10, 6, 6), (3, 15))
 >>> archive = Archive.open(write_archive(source, tempfile.mkdtemp()))
 >>> inspection = inspect(archive, workers=1)
@@ -21,7 +21,7 @@ give the tensors that networks take: of one series, and of many patches.
 >>> cache = build_cache(source, tempfile.mkdtemp(), options=CacheOptions(side=60), workers=1)
 >>> packed(cache, "s2", [0, 1], Choice(dates=8)).shape
 (2, 8, 11, 6, 6)
->>> pack(patch.series["s2"], cache.statistics["s2"]).shape[1:]  # `Statistics` of the training patches
+>>> pack(patch.series["s2"], cache.statistics["s2"]).shape[1:]  # scaled by the training patches
 (11, 6, 6)
 >>> batch = TreeSatAI(Cache.open(cache.folder), ("aerial", "s2"), split=None).arrays([0, 2])
 >>> batch["aerial"].shape, batch["targets"].shape
@@ -37,11 +37,9 @@ from alignscope.datasets.treesatai.archive import Archive
 from alignscope.datasets.treesatai.cache.building import build_cache
 from alignscope.datasets.treesatai.cache.cache import Cache, CacheOptions
 from alignscope.datasets.treesatai.cache.dataset import TreeSatAI, packed
-from alignscope.datasets.treesatai.cache.series import Choice, Statistics, pack
+from alignscope.datasets.treesatai.cache.series import Choice, pack
 from alignscope.datasets.treesatai.format import (
-    Labels,
     Patch,
-    Series,
     Source,
 )
 from alignscope.datasets.treesatai.generator.generator import Generated
@@ -55,11 +53,8 @@ __all__ = [
     "Choice",
     "Generated",
     "Inspection",
-    "Labels",
     "Patch",
-    "Series",
     "Source",
-    "Statistics",
     "TreeSatAI",
     "build_cache",
     "inspect",

@@ -75,7 +75,7 @@ class Aligned(Method):
 
     Example
     -------
-    >>> from alignscope.nn import LinearEncoder
+    >>> from alignscope.nn.encoders import LinearEncoder
     >>> method = Aligned([LinearEncoder(6, 4), LinearEncoder(5, 4)], "barlow_twins")
     >>> method.loss(Batch(((torch.randn(32, 6), torch.randn(32, 5)),))).shape
     torch.Size([])
