@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import twins
+from alignscope._lib.contents import npz_arrays
 from alignscope.errors import AlignscopeError
 from alignscope.moments.moments import Form, Moments, merge
 from strategies import Case, cases, seeds
@@ -236,3 +240,61 @@ def test_singular_moments_in_the_chan_form_are_solved_within_what_they_span(dtyp
     assert solved.dtype == dtype
     assert xc @ solved == pytest.approx(fitted, abs=1e-10 if dtype is np.float64 else 1e-5)
     assert xc @ basis.coefficients(basis.coordinates("y")) == pytest.approx(fitted, abs=1e-10)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(case=cases())
+def test_bytes_give_the_same_moments(form: Form, case: Case) -> None:
+    m = Moments.of(case.blocks, form=form)
+    m = replace(m, blocks={**m.blocks, "an alias": m.blocks["x1"]})
+    content = m.to_bytes()
+    back = Moments.from_bytes(content)
+    assert back.to_bytes() == content
+    assert (back.blocks, back.rows, back.weight, back.form) == (m.blocks, m.rows, m.weight, m.form)
+    np.testing.assert_array_equal(back.mean, m.mean)
+    np.testing.assert_array_equal(back.matrix, m.matrix)
+    np.testing.assert_array_equal((back + m).matrix, (m + m).matrix)
+
+
+BYTES = Moments.of({"x1": np.arange(12.0).reshape(4, 3) ** 2, "y1": np.eye(4)[:, :1]}, form="chan").to_bytes()
+
+
+@given(st.data())
+def test_damaged_bytes_are_refused(data: st.DataObject) -> None:
+    """Cut short, or one byte changed: refused, or the same moments where that byte says nothing of them."""
+    at = data.draw(st.integers(0, len(BYTES) - 1))
+    damaged = data.draw(
+        st.one_of(
+            st.just(BYTES[:at]),
+            st.integers(1, 255).map(lambda flip: BYTES[:at] + bytes([BYTES[at] ^ flip]) + BYTES[at + 1 :]),
+            st.binary(max_size=200),
+        )
+    )
+    try:
+        found = Moments.from_bytes(damaged)
+    except AlignscopeError as error:
+        assert error.code == "E103"
+    else:
+        assert found.to_bytes() == BYTES
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"version": np.array(2)}, "version 2; this alignscope reads 1"),
+        ({"matrix": np.eye(3)}, "parts that do not fit"),
+        ({"mean": np.zeros((4, 2))}, "parts that do not fit"),
+        ({"slices": np.array([[0, 3], [3, 9]])}, "parts that do not fit"),
+        ({"slices": np.array([[0, 3]])}, "shorter"),
+        ({"form": np.array("cholesky")}, "parts that do not fit"),
+        ({"counts": np.array([4.0, 0.0])}, "parts that do not fit"),
+        ({"mean": np.array([{}], dtype=object)}, "Object arrays cannot be loaded"),
+        ({"names": None}, "names"),
+    ],
+)
+def test_bytes_that_say_something_else_are_refused(changes: dict[str, np.ndarray | None], match: str) -> None:
+    arrays = {name: value for name, value in {**npz_arrays(BYTES), **changes}.items() if value is not None}
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    with pytest.raises(AlignscopeError, match=rf"^moments: .*{match}.* \[E103\]$"):
+        Moments.from_bytes(file.getvalue())

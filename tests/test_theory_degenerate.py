@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import twins
-from alignscope.linear.joint import solve_joint
 from alignscope.linear.path import Solver, trace
 from alignscope.linear.problem import Problem
 from alignscope.linear.remedies import remedies
@@ -155,12 +154,3 @@ def test_numbers_of_any_size() -> None:
     for scale in (1e-70, 1e70):
         found = trace(solver_of(x1=X1 * scale, y1=Y1 / scale), GRID).sigma_z
         np.testing.assert_allclose(found, expected, atol=1e-10)
-
-
-@pytest.mark.parametrize("lam", [0.0, 1.0])
-def test_joint_encoders_of_a_modality_without_variation(lam: float) -> None:
-    rows = {"x1": CONSTANT, "x2": X2, "y1": Y1, "y2": Y2}
-    found = solve_joint(Moments.of(rows), 2, lam)
-    assert found.sigma_z[0] == 0
-    assert found.alignment == 0
-    assert found.sigma_z[1] == pytest.approx(twins.sigma(X2, Y2), abs=1e-10)

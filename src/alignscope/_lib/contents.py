@@ -8,13 +8,14 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["NpyWriter", "csv_bytes", "json_bytes", "npy_bytes", "npy_header", "npz_bytes", "toml_bytes"]
+__all__ = ["NpyWriter", "csv_bytes", "json_bytes", "npy_bytes", "npy_header", "npz_arrays", "npz_bytes", "toml_bytes"]
 
 
 def npy_bytes(array: np.ndarray) -> bytes:
@@ -89,3 +90,12 @@ def json_bytes(record: Mapping[str, Any]) -> bytes:
 def toml_bytes(fields: Mapping[str, str | Sequence[str]]) -> bytes:
     """Return a .toml of texts and lists of texts, whose form in JSON is that of TOML too."""
     return "".join(f"{key} = {json.dumps(value)}\n" for key, value in fields.items()).encode()
+
+
+def npz_arrays(content: bytes) -> dict[str, np.ndarray]:
+    """Return the arrays of an .npz. Raises ValueError for what is none; objects are never unpickled."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (zipfile.BadZipFile, zlib.error, AttributeError, EOFError, KeyError, OSError, NotImplementedError) as error:
+        raise ValueError(f"{error}") from None

@@ -9,7 +9,9 @@ import numpy as np
 from alignscope._lib.types import Matrix, Vector
 from alignscope.errors import AlignscopeError
 
-__all__ = ["centred", "check_paired", "representation"]
+__all__ = ["centred", "check_paired", "inverse_root", "representation"]
+
+_RANK = 1e-12  # a direction of a correlation matrix below this share of the largest is rounding
 
 
 def representation(name: str, z: Any, least: int = 2) -> Matrix:
@@ -45,3 +47,10 @@ def centred(x: Matrix) -> tuple[Matrix, Vector]:
     offset = shifted.mean(axis=0)
     shifted -= offset
     return shifted, x[0] + offset
+
+
+def inverse_root(correlation: Matrix) -> Matrix:
+    """Return W (K x rank) with W^T R W = I, over the directions of a correlation matrix that are more than rounding."""
+    values, vectors = np.linalg.eigh(correlation)
+    kept = values > _RANK * values.max(initial=0.0)
+    return vectors[:, kept] / np.sqrt(values[kept])

@@ -12,10 +12,10 @@ import numpy as np
 
 from alignscope._lib.types import Matrix
 from alignscope.errors import AlignscopeError
+from alignscope.measures._rows import inverse_root
 
 __all__ = ["GaussianPID", "gaussian_information", "gaussian_pid"]
 
-_RANK = 1e-12  # a direction of a correlation matrix below this share of the largest is rounding
 _SURE = 1e-12  # a canonical correlation within this of 1 is 1
 
 
@@ -123,16 +123,11 @@ def _blocks(width: int, *blocks: Iterable[int]) -> list[list[int]]:
 
 
 def _information(correlation: Matrix, i: list[int], j: list[int]) -> float:
-    whitened = _whitener(correlation, i).T @ correlation[np.ix_(i, j)] @ _whitener(correlation, j)
+    one, two = (inverse_root(correlation[np.ix_(block, block)]) for block in (i, j))
+    whitened = one.T @ correlation[np.ix_(i, j)] @ two
     if whitened.size == 0:
         return 0.0
     rho = np.linalg.svd(whitened, compute_uv=False)
     if rho[0] > 1 - _SURE:
         return float("inf")
     return float(-0.5 * np.log1p(-(rho**2)).sum() / np.log(2))
-
-
-def _whitener(correlation: Matrix, block: list[int]) -> Matrix:
-    values, vectors = np.linalg.eigh(correlation[np.ix_(block, block)])
-    kept = values > _RANK * values.max(initial=0.0)
-    return vectors[:, kept] / np.sqrt(values[kept])

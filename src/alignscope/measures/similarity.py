@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 
 from alignscope._lib.types import Matrix, Vector
-from alignscope.measures._rows import centred, check_paired, representation
+from alignscope.measures._rows import centred, check_paired, inverse_root, representation
 from alignscope.measures.readout import Readout, explained_share
 
 __all__ = ["alignment_r2", "canonical_correlations", "cka"]
-
-_RANK = 1e-12  # a direction of the correlation matrix below this share of the largest is rounding
 
 
 def cka(z1: Any, z2: Any, *, debiased: bool = True) -> float:
@@ -126,6 +124,4 @@ def _whitener(z: Matrix) -> Matrix:
     gram = z.T @ z
     scale = np.sqrt(np.diagonal(gram))
     unit = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
-    values, vectors = np.linalg.eigh(unit[:, None] * gram * unit)
-    keep = values > _RANK * values.max(initial=0.0)
-    return unit[:, None] * vectors[:, keep] / np.sqrt(values[keep])
+    return unit[:, None] * inverse_root(unit[:, None] * gram * unit)
