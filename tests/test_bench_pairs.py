@@ -71,7 +71,7 @@ precision = "float32"
 
 
 def chips(folder: Path, n: int = N, side: int = 16, **changed: np.ndarray | None) -> Path:
-    """A pair of pictures: bytes with two flags to tell, and half as large floats with two numbers; ten a group."""
+    """A pair of pictures: bytes with two flags to predict, and half as large floats with two numbers; ten a group."""
     rng = np.random.default_rng(0)
     flags, numbers = rng.integers(0, 2, (n, 2)), rng.normal(size=(n, 2))
     x1 = rng.normal(110, 20, (n, 3, side, side)) + 30 * np.pad(flags, ((0, 0), (0, 1)))[:, :, None, None]
@@ -87,7 +87,7 @@ def chips(folder: Path, n: int = N, side: int = 16, **changed: np.ndarray | None
 
 
 def features(folder: Path, n: int = N, **changed: np.ndarray | None) -> Path:
-    """A pair of features, with a class and a number to tell."""
+    """A pair of features, with a class and a number to predict."""
     rng = np.random.default_rng(1)
     shape, height = rng.integers(0, 3, n), rng.normal(size=n)
     x1 = np.hstack([np.eye(3)[shape], height[:, None], np.ones((n, 1))]) @ rng.normal(size=(5, 6)) + 3
@@ -129,7 +129,7 @@ def stored(task: OwnPair, pair: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Inputs(Method):
-    """The inputs themselves, flattened, are the codes."""
+    """The inputs themselves, flattened, are the embeddings."""
 
     def embeddings(self, xs: Sequence[Tensor]) -> list[Tensor]:
         return [x.flatten(1) for x in xs]
@@ -254,7 +254,7 @@ def test_a_probe_of_labels_that_groups_share_by_chance_finds_nothing(tmp_path: P
     assert found["torn"] > found["grouped"] + 0.05
 
 
-# What is asked, and the columns.
+# Targets and columns.
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_what_is_asked(
     assert tuple(sides(data)) == named
 
 
-def test_columns_say_what_was_asked_and_which_code_answers(tmp_path: Path) -> None:
+def test_columns_say_which_targets_and_which_embedding(tmp_path: Path) -> None:
     pair = chips(tmp_path / "pair")
     spec = spec_of(pair, MLPSpec())
     found = spec.columns(prepared(spec, pair))
@@ -470,7 +470,7 @@ def test_an_encoder_that_cannot_take_the_inputs(kind: str, encoder: EncoderSpec,
 @pytest.mark.parametrize(
     "encoder", [ConvSpec(widths=(4, 8), patch=4), MLPSpec(hidden=(8,)), LinearSpec(), OmniSatSpec()]
 )
-def test_every_encoder_has_codes_of_the_latent_size(encoder: EncoderSpec, tmp_path: Path) -> None:
+def test_every_encoder_has_embeddings_of_the_latent_size(encoder: EncoderSpec, tmp_path: Path) -> None:
     task = opened(chips(tmp_path / "pair", side=24), encoder=encoder)
     for one, x in zip(task.encoders(), next(task.batches(1)).views[0], strict=True):
         assert one(x).shape == (32, 4)
@@ -527,7 +527,7 @@ def test_a_whole_bench_on_chips(mine: tuple[Path, BenchResults]) -> None:
 def test_the_page_of_a_pair(mine: tuple[Path, BenchResults]) -> None:
     html = render_bench(mine[1])
     text = Page(html).text
-    assert "Which method keeps what, on your data?" in text and "Your pair “chips”, target by target" in text
+    assert "What does each method retain, on your data?" in text and "Your pair “chips”, target by target" in text
     (foot,) = re.findall("<tfoot>(.*?)</tfoot>", html, re.DOTALL)
     assert re.sub(r"(<[^>]*>|\s)+", " ", foot).split() == ["Chance", "–", "25.0", "50", "50", "0", "0"]
     assert not re.search(r"\b(undefined|None|NaN|nan|inf|Infinity)\b", text)
@@ -583,16 +583,16 @@ def test_what_cannot_be_run_is_said_before_anything_is_trained(old: str, new: st
     assert files(tmp_path / "chips") == before
 
 
-def test_the_page_of_a_pair_beside_data_with_known_truth(tmp_path: Path) -> None:
+def test_the_page_of_a_pair_next_to_data_with_known_truth(tmp_path: Path) -> None:
     chips(tmp_path / "chips")
     untuned = SPEC.replace('[tuning]\ntask = "chips"\nsteps = 2\n', "").replace(', "concatenation"', "")
     results = bench(tmp_path, untuned + GAUSSIAN[GAUSSIAN.index("[[tasks]]") :])
     board = Board(results)
-    assert question(board) == "Which method keeps what only one modality knows?"
+    assert question(board) == "Which method retains what only one modality predicts?"
     assert {c.task for c in board.columns} == {"chips", "gaussian"}
     assert board.own == ["chips"]
     page = Page(render_bench(results))
-    assert "On your own pairs nobody knows" in page.text and "the Gaussian model" in page.text
+    assert "On your own pairs the truth is not known" in page.text and "the Gaussian model" in page.text
     (table,) = every_target(board)
     assert len(table.rows) == 4 * 2 and {row[0] for row in table.rows} == {"y1 0", "y1 1", "y2 0", "y2 1"}
     known = [c for c in results.columns if c.task == "gaussian"]
@@ -613,12 +613,13 @@ def test_what_alignment_costs_is_counted_by_paired_intervals(mine: tuple[Path, B
         for row in mine[1].methods
     )
     text = cost(Board(msgspec.structs.replace(mine[1], methods=rows, differences=())))
-    assert text.startswith("Against no alignment, by paired intervals: y1 from embedding 1 on your pair “chips”: ")
-    assert text.count("1 of 1 methods without labels tell less (most: Cross (InfoNCE), by 20.0") == 2
-    assert text.count("0 more") == 2
+    how = "by paired 95% confidence intervals in percentage points"
+    assert text.startswith(f"Against no alignment, {how}: y1 from embedding 1 on your pair “chips”: ")
+    assert text.count("1 of 1 methods without labels are significantly lower (most: Cross (InfoNCE), by 20.0") == 2
+    assert text.count("0 significantly higher") == 2
 
 
-def test_retention_is_of_what_no_alignment_knows(mine: tuple[Path, BenchResults]) -> None:
+def test_retention_is_of_what_is_predicted_without_alignment(mine: tuple[Path, BenchResults]) -> None:
     """Without alignment y1 is guessed and y2 known: the half of y2 that is left is all that is retained."""
     results = mine[1]
     known = {("none", "1"): 0.5, ("none", "2"): 0.8, ("cross", "1"): 0.9, ("cross", "2"): 0.4}
@@ -654,10 +655,10 @@ def test_a_real_pair(tmp_path: Path) -> None:
         assert rows["concatenation"].columns[column.key].value > column.chance + 0.1
 
 
-def test_codes_keep_the_labels_of_their_rows(tmp_path: Path) -> None:
+def test_embeddings_keep_the_labels_of_their_rows(tmp_path: Path) -> None:
     task = opened(chips(tmp_path / "pair"), validation=True)
     fitted, held_out = task.encoded(Inputs(task.encoders()))
     assert isinstance(fitted, Encoded) and len(fitted.fused) == len(task.train)
-    for codes, rows in ((fitted, task.train), (held_out, task.held_out)):
+    for made, rows in ((fitted, task.train), (held_out, task.held_out)):
         for name, target in task.targets.items():
-            np.testing.assert_array_equal(codes.labels[name], target.values[rows])
+            np.testing.assert_array_equal(made.labels[name], target.values[rows])

@@ -1,4 +1,4 @@
-"""The leaderboard as an object: groups of methods that may be compared, who is first, and what is told apart."""
+"""The leaderboard as an object: groups of methods that may be compared, who is first, and what is significant."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from alignscope.bench.tasks.kind import Column
 from alignscope.bench.tasks.pictures import PicturesTask
 from alignscope.report.words import named, share, short, signed
 
-__all__ = ["GROUPS", "Board", "cut", "gap_text", "hundred", "range_text", "share_text", "value_text"]
+__all__ = ["GROUPS", "Board", "cut", "gap_text", "range_text", "share_text", "times_100", "value_text"]
 
 GROUPS = {
     "none": "without labels",
@@ -23,9 +23,9 @@ GROUPS = {
 
 
 class Board:
-    """What a bench found, asked by method and column.
+    """What a bench found, by method and column.
 
-    Methods are compared within a group, by what they know of the labels: see `GROUPS`.
+    Methods are compared within a group, by what they use of the labels: see `GROUPS`.
     """
 
     def __init__(self, results: BenchResults) -> None:
@@ -86,7 +86,7 @@ class Board:
 
     @cached_property
     def tasks(self) -> dict[str, str]:
-        """Return what each task is called; tasks of one kind are told apart by their name."""
+        """Return what each task is called; tasks of one kind with their name."""
         words = {t.name: t.title for t in self.results.spec.tasks}
         twice = {w for w in words.values() if list(words.values()).count(w) > 1}
         return {name: f"{w} ({short(named(name), 30)})" if w in twice else w for name, w in words.items()}
@@ -98,7 +98,7 @@ class Board:
 
     @property
     def chance(self) -> float:
-        """Return what guessing has as its mean over the columns."""
+        """Return what guessing scores as its mean over the columns."""
         return float(np.mean([column.chance for column in self.columns]))
 
     def column_text(self, column: Column) -> str:
@@ -121,19 +121,19 @@ def cut(value: MeanOverSeeds) -> MeanOverSeeds:
     return value if value.high is None else replace(value, high=min(1.0, value.high))
 
 
-def hundred(value: float | None, digits: int = 1) -> str:
-    """Write a share as a figure of a hundred: "93.1"."""
+def times_100(value: float | None, digits: int = 1) -> str:
+    """Write a share times 100: "93.1"."""
     return share(None if value is None else 100 * value, digits)
 
 
 def range_text(value: MeanOverSeeds) -> str:
-    """Write the interval alone, in hundredths: "(92.4 to 93.8)"; empty where there is none."""
-    return "" if value.low is None or value.high is None else f"({hundred(value.low)} to {hundred(value.high)})"
+    """Write the interval alone, times 100: "(92.4 to 93.8)"; empty where there is none."""
+    return "" if value.low is None or value.high is None else f"({times_100(value.low)} to {times_100(value.high)})"
 
 
 def value_text(value: MeanOverSeeds) -> str:
-    """Write a mean with its interval, in hundredths: "93.1 (92.4 to 93.8)"."""
-    return f"{hundred(value.value)} {range_text(value)}".strip()
+    """Write a mean with its interval, times 100: "93.1 (92.4 to 93.8)"."""
+    return f"{times_100(value.value)} {range_text(value)}".strip()
 
 
 def share_text(value: MeanOverSeeds) -> str:
@@ -144,7 +144,7 @@ def share_text(value: MeanOverSeeds) -> str:
 
 
 def gap_text(gap: MeanOverSeeds) -> str:
-    """Write a difference in points of a hundred: "+2.1 (+0.9 to +3.3)"."""
+    """Write a difference in percentage points: "+2.1 (+0.9 to +3.3)"."""
     text = signed(100 * gap.value, 1)
     if gap.low is None or gap.high is None:
         return text

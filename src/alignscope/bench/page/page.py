@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from alignscope.bench.page import tables as _bench_tables
+from alignscope.bench.page import tables
 from alignscope.bench.page.board import Board
 from alignscope.bench.page.pairs import every_target, question
 from alignscope.bench.page.pareto import pareto
@@ -31,7 +31,7 @@ def render_bench(results: BenchResults) -> str:
     names = {
         "board": board,
         "question": question(board),
-        "sizes": _bench_tables.sizes(board),
+        "sizes": tables.sizes(board),
         "verdict": verdict(board),
         "tone": tone(board),
         "cards": cards(board),
@@ -40,14 +40,14 @@ def render_bench(results: BenchResults) -> str:
         "texts": TEXTS,
         "figures": figures,
         "tasks": [(capital(board.tasks[t]), len(list(some))) for t, some in groupby(board.columns, lambda c: c.task)],
-        "groups": _bench_tables.leaderboard(board),
-        "notes": _bench_tables.notes(board),
-        "published": _bench_tables.published(board),
-        "protocol": _bench_tables.protocol(board),
+        "groups": tables.leaderboard(board),
+        "notes": tables.notes(board),
+        "published": tables.published(board),
+        "protocol": tables.protocol(board),
         "targets": every_target(board),
-        "tables": _bench_tables.tables(board),
-        "settings": _bench_tables.settings(board),
-        "failures": _bench_tables.failures(board),
+        "tables": tables.tables(board),
+        "settings": tables.settings(board),
+        "failures": tables.failures(board),
     }
     return write_page("bench/bench.html.j2", results.version, names, panel_specs(figures))
 

@@ -1,38 +1,42 @@
-"""What the page of a bench says of users' own pairs, where nobody knows what is shared and what is not."""
+"""What the page of a bench says of users' own pairs, of which it is not known what is shared."""
 
 from __future__ import annotations
 
-from alignscope.bench.page.board import Board, cut, hundred, value_text
+from alignscope.bench.page.board import Board, cut, times_100, value_text
 from alignscope.bench.results import MeanOverSeeds, MethodRow
 from alignscope.bench.summary import REFERENCE
 from alignscope.bench.tasks.kind import Column
 from alignscope.report.tables import Table
 from alignscope.report.words import MISSING, capital, count, named
 
-__all__ = ["cost", "every_target", "kept_words", "question"]
+__all__ = ["cost", "every_target", "question", "retained"]
 
-_KEPT = "what each code tells of its own targets"
-_CODES = ("fused", "1", "2")
+_OWN = "how well each embedding predicts its own targets"
+_EMBEDDINGS = ("fused", "1", "2")
 
 
 def question(board: Board) -> str:
     """Return what the page answers."""
     if len(board.own) == len(board.tasks):
-        return "Which method keeps what, on your data?"
-    return "Which method keeps what only one modality knows?"
+        return "What does each method retain, on your data?"
+    return "Which method retains what only one modality predicts?"
 
 
-def kept_words(board: Board, words: str) -> str:
-    """Return what retention is about: `words` where roles are known, else what one's own pairs have in their place."""
+def retained(board: Board, words: str) -> str:
+    """Return what retention is about: `words` where roles are known, else what one's own pairs have instead."""
     if not board.own:
         return words
-    return _KEPT if len(board.own) == len(board.tasks) else f"{words} and, on your pairs, of {_KEPT}"
+    return _OWN if len(board.own) == len(board.tasks) else f"{words} and, on your pairs, of {_OWN}"
 
 
 def cost(board: Board) -> str:
-    """Say how many methods without labels tell less, and more, than no alignment; empty without it or own pairs."""
+    """Say how many methods without labels are significantly lower, or higher, than no alignment."""
     said = [text for column in board.columns if column.role == "own" and (text := _cost(board, column))]
-    return f"Against no alignment, by paired intervals: {'; '.join(said)}." if said else ""
+    return (
+        f"Against no alignment, by paired 95% confidence intervals in percentage points: {'; '.join(said)}."
+        if said
+        else ""
+    )
 
 
 def _cost(board: Board, column: Column) -> str:
@@ -45,13 +49,13 @@ def _cost(board: Board, column: Column) -> str:
         return ""
     less = sorted((pair for pair in gaps if pair[0].sign < 0), key=lambda pair: pair[0].value)
     more = sum(gap.sign > 0 for gap, _ in gaps)
-    most = f" (most: {board.title(less[0][1])}, by {value_text(-less[0][0])} points)" if less else ""
-    counts = f"{count(len(less))} of {count(len(gaps))} methods without labels tell less{most}, {count(more)} more"
-    return f"{board.column_text(column)}: {counts}"
+    most = f" (most: {board.title(less[0][1])}, by {value_text(-less[0][0])})" if less else ""
+    lower = f"{count(len(less))} of {count(len(gaps))} methods without labels are significantly lower{most}"
+    return f"{board.column_text(column)}: {lower}, {count(more)} significantly higher"
 
 
 def every_target(board: Board) -> list[Table]:
-    """Return a table for each of the users' own pairs: every target from every code, a line a target and method."""
+    """Return a table for each of the users' own pairs: one line per target and method, one column per embedding."""
     return [_targets(board, task) for task in board.own if any(c.task == task for c in board.columns)]
 
 
@@ -67,18 +71,18 @@ def _targets(board: Board, task: str) -> Table:
         [
             named(target),
             board.title(row),
-            hundred(at, 0),
-            *(_figure(values.get((target, row.method, c))) for c in _CODES),
+            times_100(at, 0),
+            *(_figure(values.get((target, row.method, e))) for e in _EMBEDDINGS),
         ]
         for target, at in chance.items()
         for row in board.ordered
-        if (target, row.method, _CODES[0]) in values
+        if (target, row.method, _EMBEDDINGS[0]) in values
     ]
     caption = (
-        "Held out, in hundredths, with 95% intervals over seeds: balanced accuracy where chance is above 0, else R². "
-        "A target that does not vary among the held-out rows of a seed has no figure of it."
+        "Held out, × 100, with 95% confidence intervals over seeds: balanced accuracy where chance is above 0, else "
+        "R². A target that does not vary among the held-out rows of a seed has no score there."
     )
-    head = ["Target", "Method", "Chance", "From both codes", "From code 1", "From code 2"]
+    head = ["Target", "Method", "Chance", "From both embeddings", "From embedding 1", "From embedding 2"]
     return Table(f"{capital(board.tasks[task])}, target by target", caption, head, rows, 2)
 
 

@@ -1,14 +1,14 @@
-"""The Pareto pictures of a bench: what is kept of what is unique, against alignment."""
+"""The Pareto pictures of a bench: retention of what is unique, against alignment."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from alignscope.bench.page.board import GROUPS, Board, cut, share_text
-from alignscope.bench.page.pairs import kept_words
-from alignscope.bench.page.parts import STROKE, channels, kind_of, legend, marks_layer
+from alignscope.bench.page.pairs import retained
+from alignscope.bench.page.parts import RULE, channels, kind_of, legend, marks_layer
 from alignscope.bench.results import ParetoPoint
-from alignscope.report.panels import Figure, Row, missing, panel
+from alignscope.report.panels import Figure, Row, missing, panel, value_axis
 from alignscope.report.parts import Spec, tips
 from alignscope.report.words import capital, named
 
@@ -20,21 +20,21 @@ ROOM = 0.58  # share of a picture's width that marks have; labels have the rest
 
 
 def pareto(board: Board) -> Figure:
-    """Draw what is kept against alignment, a panel a task."""
+    """Draw retention against alignment, one panel per task."""
     tasks = [
         (name, [p for p in board.results.pareto if p.task == name and p.method in board.rows]) for name in board.tasks
     ]
     panels = [_pareto(board, name, points) for name, points in tasks if points]
     if not panels:
         return missing(
-            "It needs the reference “none”, which trains without alignment, on a task with something to keep."
+            "It needs the reference “none”, which trains without alignment, on a task with something to retain."
         )
     return Figure(
-        "How to read it: each mark is one method, with 95% intervals over seeds; right is better aligned, up keeps "
-        f"more of {kept_words(board, 'what only one modality knows')} (1, the dotted line: as much as without "
-        "alignment). The stepped line is the front of the methods without labels: nothing without labels lies above "
-        "and to the right of it. Filled marks are ours. Named are ours (bold), the front and a few references; point "
-        "at a mark for its name and figures.",
+        "How to read it: each mark is one method, with 95% confidence intervals over seeds; right is better aligned, "
+        f"up retains more of {retained(board, 'what only one modality predicts')} (1, the dotted line: as much as "
+        "without alignment). The stepped line is the front of the methods without labels: nothing without labels lies "
+        "above and to the right of it. Filled marks are ours. Named are ours (bold), the front and a few references; "
+        "point at a mark for its name and figures.",
         [Row("", panels[i : i + 2]) for i in range(0, len(panels), 2)],
         legend(board),
     )
@@ -45,8 +45,8 @@ def _pareto(board: Board, task: str, points: Sequence[ParetoPoint]) -> Spec:
     high_y = min(1.6, max(1.08, max(p.retention.high or p.retention.value for p in points) + 0.03))
     low_x = min(0.0, max(-0.5, min(p.alignment_r2.value for p in points) - 0.03))
     x = _plane_axis("x", "alignment R² (held out)", low_x, low_x + (1.03 - low_x) / ROOM, 1.0)
-    kept = "kept of own targets (held out)" if task in board.own else "kept of what is unique (held out)"
-    y = _plane_axis("y", kept, low_y, high_y, high_y)
+    name = "retention of own targets" if task in board.own else "retention of what is unique"
+    y = _plane_axis("y", f"{name} (held out)", low_y, high_y, high_y)
     marks = [_mark(board, p) for p in points]
     front = sorted(
         (m for m in marks if m["front"] and board.rows[m["method"]].supervision == "none"), key=lambda m: m["x"]
@@ -54,9 +54,8 @@ def _pareto(board: Board, task: str, points: Sequence[ParetoPoint]) -> Spec:
     steps = [{"x": m["x"], "y": m["y"]} for m in front]
     steps = [{"x": low_x, "y": steps[0]["y"]}, *steps, {"x": steps[-1]["x"], "y": low_y}] if steps else []
     labels = _labels(board, [m for m in marks if _named(board, m)], 1.03 + 0.05 * (1.03 - low_x), low_y, high_y)
-    tip = tips(
-        **{"Method": "title", "Labels": "group", "Alignment_R²": "aligned", "Kept": "kept", "On_the_front": "on"}
-    )
+    names = {"Method": "title", "Labels": "group", "Alignment_R²": "aligned", "Retention": "retained"}
+    tip = tips(**names, On_the_front="on")
     thin = {"stroke": channels(board, "stroke")["stroke"]}
     layers: list[Spec] = [
         {
@@ -76,12 +75,12 @@ def _pareto(board: Board, task: str, points: Sequence[ParetoPoint]) -> Spec:
         },
         {
             "transform": [{"filter": "isValid(datum.x0)"}],
-            "mark": STROKE,
+            "mark": RULE,
             "encoding": {"x": {**x, "field": "x0"}, "x2": {"field": "x1"}, "y": y, **thin},
         },
         {
             "transform": [{"filter": "isValid(datum.y0)"}],
-            "mark": STROKE,
+            "mark": RULE,
             "encoding": {"x": x, "y": {**y, "field": "y0"}, "y2": {"field": "y1"}, **thin},
         },
         marks_layer(board, x, y, tip),
@@ -103,17 +102,15 @@ def _pareto(board: Board, task: str, points: Sequence[ParetoPoint]) -> Spec:
         ),
     ]
     title = board.tasks[task]
-    text = f"{capital(kept)} against alignment R², {title}: {len(points)} methods."
+    text = f"{capital(name)} (held out) against alignment R², {title}: {len(points)} methods."
     spec = panel(capital(title), f"{len(points)} methods", text, marks, layers, HEIGHT, None)
     return {**spec, "params": [*spec["params"], {"name": "label_room", "value": 129}]}
 
 
 def _plane_axis(name: str, title: str, low: float, high: float, last: float) -> Spec:
-    """Return an axis whose ticks end at `last`; beyond it stand labels."""
-    values = [v / 5 for v in range(-2, 9) if low <= v / 5 <= last]
-    look = {"title": title, "values": values, "format": ".1f", "grid": False, "domain": False, "titleAnchor": "start"}
-    scale = {"domain": [low, high], "nice": False, "clamp": True, "zero": False}
-    return {"field": name, "type": "quantitative", "scale": scale, "axis": look}
+    """Return an axis whose ticks end at `last`; labels follow beyond it."""
+    ticks = [v / 5 for v in range(-2, 9) if low <= v / 5 <= last]
+    return value_axis(name, title, low, high, values=ticks, grid=False, domain=False, titleAnchor="start")
 
 
 def _mark(board: Board, p: ParetoPoint) -> Spec:
@@ -132,7 +129,7 @@ def _mark(board: Board, p: ParetoPoint) -> Spec:
         "title": board.title(row),
         "group": GROUPS[row.supervision],
         "aligned": share_text(p.alignment_r2),
-        "kept": share_text(p.retention),
+        "retained": share_text(p.retention),
         "on": "yes" if p.front else "no",
     }
 

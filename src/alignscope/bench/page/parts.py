@@ -5,16 +5,16 @@ from __future__ import annotations
 from alignscope.bench.page.board import GROUPS, Board
 from alignscope.bench.results import MethodRow
 from alignscope.report.panels import key
-from alignscope.report.parts import Spec
+from alignscope.report.parts import Spec, by
 
-__all__ = ["STROKE", "channels", "kind_of", "legend", "marks_layer"]
+__all__ = ["RULE", "channels", "kind_of", "legend", "marks_layer"]
 
 _SHAPES = {"none": "circle", "monitor": "triangle-up", "labels": "square", "parts": "diamond"}
-STROKE = {"type": "rule", "strokeWidth": 1.4, "opacity": 0.55}
+RULE = {"type": "rule", "strokeWidth": 1.4, "opacity": 0.55}
 
 
 def kind_of(row: MethodRow) -> str:
-    """Return whose a method is and what it knows of the labels: "ours, without labels"."""
+    """Return whose a method is and what it uses of the labels: "ours, without labels"."""
     if row.part_of:
         return GROUPS["parts"]
     return f"{'ours' if row.ours else 'others'}, {GROUPS[row.supervision]}"
@@ -40,19 +40,11 @@ def legend(board: Board) -> Spec:
 def channels(board: Board, *names: str) -> Spec:
     """Return the named channels by kind."""
     known = _looks(board)
-    return {
-        name: {
-            "field": "kind",
-            "type": "nominal",
-            "scale": {"domain": list(known), "range": [look[name] for look in known.values()]},
-            "legend": None,
-        }
-        for name in names
-    }
+    return {name: by("kind", list(known), [look[name] for look in known.values()]) for name in names}
 
 
 def marks_layer(board: Board, x: Spec, y: Spec, tip: list[Spec]) -> Spec:
-    """Return the layer of marks, one a method."""
+    """Return the layer of marks, one per method."""
     return {
         "mark": {"type": "point", "size": 60, "strokeWidth": 1.7, "opacity": 1},
         "encoding": {"x": x, "y": y, **channels(board, "shape", "fill", "stroke"), "tooltip": tip},

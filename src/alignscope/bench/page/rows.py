@@ -1,4 +1,4 @@
-"""Charts of a row a method: every column with its intervals, and the paired differences of ours."""
+"""Charts of one row per method: every column with its intervals, and the paired differences of ours."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from alignscope.bench.page.board import GROUPS, Board, gap_text, value_text
-from alignscope.bench.page.parts import STROKE, channels, kind_of, legend, marks_layer
+from alignscope.bench.page.parts import RULE, channels, kind_of, legend, marks_layer
 from alignscope.bench.results import MethodRow
 from alignscope.bench.tasks.gaussian import CEILING
 from alignscope.bench.tasks.kind import Column
-from alignscope.report.panels import Figure, Row, missing, panel
-from alignscope.report.parts import Spec, row_axis, tips
+from alignscope.report.panels import Figure, Row, missing, panel, value_axis
+from alignscope.report.parts import Spec, by, row_axis, tips
 from alignscope.report.words import capital, named, signed
 
 __all__ = ["columns", "paired"]
 
-REACH = 20.0  # points; differences beyond are drawn at the end of the axis
-ROOM = 0.62  # share of a panel's width that marks have where figures stand beside them
+REACH = 20.0  # percentage points; differences beyond are drawn at the end of the axis
+ROOM = 0.62  # share of a panel's width that marks have where figures stand next to them
 
 
 def _row_labels(board: Board, rows: Sequence[MethodRow]) -> tuple[list[str], list[int], dict[str, int]]:
@@ -51,14 +51,14 @@ def _rule(x: Spec, at: float, dash: list[int]) -> Spec:
 
 
 def columns(board: Board) -> Figure:
-    """Draw every column of the leaderboard with its intervals, a row a method."""
+    """Draw every column of the leaderboard with its intervals, one row per method."""
     panels = [_dots(board, column) for column in board.columns]
     if not panels:
         return missing("No training gave figures.")
     return Figure(
-        "How to read it: one panel a column, one row a method; the mark is the mean over seeds, the line its 95% "
-        "interval, the dotted line, where it is near enough to show, chance. Axes start near the lowest figure. Filled "
-        "marks are ours; the shape says what the method knows of the labels.",
+        "How to read it: one panel per column, one row per method; the mark is the mean over seeds, the line its "
+        "95% confidence interval, the dotted line, where it is near enough to show, chance. Axes start near the lowest "
+        "score. Filled marks are ours; the shape says what the method uses of the labels.",
         [Row("", panels[i : i + 3]) for i in range(0, len(panels), 3)],
         legend(board),
     )
@@ -83,23 +83,13 @@ def _dots(board: Board, column: Column) -> Spec:
     ]
     least = min(v for p in points for v in (p["x"], p["low"]) if v is not None)
     low = min(98.0, max(-50.0, least - 0.05 * (100 - least)))
-    x = {
-        "field": "x",
-        "type": "quantitative",
-        "scale": {"domain": [low, 100 + 0.02 * (100 - low)], "nice": False, "clamp": True, "zero": False},
-        "axis": {"title": _unit(column), "tickCount": 5, "format": "d", "labelFlush": False},
-    }
+    x = value_axis("x", _unit(column), low, 100 + 0.02 * (100 - low), "d", labelFlush=False)
     layers: list[Spec] = [
         *([_rule(x, 100 * column.chance, [2, 3])] if 100 * column.chance >= low else []),
         {
             "transform": [{"filter": "isValid(datum.low)"}],
-            "mark": {**STROKE, "strokeWidth": 2},
-            "encoding": {
-                "x": {**x, "field": "low"},
-                "x2": {"field": "high"},
-                "y": y,
-                **channels(board, "stroke"),
-            },
+            "mark": {**RULE, "strokeWidth": 2},
+            "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}, "y": y, **channels(board, "stroke")},
         },
         marks_layer(board, x, y, tips(Method="title", Mean_and_interval="text")),
     ]
@@ -127,9 +117,10 @@ def paired(board: Board) -> Figure:
     if not panels:
         return missing("No two methods share all seeds of a column.")
     return Figure(
-        f"How to read it: each mark is {board.title(lead)} minus the method of that row, with the 95% interval of the "
-        "paired difference. Right of 0 ours is better, left of it the other is; a line that crosses 0 tells nothing. "
-        f"Differences beyond {REACH:.0f} points are drawn at the end of the axis, with their figures beside.",
+        f"How to read it: each mark is {board.title(lead)} minus the method of that row, with the 95% confidence "
+        "interval of the paired difference. Right of 0 ours is better, left of it the other is; where the line "
+        f"crosses 0 the difference is not significant. Beyond {REACH:.0f} percentage points it is drawn at the end of "
+        "the axis, with its figure next to it.",
         [Row("", panels[i : i + 2]) for i in range(0, len(panels), 2)],
     )
 
@@ -142,7 +133,7 @@ def _forest(board: Board, lead: MethodRow, column: Column) -> Spec | None:
     y, params = _rows_axis(board, column, labels, heads)
     ends = [100 * v for g in gaps.values() for v in (g.value, g.low, g.high) if v is not None]
     low, high = max(-REACH, min([-2.0, *ends])), min(REACH, max([2.0, *ends]))
-    kinds = ["ours is better", "not told apart", "the other is better"]
+    kinds = ["ours is better", "not significant", "the other is better"]
     points: list[Spec] = [
         {
             "row": where[m],
@@ -160,13 +151,8 @@ def _forest(board: Board, lead: MethodRow, column: Column) -> Spec | None:
     for p in points:
         p["x"] = min(high, max(low, p["x"]))
     x = _points_axis(low, high)
-    hue = {
-        "field": "side",
-        "type": "nominal",
-        "scale": {"domain": kinds, "range": ["var(--good)", "var(--soft)", "var(--bad)"]},
-        "legend": None,
-    }
-    shape = {**hue, "scale": {"domain": kinds, "range": ["triangle-right", "circle", "triangle-left"]}}
+    hue = by("side", kinds, ["var(--good)", "var(--soft)", "var(--bad)"])
+    shape = by("side", kinds, ["triangle-right", "circle", "triangle-left"])
     layers: list[Spec] = [
         _rule(x, 0.0, [1, 0]),
         {
@@ -190,24 +176,16 @@ def _forest(board: Board, lead: MethodRow, column: Column) -> Spec | None:
             "encoding": {"x": {**x, "field": "end"}, "y": y, "text": {"field": "shown"}},
         },
     ]
-    text = f"{board.title(lead)} minus each other method, {board.column_text(column)}."
-    spec = panel(
-        capital(board.column_text(column)),
-        f"{board.title(lead)} minus the other",
-        text,
-        points,
-        layers,
-        17 * len(labels) + 10,
-        None,
-    )
+    minus = f"{board.title(lead)} minus"
+    text = f"{minus} each other method, {board.column_text(column)}."
+    title = capital(board.column_text(column))
+    spec = panel(title, f"{minus} the other", text, points, layers, 17 * len(labels) + 10, None)
     return {**spec, "params": [*spec["params"], *params]}
 
 
 def _points_axis(low: float, high: float) -> Spec:
     step = next(s for s in (1, 2, 5, 10) if (high - low) / s <= 6)
     values: list[Any] = [v for v in range(-20, 21, step) if low <= v <= high]
-    axis = {"title": "difference, points of a hundred", "values": values, "format": "+d", "domain": False}
-    axis["labelExpr"] = "datum.value === 0 ? '0' : datum.label"
-    axis |= {"grid": False, "titleAnchor": "start"}
-    scale = {"domain": [low, low + (high - low) / ROOM], "nice": False, "clamp": True, "zero": False}
-    return {"field": "x", "type": "quantitative", "scale": scale, "axis": axis}
+    look = {"values": values, "labelExpr": "datum.value === 0 ? '0' : datum.label", "domain": False, "grid": False}
+    end = low + (high - low) / ROOM
+    return value_axis("x", "difference, percentage points", low, end, "+d", **look, titleAnchor="start")

@@ -1,4 +1,4 @@
-"""The leaderboard, the notes and every other figure of a bench as tables: plain text in rows, for the page to print."""
+"""The leaderboard, the notes and every other figure of a bench as tables."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from msgspec import to_builtins
 
-from alignscope.bench.page.board import GROUPS, Board, gap_text, hundred, range_text, share_text, value_text
-from alignscope.bench.page.pairs import kept_words
+from alignscope.bench.page.board import GROUPS, Board, gap_text, range_text, share_text, times_100, value_text
+from alignscope.bench.page.pairs import retained
 from alignscope.bench.page.published import PUBLISHED
 from alignscope.bench.results import MeanOverSeeds, MethodRow
 from alignscope.bench.summary import REFERENCE
@@ -34,7 +34,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Cell:
-    """One figure of the leaderboard; `mark` is "★", "≈" or empty; `sort` orders a column."""
+    """One score of the leaderboard; `mark` is "★", "≈" or empty; `sort` orders a column."""
 
     value: str = MISSING
     range: str = ""
@@ -74,7 +74,7 @@ def leaderboard(board: Board) -> list[Group]:
                     named(row.title),
                     row.ours,
                     row.rank or (place if group != "parts" else 0),
-                    hundred(board.mean(row)) + ("" if len(row.columns) == len(board.columns) else "*"),
+                    times_100(board.mean(row)) + ("" if len(row.columns) == len(board.columns) else "*"),
                     board.mean(row),
                     [_cell(board, group, row, column) for column in board.columns],
                 )
@@ -95,8 +95,8 @@ def _cell(board: Board, group: str, row: MethodRow, column: Column) -> Cell:
         if best is row:
             mark, said = "★", "the highest of its group"
         elif (gap := board.gap(column.key, row.method, best.method)) is not None and not gap.sign:
-            mark, said = "≈", "not told apart from the highest"
-    return Cell(hundred(value.value), range_text(value), mark, said, value.value, column.chance)
+            mark, said = "≈", "not significantly below the highest"
+    return Cell(times_100(value.value), range_text(value), mark, said, value.value, column.chance)
 
 
 def notes(board: Board) -> list[dict[str, Any]]:
@@ -110,24 +110,24 @@ def notes(board: Board) -> list[dict[str, Any]]:
             "group": GROUPS[row.supervision],
             "settings": ", ".join(f"{key} {_text(value)}" for key, value in row.settings.items()) or "its defaults",
             "tried": f"best of {count(row.tried)}" if row.tried > 1 else "not tuned",
-            "lost": [*_kept(board, row), *_behind(board, row)] if row.columns else ["No training gave figures."],
+            "lost": [*_retention(board, row), *_behind(board, row)] if row.columns else ["No training gave figures."],
         }
         for row in [*board.ordered, *(m for m in board.results.methods if not m.columns)]
     ]
 
 
-def _kept(board: Board, row: MethodRow) -> list[str]:
-    """Say what a method keeps of what only one modality knows, from the task with the least to that with the most."""
-    kept = sorted(p.retention.value for p in board.results.pareto if p.method == row.method)
-    if not kept or row.method == REFERENCE:
+def _retention(board: Board, row: MethodRow) -> list[str]:
+    """Say what a method retains of what only one modality predicts, from the least to the most of all tasks."""
+    found = sorted(p.retention.value for p in board.results.pareto if p.method == row.method)
+    if not found or row.method == REFERENCE:
         return []
-    words = kept_words(board, "what only one modality knows")
-    ends = list(dict.fromkeys(hundred(v, 0) for v in (kept[0], kept[-1])))
-    return [f"Keeps {' to '.join(ends)}% of {words}{', by task' if len(ends) > 1 else ''}."]
+    words = retained(board, "what only one modality predicts")
+    ends = list(dict.fromkeys(times_100(v, 0) for v in (found[0], found[-1])))
+    return [f"Retains {' to '.join(ends)}% of {words}{', by task' if len(ends) > 1 else ''}."]
 
 
 def _behind(board: Board, row: MethodRow) -> list[str]:
-    """Say in which columns a method is established to be behind the highest of its group, at most two."""
+    """Say in which columns a method is significantly behind the highest of its group, at most two."""
     gaps: list[tuple[MeanOverSeeds, Column, MethodRow]] = []
     for column in board.columns:
         best = board.best(row.supervision, column.key)
@@ -140,17 +140,17 @@ def _behind(board: Board, row: MethodRow) -> list[str]:
     said = [f"{board.column_text(c)}: {gap_text(g)} against {board.title(b)}{_chance(row, c)}" for g, c, b in gaps[:2]]
     more = [f"{count(len(gaps) - 2)} more"] if len(gaps) > 2 else []
     alone = len(board.groups[row.supervision]) == 1
-    return said + more or ["The only one of its group." if alone else "Behind nowhere, as far as the intervals tell."]
+    return said + more or ["The only one of its group." if alone else "Significantly behind nowhere."]
 
 
 def _chance(row: MethodRow, column: Column) -> str:
     value = row.columns[column.key]
     at = column.chance > 0 and value.low is not None and value.high is not None
-    return "; not told apart from chance" if at and value.low <= column.chance <= value.high else ""  # type: ignore[operator]
+    return "; not significantly above chance" if at and value.low <= column.chance <= value.high else ""  # type: ignore[operator]
 
 
 def published(board: Board) -> Table:
-    """Return the published figures beside what the same methods, and ours, reach here."""
+    """Return the published figures next to what the same methods, and ours, reach here."""
     columns = {role: board.comm(role) for role in ("shared", "unique", "synergy")}
 
     def here(row: MethodRow | None, role: str) -> str:
@@ -170,7 +170,11 @@ def published(board: Board) -> Table:
     names = {"shared": "R", "unique": "U", "synergy": "S"}
     head = ["Method", "Source or labels", *(f"{names[r]}, {where}" for r in columns for where in ("published", "here"))]
     return Table(
-        "Published figures", "Percent; published as printed, here with the 95% interval over seeds.", head, rows, 2
+        "Published figures",
+        "Percent; published as printed, here with the 95% confidence interval over seeds.",
+        head,
+        rows,
+        2,
     )
 
 
@@ -185,7 +189,7 @@ def protocol(board: Board) -> list[tuple[str, str, str]]:
     mapping = "drawn after the pictures, so first and later runs differ"
     return [
         ("Pictures", "224 px", shape),
-        ("Encoders", "like AlexNet, one a modality", f"small convolutions ({widths} channels), one a modality"),
+        ("Encoders", "like AlexNet, one per modality", f"small convolutions ({widths} channels), one per modality"),
         ("Training", "long", steps),
         ("Test pictures", "cropped at random", "always the same crop, of combinations that no training picture has"),
         ("Settings chosen on", "the test samples (validation = test)", "validation samples; test samples seen once"),
@@ -218,14 +222,14 @@ def tables(board: Board) -> list[Table]:
     every = [
         Table(
             "Alignment and retention",
-            "Both as shares, with 95% intervals over seeds. Held out.",
-            ["Method", "Task", "Labels", "On the front", "Alignment R²", "Kept"],
+            "Both as shares, with 95% confidence intervals over seeds. Held out.",
+            ["Method", "Task", "Labels", "On the front", "Alignment R²", "Retention"],
             aligned,
             4,
         ),
         Table(
             f"{board.title(lead)} minus every other method" if lead is not None else "",
-            "Paired differences in points of a hundred, with 95% intervals.",
+            "Paired differences in percentage points, with 95% confidence intervals.",
             ["Column", "Against", "Labels", "Difference"],
             gaps,
             3,
@@ -248,7 +252,7 @@ def failures(board: Board) -> Table:
 
 
 def settings(board: Board) -> Table:
-    """Return the specification, a line a setting and a column a task."""
+    """Return the specification, one line per setting and one column per task."""
     spec = board.results.spec
     flat = [dict(_flat(to_builtins(task), "")) for task in spec.tasks]
     keys = list(dict.fromkeys(key for task in flat for key in task if key != "name"))

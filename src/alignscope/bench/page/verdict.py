@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alignscope.bench.page import published as _bench_published
-from alignscope.bench.page.board import GROUPS, Board, gap_text, hundred, value_text
-from alignscope.bench.page.pairs import cost, kept_words
+from alignscope.bench.page.board import GROUPS, Board, gap_text, times_100, value_text
+from alignscope.bench.page.pairs import cost, retained
+from alignscope.bench.page.published import best
 from alignscope.bench.results import MeanOverSeeds, MethodRow, ParetoPoint
 from alignscope.bench.tasks.gaussian import CEILING
 from alignscope.bench.tasks.kind import Column
@@ -20,8 +20,8 @@ GOALS = {"shared": 0.99, "unique": 0.95, "synergy": 0.85}
 MOST = 4  # columns in which ours is behind that are named
 REACHED = 0.98  # of what can be had at all, on the Gaussian model
 WITHIN = 0.01  # of the best, for what is shared
-_KNOWS = {"monitor": "is steered by labels", "labels": "learns from labels", "parts": "shows a part"}
-KEEPS = 0.95  # a method that keeps this share of what is unique is advised where the codes must match
+_USES = {"monitor": "is steered by labels", "labels": "learns from labels", "parts": "shows a part"}
+RETAINS = 0.95  # a method that retains this share of what is unique is advised where embeddings must match
 
 
 def verdict(board: Board) -> list[str]:
@@ -59,10 +59,9 @@ def _leaders(board: Board) -> str:
         + (f": {', '.join(board.column_text(c) for c in won)}" if len(won) <= 3 else "")
         for method, won in sorted(wins.items(), key=lambda item: (-len(item[1]), item[0]))
     ]
-    n = len(board.columns)
     return (
-        f"Among {_among(board, group)}, {board.title(first)} ranks first, with a mean of {hundred(board.mean(first))} "
-        f"over the {n} column{'s' if n != 1 else ''}. The highest figures: {'; '.join(said)}."
+        f"Among {_among(board, group)}, {board.title(first)} ranks first, with a mean of "
+        f"{times_100(board.mean(first))} over {_columns(len(board.columns))}. The highest scores: {'; '.join(said)}."
     )
 
 
@@ -71,15 +70,13 @@ def _ours(board: Board) -> str:
     if row is None:
         return "No method that alignscope proposes was run."
     rows = board.groups[row.supervision]
-    said = (
-        f"The best of ours, {board.title(row)}, has place {rows.index(row) + 1} of {len(rows)} {_of(row.supervision)}."
-    )
+    said = f"The best of ours, {board.title(row)}, ranks {rows.index(row) + 1} of {len(rows)} {_of(row.supervision)}."
     said += f" {_standing(board, row)}" if len(rows) > 1 else ""
     return " ".join(part for part in (said, _fronts(board, row), _others(board, row)) if part)
 
 
 def _standing(board: Board, row: MethodRow) -> str:
-    """Say in which columns a method is ahead of the best other of its group, behind it, or not told apart."""
+    """Say in which columns a method is significantly ahead of the best other of its group, behind it, or neither."""
     ahead, level = [], []
     behind: list[tuple[float, str]] = []
     for column in board.columns:
@@ -89,9 +86,9 @@ def _standing(board: Board, row: MethodRow) -> str:
             continue
         text = board.column_text(column)
         if gap.sign > 0:
-            ahead.append(f"{text} by {value_text(gap)} points")
+            ahead.append(f"{text} by {value_text(gap)}")
         elif gap.sign < 0:
-            behind.append((gap.value, f"{text} by {value_text(-gap)} points ({board.title(rival)} is the highest)"))
+            behind.append((gap.value, f"{text} by {value_text(-gap)} ({board.title(rival)} is the highest)"))
         else:
             level.append(text)
     worst = [words for _, words in sorted(behind)]
@@ -101,14 +98,14 @@ def _standing(board: Board, row: MethodRow) -> str:
         f"behind in {most}{_listed(worst[:MOST] or ['none'])}",
     ]
     if level:
-        parts.append(f"not told apart from the best other in {_columns(len(level))}{_few(level)}")
-    return f"By paired intervals it is {'; '.join(parts)}."
+        parts.append(f"not significantly different from the best other in {_columns(len(level))}{_few(level)}")
+    return f"By paired 95% confidence intervals, in percentage points, it is {'; '.join(parts)}."
 
 
 def _others(board: Board, lead: MethodRow) -> str:
-    """Say which places the others of ours have."""
+    """Say how the others of ours rank."""
     said = [
-        f"{board.title(row)} place {place} of {len(rows)} {_of(group)}"
+        f"{board.title(row)} ranks {place} of {len(rows)} {_of(group)}"
         for group, rows in board.groups.items()
         for place, row in enumerate(rows, 1)
         if row.ours and row is not lead
@@ -133,7 +130,7 @@ def _fronts(board: Board, row: MethodRow) -> str:
     mine = [p for p in board.results.pareto if p.method == row.method]
     on = [board.tasks[p.task] for p in mine if p.front]
     off = [
-        f"{board.tasks[p.task]} ({_listed(_above(board, p)[:3])} aligned and kept more)" for p in mine if not p.front
+        f"{board.tasks[p.task]} ({_listed(_above(board, p)[:3])} align and retain more)" for p in mine if not p.front
     ]
     if not on:
         return "It is on no front of alignment against retention." if mine else ""
@@ -156,32 +153,32 @@ def _above(board: Board, point: ParetoPoint) -> list[str]:
 
 
 def _advice(board: Board) -> str:
-    """Say what to use: by what one has of labels, and by whether the codes must match."""
-    where = {"none": "without labels", "monitor": "with a few labels to watch", "labels": "with labels of the task"}
+    """Say what to use: by what one has of labels, and by whether the embeddings must match."""
+    where = {"none": "without labels", "monitor": "with a few labels to steer", "labels": "with labels of the task"}
     firsts = [(where[group], rows[0]) for group, rows in board.groups.items() if group in where]
-    said = [f"{words}, {board.title(row)} (mean {hundred(board.mean(row))})" for words, row in firsts]
+    said = [f"{words}, {board.title(row)} (mean {times_100(board.mean(row))})" for words, row in firsts]
     text = f"What to use, by these figures: {'; '.join(said)}."
     matched = _matching(board)
     if matched is None:
         return text
-    row, aligned, kept = matched
+    row, aligned, retention = matched
     return (
-        f"{text} Where the codes of the modalities must also match, without labels: {board.title(row)}, the most "
-        f"aligned (R² {share(aligned, 2)}) of those that keep at least {hundred(KEEPS, 0)}% of "
-        f"{kept_words(board, 'what is unique')} (it keeps {hundred(kept)}%)."
+        f"{text} Where the embeddings of the modalities must also match, without labels: {board.title(row)}, the most "
+        f"aligned (R² {share(aligned, 2)}) of those that retain at least {times_100(RETAINS, 0)}% of "
+        f"{retained(board, 'what is unique')} (it retains {times_100(retention)}%)."
     )
 
 
 def _matching(board: Board) -> tuple[MethodRow, float, float] | None:
-    """Return the most aligned method without labels that keeps enough, by means over all tasks with a front."""
+    """Return the most aligned method without labels that retains enough, by means over all tasks with a front."""
     tasks = {p.task for p in board.results.pareto}
     found = []
     for row in board.groups.get("none", []):
         points = [p for p in board.results.pareto if p.method == row.method]
         if points and len(points) == len(tasks) and row.method != "none":
             aligned = sum(p.alignment_r2.value for p in points) / len(points)
-            kept = sum(p.retention.value for p in points) / len(points)
-            found += [(row, aligned, kept)] if kept >= KEEPS else []
+            retention = sum(p.retention.value for p in points) / len(points)
+            found += [(row, aligned, retention)] if retention >= RETAINS else []
     return max(found, key=lambda item: item[1], default=None)
 
 
@@ -202,13 +199,13 @@ def reached(value: MeanOverSeeds, goal: float) -> tuple[str, str]:
     if value.value >= goal:
         sure = value.low is not None and value.low >= goal
         return "reached", "the whole interval is above it" if sure else "on average; the interval goes below it"
-    short = f"short by {hundred(goal - value.value)} points"
+    short = f"short by {times_100(goal - value.value)} percentage points"
     near = value.high is not None and value.high >= goal
     return "not reached", f"{short}; the interval includes the goal" if near else short
 
 
 def cards(board: Board) -> list[dict[str, str]]:
-    """Return the goals beside what the best of ours, or the method ranked first, reaches."""
+    """Return the goals next to what the best of ours, or the method ranked first, reaches."""
     if not board.ordered:
         return []
     row = board.lead or board.ordered[0]
@@ -222,20 +219,13 @@ def cards(board: Board) -> list[dict[str, str]]:
         value, column = min(exact, key=lambda pair: pair[0].value)
         state, why = reached(value, REACHED)
         text = f"{_who(board, row)}, {board.column_text(column)}, its lowest: {value_text(value)}% of the ceiling."
-        out.append(
-            {
-                "title": "Goal: 98% of the ceiling",
-                "big": f"{hundred(value.value)}%",
-                "state": state,
-                "why": why,
-                "text": text,
-            }
-        )
+        big = f"{times_100(value.value)}%"
+        out.append({"title": "Goal: 98% of the ceiling", "big": big, "state": state, "why": why, "text": text})
     return out
 
 
 def _who(board: Board, row: MethodRow) -> str:
-    return board.title(row) + ("" if row.supervision == "none" else f", which {_KNOWS[row.supervision]}")
+    return board.title(row) + ("" if row.supervision == "none" else f", which {_USES[row.supervision]}")
 
 
 def _card(board: Board, row: MethodRow, column: Column, role: str, goal: float) -> dict[str, str]:
@@ -246,17 +236,17 @@ def _card(board: Board, row: MethodRow, column: Column, role: str, goal: float) 
     gap = board.gap(column.key, row.method, rival.method) if rival is not None else None
     if rival is not None and gap is not None:
         text += f" {_against(gap, board.title(rival), role)}"
-    known = _bench_published.best(role)
+    known = best(role)
     text += f" Best published: {getattr(known, role)} ({known.title}), under another protocol."
-    title = f"{column.title}: goal {hundred(goal, 0)}"
-    return {"title": title, "big": hundred(value.value), "state": state, "why": why, "text": text}
+    title = f"{column.title}: goal {times_100(goal, 0)}"
+    return {"title": title, "big": times_100(value.value), "state": state, "why": why, "text": text}
 
 
 def _against(gap: MeanOverSeeds, rival: str, role: str) -> str:
-    """Say how a figure stands to the best other one; of what is shared, whether it is within a point."""
-    words = {1: "Ahead of the best other", -1: "Behind the best other", 0: "Not told apart from the best other"}
-    said = f"{words[gap.sign]}, {rival}: {gap_text(gap)} points."
+    """Say how a score stands to the best other one; of what is shared, whether it is within a percentage point."""
+    words = {1: "Significantly ahead of", -1: "Significantly behind", 0: "Not significantly different from"}
+    said = f"{words[gap.sign]} the best other, {rival}: {gap_text(gap)} percentage points."
     if role == "shared" and gap.low is not None:
         sure = gap.low >= -WITHIN
-        said += " Within 1 point of it." if sure else " Not established to be within 1 point of it."
+        said += " Significantly within 1 point of it." if sure else " Not significantly within 1 point of it."
     return said
