@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from alignscope import cli
 from alignscope.datasets.treesatai.archive import Archive
 from alignscope.datasets.treesatai.format import GENERA, MODALITIES, SERIES, parse_stem
-from alignscope.datasets.treesatai.inspection import look as _treesatai_look
+from alignscope.datasets.treesatai.inspection import scan as _treesatai_look
 from alignscope.datasets.treesatai.inspection.inspection import Inspection, inspect
 from alignscope.datasets.treesatai.labels import labels_of, read_label_file, read_splits
 from alignscope.datasets.treesatai.read import check_aerial, read_aerial, read_dates, read_series

@@ -15,7 +15,7 @@ from rasterio import Affine
 from rasterio.crs import CRS
 
 from alignscope.datasets.treesatai.format import SERIES
-from alignscope.datasets.treesatai.inspection import look as _treesatai_look
+from alignscope.datasets.treesatai.inspection import scan as _treesatai_look
 from alignscope.datasets.treesatai.labels import LABEL_FILE
 
 STEMS = (

@@ -17,7 +17,7 @@ from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
 from alignscope.datasets.treesatai.archive import Archive
 from alignscope.datasets.treesatai.format import AGES, GENERA, MODALITIES, SERIES, SPLITS, Labels, parse_stem
-from alignscope.datasets.treesatai.inspection.look import Seen, SeenSeries, scan
+from alignscope.datasets.treesatai.inspection.scan import Seen, SeenSeries, scan
 from alignscope.errors import AlignscopeError
 
 __all__ = ["Broken", "DateCounts", "Inspection", "Missing", "inspect"]

@@ -13,7 +13,7 @@ import numpy as np
 from alignscope.datasets.treesatai.archive import Archive
 from alignscope.datasets.treesatai.format import MODALITIES, SERIES, Patch, Series, parse_stem
 from alignscope.datasets.treesatai.inspection.inspection import Inspection
-from alignscope.datasets.treesatai.inspection.look import CLOUD
+from alignscope.datasets.treesatai.inspection.scan import CLOUD
 from alignscope.errors import AlignscopeError
 from alignscope.report.frame import template
 
