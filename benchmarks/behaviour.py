@@ -32,6 +32,7 @@ RENAMED: dict[str, str] = {
     "delay": "under_training",
     "rest": "residual",
     "strength": "alignment_weight",
+    "touching": "adjacent",
 }
 """Keys and tags of the results that have another name now: before -> after."""
 

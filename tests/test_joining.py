@@ -73,7 +73,7 @@ def id_sets(draw: st.DrawFn, tables: int) -> list[list[Any]]:
 def test_join_is_what_dictionaries_give(sets: list[list[Any]], block: int) -> None:
     values = [np.arange(len(ids), dtype=float) + 100 * k for k, ids in enumerate(sets)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_joining_rows, "_BYTES", block)
+        patch.setattr(_joining_rows, "BYTES", block)
         joined = match(
             values[0], values[1], sets[0], sets[1],
             y1=np.stack([values[2], -values[2]], axis=1), y1_ids=sets[2], groups=values[3], groups_ids=sets[3], least=0,
@@ -303,7 +303,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = filled(tmp_path)
     match(**inputs).save(tmp_path / "a")
-    monkeypatch.setattr(_joining_rows, "_BYTES", 100)
+    monkeypatch.setattr(_joining_rows, "BYTES", 100)
     match(**inputs).save(tmp_path / "b")
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
@@ -447,8 +447,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "too few": (
         {"ids2": np.where(np.arange(N) < 3, IDS, TIF)}, "E204",
-        r"only 3 samples are in all of them, 0\.05 of the rows of x1, where at least 0\.5 is asked; without a partner: "
-        r"in x1 'tile_003'.* in x2 'tile_003\.tif'.*Without file endings 57 more would match.* lower --least",
+        r"only 3 samples are in all of them, 0\.05 of the rows of x1, where at least 0\.5 is required; without a "
+        r"partner: in x1 'tile_003'.* in x2 'tile_003\.tif'.*Without file endings 57 more would match.* lower --least",
     ),
     "ids that lost digits": (
         {"ids2": np.arange(N) + 2.0**53}, "E106", r"the ids of x2: floating-point .* 9007199254740992\.0, which may",
@@ -459,7 +459,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "an id too few": ({"ids2": IDS[1:]}, "E202", "x2: it has 60 rows, and ids2 has 59"),
     "a target without ids": ({"y1": LABELS}, "E204", "y1: it has no ids, .* y1_ids is missing"),
     "ids without a target": ({"y2_ids": IDS}, "E204", "y2_ids: ids without a table; y2 is missing"),
-    "groups of two columns": ({"groups": X, "groups_ids": IDS}, "E201", "groups: 5 columns. Give one group a row"),
+    "groups of two columns": ({"groups": X, "groups_ids": IDS}, "E201", "groups: 5 columns. Give one group per row"),
     "a share out of range": ({"least": 1.5}, "E304", r"least: 1\.5\. Give a number in 0..1"),
     "features of text": ({"x2": LABELS}, "E106", "x2: column 'x2 0' holds text"),
     "labels of mixed types": ({"y1": [1, "a"] * 29 + [None, 2], "y1_ids": IDS}, "E106", "labels of mixed"),

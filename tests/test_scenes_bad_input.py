@@ -143,7 +143,7 @@ REFUSED = [
     Refused("oblong pixels", raster(Affine(5, 0, CORNER[0], 0, -20, CORNER[1])), "E211", r"covers 12 x 48"),
     Refused("arrays", arrays(X, np.ones((2, 5, 5))), "E211", r"s\.npz:z, scene 0: it has 5 x 5 pixels.*no whole multi"),
     Refused("scenes of two sizes", raster(north_up(20), side=12), "E211",
-            r"b/1\.tif: its chips have 4 pixels a side, and those of 0 2"),
+            r"b/1\.tif: its chips have 4 pixels per side, and those of 0 2"),
     # chips
     Refused("no room", spec("chip = 4", "chip = 32"), "E212", r"a chip of 32 pixels is larger than the 24 x 24"),
     Refused("no data", spec('path = "b/*.tif"', 'path = "b/*.tif", nodata = [1, 2, 3, 4, 5, 6, 7, 8]'), "E212",
@@ -179,9 +179,9 @@ REFUSED = [
             r"s\.npz:who: 1 different ids for 2 scenes"),
     # channels
     Refused("channel", spec('path = "b/*.tif"', 'path = "b/*.tif", channels = [1]'), "E306",
-            r"b/0\.tif: `channels` asks for 1, and it has 1"),
+            r"b/0\.tif: `channels` names 1, and it has 1"),
     Refused("mask", spec('path = "b/*.tif"', 'path = "b/*.tif", mask = { channel = 3, above = 1 }'), "E306",
-            r"`mask` asks for 3"),
+            r"`mask` names 3"),
     Refused("names", spec('path = "b/*.tif"', 'path = "b/*.tif", names = ["VV", "VH"]'), "E210",
             r"b/0\.tif: 2 names for 1 channels"),
     Refused("more channels", wider, "E201", r"b/1\.tif: 2 channels, and scene 0 has 1"),

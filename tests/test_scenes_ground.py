@@ -78,5 +78,5 @@ def test_chips_that_touch_another_block_are_counted(tmp_path: Path, fields: dict
         any(s == t and mine != other and max(abs(a - c), abs(b - d)) * step <= 4 for (t, c, d), other in chips)
         for (s, a, b), mine in chips
     )
-    assert json.loads((out / "results.json").read_text())["touching"] == slow
+    assert json.loads((out / "results.json").read_text())["adjacent"] == slow
     assert (slow == 0) == (fields in ({"gap": 1}, {"stride": 2, "gap": 2}))

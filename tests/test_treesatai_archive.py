@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from alignscope import cli
 from alignscope.datasets.treesatai.archive import Archive
 from alignscope.datasets.treesatai.format import GENERA, MODALITIES, SERIES, parse_stem
-from alignscope.datasets.treesatai.inspection import scan as _treesatai_look
+from alignscope.datasets.treesatai.inspection import scan as scan_module
 from alignscope.datasets.treesatai.inspection.inspection import Inspection, inspect
 from alignscope.datasets.treesatai.labels import labels_of, read_label_file, read_splits
 from alignscope.datasets.treesatai.read import check_aerial, read_aerial, read_dates, read_series
@@ -33,8 +33,8 @@ from treesatai_files import (
     STEMS,
     changed,
     cut,
-    look_or_die,
     products,
+    scan_or_die,
     series_keys,
     write_aerial,
     write_archive,
@@ -170,7 +170,7 @@ def test_the_published_layout(whole: Path) -> None:
     assert archive.stems == tuple(sorted(STEMS))
     assert archive.modalities == MODALITIES
     assert [archive.missing(m) for m in MODALITIES] == [()] * 4
-    assert (archive.without_labels, archive.absent, dict(archive.odd)) == ((), (), {})
+    assert (archive.without_labels, archive.absent, dict(archive.misnamed)) == ((), (), {})
     assert archive.year(STEMS[1]) == 2018
     patch = archive.patch(STEMS[1], ("aerial", "s1_des"))
     assert patch.stem == parse_stem(STEMS[1])
@@ -234,8 +234,8 @@ def test_what_is_elsewhere_or_hidden_is_not_used(own: Path) -> None:
         "old/ holds 1 .pth, which are not used: files belong in aerial/, sentinel-ts/ and sentinel/. "
         "The .pth variant of a series is not read.",
     )
-    assert list(archive.odd) == ["aerial/map.tif"]
-    assert re.search(r"map\.tif: not the name of a TreeSatAI patch.*E110", archive.odd["aerial/map.tif"])
+    assert list(archive.misnamed) == ["aerial/map.tif"]
+    assert re.search(r"map\.tif: not the name of a TreeSatAI patch.*E110", archive.misnamed["aerial/map.tif"])
 
 
 def test_an_archive_travels_to_other_processes(whole: Path) -> None:
@@ -379,12 +379,12 @@ def test_quick_reads_headers(own: Path) -> None:
 
 
 def test_processes_find_the_same_and_one_that_dies_is_a_broken_file(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_treesatai_look, "_CHUNK", 3)
+    monkeypatch.setattr(scan_module, "CHUNK", 3)
     spoil(own)
     archive = Archive.open(own)
     alone = inspect(archive, workers=1)
     assert msgspec.json.encode(inspect(archive, workers=2)) == msgspec.json.encode(alone)
-    monkeypatch.setattr(_treesatai_look, "_look_at_some", look_or_die)
+    monkeypatch.setattr(scan_module, "scan_chunk", scan_or_die)
     found = inspect(archive, workers=2)
     (new,) = set(found.broken) - set(alone.broken)
     assert new.file == f"sentinel-ts/{STEMS[2]}_2019.h5"

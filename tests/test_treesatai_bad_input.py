@@ -433,7 +433,7 @@ def test_suffixes_may_be_capitals(tmp_path: Path) -> None:
     for path in [*root.glob("aerial/*"), *root.glob("sentinel*/*")]:
         path.rename(path.with_suffix(path.suffix.upper()))
     capital = Archive.open(root)
-    assert (capital.stems, capital.odd) == (small.stems, {})
+    assert (capital.stems, capital.misnamed) == (small.stems, {})
     assert [capital.year(stem) for stem in capital.stems] == [small.year(stem) for stem in small.stems]
     assert inspect(capital, workers=1).broken == ()
 

@@ -44,7 +44,7 @@ def written(tmp_path_factory):
 def test_the_archive_reads_as_what_was_generated(written):
     archive = Archive.open(written)
     order = [SMALL.stems.index(stem) for stem in archive.stems]
-    assert sorted(order) == list(range(12)) and archive.modalities == MODALITIES and not archive.odd
+    assert sorted(order) == list(range(12)) and archive.modalities == MODALITIES and not archive.misnamed
     for name in ("fractions", "present", "ages", "species", "split"):
         np.testing.assert_array_equal(getattr(archive.labels, name), getattr(SMALL.labels, name)[order])
     for stem in archive.stems:

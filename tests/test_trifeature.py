@@ -70,8 +70,8 @@ def test_a_sample_does_not_depend_on_its_batch(index, hard):
 def test_pixels_do_not_depend_on_the_chunk(monkeypatch, pixels):
     pictures = Trifeature(size=32, **HARD)
     expected = pictures.render(range(50))
-    monkeypatch.setattr(_trifeature_paint, "_CHUNK_PIXELS", pixels)
-    monkeypatch.setattr(_trifeature_paint, "_CHUNKS", 3)
+    monkeypatch.setattr(_trifeature_paint, "CHUNK_PIXELS", pixels)
+    monkeypatch.setattr(_trifeature_paint, "CHUNKS", 3)
     np.testing.assert_array_equal(pictures.render(range(50)), expected)
 
 

@@ -15,7 +15,7 @@ from rasterio import Affine
 from rasterio.crs import CRS
 
 from alignscope.datasets.treesatai.format import SERIES
-from alignscope.datasets.treesatai.inspection import scan as _treesatai_look
+from alignscope.datasets.treesatai.inspection import scan as scan_module
 from alignscope.datasets.treesatai.labels import LABEL_FILE
 
 STEMS = (
@@ -130,8 +130,8 @@ def changed(change: Callable[[Keys], object]) -> Callable[[Path], None]:
     return rewrite
 
 
-def look_or_die(root: Path, files: Sequence[str], quick: bool) -> list[_treesatai_look.Seen]:
+def scan_or_die(root: Path, files: Sequence[str], quick: bool) -> list[scan_module.FileScan]:
     """In place of a library that crashes: end the process over one patch. For a process of its own only."""
     if any("_21199_" in file and file.endswith(".h5") for file in files):
         os._exit(1)
-    return [_treesatai_look._look_at_one(root, file, quick) for file in files]
+    return [scan_module.scan_file(root, file, quick) for file in files]

@@ -1,1 +1,1 @@
-"""What everything else stands on: types, threads, files, TOML, locks, workers, progress. Knows no room above it."""
+"""What all rooms use: types, threads, files, TOML, checks, locks, workers, progress. Imports none of them."""

@@ -42,7 +42,7 @@ def make_folder(folder: Path) -> None:
 def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write each name's bytes below `folder`, which is made where missing: all of them, or none.
 
-    Each file is written and flushed under a temporary name beside its place; only when all are on the disk
+    Each file is written and flushed under a temporary name next to its place; only when all are on the disk
     are they renamed into place. A name may have sub-folders: ``"charts/sigma.svg"``. After an error
     the temporary files, and the folders made here, are removed. (Should a rename itself fail, which a disk
     that is merely full does not cause, files renamed over older ones before it keep their new content.)

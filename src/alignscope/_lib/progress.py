@@ -11,7 +11,7 @@ __all__ = ["Bar", "quiet"]
 
 
 def quiet(what: str, share: float) -> None:
-    """Show nothing: the `Progress` of who asked for none."""
+    """Show nothing: the default `Progress`."""
 
 
 class Bar:

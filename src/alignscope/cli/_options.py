@@ -36,7 +36,9 @@ arg = tyro.conf.arg
 
 
 Out = Annotated[Path, arg(metavar="FOLDER", help="Folder for the results; made where missing.")]
-Workers = Annotated[int | None, arg(metavar="N", help="Processes that train, one thread each. By default one a core.")]
+Workers = Annotated[
+    int | None, arg(metavar="N", help="Processes that train, one thread each. By default one per core.")
+]
 Scheduler = Annotated[
     str | None,
     arg(metavar="ADDRESS", help="Train on a dask cluster, such as tcp://host:8786; its workers must see the folder."),

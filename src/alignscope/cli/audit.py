@@ -22,7 +22,7 @@ __all__ = ["AuditCommand"]
 class AuditCommand(Command, frozen=True, kw_only=True):
     """Say what aligning two modalities would cost, before it is done.
 
-    Files may be .npy, .npz:key, .csv, .parquet, .zarr, .h5:key or .pt:key, with one row a sample, all in the same
+    Files may be .npy, .npz:key, .csv, .parquet, .zarr, .h5:key or .pt:key, with one row per sample, all in the same
     order. Without --y2 both modalities share the target of --y1; without any target, each is its own. Writes
     audit.json, report.html and the charts to the folder --out, or nothing at all.
     """
@@ -34,7 +34,7 @@ class AuditCommand(Command, frozen=True, kw_only=True):
     y2: Annotated[Path | None, arg(metavar="FILE", help="Target of modality 2. By default that of modality 1.")] = None
     groups: Annotated[
         Path | None,
-        arg(metavar="FILE", help="Rows of one group (a tile, a site, a patient) are held out together."),
+        arg(metavar="FILE", help="Samples of one group (a tile, a site, a patient) are held out together."),
     ] = None
     ids1: Annotated[Path | None, arg(metavar="FILE", help="Sample ids of modality 1, compared with --ids2.")] = None
     ids2: Annotated[Path | None, arg(metavar="FILE", help="Sample ids of modality 2.")] = None
@@ -50,23 +50,25 @@ class AuditCommand(Command, frozen=True, kw_only=True):
     ] = None
     gauge: Annotated[
         Literal["fitted", "whitened"],
-        arg(help="Scale of what is aligned to: the fitted values of modality 2, or an orthonormal basis of them."),
+        arg(help="Target scaling: align to the fitted values of modality 2, or to an orthonormal basis of them."),
     ] = "fitted"
     lambdas: Annotated[
         str,
         arg(
             metavar="START:STOP:COUNT",
-            help="Strengths of alignment, START:STOP:COUNT on a logarithmic grid; 0 is added.",
+            help="Alignment weights lambda on a logarithmic grid; 0 is added.",
         ),
     ] = "0.001:1000:100"
-    budget: Annotated[float, arg(metavar="SHARE", help="Share of what is predicted that alignment may cost.")] = 0.05
-    folds: Annotated[int, arg(metavar="N", help="Number of parts that rows are held out in.")] = 5
+    budget: Annotated[float, arg(metavar="SHARE", help="Share of the predicted variance that alignment may cost.")] = (
+        0.05
+    )
+    folds: Annotated[int, arg(metavar="N", help="Number of folds of cross-validation.")] = 5
     seed: Annotated[int, arg(metavar="N", help="Seed of folds, bootstrap and permutations.")] = 0
     name1: Annotated[str | None, arg(metavar="TEXT", help="What the page calls modality 1.")] = None
     name2: Annotated[str | None, arg(metavar="TEXT", help="What the page calls modality 2.")] = None
     features1: Annotated[
         str | None,
-        arg(metavar="NAMES", help="Names of the columns of x1: a text file with one a line, or A,B,C."),
+        arg(metavar="NAMES", help="Names of the columns of x1: a text file with one per line, or A,B,C."),
     ] = None
     features2: Annotated[str | None, arg(metavar="NAMES", help="Names of the columns of x2.")] = None
     targets1: Annotated[str | None, arg(metavar="NAMES", help="Names of the columns of y1.")] = None

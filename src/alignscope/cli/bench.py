@@ -12,7 +12,7 @@ __all__ = ["BenchCommand"]
 
 
 class BenchCommand(TrainingCommand, frozen=True, kw_only=True):
-    """Train all methods alike on data with known truth, and rank them by what they keep.
+    """Train all methods alike on data with known truth, and rank them by what they retain.
 
     The quick scale takes some minutes on two cores, the full one about an hour. Every training is kept in a file of its
     own as soon as it ends: killed at any instant, the same command goes on, and with a further --method only that one
@@ -25,7 +25,7 @@ class BenchCommand(TrainingCommand, frozen=True, kw_only=True):
     ] = None
     method: Annotated[
         Path | None,
-        arg(metavar="FILE.py", help="Methods of your own, which alignscope.bench.register puts beside all."),
+        arg(metavar="FILE.py", help="Methods of your own, which alignscope.bench.register adds to all."),
     ] = None
     only: Annotated[tuple[str, ...], arg(metavar="NAME", help="Run these methods alone. By default all.")] = ()
 

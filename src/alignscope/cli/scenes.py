@@ -36,8 +36,8 @@ class ScenesCommand(Command, frozen=True, kw_only=True):
             page = cut(self.spec, self.out, self.root, progress)
         record = json.loads(page.with_name("results.json").read_text(encoding="utf-8"))
         print(f"Chips: {record['n']:,} in {record['blocks']:,} blocks of {len(record['scenes']):,} scenes.")
-        if record["touching"]:
-            print(f"  {record['touching']:,} chips touch one of another block; a `gap` keeps blocks apart.")
+        if record["adjacent"]:
+            print(f"  {record['adjacent']:,} chips touch one of another block; a `gap` separates blocks.")
         for reason, number in record["dropped"].items():
             print(f"  {number:,} left out: {reason}")
         for i, modality in enumerate(record["modalities"], 1):

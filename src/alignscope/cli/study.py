@@ -14,7 +14,7 @@ __all__ = ["StudyCommand"]
 
 
 class StudyCommand(TrainingCommand, frozen=True, kw_only=True):
-    """Train encoders over strengths of alignment, latent sizes, gauges and seeds, and say what alignment costs.
+    """Train encoders over alignment weights lambda, latent sizes, gauges and seeds, and say what alignment costs.
 
     Every training is kept in a file of its own as soon as it ends: killed at any instant, the same command goes on.
     Writes results.json, report.html and the charts to the folder --out.

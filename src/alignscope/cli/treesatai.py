@@ -31,11 +31,11 @@ class TreeSatAICommand(Command, frozen=True, kw_only=True):
         Path, tyro.conf.Positional, arg(metavar="PATH", help="Folder of the data set, or the one that holds it.")
     ]
     out: Annotated[Path | None, arg(metavar="FOLDER", help="Folder for the results; made where missing.")] = None
-    workers: Annotated[int | None, arg(metavar="N", help="Processes that read. By default one a core.")] = None
+    workers: Annotated[int | None, arg(metavar="N", help="Processes that read. By default one per core.")] = None
     quick: Annotated[bool, arg(help="Read names and headers only, no values.")] = False
 
     def run(self) -> None:
-        """Inspect the folder, say what was found and write it down where asked."""
+        """Inspect the folder, say what was found and write it to --out."""
         from alignscope._lib import files as _files
         from alignscope.datasets.treesatai.archive import Archive
         from alignscope.datasets.treesatai.inspection.inspection import inspect
@@ -69,9 +69,9 @@ def _print(found: Inspection) -> None:
     _print_counts("Age classes", {str(age): sum(by.values()) for age, by in enumerate(found.ages)})
     _print_counts("Years", found.years)
     for modality, its in found.dates.items():
-        odd = {"repeated": its.repeated, "not of the year": its.outside, "zeros": its.zeros, "NaN": its.nans}
-        told = "".join(f", {count:,} {name}" for name, count in odd.items() if count)
-        print(f"  Dates {modality:6s} {its.least} to {its.most}, median {its.median:g}{told}")
+        unusual = {"repeated": its.repeated, "not of the year": its.outside, "zeros": its.zeros, "NaN": its.nans}
+        listed = "".join(f", {count:,} {name}" for name, count in unusual.items() if count)
+        print(f"  Dates {modality:6s} {its.least} to {its.most}, median {its.median:g}{listed}")
     if found.clear_share is not None:
         print(f"  Clear Sentinel-2 dates: {percent(found.clear_share)}; patches without any: {len(found.cloudy):,}")
     for note in found.notes:

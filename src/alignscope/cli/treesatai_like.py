@@ -17,7 +17,7 @@ class TreeSatAILikeCommand(Command, frozen=True, kw_only=True):
 
     Genus is seen by all modalities, age (the width of the crowns) only from the air, phenology only in the series,
     moisture only by Sentinel-1. Writes the files of the archive, truth.csv, results.json and report.html to the folder
-    --out. About 0.7 MB a patch. A run that was killed goes on with the same command.
+    --out. About 0.7 MB per patch. A run that was killed goes on with the same command.
     """
 
     interrupted = "finished patches are kept, and the same command goes on from there"
@@ -35,7 +35,7 @@ class TreeSatAILikeCommand(Command, frozen=True, kw_only=True):
     moisture: Annotated[float, arg(metavar="X", help="Strength of moisture in Sentinel-1, 0 to 2.")] = 1.0
     noise: Annotated[float, arg(metavar="X", help="Size of what hides the factors, 0 to 2.")] = 1.0
     overlap: Annotated[float, arg(metavar="SHARE", help="How often age follows from genus, 0 to 1.")] = 0.0
-    plain: Annotated[bool, arg(help="Leave out the oddities of the published labels and masks.")] = False
+    plain: Annotated[bool, arg(help="Leave out the quirks of the published labels and masks.")] = False
 
     def run(self) -> None:
         """Generate the archive."""

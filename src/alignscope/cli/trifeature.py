@@ -46,7 +46,7 @@ class TrifeatureCommand(Command, frozen=True, kw_only=True):
     jitter: Annotated[float, arg(metavar="SHARE", help="0 keeps shapes in the middle, 1 puts them anywhere.")] = 1.0
     noise: Annotated[float, arg(metavar="SHARE", help="Standard deviation of the pixel noise.")] = 0.0
     occlusion: Annotated[float, arg(metavar="SHARE", help="Share of the shape's box that a bar hides.")] = 0.0
-    difficulty: Annotated[Three, arg(help="Of telling shapes, textures and colours apart, each from 0 to 1.")] = (
+    difficulty: Annotated[Three, arg(help="Of recognising shapes, textures and colours, each from 0 to 1.")] = (
         0.0,
         0.0,
         0.0,

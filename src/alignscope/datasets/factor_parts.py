@@ -58,7 +58,7 @@ def side(
     width = len(owned) if d is None else d
     if width < len(owned):
         found = f"{d} features for {len(owned)} factors"
-        raise AlignscopeError("E201", f"d{i}", found, "Ask for one per factor or more.")
+        raise AlignscopeError("E201", f"d{i}", found, "Take one per factor or more.")
     if width == 0:
         raise AlignscopeError("E207", f"modality {i}", "it has no factor and no feature", "Load a factor.")
     row = np.asarray(mean, dtype=float)

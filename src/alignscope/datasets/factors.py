@@ -139,7 +139,7 @@ class FactorModel:
     Parameters
     ----------
     names : names of the F factors.
-    l1, l2 : (F,) loadings >= 0; a factor with both > 0 is shared, with one > 0 owned, with none unseen.
+    l1, l2 : (F,) loadings >= 0; a factor with both > 0 is shared, with one > 0 owned, with none in no modality.
     targets1 : {target: factor}, {target: {factor: weight}}, or a matrix H1 of shape (F, C1).
     targets2 : the same for modality 2; None means one target for both, noise included.
     tau1, tau2 : noise of the factor coordinates, >= 0.
@@ -214,7 +214,7 @@ class FactorModel:
         widths = [len(self.names), *(len(s.mixing) for s in self._sides), self._truth.h1.shape[1], c2]
         needed = sum(widths) + 2 if exact else 1
         if n < needed:
-            found, way = f"{n} rows where {needed} are needed", "Ask for more rows, or for exact=False."
+            found, way = f"{n} rows where {needed} are needed", "Take more rows, or exact=False."
             raise AlignscopeError("E205", "sample(n)", found, way)
         e = rng.standard_normal((n, sum(widths)))
         if exact:
@@ -323,7 +323,7 @@ _POLARISATIONS = {
 def example_pair(n: int = 2000, seed: int = 0, sites: int = 40) -> FactorSample:
     """Draw an optical and a radar sensor over the same plots, with what is measured there on the ground.
 
-    Both see canopy cover, and each should know it: the shared factor. The optical sensor should also know leaf
+    Both see canopy cover, and each should predict it: the shared factor. The optical sensor should also predict leaf
     chlorophyll, and the radar surface roughness: the unique ones. Each has a faint trace of the other's, which is
     what alignment at K = 2 trades its own for: in the population, chlorophyll is lost beyond lambda = 4.43 in
     direction 1, and roughness beyond 13.3 in direction 2. At K = 3 alignment is free there. Plots stand in

@@ -133,7 +133,7 @@ def _places(codes: Codes, universe: np.ndarray, table: str) -> Codes:
             f"the ids of {table}",
             f"{len(repeated):,} stand on more than one row ({listed(universe[repeated])}; the first on rows "
             f"{', '.join(map(str, where))}, counted from 0)",
-            "Keep one row per id, take the mean of its rows, or make ids that tell them apart, such as scene and date.",
+            "Keep one row per id, take the mean of its rows, or make ids that differ, such as scene and date.",
         )
     places = np.full(len(universe), -1)
     places[codes] = np.arange(len(codes))

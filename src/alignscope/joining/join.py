@@ -54,7 +54,7 @@ def match(
     ------
     AlignscopeError
         E204 for ids that repeat, that no other table has, or that too few have (`least`); E202 for a table without
-        one id a row; E203 for a missing id; E205 where no complete sample is left; E304 for `least`; E101-E108,
+        one id per row; E203 for a missing id; E205 where no complete sample is left; E304 for `least`; E101-E108,
         E106 and E201 for the inputs.
     """
     real("least", least, 0, 1)
@@ -101,7 +101,7 @@ def _require_share(tables: Mapping[str, Table], matching: Matching, least: float
         "E204",
         f"the ids of {', '.join(tables)}",
         f"only {kept:,} samples are in all of them, {share:.2g} of the rows of {smallest.label}, where at least "
-        f"{least:g} is asked; without a partner: in {smallest.name} {listed(alone[0])}, "
+        f"{least:g} is required; without a partner: in {smallest.name} {listed(alone[0])}, "
         f"in {other.name} {listed(alone[1]) or 'none'}",
         f"{spelling_hint(*alone)}If so many samples really stand alone, lower --least.",
     )

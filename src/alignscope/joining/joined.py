@@ -75,7 +75,7 @@ class Joined:
         return _save(self, Path(out), progress or quiet)
 
     def summary(self) -> tuple[str, ...]:
-        """One sentence a table: how many of its rows are kept, and which are dropped."""
+        """One sentence per table: how many of its rows are kept, and which are dropped."""
         said = []
         for name, table in self.tables.items():
             fate = self.matching.fate(name)

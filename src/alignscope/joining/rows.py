@@ -17,7 +17,7 @@ from alignscope.pair.readers.rows import ArrayRows, Rows, StoredRows, as_numpy, 
 __all__ = ["Table", "open_table"]
 
 
-_BYTES = 32 << 20  # read at once
+BYTES = 32 << 20  # read at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ class Table:
     def _blocks(self, wanted: Mask, what: str, progress: Progress) -> Iterator[tuple[int, np.ndarray]]:
         """Blocks of rows with their first row, except those of which none is wanted."""
         n, width = self.rows.shape
-        step = max(1, _BYTES // (width * self.dtype().itemsize))
+        step = max(1, BYTES // (width * self.dtype().itemsize))
         for start in range(0, n, step):
             stop = min(start + step, n)
             if wanted[start:stop].any():
@@ -99,12 +99,12 @@ def open_table(name: str, values: Input, ids: Input | None, role: str) -> Table:
     """A table and its ids.
 
     name : "x1", "x2", "y1", "y2" or "groups". role : what the option for its ids is called.
-    Raises E101-E108 (a file), E106 (not numbers), E201, E202 (not one id a row), E203 (an id is missing) and
+    Raises E101-E108 (a file), E106 (not numbers), E201, E202 (not one id per row), E203 (an id is missing) and
     E204 (no ids).
     """
     rows = open_rows(values, name) if name.startswith("x") else _labels(open_any(values, name), name)
     if name == "groups" and rows.shape[1] != 1:
-        raise AlignscopeError("E201", name, f"{rows.shape[1]:,} columns", "Give one group a row; name the column.")
+        raise AlignscopeError("E201", name, f"{rows.shape[1]:,} columns", "Give one group per row; name the column.")
     if ids is None:
         raise AlignscopeError(
             "E204",

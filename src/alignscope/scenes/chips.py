@@ -66,7 +66,7 @@ class Strip:
 class Scene:
     """One scene: its rasters by the field of the specification, and its chips.
 
-    finest : the grid on which chips are laid out. factors : of every raster, pixels of that grid a side of its own.
+    finest : the grid on which chips are laid out. factors : of every raster, pixels of that grid per side of its own.
     """
 
     name: str
@@ -113,8 +113,8 @@ def open_scenes(spec: SceneSpec, root: Path) -> list[Scene]:
     sources = {field: open_source(source, root, arrays) for field, source in spec.sources.items()}
     first = next(iter(sources))
     names = list(sources[first])
-    told = any(source.match or source.ids for source in spec.sources.values())
-    if not told and all(len(found) == 1 for found in sources.values()):
+    identified = any(source.match or source.ids for source in spec.sources.values())
+    if not identified and all(len(found) == 1 for found in sources.values()):
         return [_scene(spec, names[0], {field: next(iter(found.values())) for field, found in sources.items()})]
     for field, found in sources.items():
         if found.keys() != sources[first].keys():

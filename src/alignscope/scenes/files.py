@@ -25,7 +25,7 @@ from alignscope.scenes.features import chip_features, feature_names
 from alignscope.scenes.ground import count_adjacent
 from alignscope.scenes.page import page, shown_chips
 from alignscope.scenes.spec import SceneSpec, checked_scenes, read_scenes
-from alignscope.scenes.survey import Survey, look
+from alignscope.scenes.survey import Survey, scan
 
 __all__ = ["cut"]
 
@@ -77,7 +77,7 @@ def cut(
     require_own(out, "scenes", _TABLES, inputs)
     _files.check_writable(out)
     scenes = open_scenes(spec, root)
-    survey = look(spec, scenes, progress)
+    survey = scan(spec, scenes, progress)
     small = _small(spec, survey)
     with _streamed(out, spec, survey, progress) as written:
         for i, features in reversed([*enumerate(written.features, 1)]):
@@ -97,7 +97,7 @@ def cut(
 
 @dataclass(frozen=True, eq=False)
 class _Written:
-    """What the second look made: hashes of the pixels, features, filled pixels a modality, and chips to show."""
+    """What the second reading made: hashes of the pixels, features, filled pixels per modality, and chips to show."""
 
     hashes: dict[str, str]
     features: list[np.ndarray]
@@ -162,7 +162,7 @@ def _fill(chips: np.ndarray) -> int:
 
 
 def _small(spec: SceneSpec, survey: Survey) -> dict[str, bytes]:
-    """Return the files beside the pixels and features, most of which both folders hold."""
+    """Return all files but pixels and features, most of which both folders hold."""
     at = survey.chips
     names = [survey.scenes[k].name for k in at.scene]
     ids = np.array([f"{name}/{r}/{c}" for name, r, c in zip(names, at.row, at.column, strict=True)])
@@ -227,7 +227,7 @@ def _record(spec: SceneSpec, survey: Survey, filled: list[int], hashes: dict[str
         "spec": msgspec.to_builtins(spec),
         "n": survey.n,
         "blocks": int(at.block.max()) + 1,
-        "touching": count_adjacent(survey.scenes, at.scene, at.row, at.column, at.block),
+        "adjacent": count_adjacent(survey.scenes, at.scene, at.row, at.column, at.block),
         "modalities": modalities,
         "dropped": dict(sorted(total.items())),
         "scenes": [

@@ -60,7 +60,7 @@ def require_one_grid(grids: Sequence[Grid]) -> tuple[Grid, list[int]]:
 
     Raises
     ------
-    AlignscopeError : E211, which says what differs, by how many pixels, and the gdalwarp command that mends it.
+    AlignscopeError : E211, which says what differs, by how many pixels, and the gdalwarp command that fixes it.
     """
     mapped = [grid for grid in grids if grid.transform is not None]
     for grid in mapped:

@@ -89,8 +89,8 @@ def page(spec: SceneSpec, survey: Survey, shown: Sequence[np.ndarray], record: d
         blocks=escape(
             f"{record['blocks']:,} blocks, each of one colour: its chips stay in one fold. Grey chips were left out."
             + (
-                f" {record['touching']:,} chips touch one of another block: a gap parts them."
-                if record["touching"]
+                f" {record['adjacent']:,} chips touch one of another block: a gap parts them."
+                if record["adjacent"]
                 else ""
             )
             + (f" The first {SCENES} of {len(survey.scenes)} scenes." if len(survey.scenes) > SCENES else "")

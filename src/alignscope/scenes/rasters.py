@@ -59,13 +59,13 @@ class SceneRaster(ABC):
         self._require("mask", mask, channels)
         return self._require("times", self.spec.times, times), self._require("channels", self.spec.channels, channels)
 
-    def _require(self, name: str, asked: tuple[int, ...] | None, count: int) -> list[int]:
-        if asked is None:
+    def _require(self, name: str, wanted: tuple[int, ...] | None, count: int) -> list[int]:
+        if wanted is None:
             return list(range(count))
-        if max(asked, default=0) >= count:
-            found = f"`{name}` asks for {max(asked)}, and it has {count}, counted from 0"
+        if max(wanted, default=0) >= count:
+            found = f"`{name}` names {max(wanted)}, and it has {count}, counted from 0"
             raise AlignscopeError("E306", self.where, found, f"Correct `{name}`.")
-        return list(asked)
+        return list(wanted)
 
     @property
     def names(self) -> tuple[str, ...]:

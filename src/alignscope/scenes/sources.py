@@ -26,7 +26,7 @@ _ARRAYS = {".npy", ".npz"}
 
 
 class Arrays:
-    """Arrays of .npy and .npz files, each loaded once: .npy mapped, of .npz the array that is asked for."""
+    """Arrays of .npy and .npz files, each loaded once: .npy mapped, of .npz the array that is needed."""
 
     def __init__(self) -> None:
         self._held: dict[tuple[Path, str | None], np.ndarray] = {}
@@ -63,7 +63,7 @@ def open_source(spec: RasterSpec, root: Path, arrays: Arrays) -> Mapping[str, Sc
     Raises
     ------
     AlignscopeError : E101 (no such file), E102 (a format that is not read), E103 to E105 (as for `Arrays`), E106 (not
-        numbers), E107 (no rasterio), E201 (axes that do not fit), E204 (ids that repeat or cannot be told).
+        numbers), E107 (no rasterio), E201 (axes that do not fit), E204 (ids that repeat or are not in the name).
     """
     name, key = split_key(spec.path)
     path = root / name

@@ -53,7 +53,7 @@ class RasterSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     axes : of an array only, its axes in order, such as ``"scene time channel y x"``; y and x must be among them.
     channels, times : which to take, counted from 0; None takes all.
     reduce : "none" makes a channel of every channel at every time, "median" takes the median of the valid times.
-    nodata : values that stand for no data, beside NaN, infinity, the largest float32 and what a GeoTIFF declares.
+    nodata : values that stand for no data, next to NaN, infinity, the largest float32 and what a GeoTIFF declares.
     mask : a channel of clouds or the like, which need not be taken itself.
     names, time_names : of the channels and times that are taken.
     ids : of a .npz with a scene axis only, the key of the scenes' ids; without it they are counted from 0.
@@ -102,7 +102,7 @@ class ModalitySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class TargetSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a modality should know about a chip, from the valid pixels of a raster of one channel.
+    """What a modality should predict of a chip, from the valid pixels of a raster of one channel.
 
     Attributes
     ----------

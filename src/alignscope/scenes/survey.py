@@ -1,4 +1,4 @@
-"""The first look at every pixel: which chips stay, what is true of them, and how channels are scaled."""
+"""The first reading of every pixel: which chips stay, what is true of them, and how channels are scaled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from alignscope.scenes.rasters import SceneRaster
 from alignscope.scenes.spec import SceneSpec
 from alignscope.scenes.targets import Counted, columns_of, counted
 
-__all__ = ["Chips", "Form", "Survey", "look"]
+__all__ = ["Chips", "Form", "Survey", "scan"]
 
 
 SAMPLE = 1024
@@ -50,7 +50,7 @@ class Chips:
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What the first look found.
+    """What the first reading found.
 
     kept : of every scene a mask (rows, columns). dropped : of every scene, why chips were left out, and how many.
     columns, values : of every modality the names and (N, C) float32 values of its targets. constant : those left out
@@ -74,7 +74,7 @@ class Survey:
         return len(self.chips.scene)
 
 
-def look(spec: SceneSpec, scenes: Sequence[Scene], progress: Progress) -> Survey:
+def scan(spec: SceneSpec, scenes: Sequence[Scene], progress: Progress) -> Survey:
     """Read everything once.
 
     Raises
@@ -88,13 +88,13 @@ def look(spec: SceneSpec, scenes: Sequence[Scene], progress: Progress) -> Survey
     samples: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     kept, dropped = [], []
     for k, scene in enumerate(scenes):
-        progress("looking at the rasters", 0.5 * k / len(scenes))
+        progress("scanning the rasters", 0.5 * k / len(scenes))
         keep = scene.layout.blocks() >= 0
         why = Counter({"between blocks": int((~keep).sum())})
         for strip in scene.strips():
-            mine = keep[strip.first : strip.last]  # a view, in which chips are struck out
-            _strike_modalities(spec, strip, mine, why, samples)
-            _strike_targets(spec, strip, mine, why, parts)
+            mine = keep[strip.first : strip.last]  # a view, in which chips are dropped
+            _drop_by_modalities(spec, strip, mine, why, samples)
+            _drop_by_targets(spec, strip, mine, why, parts)
         kept.append(keep)
         dropped.append({reason: n for reason, n in why.items() if n})
     if not any(keep.any() for keep in kept):
@@ -109,19 +109,19 @@ def look(spec: SceneSpec, scenes: Sequence[Scene], progress: Progress) -> Survey
     return Survey(scenes, (one, two), kept, dropped, chips, (c1, c2), (v1, v2), (gone1, gone2), (scale1, scale2))
 
 
-def _strike_modalities(
+def _drop_by_modalities(
     spec: SceneSpec, strip: Strip, mine: np.ndarray, why: Counter[str], samples: tuple[list[np.ndarray], ...]
 ) -> None:
     for modality, rasters, pool in zip(spec.modalities, strip.scene.modalities, samples, strict=True):
         chips = stacked(strip, rasters)
         valid = np.isfinite(chips).mean(axis=(3, 4)).min(axis=2)
-        _strike(mine, mine & (valid < modality.least_valid - _ROUND), f"invalid pixels of {modality.name}", why)
+        _drop(mine, mine & (valid < modality.least_valid - _ROUND), f"invalid pixels of {modality.name}", why)
         if modality.scale == "robust" and mine.any():
             pixels = chips[mine].swapaxes(0, 1).reshape(chips.shape[2], -1)
             pool.append(pixels[:, :: pixels.shape[1] // SAMPLE | 1])  # odd, so that no column of chips is preferred
 
 
-def _strike_targets(
+def _drop_by_targets(
     spec: SceneSpec, strip: Strip, mine: np.ndarray, why: Counter[str], parts: list[list[Counted]]
 ) -> None:
     before = mine.copy()
@@ -130,14 +130,14 @@ def _strike_targets(
         part = counted(target, strip.chips(raster)[before], raster.where)
         low = np.zeros_like(mine)
         low[before] = part.valid < target.least_valid - _ROUND
-        _strike(mine, mine & low, f"invalid pixels of the target {target.name}", why)
+        _drop(mine, mine & low, f"invalid pixels of the target {target.name}", why)
         found.append(part)
     stay = mine[before]
     for part, pool in zip(found, parts, strict=True):
         pool.append(Counted(part.values[stay], part.valid[stay], part.codes))
 
 
-def _strike(mine: np.ndarray, low: np.ndarray, reason: str, why: Counter[str]) -> None:
+def _drop(mine: np.ndarray, low: np.ndarray, reason: str, why: Counter[str]) -> None:
     mine[low] = False
     why[reason] += int(low.sum())
 
@@ -148,7 +148,7 @@ def _form(scenes: Sequence[Scene], modality: int) -> Form:
     for scene, form in zip(scenes, forms, strict=True):
         where = scene.modalities[modality][0].where
         if form.side != forms[0].side:
-            found = f"its chips have {form.side} pixels a side, and those of {scenes[0].name} {forms[0].side}"
+            found = f"its chips have {form.side} pixels per side, and those of {scenes[0].name} {forms[0].side}"
             raise AlignscopeError("E211", where, found, "Bring all scenes to one resolution, as with gdalwarp -tr.")
         if len(form.channels) != len(forms[0].channels):
             found = f"{len(form.channels)} channels, and scene {scenes[0].name} has {len(forms[0].channels)}"

@@ -42,13 +42,13 @@ _YEAR = re.compile(r"_((?:19|20)\d\d)\.h5$", re.IGNORECASE)
 class Archive:
     """The data set in a folder: all of it or any part. A `Source`.
 
-    Files are found when it is opened and read when they are asked for.
+    Files are found when it is opened and read on demand.
 
     Attributes
     ----------
     root : the folder that holds ``aerial/``, ``sentinel-ts/``, ``labels/``, ``split/``.
     aerial, series : the file of every stem, relative to `root`. Of several years the latest, as `notes` says.
-    odd : files with a right suffix whose name is not a patch, with the message of their error (E110).
+    misnamed : files with a right suffix whose name is not a patch, with the message of their error (E110).
     layout : what there is to say of the files that were found.
     validation : share of the training patches that becomes "val" where there are only two lists.
     """
@@ -56,7 +56,7 @@ class Archive:
     root: Path
     aerial: Mapping[str, str]
     series: Mapping[str, str]
-    odd: Mapping[str, str]
+    misnamed: Mapping[str, str]
     layout: tuple[str, ...]
     validation: float
 
@@ -71,11 +71,11 @@ class Archive:
         AlignscopeError : E101 there is no such folder, E109 it is not the data set.
         """
         root = _root(Path(path))
-        pictures, odd = _scan(root, AERIAL, (".tif", ".tiff"))
+        pictures, misnamed = _scan(root, AERIAL, (".tif", ".tiff"))
         series: dict[str, list[str]] = {}
         for folder in SERIES_FOLDERS:
             found, more = _scan(root, folder, (".h5",))
-            odd |= more
+            misnamed |= more
             for stem, files in found.items():
                 series.setdefault(stem, []).extend(files)
         notes = [
@@ -85,7 +85,7 @@ class Archive:
         ]
         # The name without a year is of no known year, so it comes before any other.
         chosen = {stem: max(files, key=lambda file: (_year(file) or 0, file)) for stem, files in series.items()}
-        return cls(root, {s: max(f) for s, f in pictures.items()}, chosen, odd, tuple(notes), validation)
+        return cls(root, {s: max(f) for s, f in pictures.items()}, chosen, misnamed, tuple(notes), validation)
 
     @cached_property
     def stems(self) -> tuple[str, ...]:
@@ -173,7 +173,7 @@ class Archive:
             if modality not in MODALITIES:
                 raise AlignscopeError("E305", "modality", f"{modality!r}", f"Known are {', '.join(MODALITIES)}.")
             if stem not in self._files(modality):
-                way = "Put it there, or ask for other modalities."
+                way = "Put it there, or take other modalities."
                 raise AlignscopeError("E101", str(self.place(stem, modality)), "there is no such file", way)
         aerial = read_aerial(self.place(stem, AERIAL)) if AERIAL in modalities else None
         series = {m: read_series(self.place(stem, m), m) for m in SERIES if m in modalities}
@@ -217,9 +217,9 @@ def _scan(
     first : stop at the first patch.
     """
     files: dict[str, list[str]] = {}
-    odd: dict[str, str] = {}
+    misnamed: dict[str, str] = {}
     if not (root / folder).is_dir():
-        return files, odd
+        return files, misnamed
     with os.scandir(root / folder) as entries:
         for entry in entries:
             if entry.name.startswith(".") or not entry.name.lower().endswith(suffixes):
@@ -231,10 +231,10 @@ def _scan(
                 files.setdefault(parse_stem(entry.name).text, []).append(f"{folder}/{entry.name}")
             except AlignscopeError as error:
                 where = str(root / folder / shown)
-                odd[f"{folder}/{shown}"] = str(AlignscopeError(error.code, where, error.found, error.way_out))
+                misnamed[f"{folder}/{shown}"] = str(AlignscopeError(error.code, where, error.found, error.way_out))
             if first and files:
                 break
-    return files, odd
+    return files, misnamed
 
 
 def _size_and_time(path: Path) -> str:

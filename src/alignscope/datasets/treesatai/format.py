@@ -88,7 +88,7 @@ _SUFFIXES = {".tif", ".tiff", ".h5", ".pth"}
 
 @dataclass(frozen=True, order=True)
 class Stem:
-    """The name of a patch, taken apart: `Quercus_robur_3_86918_WEFL_NLF`.
+    """The parts of the name of a patch, such as `Quercus_robur_3_86918_WEFL_NLF`.
 
     Attributes
     ----------
@@ -104,12 +104,12 @@ class Stem:
 
     @property
     def genus(self) -> str:
-        """The first word of the species: what mostly stands there; labels may list others beside it."""
+        """The first word of the species: what mostly stands there; labels may list others too."""
         return self.species.split()[0]
 
 
 def parse_stem(name: str) -> Stem:
-    """Take the name of a patch apart, with or without folder, suffix and, at its end, a year.
+    """Split the name of a patch into its parts, with or without folder, suffix and, at its end, a year.
 
     A species may hold a dot (`Betula_spec.`), so only a known suffix is cut off.
 
@@ -149,7 +149,7 @@ class Series:
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """What was read of one patch. `aerial` is (4, 300, 300) uint8, cut to 60 m, or None where it was not asked for."""
+    """What was read of one patch. `aerial` is (4, 300, 300) uint8, cut to 60 m, or None where it was not read."""
 
     stem: Stem
     aerial: np.ndarray | None = None

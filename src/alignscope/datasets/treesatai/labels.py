@@ -108,7 +108,7 @@ def read_splits(root: str | Path, validation: float = 0.1) -> Splits:
     for folder, found in there.items():
         if found:
             needed = " and ".join(_list_path(folder, s).name for s in ("train", "test") if s not in found)
-            raise AlignscopeError("E111", str(folder), f"no {needed}", "Put it beside the other lists.")
+            raise AlignscopeError("E111", str(folder), f"no {needed}", "Put it next to the other lists.")
     return Splits({}, None)
 
 
@@ -157,11 +157,11 @@ def _pairs(path: Path) -> list[tuple[str, Any]]:
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """The members of a JSON object, so that it is told from a JSON list."""
+    """The members of a JSON object, so that it is no JSON list."""
 
 
 def _all_of(wrong: Sequence[AlignscopeError]) -> AlignscopeError:
-    """Return the first error, which tells of the others too."""
+    """Return the first error, which names the others too."""
     first, *others = wrong
     if not others:
         return first

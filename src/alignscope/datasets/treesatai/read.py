@@ -30,8 +30,8 @@ _PUBLISHED = "Give the file as published; see the guide to TreeSatAI."
 def read_aerial(path: str | Path) -> np.ndarray:
     """Read an aerial picture and cut it to 60 m.
 
-    Returns (4, 300, 300) uint8, near-infrared, green, blue, red, north up. Of 304 pixels a side 2 are cut off on every
-    side; 300 are taken as they are.
+    Returns (4, 300, 300) uint8, near-infrared, green, blue, red, north up. Of 304 pixels per side 2 are cut off on
+    every side; 300 are taken as they are.
 
     Raises
     ------
@@ -172,7 +172,7 @@ def _damage_reported(path: Path) -> Iterator[None]:
 
 def _require_file(path: Path) -> None:
     if not path.is_file():
-        raise AlignscopeError("E101", str(path), "there is no such file", "Put it there, or ask for other modalities.")
+        raise AlignscopeError("E101", str(path), "there is no such file", "Put it there, or take other modalities.")
 
 
 def _dataset(file: h5py.File, path: Path, key: str) -> h5py.Dataset:

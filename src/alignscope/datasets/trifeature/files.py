@@ -83,8 +83,8 @@ def make_trifeature(options: TrifeatureOptions, out: str | Path, progress: Progr
     The folder can be audited as it is: ``alignscope audit --pair OUT``. Rows are the training samples, then those for
     validation, then those for the test. It holds
 
-    - x1.npy, x2.npy : uint8 (N, C, S, S), one a modality;
-    - y1.npy, y2.npy : uint8 (N, columns), what each modality shows, as one 0/1 column a value, named in pair.toml;
+    - x1.npy, x2.npy : uint8 (N, C, S, S), one per modality;
+    - y1.npy, y2.npy : uint8 (N, columns), what each modality shows, as one 0/1 column per value, named in pair.toml;
     - shape.npy, ... : int64 (N,), the codes of every factor;
     - samples.csv : index, part, factors by name, pose;
     - results.json : the options, names, counts and the SHA-256 of every array; the last to be written;
@@ -128,7 +128,7 @@ def _drawn(view: PairView, index: np.ndarray, out: Path, progress: Progress) -> 
     names = [f"x{k}.npy" for k in range(1, len(view.modalities) + 1)]
     with _files.temporary_names(out, names) as temporary, _files.reported(out):
         yield dict(zip(names, _stream(view, index, temporary, progress), strict=True))
-        # The record of an older run must not stand beside new pictures, should this run be killed just here.
+        # The record of an older run must not stand next to new pictures, should this run be killed just here.
         (out / "results.json").unlink(missing_ok=True)
         for source, name in zip(temporary, names, strict=True):
             source.replace(out / name)

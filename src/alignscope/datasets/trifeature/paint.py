@@ -18,7 +18,7 @@ from alignscope.datasets.counter_random import hashed
 from alignscope.datasets.trifeature.shapes import SHAPES
 from alignscope.datasets.trifeature.textures import TEXTURES, TILE
 
-__all__ = ["BACKGROUND", "BOX", "COLOURS", "DARK", "Painter", "Strokes"]
+__all__ = ["BACKGROUND", "BOX", "COLOURS", "DARK", "PaintInput", "Painter"]
 
 BOX = 128 / 224
 """Side of the box that holds the shape, as a share of the image's."""
@@ -41,15 +41,15 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 """Red, green and blue in 0..255; the order is that of the codes."""
 
 _ONE = 128  # full cover and full tone: the largest power of two whose product with 255 is an int16
-_CHUNK_PIXELS = 2**16  # pixels of boxes at once on a CPU: temporaries stay in the second-level cache
+CHUNK_PIXELS = 2**16  # pixels of boxes at once on a CPU: temporaries stay in the second-level cache
 _CHUNK_PIXELS_DEVICE = 2**24
-_CHUNKS = 16  # chunks planned together: what is small is worked out for many images at once
+CHUNKS = 16  # chunks planned together: what is small is worked out for many images at once
 _FIELDS = 127 | 127 << 21 | 127 << 42
 
 
 @dataclass(frozen=True, eq=False)
-class Strokes:
-    """What to paint, one entry an image, and the same on every machine.
+class PaintInput:
+    """What to paint, one entry per image, and the same on every machine.
 
     Attributes
     ----------
@@ -75,9 +75,9 @@ class Strokes:
     bar: Array
     noise_key: Array
 
-    def part(self, rows: slice, xp: Any, device: Any) -> Strokes:
+    def part(self, rows: slice, xp: Any, device: Any) -> PaintInput:
         """Return some images' entries in another namespace."""
-        return Strokes(*(xp.asarray(getattr(self, f.name)[rows], device=device) for f in fields(self)))
+        return PaintInput(*(xp.asarray(getattr(self, f.name)[rows], device=device) for f in fields(self)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,17 +117,17 @@ class Painter:
     occlusion: float = 0.0
     noise: float = 0.0
 
-    def paint(self, strokes: Strokes, xp: Any, device: Any = None) -> Array:
+    def paint(self, given: PaintInput, xp: Any, device: Any = None) -> Array:
         """Return uint8 images (N, C, S, S) in the namespace `xp`, on `device`."""
-        n, channels = strokes.ink.shape
+        n, channels = given.ink.shape
         out = xp.empty((n, channels, self.size, self.size), dtype=xp.uint8, device=device)
         atlases = _atlases(self.size, self.blend_shape, self.blend_texture, xp, device)
-        budget = _CHUNK_PIXELS if str(_device(out)) == "cpu" else _CHUNK_PIXELS_DEVICE
+        budget = CHUNK_PIXELS if str(_device(out)) == "cpu" else _CHUNK_PIXELS_DEVICE
         touched = self._block() ** 2 if self.noise == 0 else 8 * self.size**2  # noise keeps 8 bytes for every pixel
         step = max(1, budget // touched)
-        for start in range(0, n, _CHUNKS * step):
-            many = slice(start, min(start + _CHUNKS * step, n))
-            plan = self._plan(strokes.part(many, xp, device), xp)
+        for start in range(0, n, CHUNKS * step):
+            many = slice(start, min(start + CHUNKS * step, n))
+            plan = self._plan(given.part(many, xp, device), xp)
             for first in range(0, many.stop - start, step):
                 rows = slice(first, min(first + step, many.stop - start))
                 self._chunk(plan.part(rows), *atlases, out[many, ...][rows, ...], xp)
@@ -137,7 +137,7 @@ class Painter:
         """Side of the square of pixels that a shape can touch, wherever it stands."""
         return min(self.size, (4 * self.size + 6) // 7 + 2)
 
-    def _plan(self, s: Strokes, xp: Any) -> _Plan:
+    def _plan(self, s: PaintInput, xp: Any) -> _Plan:
         """Work out where in the atlases every column and row of a box looks."""
         block, wide = self._block(), _resolution(self.size)
         x0, y0 = (self._corner(place, block, xp) for place in (s.x, s.y))
@@ -233,7 +233,7 @@ def _place(frames: Array, blocks: Array, x0: Array, y0: Array, xp: Any) -> None:
 
 
 def _resolution(size: int) -> int:
-    """Side of the atlases: a power of two, 4.5 to 9 samples a pixel."""
+    """Side of the atlases: a power of two, 4.5 to 9 samples per pixel."""
     return 1 << (9 * size // 2 - 1).bit_length()
 
 

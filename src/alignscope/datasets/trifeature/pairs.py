@@ -66,7 +66,7 @@ class PairView:
     ----------
     pictures : how pictures are drawn, and the seed.
     modalities : what each shows.
-    held_out : what `split` keeps apart: "samples", or "combinations" of all factors of a scene.
+    held_out : what the parts of `split` do not share: "samples", or "combinations" of all factors of a scene.
     synergy : whether there is a target "synergy": 1 where colour2 is what `mapping` gives for texture1, else 0.
     biased : None, or the share of samples, 0..1, in which colour2 is the mapping's; in the others it is one of the
         other colours, uniformly.

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from alignscope._lib.checks import real, whole
 from alignscope._lib.types import Array, Codes, Vector
 from alignscope.datasets.counter_random import below, cos_sin, hashed, key, uniform
-from alignscope.datasets.trifeature.paint import BOX, COLOURS, DARK, Painter, Strokes
+from alignscope.datasets.trifeature.paint import BOX, COLOURS, DARK, Painter, PaintInput
 from alignscope.datasets.trifeature.shapes import SHAPES
 from alignscope.datasets.trifeature.textures import TEXTURES
 from alignscope.errors import AlignscopeError
@@ -34,7 +34,7 @@ _POSE = ("x", "y", "rotation", "phase_a", "phase_b", "bar")
 
 @dataclass(frozen=True, eq=False)
 class Factors:
-    """What pictures show, known without drawing them. One entry an image.
+    """What pictures show, known without drawing them. One entry per image.
 
     Attributes
     ----------
@@ -148,7 +148,7 @@ class Trifeature:
         painter = Painter(self.size, *self.difficulty[:2], self.occlusion, self.noise)
         ink = self._palette()[factors.colour] if colour else np.full((len(factors.shape), 1), 255)
         cosine, sine = cos_sin(factors.rotation)
-        strokes = Strokes(
+        given = PaintInput(
             shape=factors.shape,
             texture=factors.texture if texture else np.zeros_like(factors.texture),
             ink=ink,
@@ -162,7 +162,7 @@ class Trifeature:
             bar=factors.bar,
             noise_key=factors.noise_key,
         )
-        return painter.paint(strokes, namespace, device)
+        return painter.paint(given, namespace, device)
 
     def codes(self, names: tuple[str, ...], index: npt.ArrayLike) -> dict[str, Codes]:
         """Return the codes (N,) of named factors, such as "texture" or, of a scene with several, "texture2".

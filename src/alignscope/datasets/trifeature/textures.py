@@ -103,7 +103,7 @@ def _zigzags(a: np.ndarray, b: np.ndarray, period: float) -> np.ndarray:
 
 
 def _rain(a: np.ndarray, b: np.ndarray, period: float) -> np.ndarray:
-    """Thin slanted strokes, 6 columns in the tile with 2 strokes each at a random height."""
+    """Thin slanted lines, 6 columns in the tile with 2 lines each at a random height."""
     columns, length, width = 6, 0.55, 0.11
     start = uniform(key(0, "rain texture"), np.arange(columns)) * (TILE / 2)
     ink = np.full(np.broadcast_shapes(a.shape, b.shape), np.inf)

@@ -83,7 +83,7 @@ def _decompressed(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: Where)
 
 
 def pick_key(where: Where, names: Sequence[str]) -> str:
-    """The key asked for, or the only one there is. Raises E105, which lists the keys."""
+    """The key that was given, or the only one there is. Raises E105, which lists the keys."""
     key = None if where.key is None else where.key.strip("/")
     if key in names:
         return str(key)

@@ -1,4 +1,4 @@
-"""`.npy` files: the header is parsed here, the rows are read by `NpyRows` when they are asked for."""
+"""`.npy` files: the header is parsed here, the rows are read by `NpyRows` on demand."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """`.parquet`: one file or many, in memory; a column of lists, as embeddings are stored, a row group at a time.
 
 `pyarrow.dataset` was tried and saves five lines of these, but a data set casts every file to the columns of the first,
-its errors do not name the file, and a fragment counts its rows anew whenever it is asked.
+its errors do not name the file, and a fragment counts its rows anew every time.
 """
 
 from __future__ import annotations

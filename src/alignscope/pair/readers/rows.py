@@ -298,7 +298,7 @@ def _release(block: np.ndarray, pages: mmap.mmap) -> None:
 class NpyRows(StoredRows):
     """Rows of a `.npy` file (or of one stored uncompressed in a `.npz`).
 
-    The rows asked for are read into new memory, not mapped, so that resident memory stays flat however large
+    The rows are read into new memory, not mapped, so that resident memory stays flat however large
     the file is. Every read opens the file anew: threads and processes may share one object.
     """
 

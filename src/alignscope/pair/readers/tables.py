@@ -94,7 +94,7 @@ def _doubtful_header(first: Sequence[str], where: Where) -> list[str]:
 
 
 def pick(where: Where, names: Sequence[str]) -> list[int]:
-    """The columns that the key asks for, by name or by a pattern with ``*``. Raises E105 for one that is not there."""
+    """The columns that the key names, by name or by a pattern with ``*``. Raises E105 for one that is not there."""
     if where.key is None:
         return list(range(len(names)))
     wanted = [where.key] if where.key in names else [name.strip() for name in where.key.split(",")]

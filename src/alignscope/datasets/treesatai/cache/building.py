@@ -42,12 +42,12 @@ def build_cache(
 ) -> Cache:
     """Read all patches of a source into a cache below `folder`, or go on with one that is not finished.
 
-    The cache lies in a sub-folder named by the hash of source and options, so those of others stay beside it. Patches
+    The cache lies in a sub-folder named by the hash of source and options, so those of others stay next to it. Patches
     are written some hundred at a time, each shard under a temporary name until it is whole; the same call after a kill
     reads what is missing, and one on a finished cache reads nothing. What cannot be read is in `Cache.broken`; nothing
     stops at it. The bytes do not depend on the number of workers.
 
-    source : sent to the workers, so picklable. workers : processes, by default one a core; 1 reads in this process.
+    source : sent to the workers, so picklable. workers : processes, by default one per core; 1 reads in this process.
     progress : called with what is being done and the share that is done, 0..1.
 
     Raises
@@ -61,7 +61,7 @@ def build_cache(
     stems, size = source.stems, options.shard
     if not stems:
         raise AlignscopeError("E205", "source", "it holds no patch", "Give one with at least one.")
-    _ = source.labels  # what is wrong with them is told now, not after all else has been read
+    _ = source.labels  # what is wrong with them is reported now, not after all else has been read
     home = Path(folder) / _name(source, options)
     _files.make_folder(home)
     parts = {k: stems[k * size : (k + 1) * size] for k in range(-(-len(stems) // size))}
@@ -74,12 +74,12 @@ def build_cache(
 
 
 def _modalities(source: Source, options: CacheOptions) -> tuple[str, ...]:
-    asked = source.modalities if options.modalities is None else options.modalities
-    for name in asked:
+    wanted = source.modalities if options.modalities is None else options.modalities
+    for name in wanted:
         if name not in source.modalities:
             found = f"{name!r} is not in the source"
             raise AlignscopeError("E305", "modalities", found, f"It holds {', '.join(source.modalities)}.")
-    return tuple(name for name in MODALITIES if name in asked)
+    return tuple(name for name in MODALITIES if name in wanted)
 
 
 def _opens(home: Path) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 from alignscope._lib.checks import whole
 from alignscope.datasets.treesatai.cache.codes import Coded
 from alignscope.datasets.treesatai.cache.series import Choice, Statistics
-from alignscope.datasets.treesatai.cache.shards import Shard, Unreadable, shard_place
+from alignscope.datasets.treesatai.cache.shards import ReadFailure, Shard, shard_place
 from alignscope.datasets.treesatai.format import AERIAL_SIDE, MODALITIES, SERIES_SIDE, Labels
 from alignscope.errors import AlignscopeError
 
@@ -36,7 +36,7 @@ class CacheOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     Attributes
     ----------
     modalities : which of the source's; None for all of them.
-    side : pixels a side of the aerial picture, a multiple of 6 up to 300; smaller ones are means over the area.
+    side : pixels per side of the aerial picture, a multiple of 6 up to 300; smaller ones are means over the area.
     average : whether repeated dates of Sentinel-1 are averaged, in linear power over valid pixels.
     shard : patches that are written at a time, at least 1.
     sample : training patches that statistics are computed from, at least 1; all patches where none is for training.
@@ -73,7 +73,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     options: CacheOptions
     modalities: tuple[str, ...]
     patches: int
-    broken: tuple[Unreadable, ...]
+    broken: tuple[ReadFailure, ...]
     statistics: dict[str, Statistics]
 
 
@@ -96,7 +96,7 @@ class Cache:
     modalities: tuple[str, ...]
     options: CacheOptions
     counts: np.ndarray
-    broken: tuple[Unreadable, ...]
+    broken: tuple[ReadFailure, ...]
     statistics: Mapping[str, Statistics]
     chosen: dict[tuple[str, Choice], np.ndarray] = field(default_factory=dict, repr=False)
     _shards: dict[int, Shard] = field(default_factory=dict, repr=False)

@@ -145,7 +145,7 @@ class TreeSatAI:
                 raise AlignscopeError("E305", what, f"{given}", f"Known are {', '.join(map(str, known))}.")
         if not len(self.index):
             found = f"no patch of split {self.split} has {self.require} of {', '.join(self.modalities)}"
-            raise AlignscopeError("E205", str(self.cache.folder), found, "Ask for another split or other modalities.")
+            raise AlignscopeError("E205", str(self.cache.folder), found, "Take another split or other modalities.")
 
     @cached_property
     def index(self) -> np.ndarray:

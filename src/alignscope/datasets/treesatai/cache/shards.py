@@ -16,12 +16,12 @@ from alignscope.datasets.treesatai.cache.codes import Coded, encode_aerial, enco
 from alignscope.datasets.treesatai.format import AERIAL_CHANNELS, CHANNELS, SERIES_SIDE, Patch, Source
 from alignscope.errors import AlignscopeError
 
-__all__ = ["Shard", "ShardIndex", "Unreadable", "make_shard", "read_index", "shard_place"]
+__all__ = ["ReadFailure", "Shard", "ShardIndex", "make_shard", "read_index", "shard_place"]
 
 _INDEX = "index.json"
 
 
-class Unreadable(msgspec.Struct, frozen=True, order=True):
+class ReadFailure(msgspec.Struct, frozen=True, order=True):
     """What could not be read: a patch, one of its modalities, and why."""
 
     stem: str
@@ -35,7 +35,7 @@ class ShardIndex(msgspec.Struct, frozen=True):
     """
 
     counts: tuple[tuple[int, ...], ...]
-    broken: tuple[Unreadable, ...]
+    broken: tuple[ReadFailure, ...]
     sizes: dict[str, int]
 
 
@@ -87,7 +87,7 @@ def read_index(folder: Path) -> ShardIndex | None:
 
 def _read(
     source: Source, stems: Sequence[str], modalities: Sequence[str], side: int, average: bool
-) -> tuple[dict[str, np.ndarray], tuple[tuple[int, ...], ...], tuple[Unreadable, ...]]:
+) -> tuple[dict[str, np.ndarray], tuple[tuple[int, ...], ...], tuple[ReadFailure, ...]]:
     arrays: dict[str, np.ndarray] = {}
     series: dict[str, list[Coded]] = {name: [] for name in modalities if name != "aerial"}
     if "aerial" in modalities:
@@ -126,7 +126,7 @@ def _nothing(modality: str) -> Coded:
 
 def _coded(
     source: Source, stem: str, modalities: Collection[str], side: int, average: bool
-) -> tuple[dict[str, Coded | np.ndarray], list[Unreadable]]:
+) -> tuple[dict[str, Coded | np.ndarray], list[ReadFailure]]:
     """Return what a patch holds, modality by modality where reading it at once fails, and what cannot be read."""
     try:
         return _encoded(source.patch(stem, modalities), side, average), []
@@ -138,7 +138,7 @@ def _coded(
         try:
             found |= _encoded(source.patch(stem, (name,)), side, average)
         except (OSError, ValueError) as error:
-            broken.append(Unreadable(stem, name, str(error)))
+            broken.append(ReadFailure(stem, name, str(error)))
     return found, broken
 
 

@@ -1,4 +1,4 @@
-"""Patches of the exact format with known truth, made when they are asked for."""
+"""Patches of the exact format with known truth, made on demand."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Generated:
     Noise hides all of them in part.
 
     Patch k is a function of the options but `n`, and of k: the same whatever the order, the process, and the
-    modalities that are asked for. The bytes are the same wherever numpy's are.
+    modalities that are taken. The bytes are the same wherever numpy's are.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class Generated:
     def truth(self) -> dict[str, np.ndarray]:
         """What stands in every patch, in the order of `stems`: genus, cells, age, phenology, moisture, year.
 
-        Beside phenology (days) and moisture (dB) stand their quarters, phenology_class and moisture_class, 0..3.
+        Next to phenology (days) and moisture (dB) stand their quarters, phenology_class and moisture_class, 0..3.
         `cells` (n, 15) are the genera's areas in 144ths of the patch; traps change labels, never the truth.
         """
         return draw(self.n, self.seed, self.overlap)
@@ -176,7 +176,7 @@ def _split(stem: str) -> str:
     return SPLITS[0] if drawn > 1 else SPLITS[drawn + 1]
 
 
-def _known(asked: Collection[str], there: tuple[str, ...]) -> None:
-    for name in asked:
+def _known(wanted: Collection[str], there: tuple[str, ...]) -> None:
+    for name in wanted:
         if name not in there:
             raise AlignscopeError("E305", "modalities", f"no {name!r}", f"Choose among {', '.join(there)}.")

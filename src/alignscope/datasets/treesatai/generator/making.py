@@ -25,7 +25,7 @@ __all__ = ["make_treesatai_like"]
 def make_treesatai_like(
     source: Generated, out: str | Path, *, layout: str = "released", progress: Progress | None = None
 ) -> Path:
-    """Write an archive with results.json (options, counts) and report.html beside it; return the path of the page.
+    """Write an archive with results.json (options, counts) and report.html next to it; return the path of the page.
 
     Patches and their order of writing are those of `write_archive`: a run that was killed is gone on with by the same
     call. results.json is the last file to be written.

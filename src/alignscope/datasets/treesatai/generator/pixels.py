@@ -207,7 +207,7 @@ def paint_radar(
 ) -> np.ndarray:
     """Sentinel-1 on days of the year (T,): linear power (T, 2, 6, 6) of VV and VH, with speckle.
 
-    `shared_rng` draws what both orbits see alike: what is on the ground. `offset` in dB tells the orbits apart.
+    `shared_rng` draws what both orbits see alike: what is on the ground. `offset` in dB is that of the orbit.
     """
     t = len(days)
     leaves = _by_pixel(ground, _season(shared_rng, days, ground))

@@ -109,7 +109,7 @@ def _tables(source: Generated, splits: int) -> Iterator[tuple[str, bytes]]:
 
 
 def _truth(source: Generated) -> bytes:
-    """One row a patch: its name, the genus by name, the other factors, and the cells of every genus."""
+    """One row per patch: its name, the genus by name, the other factors, and the cells of every genus."""
     truth = dict(source.truth)
     cells = truth.pop("cells")
     truth["genus"] = np.array(GENERA)[truth["genus"]]

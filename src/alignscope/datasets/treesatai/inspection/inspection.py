@@ -17,7 +17,7 @@ from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
 from alignscope.datasets.treesatai.archive import Archive
 from alignscope.datasets.treesatai.format import AGES, GENERA, MODALITIES, SERIES, SPLITS, Labels, parse_stem
-from alignscope.datasets.treesatai.inspection.scan import Seen, SeenSeries, scan
+from alignscope.datasets.treesatai.inspection.scan import FileScan, SeriesScan, scan
 from alignscope.errors import AlignscopeError
 
 __all__ = ["Broken", "DateCounts", "Inspection", "Missing", "inspect"]
@@ -80,8 +80,8 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     files : by modality, how many patches have a file. missing : by modality, the patches without one.
     absent : patches of the label file and the lists without any file.
     without_labels, without_split : patches that the label file, or no list, names.
-    splits : patches a split. genera : by genus, patches a split where it is present (more than 0.07 of the area).
-    ages : by age class 0..11, patches a split. years : by year in the name of the series, patches.
+    splits : patches per split. genera : by genus, patches per split where it is present (more than 0.07 of the area).
+    ages : by age class 0..11, patches per split. years : by year in the name of the series, patches.
     dates : by modality. clear_share : clear Sentinel-2 dates of all, 0..1, or None where none was read; clear is a date
         of which half of the pixels have at most 50% cloud. cloudy : patches without any clear date.
     notes : what else there is to say. broken : every file that cannot be used.
@@ -116,9 +116,9 @@ def inspect(
 
     A broken file never stops it, and none is left out: label file and lists are treated like any other file.
 
-    workers : processes that read, by default one a core; 1 reads in this one. In a script of your own, more than 1
-    needs ``if __name__ == "__main__":`` around the call. quick : read headers and dates, not values. say : called with
-    what is being done and the share that is done, 0..1.
+    workers : processes that read, by default one per core; 1 reads in this one. In a script of your own, more than 1
+    needs ``if __name__ == "__main__":`` around the call. quick : read headers and dates, not values. progress : called
+    with what is being done and the share that is done, 0..1.
     """
     progress = progress or quiet
     files = sorted([*archive.aerial.values(), *archive.series.values()])
@@ -127,7 +127,7 @@ def inspect(
         archive.root, files, workers=count, quick=quick, progress=lambda what, share: progress(what, 0.95 * share)
     )
     progress("counting", 0.96)
-    unusable = [Broken(name, (), message) for name, message in sorted(archive.odd.items())]
+    misnamed = [Broken(name, (), message) for name, message in sorted(archive.misnamed.items())]
     tables, broken_tables = _tables(archive)
     broken = [Broken(one.file, which, message) for one in seen for message, which in one.broken.items()]
     return Inspection(
@@ -143,7 +143,7 @@ def inspect(
         dates={m: _date_counts(one) for m in SERIES if (one := _series(seen, m))},
         clear_share=_clear_share(_series(seen, "s2")),
         cloudy=_cloudy(seen),
-        broken=(*broken_tables, *unusable, *broken),
+        broken=(*broken_tables, *misnamed, *broken),
         **tables,
     )
 
@@ -195,11 +195,11 @@ def _whole(archive: Archive, broken: Iterable[Broken]) -> int:
     return sum(stem in archive.series and stem not in bad for stem in archive.aerial)
 
 
-def _series(seen: Sequence[Seen], modality: str) -> list[SeenSeries]:
+def _series(seen: Sequence[FileScan], modality: str) -> list[SeriesScan]:
     return [one.series[modality] for one in seen if modality in one.series]
 
 
-def _date_counts(series: Sequence[SeenSeries]) -> DateCounts:
+def _date_counts(series: Sequence[SeriesScan]) -> DateCounts:
     counts = [one.dates for one in series]
     clear = [one.clear for one in series if one.clear is not None]
     return DateCounts(
@@ -222,12 +222,12 @@ def _added(months: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
     return tuple(np.sum(list(months), axis=0).tolist())
 
 
-def _clear_share(series: Sequence[SeenSeries]) -> float | None:
+def _clear_share(series: Sequence[SeriesScan]) -> float | None:
     clear = [sum(one.clear) for one in series if one.clear is not None]
     return sum(clear) / sum(one.dates for one in series) if clear else None
 
 
-def _cloudy(seen: Sequence[Seen]) -> tuple[str, ...]:
+def _cloudy(seen: Sequence[FileScan]) -> tuple[str, ...]:
     """The patches whose Sentinel-2 series was read and has no clear date."""
     return tuple(
         parse_stem(one.file).text

@@ -1,4 +1,4 @@
-"""A look at every file of TreeSatAI: what each holds, or why it cannot be used. None stops the others."""
+"""A scan of every file of TreeSatAI: what each holds, or why it cannot be used. None stops the others."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from alignscope.datasets.treesatai.format import SERIES
 from alignscope.datasets.treesatai.read import check_aerial, read_aerial, read_dates, read_series
 from alignscope.errors import AlignscopeError
 
-__all__ = ["CLOUD", "Seen", "SeenSeries", "scan"]
+__all__ = ["CHUNK", "CLOUD", "FileScan", "SeriesScan", "scan", "scan_chunk", "scan_file"]
 
 
 CLOUD = 50.0
 """A pixel is clear where cloud is at most this many percent, a date where half of its pixels are."""
 
-_CHUNK = 32  # files, about 0.2 s
+CHUNK = 32
+"""Files that are scanned at once by a process, about 0.2 s."""
 
 
 @dataclass(frozen=True)
-class SeenSeries:
+class SeriesScan:
     """One series of a file.
 
     Attributes
@@ -50,25 +51,25 @@ class SeenSeries:
 
 
 @dataclass(frozen=True)
-class Seen:
+class FileScan:
     """One file: its series by modality, and the messages of what cannot be used with the modalities they concern."""
 
     file: str
-    series: dict[str, SeenSeries] = field(default_factory=dict)
+    series: dict[str, SeriesScan] = field(default_factory=dict)
     broken: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def scan(root: Path, files: Sequence[str], *, workers: int, quick: bool, progress: Progress) -> list[Seen]:
-    """Look at every file below `root` and return what was seen, in their order.
+def scan(root: Path, files: Sequence[str], *, workers: int, quick: bool, progress: Progress) -> list[FileScan]:
+    """Scan every file below `root` and return what was found, in their order.
 
     A file on which the library crashes, taking its process along, is reported like any other broken one.
 
     workers : processes; 1 reads in this one. quick : read headers and dates, not values.
     """
-    chunks = [files[start : start + _CHUNK] for start in range(0, len(files), _CHUNK)]
-    seen: dict[int, list[Seen]] = {}
+    chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
+    seen: dict[int, list[FileScan]] = {}
     made = (
-        ((k, _look_at_some(root, chunk, quick)) for k, chunk in enumerate(chunks))
+        ((k, scan_chunk(root, chunk, quick)) for k, chunk in enumerate(chunks))
         if workers == 1
         else _in_processes(root, chunks, workers, quick)
     )
@@ -80,16 +81,16 @@ def scan(root: Path, files: Sequence[str], *, workers: int, quick: bool, progres
 
 def _in_processes(
     root: Path, chunks: Sequence[Sequence[str]], workers: int, quick: bool
-) -> Iterator[tuple[int, list[Seen]]]:
+) -> Iterator[tuple[int, list[FileScan]]]:
     """Yield chunks as they are done. Few are under way at once, so that few are in doubt when a process dies."""
     waiting = list(enumerate(chunks))[::-1]
     while waiting:
-        running: dict[Future[list[Seen]], tuple[int, Sequence[str]]] = {}
+        running: dict[Future[list[FileScan]], tuple[int, Sequence[str]]] = {}
         with _pool(workers) as pool:
             try:
                 while waiting or running:
                     while waiting and len(running) < 2 * workers:
-                        running[pool.submit(_look_at_some, root, waiting[-1][1], quick)] = waiting[-1]
+                        running[pool.submit(scan_chunk, root, waiting[-1][1], quick)] = waiting[-1]
                         waiting.pop()
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         some = future.result()
@@ -103,15 +104,15 @@ def _in_processes(
             yield number, [_alone(root, file, quick) for file in chunk]
 
 
-def _alone(root: Path, file: str, quick: bool) -> Seen:
-    """Look at a file in a process of its own, which it may take down."""
+def _alone(root: Path, file: str, quick: bool) -> FileScan:
+    """Scan a file in a process of its own, which it may take down."""
     with _pool(1) as pool:
         try:
-            return pool.submit(_look_at_some, root, [file], quick).result()[0]
+            return pool.submit(scan_chunk, root, [file], quick).result()[0]
         except BrokenExecutor:
             modalities = tuple(SERIES) if file.lower().endswith(".h5") else ("aerial",)
             error = AlignscopeError("E103", str(root / file), "reading it ended the process", "Copy the file again.")
-            return Seen(file, broken={str(error): modalities})
+            return FileScan(file, broken={str(error): modalities})
 
 
 @contextmanager
@@ -140,28 +141,30 @@ def _begin() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _look_at_some(root: Path, files: Sequence[str], quick: bool) -> list[Seen]:
-    return [_look_at_one(root, file, quick) for file in files]
+def scan_chunk(root: Path, files: Sequence[str], quick: bool) -> list[FileScan]:
+    """Scan some files, one after the other, in this process."""
+    return [scan_file(root, file, quick) for file in files]
 
 
-def _look_at_one(root: Path, file: str, quick: bool) -> Seen:
+def scan_file(root: Path, file: str, quick: bool) -> FileScan:
+    """Scan one file."""
     path = root / file
-    series: dict[str, SeenSeries] = {}
+    series: dict[str, SeriesScan] = {}
     broken: dict[str, tuple[str, ...]] = {}
     for modality in SERIES if file.lower().endswith(".h5") else ("aerial",):
         try:
             if modality != "aerial":
-                series[modality] = _look_at_series(path, modality, quick)
+                series[modality] = _scan_series(path, modality, quick)
             elif quick:
                 check_aerial(path)
             else:
                 read_aerial(path)
         except AlignscopeError as error:
             broken[str(error)] = (*broken.get(str(error), ()), modality)
-    return Seen(file, series, broken)
+    return FileScan(file, series, broken)
 
 
-def _look_at_series(path: Path, modality: str, quick: bool) -> SeenSeries:
+def _scan_series(path: Path, modality: str, quick: bool) -> SeriesScan:
     if quick:
         return _dates_of(read_dates(path, modality), path)
     found = read_series(path, modality)
@@ -171,18 +174,18 @@ def _look_at_series(path: Path, modality: str, quick: bool) -> SeenSeries:
     if found.cloud is not None:
         clear_dates = (found.cloud <= CLOUD).mean(axis=(1, 2)) >= 0.5
         clear = _by_month(found.dates[clear_dates])
-    return SeenSeries(
+    return SeriesScan(
         seen.dates, seen.repeated, seen.outside, seen.months, clear,
         found.data.size, int((found.data == 0).sum()), int((~finite).sum()),
     )  # fmt: skip
 
 
-def _dates_of(dates: np.ndarray, path: Path) -> SeenSeries:
+def _dates_of(dates: np.ndarray, path: Path) -> SeriesScan:
     years = dates.astype("datetime64[Y]").astype(int) + 1970
     named = path.stem[-4:]
     outside = int((years != int(named)).sum()) if named.isdigit() else 0
     repeated = int((dates[1:] == dates[:-1]).sum())
-    return SeenSeries(len(dates), repeated, outside, _by_month(dates))
+    return SeriesScan(len(dates), repeated, outside, _by_month(dates))
 
 
 def _by_month(dates: np.ndarray) -> tuple[int, ...]:
