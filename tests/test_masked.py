@@ -293,14 +293,17 @@ def encoder() -> AerialEncoder:
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (lambda: MaskedReconstruction(encoder(), mask=0.0), r"^mask: 0\. Give a share .* 0\.\.1\. \[E304\]$"),
-        (lambda: MaskedReconstruction(encoder(), mask=1.0), r"^mask: 1\. .*\[E304\]$"),
+        (lambda: MaskedReconstruction(encoder(), mask=0.0), r"^mask: 0\.0\. Give a number between 0 and 1\. \[E304\]$"),
+        (lambda: MaskedReconstruction(encoder(), mask=1.0), r"^mask: 1\.0\. .*\[E304\]$"),
         (
             lambda: OmniSatPretraining(encoder(), encoder(), "clip"),
             r"^objective: 'clip' is not known\. Use one of mil_nce, jepa, anysat, none\. \[E305\]$",
         ),
-        (lambda: OmniSatPretraining(encoder(), encoder(), patches=37), r"^patches: 37\. Give 1 to 36\. \[E304\]$"),
-        (lambda: OmniSatPretraining(encoder(), encoder(), "jepa", momentum=1.0), r"^momentum: 1\. .*\[E304\]$"),
+        (
+            lambda: OmniSatPretraining(encoder(), encoder(), patches=37),
+            r"^patches: 37\. Give a whole number in 1\.\.36\. \[E304\]$",
+        ),
+        (lambda: OmniSatPretraining(encoder(), encoder(), "jepa", momentum=1.0), r"^momentum: 1\.0\. .*\[E304\]$"),
         (lambda: OmniSatPretraining(encoder(), encoder(), temperature=0.0), r"^temperature: 0\. .*\[E304\]$"),
         (
             lambda: OmniSatPretraining(encoder(), encoder())(pictures(3), pictures(2), seeded()),

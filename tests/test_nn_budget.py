@@ -183,8 +183,8 @@ def test_it_takes_reports_of_the_monitor() -> None:
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        *((lambda e=e: Budget(e), rf"^epsilon: {e:g}\. .*\[E304\]$") for e in (0.0, 1.0, -0.1, math.nan)),
-        (lambda: Budget(step=1.0), r"^step: 1\. .*\[E304\]$"),
+        *((lambda e=e: Budget(e), rf"^epsilon: {e}\. .*\[E304\]$") for e in (0.0, 1.0, -0.1, math.nan)),
+        (lambda: Budget(step=1.0), r"^step: 1\.0\. .*\[E304\]$"),
         (lambda: Budget(weight=0.0), r"^weight: 0\. Take 0 < least <= weight <= most\. \[E304\]$"),
         (lambda: Budget(weight=1e5), r"^weight: 100000\. .*\[E304\]$"),
         (lambda: Budget(warmup=0), r"^warmup: 0\. .*\[E304\]$"),

@@ -85,13 +85,19 @@ TOKENS = [A[:, None], B[:, None]]
         (lambda: o.mil_nce([A[:, None], B[:5, None]]), r"^tokens: 6 and 5 rows\. .*\[E202\]$"),
         (lambda: o.mil_nce([A[:, None], B.reshape(6, 2, 2)]), r"^tokens: shapes .*one grid of patches .*\[E201\]$"),
         (lambda: o.finite_rows(A, B[:3]), r"^modalities: 6 and 3 rows\. .*\[E202\]$"),
-        (lambda: o.barlow_twins(A, B, off_diagonal=-1.0), r"^off_diagonal: -1\. .*at least 0\. \[E304\]$"),
+        (lambda: o.barlow_twins(A, B, off_diagonal=-1.0), r"^off_diagonal: -1\.0\. .*at least 0\. \[E304\]$"),
         (lambda: o.vicreg(A, B, covariance=torch.inf), r"^covariance: inf\. .*at least 0\. \[E304\]$"),
         (lambda: o.bottleneck_alignment(A, A, B, B, beta=-0.5), r"^beta: -0\.5\. .*at least 0\. \[E304\]$"),
         (lambda: o.cca_loss(A, B, ridge=0.0), r"^ridge: 0\. Give a positive number.*\[E304\]$"),
         (lambda: o.hsic(A, B, bandwidth=-2.0), r"^bandwidth: -2\. Give a positive number.*\[E304\]$"),
-        (lambda: o.EMATeacher(nn.Linear(2, 2), 1.0), r"^momentum: 1\. Give 0 <= momentum < 1\. \[E304\]$"),
-        (lambda: o.EMATeacher(nn.Linear(2, 2), -0.1), r"^momentum: -0\.1\. Give 0 <= momentum < 1\. \[E304\]$"),
+        (
+            lambda: o.EMATeacher(nn.Linear(2, 2), 1.0),
+            r"^momentum: 1\.0\. Give a number of at least 0 and below 1\. \[E304\]$",
+        ),
+        (
+            lambda: o.EMATeacher(nn.Linear(2, 2), -0.1),
+            r"^momentum: -0\.1\. Give a number of at least 0 and below 1\. \[E304\]$",
+        ),
         (lambda: o.EMATeacher(nn.Linear(2, 2)).update(nn.Linear(2, 1)), r"^module: other parameters\. .*\[E201\]$"),
     ],
 )

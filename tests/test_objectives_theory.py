@@ -11,6 +11,7 @@ import scipy.linalg as sla
 import torch
 
 import twins
+from alignscope.nn import RegressionAlignment
 from alignscope.nn import objectives as o
 from objective_twins import embeddings, normal
 
@@ -114,7 +115,7 @@ def test_linear_jepa_with_a_whitened_code_reaches_the_canonical_subspaces() -> N
     """Both encoders and the predictor learn: K - sum rho^2, and none can escape by scale or by rank."""
     x1, x2 = features(150)
     rho, first, second = canonical(x1, x2)
-    (v1, v2), align = maps(), o.RegressionAlignment(K, K, gauge="whitened").double()
+    (v1, v2), align = maps(), RegressionAlignment(K, K, gauge="whitened").double()
     torch.nn.init.eye_(align.q12.weight)
     found = descend([v1, v2, *align.parameters()], lambda: align(x1 @ v1, x2 @ v2))
     assert found == pytest.approx(K - (rho[:K] ** 2).sum(), rel=1e-5)
