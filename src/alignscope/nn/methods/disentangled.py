@@ -9,8 +9,9 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from alignscope._lib.checks import real, whole
 from alignscope.nn.encoders.basic import Encoder
-from alignscope.nn.methods._terms import number, several, split
+from alignscope.nn.methods._terms import several, split
 from alignscope.nn.methods.base import Batch, Method, pairs
 from alignscope.nn.objectives.contrastive import info_nce
 from alignscope.nn.samples import full_precision, rows, unit
@@ -69,10 +70,10 @@ class DisentangledSSL(Method):
     ) -> None:
         super().__init__(several(encoders))
         self.split = split(encoders, shared, "shared")
-        self.temperature = number("temperature", temperature, inside=True)
-        self.beta, self.independence = number("beta", beta), number("independence", independence)
-        self.switch = max(1, round(number("first", first, 0.0, 1.0) * number("steps", steps, 1)))
-        self.frozen = copy.deepcopy(self.encoders).requires_grad_(False)
+        self.temperature = real("temperature", temperature, above=True)
+        self.beta, self.independence = real("beta", beta), real("independence", independence)
+        self.switch = max(1, round(real("first", first, 0.0, 1.0) * whole("steps", steps, 1)))
+        self.frozen = copy.deepcopy(self.encoders).requires_grad_(False).eval()
         self.register_buffer("taken", torch.tensor(0))
 
     def train(self, mode: bool = True) -> Self:
