@@ -1,17 +1,19 @@
-"""What a number must be: small functions that return what they established."""
+"""What a number or a choice must be: small functions that return what they established."""
 
 from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterable
 from numbers import Real
 from typing import Any, SupportsIndex, TypeVar
 
 from alignscope.errors import AlignscopeError
 
-__all__ = ["real", "whole"]
+__all__ = ["one_of", "real", "whole"]
 
 Number = TypeVar("Number")
+Name = TypeVar("Name", bound=str)
 
 
 def whole(name: str, given: Any, low: int = 0, high: int | None = None, *, code: str = "E304") -> int:
@@ -42,6 +44,13 @@ def real(
     else:
         limits = f"in {low:g}..{high:g}"
     raise AlignscopeError("E304", name, _shown(given), f"Give a number {limits}.")
+
+
+def one_of(name: str, given: Name, known: Iterable[Name]) -> Name:
+    """Return a choice that is among those known. Raises E305."""
+    if given not in (known := tuple(known)):
+        raise AlignscopeError("E305", name, f"'{given}' is not known", f"Use one of {', '.join(known)}.")
+    return given
 
 
 def _shown(given: Any) -> str:

@@ -25,9 +25,10 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
+from alignscope._lib.checks import one_of
 from alignscope._lib.types import AlignmentDirection, LatentGauge
 from alignscope.errors import AlignscopeError
-from alignscope.nn.samples import available, count, full_precision, one_of, single
+from alignscope.nn.samples import available, count, full_precision, single
 from alignscope.nn.whitening import GAUGES, gauge_target
 
 __all__ = ["DIRECTIONS", "RegressionAlignment", "regression_loss"]

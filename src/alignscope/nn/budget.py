@@ -24,6 +24,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from alignscope._lib.checks import real, whole
 from alignscope._lib.constants import KNOWN_R2
 from alignscope.errors import AlignscopeError
 from alignscope.nn.monitor.report import MonitorReport
@@ -84,12 +85,9 @@ class Budget:
         most: float = 1e4,
         warmup: int = 5,
     ) -> None:
-        _in_range("epsilon", epsilon, 0 < epsilon < 1, "The share that may be lost lies between 0 and 1.")
-        _in_range("step", step, 1 < step < math.inf, "One update multiplies by at most this: more than 1.")
         _in_range("weight", weight, 0 < least <= weight <= most < math.inf, "Take 0 < least <= weight <= most.")
-        _in_range("warmup", warmup, warmup >= 1, "Take at least 1 update without alignment, or give a reference.")
-        self.epsilon = epsilon
-        self.step = step
+        self.epsilon = real("epsilon", epsilon, 0.0, 1.0, above=True, below=True)
+        self.step = real("step", step, 1.0, above=True)
         self.least, self.most = least, most
         self.binding: str | None = None
         self.slack = math.nan
@@ -97,7 +95,7 @@ class Budget:
         self._last = math.nan
         self._sign = 0
         self._turns = 0
-        self._warmup = 0 if reference is not None else warmup
+        self._warmup = whole("warmup", warmup, 1) if reference is None else 0
         self._reference = {} if reference is None else _usable(_figures("reference", reference))
 
     @property

@@ -15,9 +15,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from alignscope._lib.checks import one_of
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.encoders.omnisat_fusion import OmniSatFusion
-from alignscope.nn.samples import full_precision, one_of
+from alignscope.nn.samples import full_precision
 from alignscope.nn.towers import Losses, Reading, Task, task_loss
 
 __all__ = ["FUSIONS", "FusedTowers"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -12,23 +11,18 @@ from torch import Tensor
 from alignscope.errors import AlignscopeError
 
 __all__ = [
-    "at_least_zero",
     "available",
     "count",
     "finite_rows",
     "full_precision",
     "mask",
     "nothing",
-    "one_of",
     "positive",
     "rows",
     "same_rows",
     "single",
     "unit",
 ]
-
-
-Name = TypeVar("Name", bound=str)
 
 
 def rows(
@@ -150,28 +144,4 @@ def positive(name: str, value: float | Tensor) -> float | Tensor:
     if not 0 < number < math.inf:
         way_out = "Give a positive number; where it is learnt, learn its logarithm."
         raise AlignscopeError("E304", name, f"{number:g}", way_out)
-    return value
-
-
-def at_least_zero(name: str, value: float) -> float:
-    """Return a weight or ridge that is finite and not negative.
-
-    Raises
-    ------
-    AlignscopeError : E304.
-    """
-    if not 0 <= value < math.inf:
-        raise AlignscopeError("E304", name, f"{value:g}", "Give a number of at least 0.")
-    return value
-
-
-def one_of(name: str, value: Name, known: Sequence[Name]) -> Name:
-    """Return a choice that is among those known.
-
-    Raises
-    ------
-    AlignscopeError : E305.
-    """
-    if value not in known:
-        raise AlignscopeError("E305", name, f"'{value}' is not known", f"Use one of {', '.join(known)}.")
     return value

@@ -22,9 +22,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from alignscope._lib.checks import one_of
 from alignscope.nn.alignment import RegressionAlignment, regression_loss
 from alignscope.nn.encoders.basic import Encoder
-from alignscope.nn.samples import full_precision, one_of
+from alignscope.nn.samples import full_precision
 
 __all__ = ["TASKS", "Losses", "Outputs", "Reading", "Tower", "TwoTowers", "task_loss"]
 

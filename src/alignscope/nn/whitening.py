@@ -7,8 +7,9 @@ from typing import get_args
 import torch
 from torch import Tensor
 
+from alignscope._lib.checks import one_of
 from alignscope._lib.types import LatentGauge
-from alignscope.nn.samples import available, count, full_precision, one_of, single
+from alignscope.nn.samples import available, count, full_precision, single
 
 __all__ = ["GAUGES", "WHITENING_RIDGE", "correlation_factor", "cross_correlation", "gauge_target"]
 

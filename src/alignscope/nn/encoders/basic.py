@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from alignscope._lib.checks import whole
 from alignscope.errors import AlignscopeError
 
 __all__ = ["BatchNorm", "ConvEncoder", "Encoder", "LinearEncoder", "MLPEncoder", "initialise"]
@@ -49,7 +50,7 @@ class Encoder(nn.Module):  # type: ignore[misc]
     def __init__(self, trunk: nn.Module, n_features: int, components: int) -> None:
         super().__init__()
         self.n_features = n_features
-        self.components = _positive("components", components)
+        self.components = whole("components", components, 1, code="E301")
         self.trunk = trunk
         self.projection = nn.Linear(n_features, components)
 
@@ -98,8 +99,8 @@ class ConvEncoder(Encoder):
     def __init__(
         self, channels: int, components: int, *, widths: Sequence[int] = (32, 64, 128), patch: int = 4
     ) -> None:
-        sizes = [_positive("channels", channels), *(_positive("widths", w) for w in widths)]
-        patch = _positive("patch", patch)
+        sizes = [whole("channels", channels, 1, code="E301"), *(whole("widths", w, 1, code="E301") for w in widths)]
+        patch = whole("patch", patch, 1, code="E301")
         convolutions = [
             nn.Conv2d(a, b, patch, stride=patch, bias=False)
             if i == 0
@@ -141,7 +142,7 @@ class MLPEncoder(Encoder):
     """
 
     def __init__(self, inputs: int, components: int, *, hidden: Sequence[int] = (256, 256)) -> None:
-        sizes = [_positive("inputs", inputs), *(_positive("hidden", w) for w in hidden)]
+        sizes = [whole("inputs", inputs, 1, code="E301"), *(whole("hidden", w, 1, code="E301") for w in hidden)]
         blocks = [nn.Sequential(nn.Linear(a, b, bias=False), BatchNorm(b), nn.ReLU()) for a, b in pairwise(sizes)]
         super().__init__(nn.Sequential(nn.Flatten(), *blocks), sizes[-1], components)
 
@@ -153,7 +154,7 @@ class LinearEncoder(Encoder):
     """
 
     def __init__(self, inputs: int, components: int) -> None:
-        super().__init__(nn.Flatten(), _positive("inputs", inputs), components)
+        super().__init__(nn.Flatten(), whole("inputs", inputs, 1, code="E301"), components)
 
 
 def initialise(module: nn.Module, seed: int) -> None:
@@ -189,9 +190,3 @@ def _draw(weight: Tensor, seed: int, name: str) -> None:
     numbers = np.random.default_rng([seed, key]).standard_normal(tuple(weight.shape))
     with torch.no_grad():
         weight.copy_(torch.from_numpy(numbers / math.sqrt(weight[0].numel())))
-
-
-def _positive(name: str, value: int) -> int:
-    if isinstance(value, bool) or int(value) != value or value < 1:
-        raise AlignscopeError("E301", name, f"{value}", "Give a whole number of at least 1.")
-    return int(value)

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from alignscope.errors import AlignscopeError
+from alignscope._lib.checks import one_of, real, whole
 from alignscope.nn.encoders.aerial_tokens import sub_patches
 from alignscope.nn.encoders.ltae import days, values
 from alignscope.nn.encoders.omnisat import AerialEncoder, TokenEncoder
 from alignscope.nn.encoders.token_blocks import PATCHES, mlp
 from alignscope.nn.objectives.distillation import EMATeacher, jepa
 from alignscope.nn.objectives.multimodal import mil_nce
-from alignscope.nn.samples import one_of, positive, same_rows
+from alignscope.nn.samples import positive, same_rows
 
 __all__ = ["CROSS_OBJECTIVES", "MaskedReconstruction", "OmniSatPretraining", "PretrainingLosses"]
 
@@ -65,10 +65,9 @@ class MaskedReconstruction(nn.Module):  # type: ignore[misc]
 
     def __init__(self, encoder: TokenEncoder, *, mask: float = 0.75) -> None:
         super().__init__()
-        if not 0 < mask < 1:
-            raise AlignscopeError("E304", "mask", f"{mask:g}", "Give a share of the patches inside 0..1.")
         self.encoder = encoder
-        self.hidden = min(PATCHES - 1, max(1, round(mask * PATCHES)))
+        hidden = round(real("mask", mask, 0.0, 1.0, above=True, below=True) * PATCHES)
+        self.hidden = min(PATCHES - 1, max(1, hidden))
         width, channels = encoder.n_features, encoder.trunk[0].channels
         self.mask = nn.Embedding(1, width)
         decoder = _AerialDecoder if isinstance(encoder, AerialEncoder) else _SeriesDecoder
@@ -141,10 +140,8 @@ class OmniSatPretraining(nn.Module):  # type: ignore[misc]
         momentum: float = 0.996,
     ) -> None:
         super().__init__()
-        if not 1 <= patches <= PATCHES:
-            raise AlignscopeError("E304", "patches", f"{patches}", f"Give 1 to {PATCHES}.")
         self.objective = one_of("objective", objective, CROSS_OBJECTIVES)
-        self.patches, self.momentum = patches, momentum
+        self.patches, self.momentum = whole("patches", patches, 1, PATCHES), momentum
         self.temperature = positive("temperature", temperature)
         self.masked1 = MaskedReconstruction(encoder1, mask=mask)
         self.masked2 = MaskedReconstruction(encoder2, mask=mask)

@@ -12,11 +12,11 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from alignscope._lib.checks import one_of, whole
 from alignscope.nn.encoders.aerial_tokens import AerialTokens
-from alignscope.nn.encoders.basic import Encoder, _positive
+from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.encoders.ltae import SeriesTokens
 from alignscope.nn.encoders.token_blocks import Mixer
-from alignscope.nn.samples import one_of
 
 __all__ = [
     "SIZES",
@@ -120,7 +120,9 @@ class AerialEncoder(TokenEncoder):
 
     def __init__(self, components: int, *, channels: int = 4, size: SizeName = "tiny") -> None:
         s = size_named(size)
-        embedding = AerialTokens(_positive("channels", channels), s.aerial, s.width, kernel=s.kernel, cells=s.cells)
+        embedding = AerialTokens(
+            whole("channels", channels, 1, code="E301"), s.aerial, s.width, kernel=s.kernel, cells=s.cells
+        )
         super().__init__(embedding, components, s)
 
 
@@ -150,7 +152,9 @@ class SeriesEncoder(TokenEncoder):
 
     def __init__(self, components: int, *, channels: int, size: SizeName = "tiny") -> None:
         s = size_named(size)
-        embedding = SeriesTokens(_positive("channels", channels), s.dates, s.width, heads=s.queries, keys=s.keys)
+        embedding = SeriesTokens(
+            whole("channels", channels, 1, code="E301"), s.dates, s.width, heads=s.queries, keys=s.keys
+        )
         super().__init__(embedding, components, s)
 
 

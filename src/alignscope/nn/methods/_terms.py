@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from alignscope._lib.checks import real
 from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods.base import Batch
 from alignscope.nn.objectives.contrastive import info_nce
 from alignscope.nn.objectives.multimodal import over_pairs
 
-__all__ = ["across", "mlp", "number", "per_modality", "several", "split", "within"]
+__all__ = ["across", "mlp", "per_modality", "several", "split", "within"]
 
 
 def across(embeddings: Sequence[Sequence[Tensor]], batch: Batch, temperature: float) -> Tensor:
@@ -36,14 +36,6 @@ def mlp(inputs: int, outputs: int) -> nn.Sequential:
     """Return Linear, LayerNorm, ReLU, Linear, twice as wide inside as the wider end; rows do not see each other."""
     width = 2 * max(inputs, outputs)
     return nn.Sequential(nn.Linear(inputs, width), nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, outputs))
-
-
-def number(name: str, value: float, low: float = 0.0, high: float = math.inf, *, inside: bool = False) -> float:
-    """Return a finite setting in [low, high], or in (low, high) where it must lie inside; else raise E304."""
-    if math.isfinite(value) and low <= value <= high and not (inside and value in (low, high)):
-        return value
-    left, right = "()" if inside else "[]"
-    raise AlignscopeError("E304", name, f"{value}", f"Give a number in {left}{low:g}, {high:g}{right}.")
 
 
 def several(encoders: Sequence[Encoder]) -> Sequence[Encoder]:
@@ -73,4 +65,4 @@ def split(encoders: Sequence[Encoder], share: float, name: str) -> int:
     k = sizes.pop()
     if k < 2:
         raise AlignscopeError("E301", "components", "1", "An embedding that is split in two needs at least 2.")
-    return min(max(round(number(name, share, 0.0, 1.0, inside=True) * k), 1), k - 1)
+    return min(max(round(real(name, share, 0.0, 1.0, above=True, below=True) * k), 1), k - 1)

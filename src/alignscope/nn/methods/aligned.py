@@ -10,16 +10,17 @@ from typing import ClassVar, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from alignscope._lib.checks import one_of, real, whole
 from alignscope.nn.alignment import RegressionAlignment
 from alignscope.nn.encoders.basic import Encoder
-from alignscope.nn.methods._terms import mlp, number, several, within
+from alignscope.nn.methods._terms import mlp, several, within
 from alignscope.nn.methods.base import Batch, Method, pairs, rows
 from alignscope.nn.objectives.bottleneck import bottleneck_alignment
 from alignscope.nn.objectives.contrastive import info_nce, siglip, spectral_contrastive
 from alignscope.nn.objectives.correlation import barlow_twins, cca_loss, vicreg
 from alignscope.nn.objectives.distillation import EMATeacher, jepa
 from alignscope.nn.objectives.multimodal import gram, over_pairs, symile
-from alignscope.nn.samples import available, one_of
+from alignscope.nn.samples import available
 
 __all__ = ["OBJECTIVES", "Aligned", "NoAlignment", "Objective", "SingleModality"]
 
@@ -92,11 +93,11 @@ class Aligned(Method):
         projector: int = 0,
     ) -> None:
         super().__init__(several(encoders), projector=projector)
-        self.alignment_weight = number("alignment_weight", alignment_weight)
+        self.alignment_weight = real("alignment_weight", alignment_weight)
         self.alignment = _alignment(
             one_of("objective", objective, OBJECTIVES),
             encoders,
-            number("temperature", temperature, inside=True),
+            real("temperature", temperature, above=True),
             momentum,
         )
 
@@ -132,7 +133,7 @@ class NoAlignment(Method):
 
     def __init__(self, encoders: Sequence[Encoder], *, temperature: float = 0.1, projector: int = 0) -> None:
         super().__init__(encoders, projector=projector)
-        self.temperature = number("temperature", temperature, inside=True)
+        self.temperature = real("temperature", temperature, above=True)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the InfoNCE between the two views, summed over modalities, a scalar."""
@@ -161,7 +162,7 @@ class SingleModality(NoAlignment):
         self, encoders: Sequence[Encoder], *, modality: int = 0, temperature: float = 0.1, projector: int = 0
     ) -> None:
         super().__init__(encoders, temperature=temperature, projector=projector)
-        self.modality = int(number("modality", modality, 0, len(encoders) - 1))
+        self.modality = whole("modality", modality, 0, len(encoders) - 1)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the InfoNCE between the two views of the modality, a scalar."""

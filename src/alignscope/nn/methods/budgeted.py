@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from alignscope._lib.checks import real, whole
 from alignscope.errors import AlignscopeError
 from alignscope.nn.budget import Budget
 from alignscope.nn.encoders.basic import Encoder
-from alignscope.nn.methods._terms import across, number, per_modality, several, within
+from alignscope.nn.methods._terms import across, per_modality, several, within
 from alignscope.nn.methods.base import Batch, Method, Supervision
 from alignscope.nn.monitor.monitor import Monitor
 
@@ -62,10 +63,10 @@ class BudgetedAlignment(Method):
         projector: int = 0,
     ) -> None:
         super().__init__(several(encoders), projector=projector)
-        self.temperature = number("temperature", temperature, inside=True)
-        number("updates", updates, 1)
+        self.temperature = real("temperature", temperature, above=True)
+        whole("updates", updates, 1)
         per_modality("classes", classes, encoders)
-        self.first = max(1, round(number("alone", alone, 0.0, 1.0, inside=True) * number("steps", steps, 1)))
+        self.first = max(1, round(real("alone", alone, 0.0, 1.0, above=True, below=True) * whole("steps", steps, 1)))
         self.every = max(1, (steps - self.first) // int(updates))
         self.monitored = [f"{target} from {m}" for m, own in enumerate(classes, start=1) for target in own]
         self.targets = {target: n for own in classes for target, n in own.items()}

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from alignscope._lib.checks import real, whole
 from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders.basic import Encoder
-from alignscope.nn.methods._terms import across, number, several, split
+from alignscope.nn.methods._terms import across, several, split
 from alignscope.nn.methods.base import Batch, Method
 from alignscope.nn.objectives.contrastive import two_way
 from alignscope.nn.objectives.independence import cross_covariance
@@ -90,13 +91,13 @@ class CanonicalSplit(Method):
         super().__init__(several(encoders))
         self.shared = split(encoders, shared, "shared")
         private = encoders[0].components - self.shared
-        self.blocks = int(number("blocks", blocks, 1, private))
-        self.keep = number("keep", keep, 0.0, 1.0)
-        self.align_weight = number("align_weight", align_weight)
-        self.whole_weight = number("whole_weight", whole_weight)
-        self.independence_weight = number("independence_weight", independence_weight)
-        self.align_temperature = number("align_temperature", align_temperature, inside=True)
-        self.temperature = number("temperature", temperature, inside=True)
+        self.blocks = whole("blocks", blocks, 1, private)
+        self.keep = real("keep", keep, 0.0, 1.0)
+        self.align_weight = real("align_weight", align_weight)
+        self.whole_weight = real("whole_weight", whole_weight)
+        self.independence_weight = real("independence_weight", independence_weight)
+        self.align_temperature = real("align_temperature", align_temperature, above=True)
+        self.temperature = real("temperature", temperature, above=True)
         self.products = products and len(encoders) == 2
         self.scales = nn.ModuleList(nn.BatchNorm1d(self.shared, affine=False) for _ in encoders)
 

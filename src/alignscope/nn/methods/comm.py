@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from alignscope._lib.checks import real, whole
 from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders.basic import Encoder
-from alignscope.nn.methods._terms import number
 from alignscope.nn.methods.base import Batch, Method, head
 from alignscope.nn.methods.fusion import Fusion
 from alignscope.nn.objectives.contrastive import info_nce
@@ -58,7 +58,7 @@ class CoMM(Method):
     ) -> None:
         super().__init__(encoders)
         widths = [e.components for e in encoders]
-        self.temperature = number("temperature", temperature, inside=True)
+        self.temperature = real("temperature", temperature, above=True)
         self.fusion = Fusion(widths, sum(widths), heads=heads, layers=layers)
         self.head = head(sum(widths), projector)
 
@@ -128,9 +128,9 @@ class InfMasking(CoMM):
         weight: float = 1.0,
     ) -> None:
         super().__init__(encoders, temperature=temperature, heads=heads, layers=layers, projector=projector)
-        self.keep = number("keep", keep, 0.0, 1.0)
-        self.draws = int(number("draws", draws, 2))
-        self.weight = number("weight", weight)
+        self.keep = real("keep", keep, 0.0, 1.0)
+        self.draws = whole("draws", draws, 2)
+        self.weight = real("weight", weight)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the loss of CoMM and the weighted bound, a scalar."""
@@ -181,7 +181,7 @@ def infinite_mask_bound(
         raise AlignscopeError(
             "E201", "masked", f"shape {tuple(masked.shape)} to {tuple(anchor.shape)}", "Give (draws, N, F) to (N, F)."
         )
-    number("draws", len(masked), 2)
+    whole("draws", len(masked), 2)
     positive("temperature", temperature)
     if present is not None:
         anchor, masked = anchor[mask(present, len(anchor))], masked[:, present]

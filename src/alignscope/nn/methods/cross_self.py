@@ -8,8 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from alignscope._lib.checks import real
 from alignscope.nn.encoders.basic import Encoder
-from alignscope.nn.methods._terms import across, number, several, within
+from alignscope.nn.methods._terms import across, several, within
 from alignscope.nn.methods.base import Batch, Method
 from alignscope.nn.samples import unit
 
@@ -54,9 +55,9 @@ class CrossSelf(Method):
         products: bool = False,
     ) -> None:
         super().__init__(several(encoders), projector=projector)
-        self.temperature = number("temperature", temperature, inside=True)
-        self.self_weight = number("self_weight", self_weight)
-        self.cross_weight = number("cross_weight", cross_weight)
+        self.temperature = real("temperature", temperature, above=True)
+        self.self_weight = real("self_weight", self_weight)
+        self.cross_weight = real("cross_weight", cross_weight)
         self.products = products and len(encoders) == 2
 
     def loss(self, batch: Batch) -> Tensor:

@@ -8,8 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from alignscope._lib.checks import real
 from alignscope.nn.encoders.basic import Encoder
-from alignscope.nn.methods._terms import number, several, split
+from alignscope.nn.methods._terms import several, split
 from alignscope.nn.methods.base import Batch, Method, pairs
 from alignscope.nn.objectives.correlation import barlow_twins
 from alignscope.nn.samples import count, full_precision
@@ -59,7 +60,7 @@ class DeCUR(Method):
     ) -> None:
         super().__init__(several(encoders), projector=projector)
         self.shared = split(encoders, shared_share, "shared_share")
-        self.off_diagonal = number("off_diagonal", off_diagonal)
+        self.off_diagonal = real("off_diagonal", off_diagonal)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the decoupled cross-modal terms plus the intra-modal ones, a scalar."""

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from alignscope._lib.checks import real, whole
 from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders.basic import Encoder
-from alignscope.nn.methods._terms import number, several, split
+from alignscope.nn.methods._terms import several, split
 from alignscope.nn.methods.base import Batch, Method, pairs
 from alignscope.nn.samples import full_precision, rows, unit
 
@@ -135,11 +136,10 @@ class FactorCL(Method):
         critic_rate: float = 3e-3,
     ) -> None:
         super().__init__(several(encoders))
-        if hidden < 1:
-            raise AlignscopeError("E301", "hidden", f"{hidden}", "Give a whole number of at least 1.")
-        number("temperature", temperature, inside=True)
-        number("critic_rate", critic_rate, inside=True)
-        self.critic_steps = int(number("critic_steps", critic_steps, low=1))
+        whole("hidden", hidden, 1, code="E301")
+        real("temperature", temperature, above=True)
+        real("critic_rate", critic_rate, above=True)
+        self.critic_steps = whole("critic_steps", critic_steps, 1)
         self.split = split(encoders, shared, "shared")
         unique = encoders[0].components - self.split
         self._pairs = pairs(len(encoders))

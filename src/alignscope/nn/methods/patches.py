@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from alignscope._lib.checks import real, whole
 from alignscope.nn.encoders.basic import Encoder
-from alignscope.nn.methods._terms import number, several
+from alignscope.nn.methods._terms import several
 from alignscope.nn.methods.base import Batch, Method
 from alignscope.nn.objectives.multimodal import mil_nce
 
@@ -39,8 +40,8 @@ class PatchContrast(Method):
 
     def __init__(self, encoders: Sequence[Encoder], *, temperature: float = 0.1, patches: int = 4) -> None:
         super().__init__(several(encoders))
-        self.temperature = number("temperature", temperature, inside=True)
-        self.patches = int(number("patches", patches, 1))
+        self.temperature = real("temperature", temperature, above=True)
+        self.patches = whole("patches", patches, 1)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the objective of the first view, a scalar."""

@@ -9,12 +9,12 @@ from typing import ClassVar, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from alignscope._lib.checks import one_of, real
 from alignscope.nn.alignment import regression_loss
 from alignscope.nn.encoders.basic import Encoder
-from alignscope.nn.methods._terms import across, mlp, number, several, split, within
+from alignscope.nn.methods._terms import across, mlp, several, split, within
 from alignscope.nn.methods.base import Batch, Method, head, rows
 from alignscope.nn.objectives.independence import cross_covariance, hsic
-from alignscope.nn.samples import one_of
 from alignscope.nn.whitening import gauge_target
 
 __all__ = ["INDEPENDENCE", "PrivateSubspace"]
@@ -77,10 +77,10 @@ class PrivateSubspace(Method):
         super().__init__(several(encoders), projector=projector)
         self.shared = split(encoders, shared, "shared")
         self.independence = one_of("independence", independence, INDEPENDENCE)
-        self.private_weight = number("private_weight", private_weight)
-        self.independence_weight = number("independence_weight", independence_weight)
-        self.decoder_weight = number("decoder_weight", decoder_weight)
-        self.temperature = number("temperature", temperature, inside=True)
+        self.private_weight = real("private_weight", private_weight)
+        self.independence_weight = real("independence_weight", independence_weight)
+        self.decoder_weight = real("decoder_weight", decoder_weight)
+        self.temperature = real("temperature", temperature, above=True)
         self.shared_heads = nn.ModuleList(head(self.shared, projector) for _ in encoders)
         m = len(encoders)
         self.decoders = nn.ModuleDict(

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from alignscope._lib.checks import real
 from alignscope.errors import AlignscopeError
 from alignscope.nn.alignment import regression_loss
 from alignscope.nn.encoders.basic import Encoder
-from alignscope.nn.methods._terms import mlp, number, several, split
+from alignscope.nn.methods._terms import mlp, several, split
 from alignscope.nn.methods.base import Batch, Method, Supervision
 from alignscope.nn.methods.supervised import Readout, any_modality, target_loss
 from alignscope.nn.objectives.contrastive import sup_con
@@ -67,11 +68,11 @@ class SimMMDG(Method):
         self.shared = split(encoders, 0.5, "shared")
         if k % 2:
             raise AlignscopeError("E201", "encoders", f"latent size {k}", "Give an even one: the halves are compared.")
-        self.contrast_weight = number("contrast_weight", contrast_weight)
-        self.separation_weight = number("separation_weight", separation_weight)
-        self.translation_weight = number("translation_weight", translation_weight)
-        self.margin = number("margin", margin, 0.0, 2.0)
-        self.temperature = number("temperature", temperature, inside=True)
+        self.contrast_weight = real("contrast_weight", contrast_weight)
+        self.separation_weight = real("separation_weight", separation_weight)
+        self.translation_weight = real("translation_weight", translation_weight)
+        self.margin = real("margin", margin, 0.0, 2.0)
+        self.temperature = real("temperature", temperature, above=True)
         self.readout = Readout(k * len(encoders), classes)
         self.ordered = list(permutations(range(len(encoders)), 2))
         self.translators = nn.ModuleList(mlp(k, k) for _ in self.ordered)

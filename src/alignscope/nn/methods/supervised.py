@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from alignscope._lib.checks import real
 from alignscope._lib.types import AlignmentDirection, LatentGauge
 from alignscope.errors import AlignscopeError
 from alignscope.nn.alignment import RegressionAlignment, regression_loss
 from alignscope.nn.encoders.basic import Encoder
-from alignscope.nn.methods._terms import number, per_modality, several
+from alignscope.nn.methods._terms import per_modality, several
 from alignscope.nn.methods.base import Batch, Method, Supervision, pairs
 from alignscope.nn.samples import available, full_precision
 
@@ -163,7 +164,7 @@ class SupervisedAlignment(Method):
     ) -> None:
         super().__init__(several(encoders))
         per_modality("classes", classes, encoders)
-        self.alignment_weight = number("alignment_weight", alignment_weight)
+        self.alignment_weight = real("alignment_weight", alignment_weight)
         self.readouts = nn.ModuleList(Readout(e.components, c) for e, c in zip(encoders, classes, strict=True))
         self.alignments = nn.ModuleList(
             RegressionAlignment(encoders[i].components, encoders[j].components, gauge=gauge, direction=direction)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from alignscope._lib.checks import real
 from alignscope.nn.objectives.contrastive import info_nce
-from alignscope.nn.samples import at_least_zero, full_precision, nothing, positive, rows, single
+from alignscope.nn.samples import full_precision, nothing, positive, rows, single
 
 __all__ = ["bottleneck_alignment"]
 
@@ -50,7 +51,7 @@ def bottleneck_alignment(
     """
     names = ("mu1", "logvar1", "mu2", "logvar2")
     chosen = rows((mu1, logvar1, mu2, logvar2), present, names=names)
-    at_least_zero("beta", beta)
+    real("beta", beta)
     positive("temperature", temperature)
     if len(chosen[0]) == 0:
         return nothing(*chosen)

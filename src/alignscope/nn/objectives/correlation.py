@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from alignscope.nn.samples import at_least_zero, full_precision, nothing, positive, rows, single
+from alignscope._lib.checks import real
+from alignscope.nn.samples import full_precision, nothing, positive, rows, single
 from alignscope.nn.whitening import correlation_factor, cross_correlation, gauge_target
 
 __all__ = ["barlow_twins", "cca_loss", "vicreg"]
@@ -34,7 +35,7 @@ def barlow_twins(z1: Tensor, z2: Tensor, *, present: Tensor | None = None, off_d
     AlignscopeError : E201, E202; E304 for the weight.
     """
     z1, z2 = rows((z1, z2), present)
-    at_least_zero("off_diagonal", off_diagonal)
+    real("off_diagonal", off_diagonal)
     if len(z1) < 2:
         return nothing(z1, z2)
     with full_precision(z1):
@@ -76,7 +77,7 @@ def vicreg(
     """
     z1, z2 = rows((z1, z2), present)
     for name, weight in (("invariance", invariance), ("variance", variance), ("covariance", covariance)):
-        at_least_zero(name, weight)
+        real(name, weight)
     if len(z1) < 2:
         return nothing(z1, z2)
     with full_precision(z1):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from alignscope._lib.checks import real
 from alignscope.errors import AlignscopeError
 from alignscope.nn.samples import full_precision, nothing, rows, single
 
@@ -76,9 +77,7 @@ class EMATeacher(nn.Module):  # type: ignore[misc]
 
     def __init__(self, module: nn.Module, momentum: float = 0.996) -> None:
         super().__init__()
-        if not 0 <= momentum < 1:
-            raise AlignscopeError("E304", "momentum", f"{momentum:g}", "Give 0 <= momentum < 1.")
-        self.momentum = momentum
+        self.momentum = real("momentum", momentum, 0.0, 1.0, below=True)
         self.module = deepcopy(module).requires_grad_(False)
 
     def forward(self, *args: Any) -> Any:
