@@ -36,15 +36,15 @@ ROLES = ("shared", "unique", "synergy")
 LETTERS = {"shared": "R", "unique": "U", "synergy": "S"}
 ALONE = "alignment alone"
 ONE_CHANGE = (
-    ("cross_head", "cross", "the loss acts behind a head instead of on the code"),
+    ("cross_head", "cross", "the loss acts behind a head instead of on the representation"),
     ("cross_self", "cross", "two views of each modality are contrasted as well"),
-    ("comm", "cross_self", "the joint code is contrasted instead of each modality's"),
+    ("comm", "cross_self", "the joint representation is contrasted instead of each modality's"),
     ("infmasking", "comm", "joint codes of masked features are contrasted too"),
-    ("private", "cross_self", "only half of each code is aligned, the other kept apart from it"),
-    ("cross_self_products", "cross_self", "the joint code holds products"),
+    ("private", "cross_self", "only half of each representation is aligned, the other kept apart from it"),
+    ("cross_self_products", "cross_self", "the joint representation holds products"),
     ("canonical", "cross_self_products", "what is aligned has a block of its own, the rest is learnt given it"),
     ("canonical", "cross_self", "both of these"),
-    ("budget", "cross_self", "labels steer the strength"),
+    ("budget", "cross_self", "labels steer the alignment weight"),
     ("target_remedy", "paper", "alignment only to what the task can use"),
     ("prediction_first", "paper", "alignment only of what the task leaves over"),
 )
@@ -113,7 +113,7 @@ def verdict() -> str:
 
 
 def goals() -> str:
-    """What was aimed at, beside what was reached."""
+    """What was aimed at, next to what was reached."""
     rows = [[c["title"], f"**{c['big']}**", f"{c['state']}: {c['why']}", c["text"]] for c in cards(load()[1])]
     return table(["goal", "figure", "reached?", "details"], rows)
 
@@ -188,7 +188,7 @@ def _families(board: Board, task: str) -> str:
     return (
         f"{capital(board.tasks[task])}: the {len(align)} methods that only align keep {_ends(board, align)} of what is "
         f"unique, the {len(others)} others without labels {_ends(board, others)}. Over all of these, alignment R² and "
-        f"what is kept have a rank correlation of {share(rho, 2)}."
+        f"what is retained have a rank correlation of {share(rho, 2)}."
     )
 
 
@@ -199,7 +199,7 @@ def _ends(board: Board, points: Sequence[ParetoPoint]) -> str:
 
 
 def aligned() -> str:
-    """Alignment R^2 and what is kept of what is unique, of every method on every task; + on the front of its group."""
+    """Alignment R^2 and the retention of what is unique, of every method on every task; + on the front of its group."""
     board = load()[1]
     tasks = [t for t in board.tasks if any(p.task == t for p in board.results.pareto)]
     found = {(p.method, p.task): p for p in board.results.pareto}
@@ -218,7 +218,7 @@ def aligned() -> str:
             for row in board.groups[group]
             if row.method != REFERENCE and any((row.method, task) in found for task in tasks)
         ]
-    heads = [f"{task}: {what}" for task in tasks for what in ("R²", "kept")]
+    heads = [f"{task}: {what}" for task in tasks for what in ("R²", "retained")]
     return table(["method", *heads], rows)
 
 
@@ -324,7 +324,7 @@ def _bold(row: MethodRow) -> str:
 
 
 def published() -> str:
-    """Published figures on CoMM's pairs beside those of this run."""
+    """Published figures on CoMM's pairs next to those of this run."""
     found = _bench_tables.published(load()[1])
     return table(found.head, found.rows)
 

@@ -32,7 +32,7 @@ FAMILIES = {
     "E4": "Output",
     "E5": "Estimators and workers",
     "AS1": "The data",
-    "AS2": "Who knows what",
+    "AS2": "Which modality predicts what",
     "AS3": "What alignment costs",
     "AS4": "What to do",
     "AS5": "The published theorem",

@@ -112,7 +112,7 @@ def _board(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _lean(results: StudyResults) -> StudyResults:
-    """Return the results without curves, what was not asked for, and all marks but the last and the first."""
+    """Return the results without curves, targets not trained on, and all marks but the last and the first."""
 
     def marks(record: Any) -> Any:
         lean = [
@@ -147,7 +147,7 @@ def kept_pairs() -> list[Pair]:
 
 
 def overview() -> str:
-    """Who knows what on each pair, by linear maps of simple features, and what unlimited alignment would cost."""
+    """Which modality predicts what on each pair, by linear maps of simple features; what alignment costs at most."""
     rows = []
     for pair in kept_pairs():
         limits, sigma = pair.audit["limits"], pair.audit["sigma"]
@@ -168,8 +168,8 @@ def overview() -> str:
         "σ of 1 on its target",
         "σ of 2 on its target",
         "σ of both on either",
-        "at risk in 1",
-        "at risk in 2",
+        "maximum loss in 1",
+        "maximum loss in 2",
         "regime",
     ]
     return table(head, rows)
@@ -188,7 +188,7 @@ def unaligned() -> str:
         for pair in kept_pairs()
         for c in pair.capacity
     ]
-    return table(["pair", "modality", "K", "share at risk (held out)", "lossless at K (in sample)"], rows)
+    return table(["pair", "modality", "K", "maximum loss, share (held out)", "lossless at K (in sample)"], rows)
 
 
 def losses(lambdas: Sequence[float] = (1.0, 10.0)) -> str:
@@ -215,7 +215,11 @@ def agreement() -> str:
         _ranked("all targets of a modality together, σ lost", pairs, _whole),
         _ranked("the same, without the two pairs on which the forecast was chosen", others, _whole),
         _ranked("every target by itself, R² lost", pairs, _single),
-        _ranked("σ at risk, by an audit of simple features before any training, and σ lost at λ = 10", pairs, _audited),
+        _ranked(
+            "maximum loss of σ, by an audit of simple features before any training, and σ lost at λ = 10",
+            pairs,
+            _audited,
+        ),
         _ranked("every target by itself, retention", pairs, _retention),
     ]
     head = ["what is ranked", "points", "rank correlation", "mean error", "error of “nothing is lost”"]
@@ -265,7 +269,7 @@ def _spearman(points: np.ndarray) -> float:
 
 
 def hardest(most: int = 12, lam: float = 3.0) -> str:
-    """Which single targets pay most at one strength, of all pairs."""
+    """Which single targets pay most at one alignment weight, of all pairs."""
     rows: list[tuple[float, list[str]]] = []
     for pair in kept_pairs():
         for r in pair.targets:
@@ -277,7 +281,7 @@ def hardest(most: int = 12, lam: float = 3.0) -> str:
 
 
 def scores(name: str = "same") -> str:
-    """Accuracy and F1 of the trained heads by strength, in sample and held out, with the baselines."""
+    """Accuracy and F1 of the trained heads by alignment weight, in sample and held out, with the baselines."""
     results = load(f"satellite-{name}")
     rows = []
     groups: dict[tuple[Any, ...], list[Any]] = {}
@@ -312,7 +316,7 @@ def scores(name: str = "same") -> str:
 
 
 def retained(name: str) -> str:
-    """What each modality keeps of what it was asked for, at the end of training (probe R^2, held out)."""
+    """What each modality retains of what it was trained on, at the end of training (probe R^2, held out)."""
     results = load(f"satellite-{name}")
     rows = [
         [
@@ -327,7 +331,7 @@ def retained(name: str) -> str:
         for r in results.retention
         if r.epoch == r.epochs
     ]
-    return table(["K", "scale", "λ", "target", "R²", "kept", "alignment R²"], rows)
+    return table(["K", "scale", "λ", "target", "R²", "retained", "alignment R²"], rows)
 
 
 def classes(name: str = "different", lam: float = 10.0) -> str:
@@ -347,7 +351,7 @@ def classes(name: str = "different", lam: float = 10.0) -> str:
         for r in sorted(chosen, key=_lost)
         if r.retention is not None
     ]
-    return table(["modality", "class", "of the patches", "R² at λ = 0", "kept", "forecast"], rows)
+    return table(["modality", "class", "of the patches", "R² at λ = 0", "retained", "forecast"], rows)
 
 
 def _lost(row: ClassRow) -> tuple[int, float]:
@@ -363,7 +367,7 @@ def class_agreement() -> str:
         kept = np.array([(r.forecast.value, r.retention.value) for r in found])
         rows.append(
             [
-                {"same": "both asked for the genera, together", "different": "age and genera, one after the other"}[
+                {"same": "both trained on the genera, together", "different": "age and genera, one after the other"}[
                     name
                 ],
                 str(len(found)),
@@ -385,7 +389,7 @@ def class_agreement() -> str:
 
 
 def along(name: str = "long") -> str:
-    """What each modality tells of its target along training, by strength."""
+    """What each modality tells of its target along training, by alignment weight."""
     results = load(f"satellite-{name}")
     epochs = sorted({r.epoch for r in results.retention})
     found = {(r.lambda_, r.modality, r.target, r.epoch): r for r in results.retention}
@@ -430,7 +434,7 @@ def pretraining() -> str:
 
 
 def bench() -> str:
-    """Which method keeps what on each pair of images, from both codes and from each modality's own."""
+    """Which method retains what on each pair of images, from both representations and from each modality's own."""
     rows = []
     for pair in kept_pairs():
         methods: dict[str, dict[str, str]] = {}
@@ -441,7 +445,7 @@ def bench() -> str:
                 [f"{k.split()[0]}: {v}" for k, v in told.items() if ("both" in k) is side] for side in (True, False)
             )
             rows.append([TITLES[pair.name], method, "; ".join(both), "; ".join(own)])
-    return table(["pair", "method", "from both codes", "from a modality's own code"], rows)
+    return table(["pair", "method", "from both representations", "from a modality's own"], rows)
 
 
 # ------------------------------------------------------------------------------------------------------------ figures

@@ -51,7 +51,7 @@ SCENES = {
     "chips_terramesh": "terramind_terramesh",
     "chips_biomassters": "geobench2_biomassters",
 }
-WIDE = ("fuel_s2_era5", "chips_flair2", "hydraulics_thermal_hydraulic")  # run first, over more strengths
+WIDE = ("fuel_s2_era5", "chips_flair2", "hydraulics_thermal_hydraulic")  # run first, over more alignment weights
 METHODS = ("none", "cross", "regression", "mil_nce", "cross_self", "private", "canonical", "comm", "concatenation")
 
 

@@ -62,7 +62,7 @@ def figures(name: str, folder: Path) -> None:
 
 
 def retention(name: str = "study-paper", gauge: str = "whitened") -> str:
-    """What each modality keeps at the end of the longest training, by latent size, target and lambda."""
+    """What each modality retains at the end of the longest training, by latent size, target and lambda."""
     results = load(name)
     longest = max(results.spec.sweep.epochs)
     found = {
@@ -76,11 +76,11 @@ def retention(name: str = "study-paper", gauge: str = "whitened") -> str:
         for k in sorted(results.spec.sweep.components)
         for m, target in BOTH
     ]
-    return table(["K", "kept of", *(f"λ = {lam:g}" for lam in lambdas)], rows)
+    return table(["K", "retained of", *(f"λ = {lam:g}" for lam in lambdas)], rows)
 
 
 def by_length(name: str = "study-paper", lam: float = 1.0) -> str:
-    """What is kept of what only one modality knows, by length of training, at one lambda."""
+    """What is retained of what only one modality predicts, by length of training, at one lambda."""
     results = load(name)
     lengths = sorted(results.spec.sweep.epochs)
     found = {
@@ -99,7 +99,7 @@ def by_length(name: str = "study-paper", lam: float = 1.0) -> str:
         for k in sorted(results.spec.sweep.components)
         for m, target in OWN
     ]
-    return table(["gauge", "K", "kept of", *(f"{e} epochs" for e in lengths)], rows)
+    return table(["target scaling", "K", "retained of", *(f"{e} epochs" for e in lengths)], rows)
 
 
 def fall(name: str = "study-paper") -> str:
@@ -133,7 +133,7 @@ def capacity(name: str = "study-paper") -> str:
         size = _interval(c.lossless_at, digits=0)
         rows.append([str(c.components), str(c.modality), _interval(c.maximum_loss), free, size])
     return table(
-        ["K", "modality", "at risk as λ grows without bound (held out)", "within 5% at any λ from K", "c (in sample)"],
+        ["K", "modality", "maximum loss, λ → ∞ (held out)", "within 5% at any λ from K", "c (in sample)"],
         rows,
     )
 

@@ -62,7 +62,7 @@ def counterexamples() -> str:
 
 
 def in_sample_bias(n: int = 400, repeats: int = 50) -> str:
-    """Pure noise: in-sample sigma beside its expectation, and a held-out one."""
+    """Pure noise: in-sample sigma next to its expectation, and a held-out one."""
     rng = np.random.default_rng(0)
     rows = []
     for d in (10, 50, 100, 200, 300):
@@ -109,19 +109,19 @@ def random_problem(rng: np.random.Generator):
 
 
 def remedy_table() -> str:
-    """Every remedy on counter-example CE3, whose loss is real: what each keeps and what it aligns."""
+    """Every remedy on counter-example CE3, whose loss is real: what each retains and what it aligns."""
     case = next(c for c in COUNTER_EXAMPLES if c.code == "CE3")
     _, solver = solve(*case.build(200, 0), case.components)
     cures = remedies(solver)
     named = [
-        ("no remedy, unlimited strength", solver.align_first()),
+        ("no remedy, $\\lambda \\to \\infty$", solver.align_first()),
         ("prediction first", cures.prediction_first),
-        ("target remedy, unlimited strength", cures.target),
+        ("target remedy, $\\lambda \\to \\infty$", cures.target),
         (f"budget of 5%, $\\lambda = {cures.budget_lambda:.3g}$", cures.budget),
-        (f"capacity, $K = {cures.capacity_components}$, unlimited strength", cures.capacity),
+        (f"capacity, $K = {cures.capacity_components}$, $\\lambda \\to \\infty$", cures.capacity),
         (f"split, {cures.split_shared} of {case.components} shared, $\\lambda = {cures.split_lambda:g}$", cures.split),
         (f"unsplit, $\\lambda = {cures.split_lambda:g}$", cures.unsplit),
     ]
     rows = [[name, figure(s.sigma_z), figure(s.alignment_r2)] for name, s in named]
     header = ["alignment", r"$\sigma^z$", "alignment $R^2$"]
-    return f"CE3 with $K = {case.components}$, in sample, gauge `fitted`:\n\n{table(header, rows)}"
+    return f"CE3 with $K = {case.components}$, in sample, target scaling `fitted`:\n\n{table(header, rows)}"

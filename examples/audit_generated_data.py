@@ -27,9 +27,9 @@ result = alignscope.audit(
 print(result.verdict)
 
 # %%
-# Who knows what
+# Which modality predicts what
 # --------------
-# Held out: fitted without some of the sites, scored on them. The generator knows what an unlimited number of
+# Held out: fitted without some of the sites, scored on them. The generator says what an unlimited number of
 # samples would give, and the estimate agrees with it.
 
 for key in ("11", "21", "b1"):
@@ -45,13 +45,13 @@ assert result.non_redundant.complementary["1"].answer == "yes"
 # %%
 # What alignment costs
 # --------------------
-# The optical encoder has two components, as many as it has targets, and is pulled towards the radar's
+# The optical encoder has two components, as many as it has targets, and is aligned to the radar's
 # representation. Nothing is lost to capacity, so whatever is lost is alignment's doing.
 
 optical = result.directions["1"]
 print(f"optical features explain {optical.sigma:.3f} of the target")
 print(f"lost to capacity at K = 2: {optical.loss_capacity:.3f}")
-print(f"at risk from alignment:    {optical.at_risk:.3f}")
+print(f"maximum loss by alignment:    {optical.at_risk:.3f}")
 print(f"at most 5% is lost up to lambda = {optical.lambda_budget:.3g}")
 assert optical.held_out_at_risk.low > 0  # seen on unseen sites too
 
@@ -72,7 +72,7 @@ assert optical.carriers[0].feature == "red edge 705 nm"
 # %%
 # What to do
 # ----------
-# Prediction first and the target remedy keep everything, with less alignment; a wider latent keeps both.
+# Prediction first and the target remedy retain everything, with less alignment; a wider latent retains both.
 
 for name, remedy in optical.remedies.items():
     print(f"{name}: predicts {remedy.sigma_z:.3f}, aligns {remedy.alignment_r2:.3f}")

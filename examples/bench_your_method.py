@@ -2,9 +2,9 @@
 Rank a method of your own
 =========================
 
-A new alignment is one function in a file. The bench trains it beside the methods that are there already, with the same
-encoders, samples and steps, and says what it keeps. Here the data are the linear-Gaussian factor model: what both
-modalities see, and what each sees alone, is known exactly, and so is the most that any code can tell of it.
+A new alignment is one function in a file. The bench trains it next to the methods that are there already, with the same
+encoders, samples and steps, and says what it retains. Here the data are the linear-Gaussian factor model: what both
+modalities see, and what each sees alone, is known exactly, and so is the most that any representation can tell of it.
 """
 
 import tempfile
@@ -44,7 +44,7 @@ bench = run_bench(spec, folder / "run", methods_file=method, workers=1)
 
 # %%
 # Columns are shares of the exact ceiling, means of three seeds. Distance has a trivial optimum, codes that say nothing,
-# and it is on the way there that it throws away what only one modality knows.
+# and it is on the way there that it throws away what only one modality predicts.
 
 rows = {row.method: row for row in bench.results.methods}
 for row in sorted(rows.values(), key=lambda row: row.rank):

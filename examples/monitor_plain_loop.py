@@ -2,9 +2,9 @@
 Keep unique information: three lines in a plain loop
 ====================================================
 
-An optical and a radar encoder learn their own tasks and are pulled together. Chlorophyll is nearly the optical
-sensor's alone, roughness nearly the radar's. A strong pull erases both; the monitor says so while it happens, and the
-budget finds the alignment weight at which no target loses more than a tenth of what it had.
+An optical and a radar encoder learn their own tasks and are aligned. Chlorophyll is nearly the optical
+sensor's alone, roughness nearly the radar's. A large alignment weight erases both; the monitor says so while it
+happens, and the budget finds the alignment weight at which no target loses more than a tenth of what it had.
 """
 
 import torch
@@ -59,13 +59,13 @@ def train(monitor, budget=None, weight=0.0, epochs=40):
 
 
 # %%
-# Without alignment: what each encoder knows. This report is what later ones are compared with.
+# Without alignment: what each encoder predicts. This report is what later ones are compared with.
 
 unaligned = train(Monitor(TARGETS))
 print(unaligned)
 
 # %%
-# A strong pull. The encoders agree, and what only one of them knew is gone:
+# A large alignment weight. The encoders agree, and what only one of them predicted is gone:
 
 strong = train(Monitor(TARGETS, reference=unaligned), weight=30.0)
 print(strong)

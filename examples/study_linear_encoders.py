@@ -2,7 +2,7 @@
 Train encoders, and compare with the forecast
 =============================================
 
-A study trains encoders at several strengths of alignment and compares what each target kept with what the audit had
+A study trains encoders at several alignment weights and compares what each target retained with what the audit had
 forecast. Here the encoders are linear and one modality is trained first and then frozen, so that the theory is exact
 and the forecast must hold. The sensors are those of the first example.
 """
@@ -51,7 +51,7 @@ epochs = [40]
 study = run_study(spec, folder / "run", base=folder, workers=1)
 
 # %%
-# Forecast and training agree for every target, strength and latent size, to within what a few hundred held-out
+# Forecast and training agree for every target, alignment weight and latent size, to within what a few hundred held-out
 # samples allow.
 
 for row in study.results.forecast:

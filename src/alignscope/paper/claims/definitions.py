@@ -164,7 +164,7 @@ def normalisation(run: Run) -> Found:
     )
 
 
-@check("gauge-raw", "Theorem 1", "theory#the-gauge-what-exactly-is-aligned-to")
+@check("gauge-raw", "Theorem 1", "theory#the-target-scaling-what-exactly-is-aligned-to")
 def raw_gauge(run: Run) -> Found:
     """A raw Z2 = X2 V2 shrinks: V2 / k and k W2 predict the same, and the alignment term vanishes."""
     rng, count, shrink = run.rng("gauge-raw"), run.some(10), (1, 10, 100, 1000)
@@ -204,7 +204,7 @@ def _miss(z: Matrix, y: Matrix) -> float:
     return float(np.square(y - z @ np.linalg.lstsq(z, y)[0]).sum())
 
 
-@check("gauge-two", "Theorem 1", "theory#the-gauge-what-exactly-is-aligned-to")
+@check("gauge-two", "Theorem 1", "theory#the-target-scaling-what-exactly-is-aligned-to")
 def two_gauges(run: Run) -> Found:
     """The fitted gauge (the paper's equation) against the whitened one (its theorem)."""
     rng, count = run.rng("gauge-two"), run.some(4)
@@ -235,7 +235,7 @@ def two_gauges(run: Run) -> Found:
     )  # fmt: skip
 
 
-@check("gauge-scale", "ours", "theory#the-gauge-what-exactly-is-aligned-to")
+@check("gauge-scale", "ours", "theory#the-target-scaling-what-exactly-is-aligned-to")
 def scale_and_lambda(run: Run) -> Found:
     """k T at lambda / k^2 is T at lambda."""
     rng, count, worst = run.rng("gauge-scale"), run.some(10), 0.0
