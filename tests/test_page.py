@@ -8,14 +8,13 @@ import random
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
-from typing import Any
 
 import pytest
 
 from alignscope.auditing.page.charts import chart_specs, render_charts
 from alignscope.auditing.page.page import notebook_html, render_page
 from alignscope.report import shell as _shell
+from page_reader import Page
 from report_example import CLASSES, HOSTILE, VARIANTS, Audit, example, hostile_names, hundred_targets
 
 SECTIONS = [
@@ -33,42 +32,6 @@ SECTIONS = [
 ]
 
 
-class Page(HTMLParser):
-    """Collects tags, attributes, the text of scripts and the visible text."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.scripts: list[str] = []
-        self.text = ""
-        self._inside = ""
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag in ("script", "style"):
-            self._inside = tag
-            self.scripts += [""] if tag == "script" else []
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == self._inside:
-            self._inside = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._inside == "script":
-            self.scripts[-1] += data
-        elif not self._inside:
-            self.text += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attrs for name, attrs in self.tags if name == tag]
-
-    @property
-    def data(self) -> Any:
-        return json.loads(self.scripts[0])
-
-
 @pytest.fixture(scope="module")
 def pages() -> dict[str, str]:
     return {name: render_page(make()) for name, make in VARIANTS.items()}
@@ -79,7 +42,7 @@ def test_page_is_complete_and_in_order(pages: dict[str, str], name: str) -> None
     page = Page(pages[name])
     ids = [attrs["id"] for attrs in page.all("section") if "id" in attrs]
     assert ids == SECTIONS
-    assert {a["href"] for a in page.all("a")} == {f"#{i}" for i in SECTIONS}
+    assert {a["href"] for a in page.all("a")} == {"#main", *(f"#{i}" for i in SECTIONS)}
     assert len({attrs["id"] for _, attrs in page.tags if "id" in attrs}) == sum("id" in a for _, a in page.tags)
     for word in ("undefined", "None", "NaN", "inf "):
         assert not re.search(rf"\b{word}\b", page.text), word
@@ -284,7 +247,7 @@ def test_notebook_summary_is_small_and_says_the_same() -> None:
 
 
 def test_importing_the_page_imports_nothing_heavy() -> None:
-    heavy = ("altair", "vl_convert", "jinja2", "numpy", "scipy")
+    heavy = ("altair", "vl_convert", "jinja2", "torch")
     code = f"import sys; import alignscope.auditing.page.page; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.replace("'", '"')) == []

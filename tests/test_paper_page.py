@@ -234,7 +234,7 @@ def test_the_synthetic_experiment_has_scores_and_classes_where_they_are_few() ->
 def test_hostile_claims_stay_text() -> None:
     claims = [Claim(key="theorem-1", claim=HOSTILE[0], found=HOSTILE[1], source=HOSTILE[2], shown=HOSTILE[3])]
     page = Page(render_paper(VARIANTS["all failed"](), claims, {}, HOSTILE[0]))
-    assert len(page.scripts) == 3 and not page.all("img")
+    assert len(page.scripts) == 2 and not page.all("img")
     assert all(name in page.text for name in HOSTILE[:3])
 
 

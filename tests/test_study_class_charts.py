@@ -51,7 +51,7 @@ def pages() -> dict[str, Page]:
 def test_sections_that_have_something_to_show_are_there_in_order(pages: dict[str, Page], name: str) -> None:
     page = pages[name]
     assert page.ids("section") == SECTIONS[name]
-    assert {a["href"] for a in page.all("a")} == {f"#{i}" for i in SECTIONS[name]}
+    assert {a["href"] for a in page.all("a")} == {"#main", *(f"#{i}" for i in SECTIONS[name])}
     drawn = [attrs["data-chart"] for _, attrs in page.tags if "data-chart" in attrs]
     assert sorted(drawn) == sorted(page.data["charts"])
     assert not re.search(r"\b(undefined|None|NaN|nan|inf|Infinity)\b", page.text)

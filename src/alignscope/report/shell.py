@@ -45,31 +45,30 @@ def environment() -> jinja2.Environment:
 
 
 def text(name: str) -> str:
-    """Return the content of a shared template, or of one of a page: "study/study.html.j2" is the study page's."""
-    room, _, file = name.rpartition("/")
-    package = f"alignscope.{room}.page" if room else "alignscope.report"
-    return (resources.files(package) / "templates" / file).read_text(encoding="utf-8")
+    """Return a file beside the kit's templates, or beside those of a package: "study/page/study.html.j2"."""
+    folder, _, file = name.rpartition("/")
+    return (resources.files("alignscope") / (folder or "report") / "templates" / file).read_text(encoding="utf-8")
 
 
 def css() -> str:
     """Return the style sheet; the dark colours are for screens only, so that paper is always light."""
     by_day = f":root{{--font:{FONT};{variables(LIGHT)}}}\n"
     by_night = f"@media screen and (prefers-color-scheme: dark){{:root{{{variables(DARK)}}}}}\n"
-    return by_day + by_night + text("report.css") + text("study.css")
+    return by_day + by_night + text("page.css")
 
 
 def write_page(
     template: str,
     version: str,
     names: Mapping[str, Any],
-    charts: Mapping[str, Spec],
+    charts: Mapping[str, Spec] | None = None,
     data: Mapping[str, Any] | None = None,
 ) -> str:
     """Return a page as one self-contained HTML file.
 
     Parameters
     ----------
-    template : "study/study.html.j2" is the study page's.
+    template : as in `text`.
     version : of alignscope, as in the results.
     names : what the template uses.
     charts : Vega-Lite specifications by the names under which the template places them.
@@ -81,10 +80,11 @@ def write_page(
         .render(
             **names,
             version=version,
+            charts=charts or {},
             css=css(),
-            js=text("report.js"),
-            vega=vega(),
-            data=safe_json({**(data or {}), "charts": compiled(charts)}),
+            js=text("page.js"),
+            vega=vega() if charts else "",
+            data=safe_json({**(data or {}), "charts": compiled(charts) if charts else {}}),
         )
     )
 

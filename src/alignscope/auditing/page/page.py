@@ -15,10 +15,11 @@ __all__ = ["notebook_html", "render_charts", "render_page"]
 def render_page(audit: Mapping[str, Any]) -> str:
     """Return the page of an audit as one self-contained HTML file; the same audit gives the same text."""
     charts = chart_specs(audit, live=True)
-    names = {**_context.context(audit), "charts": charts}
-    return write_page("auditing/report.html.j2", audit["version"], names, charts, _context.live_data(audit))
+    return write_page(
+        "auditing/page/report.html.j2", audit["version"], _context.context(audit), charts, _context.live_data(audit)
+    )
 
 
 def notebook_html(audit: Mapping[str, Any]) -> str:
     """Return a short summary of an audit as HTML without scripts, for `_repr_html_` in notebooks."""
-    return environment().get_template("auditing/notebook.html.j2").render(**_context.context(audit))
+    return environment().get_template("auditing/page/notebook.html.j2").render(**_context.context(audit))

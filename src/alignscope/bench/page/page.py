@@ -49,7 +49,7 @@ def render_bench(results: BenchResults) -> str:
         "settings": tables.settings(board),
         "failures": tables.failures(board),
     }
-    return write_page("bench/bench.html.j2", results.version, names, panel_specs(figures))
+    return write_page("bench/page/bench.html.j2", results.version, names, panel_specs(figures))
 
 
 def bench_charts(results: BenchResults) -> dict[str, bytes]:

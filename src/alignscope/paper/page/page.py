@@ -135,7 +135,7 @@ def render_paper(
         "place": lambda check: _place(check, drawn),
         "real": real_context(satellite, claims),
     }
-    return write_page("paper/paper.html.j2", results.version, names, panel_specs(drawn))
+    return write_page("paper/page/paper.html.j2", results.version, names, panel_specs(drawn))
 
 
 def paper_charts(

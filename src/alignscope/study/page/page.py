@@ -24,7 +24,9 @@ __all__ = ["render_study", "study_charts", "study_context"]
 def render_study(results: StudyResults) -> str:
     """Return the page of a study as one self-contained HTML file; the same results give the same text."""
     figures = study_figures(results)
-    return write_page("study/study.html.j2", results.version, study_context(results, figures), panel_specs(figures))
+    return write_page(
+        "study/page/study.html.j2", results.version, study_context(results, figures), panel_specs(figures)
+    )
 
 
 def study_charts(results: StudyResults) -> dict[str, bytes]:

@@ -1,6 +1,6 @@
 (() => {
   "use strict";
-  const page = JSON.parse(document.getElementById("audit-data").textContent);
+  const page = JSON.parse(document.getElementById("page-data").textContent);
   const MINUS = "\u2212";
   const share = (v, digits = 3) => {
     if (typeof v !== "number") return "–";
@@ -90,6 +90,24 @@
     slider.disabled = false;
     show(Number(slider.value));
   }
+
+  // Contents: the section in sight is marked, and its link kept in sight.
+  const links = [...document.querySelectorAll("nav.toc a")];
+  let current;
+  const mark = () => {
+    const past = links.filter((link) => document.getElementById(link.hash.slice(1)).getBoundingClientRect().top < innerHeight / 3);
+    if (current === past.at(-1)) return;
+    current?.removeAttribute("aria-current");
+    current = past.at(-1);
+    if (!current) return;
+    current.setAttribute("aria-current", "true");
+    const [box, bar] = [current.getBoundingClientRect(), current.parentElement];
+    const frame = bar.getBoundingClientRect();
+    if (box.left < frame.left || box.right > frame.right) bar.scrollLeft += box.left - frame.left - 20;
+    if (box.top < frame.top || box.bottom > frame.bottom) bar.scrollTop += box.top - frame.top - 40;
+  };
+  addEventListener("scroll", mark, { passive: true });
+  mark();
 
   // Copy buttons.
   for (const button of document.querySelectorAll(".code button")) {
