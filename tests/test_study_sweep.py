@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from alignscope._lib.threads import cores
-from alignscope._lib.workers import Place
+from alignscope._lib.workers import Slot
 from alignscope.errors import AlignscopeError
 from alignscope.study.running import STUDY
 from alignscope.sweep import sweep as sweeping
@@ -107,8 +107,8 @@ def test_workers_have_one_thread_each_and_the_environment_is_restored(
 
 def test_by_default_there_is_a_worker_a_core(monkeypatch: pytest.MonkeyPatch, store: Store, log: Path) -> None:
     asked = []
-    places = sweeping.places
-    monkeypatch.setattr(sweeping, "places", lambda workers, executor: asked.append(workers) or places(1, executor))
+    slots = sweeping.slots
+    monkeypatch.setattr(sweeping, "slots", lambda workers, executor: asked.append(workers) or slots(1, executor))
     run_units(singles(CELLS), store, Fake(log))
     assert asked == [cores()]
 
@@ -160,7 +160,7 @@ def test_times_in_words(seconds: float, text: str) -> None:
 
 @pytest.mark.parametrize("workers", [0, -1])
 def test_less_than_one_worker(workers: int, store: Store, log: Path) -> None:
-    with pytest.raises(AlignscopeError, match=f"workers: {workers} is less than 1") as caught:
+    with pytest.raises(AlignscopeError, match=rf"workers: {workers}\. Give a whole number of at least 1") as caught:
         run_units(singles(CELLS), store, Fake(log), workers=workers)
     assert caught.value.code == "E304"
 
@@ -311,7 +311,7 @@ def test_a_process_that_ends_while_idle_is_replaced() -> None:
         pools[-1].broken = False
         return pools[-1]
 
-    place = Place(start=begin)
+    place = Slot(start=begin)
     assert place.submit(int, "1").result() == 1
     pools[0].broken = True
     assert place.submit(int, "2").result() == 2

@@ -1,4 +1,8 @@
-"""Locks on files, of which the system lets go when their holder ends, however it ends."""
+"""Locks on files, of which the system lets go when their holder ends, however it ends.
+
+filelock would save the two calls that differ by system, but on a disk without locks it falls back to files that a
+killed holder leaves behind.
+"""
 
 from __future__ import annotations
 

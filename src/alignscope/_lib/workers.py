@@ -1,4 +1,8 @@
-"""Where the units of a study are computed: in this thread, in one process a core, or on a given executor."""
+"""Where work is computed: in this thread, in processes, or on a given executor. The only maker of process pools.
+
+loky would make pools that also notice a worker's death; what is asked here beyond that (no cell in doubt, an end with
+the parent, at once on an interrupt) it has not either, so that it would make nothing shorter.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,14 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from alignscope._lib.threads import one_blas_thread
 from alignscope.errors import AlignscopeError
 
-__all__ = ["Place", "check_device", "peak_bytes", "places"]
+__all__ = ["Slot", "check_began", "check_device", "peak_bytes", "process_pools", "slots"]
 
 Done = TypeVar("Done")
 
@@ -25,7 +30,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB
 
 
 @dataclass
-class Place:
+class Slot:
     """Where one unit is computed at a time: a given executor, or one that `start` makes whenever it is needed."""
 
     executor: Executor | None = None
@@ -45,9 +50,8 @@ class Place:
         if self.start is None:
             way = "Run again with a new one; finished cells stay."
             raise AlignscopeError("E502", "executor", f"it broke down ({error})", way) from error
-        if self.hello is not None and self.hello.exception() is not None:
-            way = 'See the message above. A script needs `if __name__ == "__main__":` around its work, or workers=1.'
-            raise AlignscopeError("E502", "workers", "a worker process ends before it begins", way) from error
+        if self.hello is not None:
+            check_began(self.hello)
         self.close()
 
     def close(self) -> None:
@@ -90,43 +94,55 @@ def peak_bytes() -> int:
 
 
 @contextlib.contextmanager
-def places(workers: int, executor: Executor | None) -> Iterator[list[Place]]:
-    """Yield the places for a run; on leaving, its own processes end, at once where it leaves by an exception.
+def slots(workers: int, executor: Executor | None) -> Iterator[list[Slot]]:
+    """Yield the slots for a run; on leaving, its own processes end, at once where it leaves by an exception.
 
-    Two units for each worker of a given executor: one is computed while the next waits at its door.
+    Two units for each worker of a given executor: one is computed while the next waits at its door. Else pools of one
+    process each: one that is killed takes no other along, and leaves no doubt about the cell.
     """
     if executor is not None:
-        yield [Place(executor)] * (2 * workers)
+        yield [Slot(executor)] * (2 * workers)
     elif workers == 1:
         with one_blas_thread():
-            yield [Place(_Here())]
+            yield [Slot(_Here())]
     else:
-        with _processes(workers) as made:
-            yield made
+        with process_pools() as start:
+            yield [Slot(start=lambda: start(1)) for _ in range(workers)]
 
 
 @contextlib.contextmanager
-def _processes(workers: int) -> Iterator[list[Place]]:
-    """Pools of one process each: one that is killed takes no other along, and leaves no doubt about the cell."""
+def process_pools() -> Iterator[Callable[..., Executor]]:
+    """Yield `start(workers, initialiser, *arguments)`, which makes a pool of new processes; an initialiser is optional.
+
+    They compute with one thread each, leave interrupts to this process, and end with it, even if it is killed. On
+    leaving all pools end: when what was begun is done, or at once where it leaves by an exception.
+    """
     context = multiprocessing.get_context("spawn")
     held, leash = context.Pipe(duplex=False)
-    made = [Place(start=lambda: ProcessPoolExecutor(1, context, _begin, (held,))) for _ in range(workers)]
+    pools: list[Executor] = []
+
+    def start(workers: int, *initial: Any) -> Executor:
+        pools.append(ProcessPoolExecutor(workers, context, partial(_begin, held, *initial)))
+        return pools[-1]
+
+    def end() -> None:
+        for pool in pools:
+            pool.shutdown(cancel_futures=True)
+
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))  # read by a BLAS and by torch when they are first imported
     try:
-        yield made
-        for place in made:
-            place.close()
+        yield start
+        end()
     finally:
         leash.close()
-        for place in made:
-            place.close()
+        end()
         held.close()
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _begin(held: Connection) -> None:
+def _begin(held: Connection, initialiser: Callable[..., object] | None = None, *arguments: object) -> None:
     """Leave interrupts to the parent, and end with it: the pipe ends when the parent lets go of it, or is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -135,6 +151,15 @@ def _begin(held: Connection) -> None:
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
+    if initialiser is not None:
+        initialiser(*arguments)
+
+
+def check_began(hello: Future[int]) -> None:
+    """Raise E502 where the first call of a new pool broke it: no work is to blame for that."""
+    if (error := hello.exception()) is not None:
+        way = 'See the message above. A script needs `if __name__ == "__main__":` around its work, or workers=1.'
+        raise AlignscopeError("E502", "workers", "a worker process ends before it begins", way) from error
 
 
 class _Here(Executor):

@@ -19,7 +19,7 @@ from typing import Any
 from alignscope._lib.checks import whole
 from alignscope._lib.threads import cores
 from alignscope._lib.types import Progress
-from alignscope._lib.workers import Place, places
+from alignscope._lib.workers import Slot, slots
 from alignscope.errors import AlignscopeError
 from alignscope.sweep.store import Cell, Store, TrainedCell
 
@@ -94,7 +94,7 @@ def run_units(
     workers = cores() if workers is None else whole("workers", workers, 1)
     if executor is None and workers > 1:
         pickle.dumps(train)  # an error is raised here once, not by every cell
-    with places(workers, executor) as here:
+    with slots(workers, executor) as here:
         return _Sweep(units, store, train, here, workers, progress or (lambda text, share: None)).run()
 
 
@@ -145,7 +145,7 @@ class _Sweep:
         units: Sequence[Unit],
         store: Store[Any],
         train: Train,
-        here: list[Place],
+        here: list[Slot],
         workers: int,
         progress: Progress,
     ) -> None:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import multiprocessing
-import os
 import shutil
-import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, as_completed
 from pathlib import Path
 
 import msgspec
@@ -22,6 +18,7 @@ from alignscope._lib.contents import npz_bytes
 from alignscope._lib.progress import quiet
 from alignscope._lib.threads import cores, one_blas_thread
 from alignscope._lib.types import Progress
+from alignscope._lib.workers import process_pools
 from alignscope.datasets.treesatai.cache.cache import LABELS, PATCHES, RECORD, VERSION, Cache, CacheOptions, Record
 from alignscope.datasets.treesatai.cache.codes import LEVELS, seen, statistics_of_counts
 from alignscope.datasets.treesatai.cache.series import Choice, Statistics
@@ -124,15 +121,12 @@ def _made(
                 make(source, stems, folder=shard_place(home, number))
             yield number
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _begin, (source,)) as pool:
+    with process_pools() as start:
         try:
-            yield from _given_out(pool, make, home, missing)
+            yield from _given_out(start(workers, _keep, source), make, home, missing)
         except BrokenExecutor as error:
             way = "Call again: finished shards are kept. If memory is short, give fewer workers or a smaller `shard`."
             raise AlignscopeError("E502", str(home), f"a worker process was killed ({error})", way) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _given_out(
@@ -147,23 +141,12 @@ def _given_out(
 _here: list[Source] = []  # the source of a worker process, sent once and not with every shard
 
 
-def _begin(source: Source) -> None:
-    """Keep the source, leave interrupts to the parent, and end with it, even if it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _keep(source: Source) -> None:
     _here.append(source)
-    parent = multiprocessing.parent_process()
-
-    def follow() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
 
 
 def _work(make: Callable[..., None], stems: Sequence[str], folder: Path) -> None:
-    with one_blas_thread():
-        make(_here[-1], stems, folder=folder)
+    make(_here[-1], stems, folder=folder)
 
 
 # ------------------------------------------------------------------------------------------------------ the record

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from alignscope._lib.types import Progress
+from alignscope._lib.workers import check_began, process_pools
 from alignscope.datasets.treesatai.format import SERIES
 from alignscope.datasets.treesatai.read import check_aerial, read_aerial, read_dates, read_series
 from alignscope.errors import AlignscopeError
@@ -97,9 +95,6 @@ def _in_processes(
                         yield running.pop(future)[0], some
             except BrokenExecutor:
                 pool.shutdown(cancel_futures=True)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
         for number, chunk in running.values():
             yield number, [_alone(root, file, quick) for file in chunk]
 
@@ -116,29 +111,12 @@ def _alone(root: Path, file: str, quick: bool) -> FileScan:
 
 
 @contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+def _pool(workers: int) -> Iterator[Executor]:
     """Yield a pool that has shown that it can start. Raises E502 where it cannot: no file is to blame for that."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _begin) as pool:
-        try:
-            pool.submit(os.getpid).result()
-        except BrokenExecutor as error:
-            way = 'See the message above. A script needs `if __name__ == "__main__":` around its work, or workers=1.'
-            raise AlignscopeError("E502", "workers", "a worker process ends before it begins", way) from error
+    with process_pools() as start:
+        pool = start(workers)
+        check_began(pool.submit(os.getpid))
         yield pool
-
-
-def _begin() -> None:
-    """Leave interrupts to the parent, and end with it, however it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-
-    def follow() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
 
 
 def scan_chunk(root: Path, files: Sequence[str], quick: bool) -> list[FileScan]:
