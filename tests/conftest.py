@@ -23,6 +23,8 @@ CHECKED = (
     "alignscope.datasets",
     "alignscope.measures",
     "alignscope.auditing.direction",
+    "alignscope.bench.summary",
+    "alignscope.bench.tasks.data",
 )
 
 if already := sorted(name for name in sys.modules if name.startswith(CHECKED)):

@@ -1,4 +1,4 @@
-"""What the bench knows of a method, and what a method may know of a task."""
+"""What a method is to the bench, and what it is given of a task."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ MOST_SETTINGS = 3
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """What a method may know of a task when it is built.
+    """What a method is given of a task when it is built.
 
     Parameters
     ----------
-    modalities : how many, M. components : size of each one's code, K.
+    modalities : how many, M. components : size of each one's embedding, K.
     steps : of the whole training.
     classes : how many classes every target has; of a target of numbers, how many columns.
     per_modality : the targets that each modality shows.
@@ -53,10 +53,10 @@ class Entry:
     Parameters
     ----------
     name : short, as in tables and on the command line: letters, digits, "_", "+", "-" and ".".
-    title, family, note, source : for the page. `family` groups methods; `note` says in a sentence what it does.
+    title, family, note, source : for the page. `family` groups methods; `note` is a sentence on what it does.
     build : ``build(encoders, facts, **settings)`` makes it; `Sequence[Encoder]`, `TaskFacts` -> `Method`.
     settings : what is fixed. grid : what is tuned: one to three sets of settings, the first by default.
-    supervision : "none", "monitor" where labels only steer a strength, "labels" where the loss learns from them.
+    supervision : "none"; "monitor" where labels only steer the alignment weight; "labels" where the loss learns them.
     ours : whether alignscope proposes it.
     part_of : of a method with something left out or put in elsewhere, to see what a part does: the method whose part it
         is. It is not ranked.

@@ -38,7 +38,7 @@ def _steps(facts: TaskFacts) -> dict[str, Any]:
 
 
 def _of(path: str, *known: Callable[[TaskFacts], dict[str, Any]]) -> Build:
-    """Return what builds ``module.Class`` of `alignscope.nn.methods`, told what it has to know of the task."""
+    """Return what builds ``module.Class`` of `alignscope.nn.methods`, given what it needs of the task."""
     module, name = path.split(".")
 
     def build(encoders: Any, facts: TaskFacts, **settings: Any) -> Any:

@@ -17,14 +17,14 @@ __all__ = ["OwnObjective"]
 
 
 class OwnObjective(Method):
-    """Nothing but a function of two codes.
+    """Nothing but a function of two embeddings.
 
         L = mean_{i<j} objective(z_i, z_j)
 
     Parameters
     ----------
     encoders : of two modalities or more.
-    objective : ``objective(z1, z2, **settings)``, of codes (N, K) in float32, to a scalar.
+    objective : ``objective(z1, z2, **settings)``, of embeddings (N, K) in float32, to a scalar.
     settings : passed on to it.
     """
 
@@ -34,9 +34,9 @@ class OwnObjective(Method):
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the mean of the objective over the pairs of modalities, a scalar."""
-        codes = self.headed(self.encoded(batch)[0])
-        with torch.autocast(codes[0].device.type, enabled=False):
-            return torch.stack([self._scalar(codes[i], codes[j]) for i, j in pairs(len(codes))]).mean()
+        z = self.headed(self.encoded(batch)[0])
+        with torch.autocast(z[0].device.type, enabled=False):
+            return torch.stack([self._scalar(z[i], z[j]) for i, j in pairs(len(z))]).mean()
 
     def _scalar(self, z1: Tensor, z2: Tensor) -> Tensor:
         value = self.objective(z1, z2)

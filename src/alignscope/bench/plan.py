@@ -35,7 +35,7 @@ def entries_of(spec: BenchSpec, own: Mapping[str, Entry], only: Sequence[str] | 
 
 
 def tuning_cells(spec: BenchSpec, entries: Mapping[str, Entry]) -> dict[str, list[BenchCell]]:
-    """Return the trainings that tune each method, one a setting, scored on validation samples.
+    """Return the trainings that tune each method, one per setting, scored on validation samples.
 
     None of a method with one setting, of one that cannot run on the task, or where nothing is tuned.
     """

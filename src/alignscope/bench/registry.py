@@ -1,15 +1,15 @@
 """Methods by name: those of alignscope, and those of a user's own file.
 
-A file of methods registers what it defines; nothing else is asked of it:
+A file of methods registers what it defines, and needs nothing else:
 
     from alignscope.bench import register
 
-    @register(title="Distance", note="Mean squared distance of the two codes.")
+    @register(title="Distance", note="Mean squared distance of the two embeddings.")
     def distance(z1, z2):
         return (z1 - z2).square().sum(1).mean()
 
-A function of two codes is run as pure alignment: its mean over the pairs of modalities. For more, derive a class from
-`alignscope.nn.methods.Method`. ``alignscope bench --method FILE.py`` trains it beside all others.
+A function of two embeddings is run as pure alignment: its mean over the pairs of modalities. For more, derive a class
+from `alignscope.nn.methods.Method`. ``alignscope bench --method FILE.py`` trains it with all others.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def register(thing: Any = None, /, **how: Any) -> Any:
     ----------
     thing : a class derived from `alignscope.nn.methods.Method`, made as ``thing(encoders, **settings)``, with the
         task's facts as ``facts=`` where its constructor has a parameter of that name; or a function
-        ``objective(z1, z2, **settings)`` of two codes (N, K) that returns a scalar, differentiable, to be minimised.
+        ``objective(z1, z2, **settings)`` of two embeddings (N, K) that returns a differentiable scalar to be minimised.
     name, title : the object's own by default.
     family : groups methods on the page.
     settings : what is fixed. grid : one to three sets of settings to tune, the effort that every method has.
@@ -194,11 +194,11 @@ def _entry_of(thing: Any, *, name: str | None = None, title: str | None = None, 
     supervision: Any = "none"
     if isinstance(thing, type):
         if not issubclass(thing, Method):
-            way = "Derive it from alignscope.nn.methods.Method, or give a function of two codes."
+            way = "Derive it from alignscope.nn.methods.Method, or give a function of two embeddings."
             raise AlignscopeError("E308", f"the method '{name}'", "it is a class, but no Method", way)
         supervision = thing.supervision
     elif not callable(thing):
-        way = "Give a class derived from Method, or a function of two codes."
+        way = "Give a class derived from Method, or a function of two embeddings."
         raise AlignscopeError("E308", f"the method '{name}'", f"it is {type(thing).__name__}", way)
     how = {"family": "yours"} | {option: value for option, value in how.items() if value is not None}
     return Entry(name=name, title=title or own, build=_build_of(thing), supervision=supervision, **how)

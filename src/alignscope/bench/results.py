@@ -44,10 +44,10 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Measures(msgspec.Struct, frozen=True, kw_only=True):
-    """The codes themselves, on held-out samples; of three modalities, means over the pairs.
+    """The embeddings themselves, on held-out samples; of three modalities, means over the pairs.
 
-    alignment_r2 : R^2 of predicting one modality's code linearly from another's, mean of both ways. cka : debiased.
-    gap : ||mean z1 - mean z2|| / sqrt(mean of the total variances). effective_rank : one a modality.
+    alignment_r2 : R^2 of predicting one modality's embedding linearly from another's, mean of both ways.
+    cka : debiased. gap : ||mean z1 - mean z2|| / sqrt(mean of the total variances). effective_rank : one per modality.
     """
 
     alignment_r2: float | None
@@ -104,7 +104,7 @@ class MethodRow(msgspec.Struct, frozen=True, kw_only=True):
     settings : what tuning chose. tried : how many settings were tried.
     columns : interval by column key; a column is missing where the method does not run on that task.
     part_of : the method of which this one shows a part; such rows are not ranked.
-    alignment_r2 : interval by task name. rank : place among the methods without labels by the mean over columns; None
+    alignment_r2 : interval by task name. rank : among the methods without labels by the mean over columns; None
         for those with labels.
     """
 

@@ -1,4 +1,4 @@
-"""Run a bench: tune every method alike, train all on all tasks and seeds, and say what came of it."""
+"""Run a bench: tune every method alike, train all on all tasks and seeds, and sum up what came of it."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def run_bench(
     base: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Bench:
-    """Tune and train every method that is not in the folder yet, and return what all of them say.
+    """Tune and train every method that is not in the folder yet, and return what was found.
 
     First every setting of every method is trained once, on the tuning task, and scored on validation samples; then
     each method runs with its best setting on all tasks and seeds, and is scored on test samples.
@@ -101,7 +101,7 @@ def run_bench(
         call with more methods trains only these.
     methods_file : a Python file with methods of one's own, which `alignscope.bench.register` registers.
     methods : names of the methods to run; by default those of the specification, and all of one's own.
-    workers : processes, one thread each; by default one a core. 1 trains in this process.
+    workers : processes, one thread each; by default one per core. 1 trains in this process.
     executor : any `concurrent.futures.Executor`, such as dask's; its workers must see the folder.
     device : a torch device. Not part of a cell's identity: figures of different devices agree within rounding only.
     resume : insist that the folder holds trainings of this bench already.

@@ -1,4 +1,4 @@
-"""The specification of a bench: a TOML file as frozen types, and the cells that it stands for.
+"""The specification of a bench: a TOML file as frozen types, and its cells.
 
 A cell is one training of one method on one task from one seed. Its id is the hash of everything that decides its
 result, the source of a method that is not alignscope's own included.
@@ -55,7 +55,7 @@ TaskSpec = PicturesTask | GaussianTask | PairTask
 
 
 class TuningSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The tuning effort of every method alike: each of its few settings is trained once on one task, `seed` apart.
+    """The tuning effort of every method alike: each of its few settings is trained once, on one task and another seed.
 
     The setting with the best mean over that task's columns, scored on validation samples, is then used everywhere.
     """
@@ -95,7 +95,7 @@ class BenchCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     @property
     def id(self) -> str:
-        """Return 16 hexadecimal digits that stand for this cell."""
+        """Return 16 hexadecimal digits that identify this cell."""
         return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:16]
 
     @property

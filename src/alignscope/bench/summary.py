@@ -106,22 +106,20 @@ class Summary:
         )
 
     def pareto(self) -> tuple[ParetoPoint, ...]:
-        """Return a point for every task with something to keep, and every method with figures there."""
+        """Return a point for every task with something to retain, and every method with figures there."""
         out: list[ParetoPoint] = []
         for task in self.spec.tasks:
             unique = [c for c in self.columns if c.task == task.name and c.role in ("unique", "own")]
-            points = {}
+            points: dict[str, tuple[MeanOverSeeds, MeanOverSeeds]] = {}
             for name in self.entries if unique else ():
-                aligned, kept = self._alignment.get((name, task.name), {}), self._retention(name, unique)
-                seeds = [seed for seed in kept if seed in aligned]
+                aligned, retained = self._alignment.get((name, task.name), {}), self._retention(name, unique)
+                seeds = [seed for seed in retained if seed in aligned]
                 if seeds:
-                    points[name] = MeanOverSeeds.of(aligned[s] for s in seeds), MeanOverSeeds.of(kept[s] for s in seeds)
-            out += [
-                ParetoPoint(
-                    task=task.name, method=name, alignment_r2=a, retention=k, front=self._on_front(name, points)
-                )
-                for name, (a, k) in points.items()
-            ]
+                    a = MeanOverSeeds.of(aligned[seed] for seed in seeds)
+                    points[name] = a, MeanOverSeeds.of(retained[seed] for seed in seeds)
+            for name, (a, r) in points.items():
+                front = self._on_front(name, points)
+                out.append(ParetoPoint(task=task.name, method=name, alignment_r2=a, retention=r, front=front))
         return tuple(out)
 
     @cached_property
@@ -158,9 +156,9 @@ class Summary:
         return float(np.mean(list(self._of(name, column).values())))
 
     def _ranks(self) -> dict[str, int]:
-        """Places of the methods without labels: those with figures of more trainings first, then by the mean.
+        """Ranks of the methods without labels: those with figures of more trainings first, then by the mean.
 
-        So neither a column that is left out nor a seed that diverged makes a place better.
+        So neither a column that is left out nor a seed that diverged makes a rank better.
         """
         means = {
             name: [self._mean(name, c) for c in self.columns if self._of(name, c)]
@@ -169,7 +167,7 @@ class Summary:
         }
         figures = {name: sum(len(self._of(name, c)) for c in self.columns) for name in means}
         order = sorted((n for n in means if means[n]), key=lambda n: (-figures[n], -float(np.mean(means[n]))))
-        return {name: place for place, name in enumerate(order, 1)}
+        return {name: rank for rank, name in enumerate(order, 1)}
 
     def _compared(self, ours: bool) -> list[str]:
         return [name for name, e in self.entries.items() if e.ours is ours and not e.part_of]
@@ -187,9 +185,9 @@ class Summary:
                 yield Difference(column=column.key, method=name, other=best, difference=MeanOverSeeds.of(gap))
 
     def _retention(self, name: str, unique: Sequence[Column]) -> BySeed:
-        """Return what a method keeps of its unique columns, for the seeds of which the reference knows all of them.
+        """Return the retention of the unique columns, for the seeds in which the reference predicts all of them.
 
-        Of a user's own pair, the mean is over those that the reference knows.
+        Of a user's own pair, the mean is over those that the reference predicts.
         """
         out: BySeed = {}
         for seed in self.spec.seeds:
@@ -203,12 +201,9 @@ class Summary:
         return out
 
     def _on_front(self, name: str, points: Mapping[str, tuple[MeanOverSeeds, MeanOverSeeds]]) -> bool:
-        aligned, kept = points[name]
-        return not any(
-            a.value >= aligned.value and k.value >= kept.value and (a.value, k.value) != (aligned.value, kept.value)
-            for other, (a, k) in points.items()
-            if self._group(other) == self._group(name)
-        )
+        here = [figure.value for figure in points[name]]
+        others = [[figure.value for figure in points[o]] for o in points if self._group(o) == self._group(name)]
+        return not any(a >= here[0] and r >= here[1] and [a, r] != here for a, r in others)
 
     def _group(self, name: str) -> tuple[str, bool]:
         """Return what a method may be compared with."""

@@ -1,4 +1,4 @@
-"""What a task is: encoders to start from, batches to train on, and the scores of what a trained method says."""
+"""What a task is: encoders to start from, batches to train on, and the scores of a trained method."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Task(ABC):
 
 
 def orders(rows: int, batch: int, steps: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yield row numbers, min(batch, rows) a step, without replacement within a pass; what is left over is dropped."""
+    """Yield row numbers, min(batch, rows) per step, without replacement within a pass; what is left over is dropped."""
     batch, order, at = min(batch, rows), rng.permutation(rows), 0
     for _ in range(steps):
         if at + batch > rows:

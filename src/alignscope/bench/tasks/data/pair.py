@@ -163,7 +163,7 @@ class _Standardised:
 
 
 class _Augmentation:
-    """Noise on every number; of pictures also a gain a channel, and one turn of both modalities of a sample.
+    """Noise on every number; of pictures also a gain per channel, and one turn of both modalities of a sample.
 
     Noise is read at a random place of a bank of normal numbers: to draw each afresh takes longer than the encoder.
     """

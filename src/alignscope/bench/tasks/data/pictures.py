@@ -1,4 +1,4 @@
-"""Trifeature pictures: what is shared by all, by two, and by none, told by logistic probes with balanced accuracy.
+"""Trifeature pictures: what is shared by all, by two, and by none; logistic probes, balanced accuracy.
 
 The pictures are drawn from the seed when the task opens: nothing is read or downloaded. The box of the shape is cut
 out in the middle, so what is augmented away (the place) is no target.
