@@ -11,9 +11,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
+from alignscope.paper.claim import Claim
 from alignscope.paper.page.linear_charts import linear_figures
 from alignscope.paper.page.page import MARKS, SHOWN, paper_charts, render_paper
 from alignscope.paper.page.satellite import real_context
@@ -30,35 +30,28 @@ REAL = ["same_scores", "same_classes", *(f"different_{n}" for n in ("scores", "c
 SATELLITE = {"same": genera(), "different": ages()}
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """A made-up row of the table of checks, with the fields that the page reads."""
-
-    key: str
-    source: str = "Theorem 1"
-    claim: str = "Something is so."
-    found: str = "It is."
-    verdict: str = "holds"
-    measured: dict[str, float] = {}
-    trials: int = 200
-    shown: str = "theory#what-holds"
+def made(key: str, **fields: Any) -> Claim:
+    """A made-up row of the table of checks."""
+    usual = {"source": "Theorem 1", "claim": "Something is so.", "found": "It is.", "verdict": "holds"}
+    return Claim(**{**usual, "measured": {}, "trials": 200, "shown": "theory#what-holds", **fields, "key": key})
 
 
 CLAIMS = [
-    Claim(key="theorem-1"),
-    Claim(
+    made(key="theorem-1"),
+    made(
         key="theorem-2",
         source="Theorem 2",
         verdict="does not hold",
         measured={"claimed": 61.0, "conclusion_fails": 24.0},
         shown="figure:theorem2_counts",
     ),
-    Claim(key="counter-example-1", source="Theorem 2, tried", verdict="does not hold", trials=1),
-    Claim(key="capacity", source="ours", shown="figure:paths"),
-    Claim(key="two-projectors", source="ours", shown="figure:two_projector_loss"),
-    Claim(key="synthetic-under-training", source="Experiment on synthetic data", shown="figure:study_cost_parts"),
-    Claim(key="synthetic-norm-collapse", source="Experiment on synthetic data", shown="figure:study_loss_parts"),
-    Claim(key="forecast", source="ours", verdict="holds with a correction", shown="figure:study_forecast"),
-    Claim(
+    made(key="counter-example-1", source="Theorem 2, tried", verdict="does not hold", trials=1),
+    made(key="capacity", source="ours", shown="figure:paths"),
+    made(key="two-projectors", source="ours", shown="figure:two_projector_loss"),
+    made(key="synthetic-under-training", source="Experiment on synthetic data", shown="figure:study_cost_parts"),
+    made(key="synthetic-norm-collapse", source="Experiment on synthetic data", shown="figure:study_loss_parts"),
+    made(key="forecast", source="ours", verdict="holds with a correction", shown="figure:study_forecast"),
+    made(
         key="real-data",
         source="Experiment on TreeSatAI-Time-Series",
         verdict="not tested here",
@@ -67,7 +60,7 @@ CLAIMS = [
         trials=24,
         shown="figure:real-data",
     ),
-    Claim(
+    made(
         key="real-own-target",
         source="Experiment on TreeSatAI-Time-Series (ours)",
         measured={"cost": 0.2, "cost_low": 0.1, "cost_high": 0.3, "harm": 1.0},
@@ -157,7 +150,7 @@ def test_links_of_claims(html: str) -> None:
 def test_the_summary_has_the_numbers(page: Page) -> None:
     text = " ".join(page.text.split())
     assert "fails in 24 of the 61 random problems that meet its assumptions" in text
-    assert "Taken apart, in points of a hundred" in text
+    assert "Decomposed, in percentage points" in text
     assert "alignscope audit x1.npy x2.npy" in text
     for verdict, n in (("holds", 6), ("does not hold", 2), ("holds with a correction", 1), ("not tested here", 1)):
         assert f"{MARKS[verdict][0]} {n} {verdict}" in text
@@ -177,10 +170,10 @@ def test_satellite_data_have_their_pictures_tables_and_notes(page: Page, real: P
 
 def test_what_it_means_follows_from_the_claims(page: Page, real: Page) -> None:
     text = " ".join(real.text.split())
-    assert "Alignment costs 1% (0 to 2%) of the genera where both are asked for them, and 20% (10 to 30%) of" in text
+    assert "Alignment costs 1% (0 to 2%) of the genera where both are trained on them, and 20% (10 to 30%) of" in text
     assert "So it may: the loss comes with the target." in text
     assert "So they are not redundant" in text
-    assert "Not tested here: too few genera are known without alignment." in text
+    assert "Not tested here: too few genera are predicted without alignment." in text
     assert "generated satellite patches, which are not the archive, alignment costs" in " ".join(page.text.split())
 
 
@@ -205,7 +198,7 @@ MEAN = {"mean": 0.9, "worst": 0.5, "below": 3.0, "clear": 1.0, "chance": 0.7, "c
 )
 def test_readings_of_a_null_result(same: Any, own: Any, mean: Any, said: tuple[str, str, str]) -> None:
     measured = {"real-data": same, "real-own-target": own, "real-average": mean}
-    context = real_context(SATELLITE, [Claim(key=key, measured=m) for key, m in measured.items()])
+    context = real_context(SATELLITE, [made(key=key, measured=m) for key, m in measured.items()])
     assert context is not None
     assert all(words in answer for words, (_, answer) in zip(said, context["means"], strict=True)), context["means"]
 
@@ -232,7 +225,7 @@ def test_the_synthetic_experiment_has_scores_and_classes_where_they_are_few() ->
 
 
 def test_hostile_claims_stay_text() -> None:
-    claims = [Claim(key="theorem-1", claim=HOSTILE[0], found=HOSTILE[1], source=HOSTILE[2], shown=HOSTILE[3])]
+    claims = [made(key="theorem-1", claim=HOSTILE[0], found=HOSTILE[1], source=HOSTILE[2], shown=HOSTILE[3])]
     page = Page(render_paper(VARIANTS["all failed"](), claims, {}, HOSTILE[0]))
     assert len(page.scripts) == 2 and not page.all("img")
     assert all(name in page.text for name in HOSTILE[:3])

@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 
 from alignscope.report.look import LIGHT
 from alignscope.report.panels import figure_files, panel_specs
-from alignscope.study.page.charts import study_figures
-from alignscope.study.page.classes import class_lead, class_words, kept, rank_correlation, shown
-from alignscope.study.page.page import render_study, study_context
+from alignscope.study.page.classes import class_lead, class_words, rank_correlation, retained, shown
+from alignscope.study.page.page import render_study, study_context, study_figures
 from alignscope.study.page.retention_charts import along_training
 from alignscope.study.page.score_charts import scores
 from alignscope.study.page.scores import measure_name, score_words
+from alignscope.study.page.selection import up_to_one
 from alignscope.study.page.sentences import data_text, pretraining_text
 from alignscope.study.page.verdict import verdict
-from alignscope.study.page.words import spread, up_to_one
+from alignscope.study.page.words import spread
 from alignscope.study.results import ClassRow, SeedInterval, StudyResults
 from alignscope.study.spec import PretrainingSpec, TreeSatAIData
 from page_reader import Page
@@ -33,7 +33,7 @@ from report_example import HOSTILE
 from study_example import GENERA, PATCHES, ages, bare, genera, one_seed
 
 OLD = sorted((Path(__file__).parents[1] / "docs" / "results").glob("study-*.json"))
-FIRST = ["published", "aligned", "scores", "apart", "retention", "classes"]
+FIRST = ["published", "aligned", "scores", "decomposition", "retention", "classes"]
 LAST = ["capacity", "forecast", "curves", "notes", "figures", "settings", "glossary"]
 SECTIONS = {
     "genera": [*FIRST, *LAST],
@@ -156,7 +156,7 @@ def test_every_class_is_a_row_of_its_panel_or_listed_below(make: Any, pages: dic
         assert [(p["low"], p["high"]) for p in points] == [
             (r.retention.low, r.retention.high) for r in known if r.retention
         ]
-        assert [p["told"] for p in points] == [r.forecast.value for r in known if r.forecast]
+        assert [p["forecast"] for p in points] == [r.forecast.value for r in known if r.forecast]
         names = next(p["value"] for p in spec["params"] if p["name"].startswith("labels"))
         assert [name.split(",")[0] for name in names] == [r.label for r in known]
         assert all(r.label in said for r in rows if not r.retention)
@@ -164,10 +164,10 @@ def test_every_class_is_a_row_of_its_panel_or_listed_below(make: Any, pages: dic
 
 
 CASES = [  # what the worst class keeps, with its interval; what the page says of it
-    ((0.6, 0.5, 0.7), "60% (50 to 70%); its interval leaves out 1."),
-    ((0.9, 0.7, 1.1), "90% (70 to 110%); its interval contains 1."),
-    ((1.2, 1.1, 1.3), "120% (110 to 130%); its interval lies above 1."),
-    ((0.6, None, None), "60% (one seed, no interval); with one seed nothing is established."),
+    ((0.6, 0.5, 0.7), "60% (50 to 70%); its 95% CI excludes 1."),
+    ((0.9, 0.7, 1.1), "90% (70 to 110%); its 95% CI contains 1."),
+    ((1.2, 1.1, 1.3), "120% (110 to 130%); its 95% CI lies above 1."),
+    ((0.6, None, None), "60% (one seed, no interval); with one seed nothing is significant."),
 ]
 
 
@@ -177,7 +177,7 @@ def test_words_on_the_class_that_pays_most(worst: tuple[float, Any, Any], said: 
     words = class_words(results)
     assert len(words) == 1
     assert words[0].startswith("Genus from modality 1 (K\u00a0=\u00a08): Acer, which 10% of the held-out samples")
-    assert said in words[0] and "The mean over the 2 classes known" in words[0]
+    assert said in words[0] and "The mean over the 2 classes predicted" in words[0]
     lead = class_lead(results)
     assert lead and "Acer" in lead and verdict(results)[-1] == lead
 
@@ -192,7 +192,9 @@ def test_words_say_when_the_mean_hides_the_worst_and_how_many_lose() -> None:
 def test_no_class_that_was_known_gives_no_figure_and_no_verdict() -> None:
     results = _with(_row("Acer", None))
     assert class_words(results) == [] and class_lead(results) is None
-    assert study_figures(results)["classes"].missing == "No class was known at λ = 0, so none has anything to keep."
+    assert (
+        study_figures(results)["classes"].missing == "No class was predicted at λ = 0, so none has anything to retain."
+    )
     assert class_lead(bare()) is None and "classes" not in study_figures(bare())
 
 
@@ -218,7 +220,7 @@ def test_rank_correlation_over_classes_is_that_of_counted_ranks(pairs: list[tupl
 @given(st.permutations([0.2, 0.5, 0.9, 1.1]))
 def test_the_class_that_keeps_least_comes_first(values: list[float]) -> None:
     rows = [_row(f"class {v}", v) for v in values] + [_row("not known", None)]
-    assert [value for _, value in kept(rows)] == sorted(values)
+    assert [value for _, value in retained(rows)] == sorted(values)
 
 
 def _mean(results: StudyResults, way: str, lam: float, part: str, who: tuple[int, str, int], field: str) -> float:
@@ -313,8 +315,8 @@ def test_score_words_compare_with_the_same_seed_alone() -> None:
     assert len(words) == 2 and words[0].startswith("Genus from modality 1 (K\u00a0=\u00a08, held out): macro F1 is ")
     change = _mean(genera(), "normalised", 1.0, "test", (1, "genus", 8), "macro_f1")
     change -= _mean(genera(), "none", 0.0, "test", (1, "genus", 8), "macro_f1")
-    assert f"a change of −{-change:.3f} (" in words[0] and "established. The best that sees both" in words[0]
-    assert "one seed, so nothing is established" in score_words(one_seed())[0]
+    assert f"a change of −{-change:.3f} (" in words[0] and "significant. The best that sees both" in words[0]
+    assert "one seed, so nothing is significant" in score_words(one_seed())[0]
     assert "sees both" not in score_words(one_seed())[0]
 
 

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 import twins
 from alignscope.study import run_study
 from alignscope.study.data.prepared import StudyData
-from alignscope.study.page.charts import study_figures
-from alignscope.study.page.forecast_words import forecast_text, forecast_words
-from alignscope.study.page.page import render_study
+from alignscope.study.page.page import render_study, study_figures
+from alignscope.study.page.sentences import forecast_text, forecast_words
 from alignscope.study.page.tables import tables
 from alignscope.study.results import PathCurve, SeedInterval, SigmaRow, StudyResults
 from alignscope.study.summary.forecast import LatentForecast, RetentionCurve
@@ -282,7 +281,10 @@ def test_what_is_lost_in_all_is_in_a_table_and_in_words(shown: StudyResults) -> 
     line = ["whitened, 1to2, joint", "2", "K\u00a0=\u00a04", "10"]
     assert [*line, "0.800 (0.780 to 0.820)", "0.300 (0.280 to 0.320)", "0.260 (0.240 to 0.280)"] in page.rows
     text = " ".join(page.text.split())
-    assert "the forecast is off by 3.0 on average over 2 ways to align, against 19.0 for the guess" in text
+    assert (
+        "the forecast is off by 3.0 on average over 2 cases (variant, latent size, λ), against 19.0 for the guess"
+        in text
+    )
     assert "no better" not in " ".join(forecast_words(results))
     assert "λ = 10, K = 4, whitened: 26 (24 to 28) of 80 (78 to 82) points, where 30 (28 to 32) were" in text
     assert "the representation that the other encoder really has" in text
@@ -291,7 +293,8 @@ def test_what_is_lost_in_all_is_in_a_table_and_in_words(shown: StudyResults) -> 
 def test_the_words_admit_a_forecast_that_is_of_no_use_and_a_single_seed(shown: StudyResults) -> None:
     said = forecast_words(with_rows(shown, lost(1.0, 0.1, 0.01, None)))
     assert (
-        "off by 9.0 on average over 1 way to align, against 1.0" in said[0] and "no better than that guess" in said[0]
+        "off by 9.0 on average over 1 case (variant, latent size, λ), against 1.0" in said[0]
+        and "no better than that guess" in said[0]
     )
     assert "1 of 80 points, where 10 were forecast (held out, one seed, no interval)" in said[1]
 

@@ -16,9 +16,8 @@ import pytest
 
 from alignscope.report.look import DARK, LIGHT, RAMP_DARK, RAMP_LIGHT
 from alignscope.report.panels import Steps, panel_specs, ramp
-from alignscope.study.page.charts import study_figures
 from alignscope.study.page.decomposition_charts import headline
-from alignscope.study.page.page import render_study, study_charts
+from alignscope.study.page.page import render_study, study_charts, study_figures
 from alignscope.study.page.verdict import tone, verdict
 from alignscope.study.page.words import spread
 from alignscope.study.results import CostParts, SeedInterval, StudyResults
@@ -29,7 +28,7 @@ from study_example import VARIANTS, bare, build, example
 SECTIONS = [
     "published",
     "aligned",
-    "apart",
+    "decomposition",
     "retention",
     "capacity",
     "forecast",
@@ -44,7 +43,7 @@ FIGURES = [
     "retention",
     "training",
     "capacity",
-    "apart",
+    "decomposition",
     "loss_parts",
     "cost_parts",
     "forecast",
@@ -53,7 +52,7 @@ FIGURES = [
 ]
 LACKING = {  # figures that are not drawn
     "example": set(),
-    "bare": {"training", "cost_parts", "apart", "forecast", "forecast_curves"},
+    "bare": {"training", "cost_parts", "decomposition", "forecast", "forecast_curves"},
     "baseline only": set(FIGURES) - {"curves"},
     "wide": set(),
     "arms": set(),
@@ -251,9 +250,9 @@ def _parts(apparent: float, shrinkage: float, delay: float, capacity: float, hal
 
 
 VERDICTS = [  # parts, what the verdict must say, its tone
-    (_parts(0.4, 0.2, 0.2, 0.0, 0.01), ["40%", "shrinkage, delay."], "free"),
-    (_parts(0.4, 0.0, 0.1, 0.3, 0.02), ["delay, capacity."], "loss"),
-    (_parts(0.1, 0.0, 0.0, 0.05, 0.6), ["every interval contains 0"], "open"),
+    (_parts(0.4, 0.2, 0.2, 0.0, 0.01), ["40%", "norm collapse, under-training."], "free"),
+    (_parts(0.4, 0.0, 0.1, 0.3, 0.02), ["under-training, capacity."], "loss"),
+    (_parts(0.1, 0.0, 0.0, 0.05, 0.6), ["every 95% CI contains 0"], "open"),
 ]
 
 
@@ -275,14 +274,14 @@ def test_the_headline_is_of_one_modality_alone_within_the_papers_range() -> None
 def test_one_seed_has_no_interval_and_says_so() -> None:
     results = build(lambdas=(0.0, 1.0), seeds=(0,), components=(4, 32), epochs=(4, 8), marks=())
     text = " ".join(verdict(results))
-    assert "one seed, no interval" in text and "nothing is established" in text
+    assert "one seed, no interval" in text and "nothing is significant" in text
     assert tone(results) == "open"
 
 
 def test_without_parts_the_verdict_says_what_is_kept() -> None:
     assert verdict(bare())[0].startswith("Hit hardest is")
     assert verdict(VARIANTS["all failed"]()) == [
-        "No training with alignment finished beside one without, so nothing can be said yet."
+        "No training with alignment finished next to one without, so nothing can be said yet."
     ]
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "key",
     "missing",
     "panel",
+    "panel_rows",
     "panel_specs",
     "ramp",
     "span",
@@ -56,6 +57,12 @@ class Figure:
     def columns(self) -> int:
         """Return the largest number of panels in a row."""
         return max((len(row.panels) for row in self.rows), default=0)
+
+
+def panel_rows(groups: Iterable[tuple[str, Iterable[Spec | None]]]) -> list[Row]:
+    """Return the panels that there are under their titles; None stands for one that is not, and no row is empty."""
+    found = [(title, [panel for panel in panels if panel is not None]) for title, panels in groups]
+    return [Row(title, panels) for title, panels in found if panels]
 
 
 def missing(reason: str) -> Figure:
@@ -93,7 +100,7 @@ class Steps:
     def axis(self, channel: str = "x", high: float = 0.0) -> Spec:
         """Return the axis; `high` widens it for what lies beyond the λs trained at."""
         axis = {
-            "title": "alignment strength λ (equal steps)",
+            "title": "alignment weight λ (equal steps)",
             "values": list(range(len(self.lambdas))),
             "labelExpr": "step_labels[datum.value]",
             "labelOverlap": "greedy",

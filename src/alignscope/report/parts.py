@@ -9,7 +9,22 @@ from typing import Any
 from alignscope.report.look import CONFIG
 from alignscope.report.words import finite, named
 
-__all__ = ["BAR", "FLOOR", "HUE", "by", "chart", "low_end", "row_axis", "rules", "share_axis", "tips"]
+__all__ = [
+    "BAR",
+    "FLOOR",
+    "HUE",
+    "by",
+    "chart",
+    "dots",
+    "intervals",
+    "layer",
+    "low_end",
+    "reference",
+    "row_axis",
+    "rules",
+    "share_axis",
+    "tips",
+]
 
 Spec = dict[str, Any]
 Audit = Mapping[str, Any]
@@ -37,6 +52,29 @@ def chart(description: str, rows: list[Spec], layers: list[Spec], height: int, p
         "layer": layers,
         "config": CONFIG,
     }
+
+
+def layer(mark: str, encoding: Spec, rows: Sequence[Spec] | None = None, where: str = "", **look: Any) -> Spec:
+    """Return a layer of marks: of the chart's rows or of `rows`; those for which the expression `where` holds."""
+    own: Spec = {} if rows is None else {"data": {"values": rows}}
+    some: Spec = {"transform": [{"filter": where}]} if where else {}
+    return {**own, **some, "mark": {"type": mark, **look}, "encoding": encoding}
+
+
+def dots(encoding: Spec, size: float, rows: Sequence[Spec] | None = None, where: str = "", **look: Any) -> Spec:
+    """Return a layer of filled points."""
+    return layer("point", encoding, rows, where, **{"filled": True, "size": size, "opacity": 1, **look})
+
+
+def intervals(encoding: Spec, rows: Sequence[Spec] | None = None, along: str = "y", **look: Any) -> Spec:
+    """Return a layer of rules from "low" to "high" of the rows that have them; `encoding` places them as points."""
+    ends = {along: {**encoding[along], "field": "low"}, f"{along}2": {"field": "high"}}
+    return layer("rule", {**encoding, **ends}, rows, "isValid(datum.low)", **look)
+
+
+def reference(channel: str, value: float, **look: Any) -> Spec:
+    """Return a layer of one straight line at a value of the axis x or y."""
+    return layer("rule", {channel: {"datum": value}}, [{}], **look)
 
 
 def row_axis(labels: Iterable[str], heads: Iterable[int] = (), tag: str = "") -> tuple[Spec, list[Spec]]:
@@ -75,7 +113,7 @@ def share_axis(field: str, title: str, low: float, high: float) -> Spec:
     return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
 
 
-def by(field: str, domain: Sequence[str], values: Sequence[Any], legend: str | None = None) -> Spec:
+def by(field: str, domain: Sequence[Any], values: Sequence[Any], legend: str | None = None) -> Spec:
     """Return a channel that says `field` by one of `values`; `legend` is the symbol of its keys, if any."""
     keys: Spec | None = None
     if legend is not None:

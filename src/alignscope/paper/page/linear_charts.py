@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alignscope.report.panels import DASHES, Figure, Row, key, missing, panel, value_axis
-from alignscope.report.parts import Spec, tips
+from alignscope.report.parts import Spec, by, dots, layer, tips
 from alignscope.report.words import capital, count, lam, percent, share
 from alignscope.study.page.words import size_text
 
 __all__ = ["linear_figures"]
 
 Rows = Sequence[Mapping[str, Any]]
-ROOMS = {  # where the latent size stands to the capacity: colour and dash
+CAPACITY = {  # where the latent size stands to the capacity: colour and dash
     "below": ("below the capacity", "var(--loss)", DASHES[0]),
     "at": ("at the capacity", "var(--align)", DASHES[0]),
     "above": ("above it", "var(--cap)", DASHES[1]),
@@ -33,41 +33,31 @@ def linear_figures(data: Mapping[str, Rows]) -> dict[str, Figure]:
 
 def _lambda_axis(rows: Rows) -> Spec:
     positive = [row["lambda"] for row in rows if row["lambda"] > 0]
-    axis = {
-        "title": "alignment strength λ (log scale)",
-        "format": "~g",
-        "values": [
-            10.0**i for i in range(-6, 7) if min(positive) <= 10.0**i * 1.001 and 10.0**i <= max(positive) * 1.001
-        ],
-        "grid": False,
-        "labelOverlap": "greedy",
-        "labelFlush": False,
-    }
-    scale = {"type": "log", "domain": [min(positive), max(positive)], "nice": False}
+    low, high = min(positive), max(positive)
+    ticks = [10.0**i for i in range(-6, 7) if low <= 10.0**i * 1.001 and 10.0**i <= high * 1.001]
+    axis = {"title": "alignment weight λ (log scale)", "format": "~g", "values": ticks, "grid": False}
+    scale = {"type": "log", "domain": [low, high], "nice": False}
+    axis |= {"labelOverlap": "greedy", "labelFlush": False}
     return {"field": "lam", "type": "quantitative", "scale": scale, "axis": axis}
 
 
 def _paths(rows: Rows) -> Figure:
     examples = list(dict.fromkeys(row["example"] for row in rows))
     what = {"sigma_z": "share of the target predicted", "alignment_r2": "R² of alignment"}
-    out = [
+    panels = [
         Row(
             f"{capital(words)} (in sample)",
             [_path(field, words, name, [r for r in rows if r["example"] == name]) for name in examples],
         )
         for field, words in what.items()
     ]
-    looks: dict[str, list[Any]] = {
-        "stroke": [look[1] for look in ROOMS.values()],
-        "strokeDash": [look[2] for look in ROOMS.values()],
-    }
+    labels, hues, dashes = (list(column) for column in zip(*CAPACITY.values(), strict=True))
     return Figure(
         "How to read it: each line is the exact optimum of the linear problem at one latent size K. Where the "
         "latent holds both what must be predicted and what is aligned to (at or above the capacity), prediction "
-        "stays flat whatever the strength; below it, prediction gives way. Upper row: what is predicted; lower row: "
-        "how aligned.",
-        out,
-        key(("Latent size K", [look[0] for look in ROOMS.values()], looks)),
+        "stays flat whatever λ; below it, prediction gives way. Upper row: what is predicted; lower row: how aligned.",
+        panels,
+        key(("Latent size K", labels, {"stroke": hues, "strokeDash": dashes})),
     )
 
 
@@ -77,46 +67,28 @@ def _path(field: str, words: str, example: str, rows: Rows) -> Spec:
             "lam": r["lambda"],
             "y": r[field],
             "K": r["components"],
-            "room": ROOMS[r["room"]][0],
+            "room": CAPACITY[r["room"]][0],
             "λ": lam(r["lambda"]),
             "text": share(r[field]),
-            "size": f"{size_text(r['components'])}, {ROOMS[r['room']][0]}",
+            "size": f"{size_text(r['components'])}, {CAPACITY[r['room']][0]}",
         }
         for r in rows
         if r["lambda"] > 0
     ]
     x, y = _lambda_axis(rows), value_axis("y", words, 0.0, 1.15, values=[0, 0.2, 0.4, 0.6, 0.8, 1])
-    rooms = [look[0] for look in ROOMS.values()]
-    colour = {
-        "field": "room",
-        "type": "nominal",
-        "scale": {"domain": rooms, "range": [v[1] for v in ROOMS.values()]},
-        "legend": None,
-    }
-    dash = {**colour, "scale": {"domain": rooms, "range": [v[2] for v in ROOMS.values()]}}
-    last = max(p["lam"] for p in points)
-    layers: list[Spec] = [
-        {
-            "mark": {"type": "line", "strokeWidth": 2},
-            "encoding": {"x": x, "y": y, "color": colour, "strokeDash": dash, "detail": {"field": "K"}},
-        },
-        {
-            "data": {"values": _labels([p for p in points if p["lam"] == last])},
-            "mark": {"type": "text", "align": "right", "dx": -3, "dy": -3, "baseline": "bottom", "fontSize": 11},
-            "encoding": {"x": x, "y": y, "text": {"field": "label"}},
-        },
-        {
-            "mark": {"type": "point", "opacity": 0, "size": 50, "filled": True},
-            "encoding": {
-                "x": x,
-                "y": y,
-                "tooltip": tips(Latent="size", λ="λ", **{f"{capital(words)}_(in_sample)": "text"}),
-            },
-        },
+    labels, hues, dashes = (list(column) for column in zip(*CAPACITY.values(), strict=True))
+    at, last = {"x": x, "y": y}, max(p["lam"] for p in points)
+    line = {**at, "color": by("room", labels, hues), "strokeDash": by("room", labels, dashes), "detail": {"field": "K"}}
+    ends = _labels([p for p in points if p["lam"] == last])
+    look: Spec = {"align": "right", "dx": -3, "dy": -3, "baseline": "bottom", "fontSize": 11}
+    tip = tips(Latent="size", λ="λ", **{f"{capital(words)}_(in_sample)": "text"})
+    layers = [
+        layer("line", line, strokeWidth=2),
+        layer("text", {**at, "text": {"field": "label"}}, ends, **look),
+        dots({**at, "tooltip": tip}, 50, opacity=0),
     ]
-    return panel(
-        capital(example), "", f"{capital(words)} along λ, {example}, one line a latent size.", points, layers, 190, None
-    )
+    text = f"{capital(words)} along λ, {example}, one line per latent size."
+    return panel(capital(example), "", text, points, layers, 190, None)
 
 
 def _labels(ends: list[Spec]) -> list[Spec]:
@@ -133,129 +105,83 @@ def _labels(ends: list[Spec]) -> list[Spec]:
 def _counts(rows: Rows) -> Figure:
     kinds = list(dict.fromkeys(row["assumptions"] for row in rows))
     outcomes = list(dict.fromkeys(row["outcome"] for row in rows))
-    hues = dict(zip(outcomes, OUTCOMES, strict=False))
+    hues = OUTCOMES[: len(outcomes)]
     bars, heads = [], []
     for at, kind in enumerate(kinds):
         mine, start = [r for r in rows if r["assumptions"] == kind], 0
-        total = sum(r["problems"] for r in mine) or 1
-        told = "; ".join(
+        total = sum(r["problems"] for r in mine)
+        found = "; ".join(
             f"{r['outcome']} in {count(r['problems'])} ({percent(r['problems'] / total)})"
             for r in mine
             if r["problems"]
         )
-        heads.append(
-            {"row": at, "words": f"{capital(kind)}: {count(sum(r['problems'] for r in mine))} problems", "told": told}
-        )
+        heads.append({"row": at, "words": f"{capital(kind)}: {count(total)} problems", "found": found})
         for r in mine:
-            text = f"{count(r['problems'])} of {count(total)}"
-            bars.append(
-                {
-                    "row": at,
-                    "x": start,
-                    "x2": start + r["problems"],
-                    "outcome": r["outcome"],
-                    "kind": kind,
-                    "text": text,
-                }
-            )
-            start += r["problems"]
+            text = f"{count(r['problems'])} of {count(total or 1)}"
+            end = start + r["problems"]
+            bars.append({"row": at, "x": start, "x2": end, "outcome": r["outcome"], "kind": kind, "text": text})
+            start = end
     x = value_axis("x", "random problems", 0, 1.02 * max(b["x2"] for b in bars), "d", tickMinStep=1, grid=False)
     y = {"field": "row", "type": "ordinal", "axis": None, "scale": {"domain": list(range(len(kinds)))}}
-    fill = {
-        "field": "outcome",
-        "type": "nominal",
-        "scale": {"domain": outcomes, "range": list(hues.values())},
-        "legend": None,
-    }
-    layers: list[Spec] = [
-        {
-            "mark": {"type": "bar", "height": 18, "yOffset": 12, "stroke": "var(--paper)", "strokeWidth": 1},
-            "encoding": {
-                "x": x,
-                "x2": {"field": "x2"},
-                "y": y,
-                "fill": fill,
-                "tooltip": tips(Assumptions="kind", Outcome="outcome", Problems="text"),
-            },
-        },
-        *(
-            {
-                "data": {"values": heads},
-                "mark": {
-                    "type": "text",
-                    "align": "left",
-                    "yOffset": offset,
-                    "fontSize": 12,
-                    "limit": {"expr": "width"},
-                    **look,
-                },
-                "encoding": {"x": {"value": 0}, "y": y, "text": {"field": field}},
-            }
-            for field, offset, look in (("words", -20, {"fontWeight": "bold"}), ("told", -5, {"color": "var(--soft)"}))
-        ),
+    tip = tips(Assumptions="kind", Outcome="outcome", Problems="text")
+    bar = {"x": x, "x2": {"field": "x2"}, "y": y, "fill": by("outcome", outcomes, hues), "tooltip": tip}
+    look: Spec = {"align": "left", "fontSize": 12, "limit": {"expr": "width"}}
+    words, found_at = ({"x": {"value": 0}, "y": y, "text": {"field": field}} for field in ("words", "found"))
+    layers = [
+        layer("bar", bar, height=18, yOffset=12, stroke="var(--paper)", strokeWidth=1),
+        layer("text", words, heads, yOffset=-20, fontWeight="bold", **look),
+        layer("text", found_at, heads, yOffset=-5, color="var(--soft)", **look),
     ]
-    text = "; ".join(f"{h['words']}: {h['told']}" for h in heads)
+    text = "; ".join(f"{h['words']}: {h['found']}" for h in heads)
     return Figure(
         "How to read it: the theorem claims a loss wherever both of its assumptions hold. The upper bar shows what the "
         "exact solution says of those problems, the lower bar of those where it claims nothing (in sample, at any λ).",
         [Row("", [panel("Theorem 2 against the exact answer", "", text, bars, layers, 76 * len(kinds), None)])],
-        key(("What happens", outcomes, {"fill": list(hues.values()), "shape": ["square"] * len(hues)})),
+        key(("What happens", outcomes, {"fill": hues, "shape": ["square"] * len(hues)})),
     )
 
 
 def _projectors(rows: Rows) -> Figure:
     angles, lambdas = sorted({r["angle"] for r in rows}), sorted({r["lambda"] for r in rows})
-    step, ratio = (
-        angles[1] - angles[0] if len(angles) > 1 else 1,
-        (lambdas[1] / lambdas[0]) ** 0.5 if len(lambdas) > 1 else 2.0,
-    )
+    step = angles[1] - angles[0] if len(angles) > 1 else 1
+    ratio = (lambdas[1] / lambdas[0]) ** 0.5 if len(lambdas) > 1 else 2.0
     cells = [
         {
             "lam": max(r["lambda"] / ratio, lambdas[0]),
             "lam2": min(r["lambda"] * ratio, lambdas[-1]),
             "y": max(r["angle"] - step / 2, angles[0]),
             "y2": min(r["angle"] + step / 2, angles[-1]),
-            "kept": 1 - r["loss"],
+            "retention": 1 - r["loss"],
             "λ": lam(r["lambda"]),
             "angle": f"{r['angle']}°",
             "text": percent(r["loss"]),
         }
         for r in rows
     ]
-    heat = {"field": "kept", "type": "quantitative", "scale": {"scheme": "cividis", "domain": [0, 1], "clamp": True}}
-    keys: Spec = {"title": "kept", "titleColor": "var(--ink)"}
-    keys |= {"columns": {"expr": "legend_columns * 3"}, "tickCount": 4, "format": ".0%"}
-    axis = {
-        "title": "angle between what is predicted and what is aligned to",
-        "labelExpr": "datum.value + '°'",
-        "tickCount": 5,
-    }
+    scale = {"scheme": "cividis", "domain": [0, 1], "clamp": True}
+    heat = {"field": "retention", "type": "quantitative", "scale": scale, "legend": None}
+    keys = {"title": "retention", "titleColor": "var(--ink)", "columns": {"expr": "legend_columns * 3"}}
+    axis = {"title": "angle between what is predicted and what is aligned to", "labelExpr": "datum.value + '°'"}
     y = {
         "field": "y",
         "type": "quantitative",
         "scale": {"domain": [angles[0], angles[-1]], "nice": False},
-        "axis": {**axis, "grid": False},
+        "axis": {**axis, "tickCount": 5, "grid": False},
     }
-    layers: list[Spec] = [
-        {
-            "mark": {"type": "rect", "strokeWidth": 0.7},
-            "encoding": {
-                "x": _lambda_axis(rows),
-                "x2": {"field": "lam2"},
-                "y": y,
-                "y2": {"field": "y2"},
-                "fill": {**heat, "legend": keys},
-                "stroke": {**heat, "legend": None},  # closes the seams
-                "tooltip": tips(Angle="angle", λ="λ", Lost="text"),
-            },
-        }
-    ]
-    text = (
-        "Share kept of a target over the angle to what is aligned to and the strength, for a latent with room for one."
-    )
+    encoding = {
+        "x": _lambda_axis(rows),
+        "x2": {"field": "lam2"},
+        "y": y,
+        "y2": {"field": "y2"},
+        "fill": {**heat, "legend": {**keys, "tickCount": 4, "format": ".0%"}},
+        "stroke": heat,  # closes the seams
+        "tooltip": tips(Angle="angle", λ="λ", Lost="text"),
+    }
+    text = "Retention of a target over the angle to what is aligned to and λ, for a latent with the capacity for one."
+    layers = [layer("rect", encoding, strokeWidth=0.7)]
     return Figure(
-        "How to read it: one direction must be predicted, another is aligned to, and the latent has room for one. "
-        "Bright is kept, dark is lost. At small angles both are nearly the same and little is lost at any strength; "
+        "How to read it: one direction must be predicted, another is aligned to, and the latent has the capacity for "
+        "one. Bright is retained, dark is lost. At small angles both are nearly the same and little is lost at any λ; "
         "at right angles the stronger one takes all, and the change comes at λ = 1.",
-        [Row("", [panel("Two directions, room for one", "exact formula", text, cells, layers, 300, None)])],
+        [Row("", [panel("Two directions, capacity for one", "exact formula", text, cells, layers, 300, None)])],
     )

@@ -3,67 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
+from alignscope.paper.claim import Claim
 from alignscope.paper.page.linear_charts import Rows, linear_figures
-from alignscope.paper.page.satellite import real_context, real_figures, real_words
+from alignscope.paper.page.satellite import Satellite, real_context, real_figures, real_words
 from alignscope.report.panels import Figure, figure_files, panel_specs
 from alignscope.report.shell import write_page
 from alignscope.report.words import MISSING, count, lam
-from alignscope.study.page.charts import study_figures
-from alignscope.study.page.decomposition_charts import fall_beside, headline
+from alignscope.study.page.decomposition_charts import fall_next_to, headline
 from alignscope.study.page.forecast_charts import correlation_text
-from alignscope.study.page.page import study_context
+from alignscope.study.page.page import study_context, study_figures
 from alignscope.study.page.texts import GLOSSARY, WORDS_OF
-from alignscope.study.page.verdict import established, fall_words, lead, main_agreement, parts_words, points
-from alignscope.study.page.words import size_text
+from alignscope.study.page.verdict import fall_words, lead, main_agreement, parts_words
+from alignscope.study.page.words import points, size_text
 from alignscope.study.results import SeedInterval, StudyResults
 
-__all__ = ["Check", "paper_charts", "render_paper"]
-
-
-class Check(Protocol):
-    """One claim, recomputed; `alignscope.paper.table.Claim` is one."""
-
-    @property
-    def key(self) -> str:
-        """Stable name."""
-
-    @property
-    def source(self) -> str:
-        """Where it is said; `ours` for what is not in the paper."""
-
-    @property
-    def claim(self) -> str:
-        """What is said, in plain words."""
-
-    @property
-    def found(self) -> str:
-        """What we find, with numbers."""
-
-    @property
-    def verdict(self) -> str:
-        """One of the keys of `MARKS`."""
-
-    @property
-    def measured(self) -> Mapping[str, float]:
-        """The numbers behind it."""
-
-    @property
-    def trials(self) -> int:
-        """How many random problems or trainings stand behind it."""
-
-    @property
-    def shown(self) -> str:
-        """`figure:NAME` or `theory#SECTION`."""
+__all__ = ["paper_charts", "render_paper"]
 
 
 class Group(NamedTuple):
-    """Checks that stand in one table; `closed` ones are folded away."""
+    """Claims that stand in one table; `closed` ones are folded away."""
 
     title: str
     text: str
-    checks: Sequence[Check]
+    checks: Sequence[Claim]
     closed: bool
 
 
@@ -76,11 +40,11 @@ MARKS = {  # icon and look of each verdict; the word stands beside it
 }
 SHOWN = {  # where a claim's figure stands on the page, and how it is called
     "study_trade_off": ("published", "published picture"),
-    "study_loss_parts": ("loss_parts", "fall of the loss, taken apart"),
-    "study_cost_parts": ("cost_parts", "cost, taken apart"),
-    "study_capacity": ("capacity", "latent size against strength"),
+    "study_loss_parts": ("loss_parts", "fall of the loss, decomposed"),
+    "study_cost_parts": ("cost_parts", "cost, decomposed"),
+    "study_capacity": ("capacity", "latent size against alignment weight"),
     "study_forecast": ("forecast", "forecast and measured"),
-    "paths": ("paths", "room decides"),
+    "paths": ("paths", "capacity decides"),
     "theorem2_counts": ("theorem2_counts", "theorem 2, counted"),
     "two_projector_loss": ("two_projector_loss", "two directions"),
 }
@@ -97,10 +61,10 @@ _HEAD = {
 
 def render_paper(
     results: StudyResults,
-    claims: Sequence[Check],
+    claims: Sequence[Claim],
     figures: Mapping[str, Rows],
     scale: str,
-    satellite: Mapping[str, StudyResults] | None = None,
+    satellite: Satellite | None = None,
 ) -> str:
     """Return the page of the paper as one self-contained HTML file; the same input gives the same text.
 
@@ -109,7 +73,7 @@ def render_paper(
     results : of the study that recomputes the synthetic experiment.
     claims : the table of checks.
     figures : rows of the linear figures, by name.
-    scale : "quick" or "full", as it was asked for.
+    scale : "quick" or "full".
     satellite : the studies of satellite patches: "same", with one target for both modalities, and "different", with a
         target for each. Without them the page says that they were not run.
     """
@@ -139,15 +103,13 @@ def render_paper(
 
 
 def paper_charts(
-    results: StudyResults, figures: Mapping[str, Rows], satellite: Mapping[str, StudyResults] | None = None
+    results: StudyResults, figures: Mapping[str, Rows], satellite: Satellite | None = None
 ) -> dict[str, bytes]:
     """Return every figure of the page as files on white: {"charts/paths.svg": ..., "charts/paths.pdf": ..., ...}."""
     return figure_files(_figures(results, figures, satellite or {}))
 
 
-def _figures(
-    results: StudyResults, figures: Mapping[str, Rows], satellite: Mapping[str, StudyResults]
-) -> dict[str, Figure]:
+def _figures(results: StudyResults, figures: Mapping[str, Rows], satellite: Satellite) -> dict[str, Figure]:
     """Return every figure of the page by name."""
     own = study_figures(results)
     many = {k for k in ("scores", "classes") if k in own and sum(len(row.panels) for row in own[k].rows) > FEW}
@@ -158,7 +120,7 @@ def _figures(
     }
 
 
-def _tally(claims: Sequence[Check]) -> list[tuple[str, int]]:
+def _tally(claims: Sequence[Claim]) -> list[tuple[str, int]]:
     return [
         (verdict, sum(c.verdict == verdict for c in claims))
         for verdict in MARKS
@@ -166,15 +128,15 @@ def _tally(claims: Sequence[Check]) -> list[tuple[str, int]]:
     ]
 
 
-def _synthetic(check: Check) -> bool:
+def _synthetic(check: Claim) -> bool:
     return check.source.startswith("Experiment on synthetic") or check.key == "forecast"
 
 
-def _real(check: Check) -> bool:
+def _real(check: Claim) -> bool:
     return "TreeSatAI" in check.source
 
 
-def _groups(claims: Sequence[Check]) -> list[Group]:
+def _groups(claims: Sequence[Claim]) -> list[Group]:
     real = [c for c in claims if _real(c)]
     made = [c for c in claims if _synthetic(c)]
     linear = [c for c in claims if c not in real and c not in made]
@@ -193,14 +155,14 @@ def _groups(claims: Sequence[Check]) -> list[Group]:
     return [group for group in groups if group.checks]
 
 
-def _real_text(checks: Sequence[Check]) -> str:
+def _real_text(checks: Sequence[Claim]) -> str:
     """Say that the patches were generated, where they were."""
     if not any(check.measured.get("generated") for check in checks):
         return ""
     return "The archive was not given: these verdicts are on generated patches and say nothing of forests."
 
 
-def _place(check: Check, drawn: Mapping[str, Any]) -> tuple[str, str]:
+def _place(check: Claim, drawn: Mapping[str, Any]) -> tuple[str, str]:
     """Return the link to what shows a claim, if it is on the page, and its words."""
     kind, _, name = check.shown.partition(":")
     if kind == "figure":
@@ -212,16 +174,16 @@ def _place(check: Check, drawn: Mapping[str, Any]) -> tuple[str, str]:
     return "", f"{guide} guide, “{section.replace('-', ' ')}”" if section else check.shown
 
 
-def _summary(results: StudyResults, claims: Sequence[Check]) -> list[str]:
+def _summary(results: StudyResults, claims: Sequence[Claim]) -> list[str]:
     """Return three sentences: what the paper claims, what is true in the linear theory, what is true in training."""
     first = (
-        "The paper claims that pulling the representations of two modalities together costs what only one of them "
-        "knows: by a theorem on linear encoders, and by an experiment in which prediction falls as alignment rises."
+        "The paper claims that aligning the representations of two modalities costs what is specific to one of them: "
+        "by a theorem on linear encoders, and by an experiment in which prediction falls as alignment rises."
     )
     counted = next((c.measured for c in claims if c.key == "theorem-2"), {})
     second = (
-        "In the linear theory alignment is free at any strength once the latent has room for what is predicted and for "
-        "what is aligned to"
+        "In the linear theory alignment is lossless at any λ once the latent has the capacity for what is predicted "
+        "and for what is aligned to"
     )
     if counted.get("claimed") and "conclusion_fails" in counted:
         held, fails = counted["claimed"], counted["conclusion_fails"]
@@ -237,37 +199,30 @@ def _summary(results: StudyResults, claims: Sequence[Check]) -> list[str]:
 def _advice(results: StudyResults) -> list[tuple[str, str]]:
     """Return what to do, each with the figure of this study that says so."""
     row, agreement = headline(results), main_agreement(results)
-    fall = fall_beside(results, row) if row is not None else None
-    scale = "Normalise or whiten what you align to, and plot the alignment R² beside the loss"
-    length = "Train to convergence, and compare with λ = 0 at the same length of training"
-    room = "Give the latent room for both tasks, or align only to what your targets can use"
-    known = "Ask before you train"
-    return [
-        (
-            scale,
-            fall_words(fall, f"Here (λ = {lam(fall.lambda_)}, {size_text(fall.components)})")
-            if fall is not None
-            else "A raw alignment loss also falls when a representation shrinks.",
-        ),
-        (
-            length,
-            _part(row.under_training, row.apparent, "delay") if row is not None else "What is late is not lost.",
-        ),
-        (
-            room,
-            _part(row.capacity, row.apparent, "capacity") if row is not None else "A small latent has to choose.",
-        ),
-        (
-            known,
+    fall = fall_next_to(results, row) if row is not None else None
+    scale = "A raw alignment loss also falls when the norm of a representation collapses."
+    if fall is not None:
+        scale = fall_words(fall, f"Here (λ = {lam(fall.lambda_)}, {size_text(fall.components)})")
+    length, size = "What is late is not lost.", "A small latent has to choose."
+    if row is not None:
+        length = _part(row.under_training, row.apparent, "under-training")
+        size = _part(row.capacity, row.apparent, "capacity")
+    forecast = "The audit works out what alignment would cost, and from which latent size it is lossless."
+    if agreement is not None and agreement.correlation is not None:
+        forecast = (
             "Here the audit of encoders trained without alignment puts what alignment costs in order with a "
             f"{correlation_text(agreement)} (held out)."
-            if agreement is not None and agreement.correlation is not None
-            else "The audit works out what alignment would cost, and from which latent size it is free.",
-        ),
+        )
+    return [
+        ("Normalise or whiten what you align to, and plot the alignment R² next to the loss", scale),
+        ("Train to convergence, and compare with λ = 0 at the same length of training", length),
+        ("Give the latent the capacity for both tasks, or align only to what your targets can use", size),
+        ("Audit before you train", forecast),
     ]
 
 
 def _part(part: SeedInterval, whole: SeedInterval, name: str) -> str:
-    if established(part) and part.value > 0:
-        return f"Here {points(part)} points of an apparent cost of {points(whole)} are {name} (held out)."
-    return f"Here {name} is {points(part)} points of an apparent cost of {points(whole)}: not established (held out)."
+    cost = f"of an apparent cost of {points(whole)}"
+    if part.sign > 0:
+        return f"Here {points(part)} percentage points {cost} are {name} (held out)."
+    return f"Here {name} is {points(part)} percentage points {cost}: not significant (held out)."

@@ -3,44 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
+from alignscope.paper.claim import Claim
 from alignscope.report.panels import Figure, missing
 from alignscope.report.words import count, percent, share
 from alignscope.study.page import tables as _study_tables
-from alignscope.study.page.charts import study_figures
 from alignscope.study.page.classes import class_words, unknown_words
+from alignscope.study.page.page import study_figures
 from alignscope.study.page.score_tables import baselines, score_tables
 from alignscope.study.page.scores import score_words, scored
 from alignscope.study.page.sentences import data_text
 from alignscope.study.page.texts import CONTENTS
-from alignscope.study.results import StudyResults
+from alignscope.study.page.words import spread, spread_percent
+from alignscope.study.results import SeedInterval, StudyResults
 
-__all__ = ["Measured", "real_context", "real_figures", "real_words"]
+__all__ = ["Satellite", "real_context", "real_figures", "real_words"]
 
 Satellite = Mapping[str, StudyResults]
 
 _DRAWN = {"same": ("scores", "classes"), "different": ("scores", "classes", "retention", "forecast")}
 _MISSING = {
     "scores": "It needs a target with classes, and a finished training.",
-    "classes": "No training with alignment finished beside one without, so nothing is known by class.",
+    "classes": "No training with alignment finished next to one without, so nothing is known by class.",
 }
 _TITLES = {
     "same": "The same target for both, as in the paper",
     "different": "A target for each modality",
 }
-
-
-class Measured(Protocol):
-    """A claim, as far as this section reads it."""
-
-    @property
-    def key(self) -> str:
-        """Stable name."""
-
-    @property
-    def measured(self) -> Mapping[str, float]:
-        """The numbers behind it."""
 
 
 def real_figures(satellite: Satellite) -> dict[str, Figure]:
@@ -53,7 +43,7 @@ def real_figures(satellite: Satellite) -> dict[str, Figure]:
     return drawn
 
 
-def real_context(satellite: Satellite, claims: Sequence[Measured]) -> dict[str, Any] | None:
+def real_context(satellite: Satellite, claims: Sequence[Claim]) -> dict[str, Any] | None:
     """Return the names that the section uses; None where nothing was run."""
     if not satellite:
         return None
@@ -86,10 +76,10 @@ def _way(results: StudyResults) -> str:
     """Say how the two are aligned, where only one of them moves."""
     if results.spec.sweep.trainings[0] != "bilevel":
         return "Both encoders are trained together."
-    return "As in the theory, one modality is trained first and then held still, and the other one is aligned to it."
+    return "As in the theory, one modality is trained first and then frozen, and the other one is aligned to it."
 
 
-def real_words(satellite: Satellite, claims: Sequence[Measured]) -> list[str]:
+def real_words(satellite: Satellite, claims: Sequence[Claim]) -> list[str]:
     """Return the sentence of the page's summary on satellite data; none where nothing was run."""
     found = {claim.key: claim.measured for claim in claims}
     same, own = found.get("real-data", {}), found.get("real-own-target", {})
@@ -100,9 +90,9 @@ def real_words(satellite: Satellite, claims: Sequence[Measured]) -> list[str]:
         "generated satellite patches, which are not the archive," if made else "the satellite patches of the archive"
     )
     return [
-        f"On {where} alignment costs {_spread(same, 'cost')} of what is known of the genera "
-        f"where both modalities are asked for them, and {_spread(own, 'cost')} of what is known of the stand’s age "
-        "where the aerial picture alone is asked for it."
+        f"On {where} alignment costs {_cost(same)} of what is predicted of the genera where both modalities are "
+        f"trained on them, and {_cost(own)} of what is predicted of the stand’s age where the aerial picture alone is "
+        "trained on it."
     ]
 
 
@@ -120,8 +110,8 @@ def _same_target(same: Mapping[str, float], own: Mapping[str, float]) -> str:
     if "cost" not in same or "cost" not in own:
         return "Not tested here: one of the two studies has no cost to compare."
     figures = (
-        f"Alignment costs {_spread(same, 'cost')} of the genera where both are asked for them, and "
-        f"{_spread(own, 'cost')} of the age where the aerial picture is asked for that."
+        f"Alignment costs {_cost(same)} of the genera where both are trained on them, and {_cost(own)} of the age "
+        "where the aerial picture is trained on that."
     )
     if same.get("harm") == 1:
         return f"{figures} So there is no null result to explain here: something is lost with the same target too."
@@ -137,42 +127,39 @@ def _same_target(same: Mapping[str, float], own: Mapping[str, float]) -> str:
 def _redundancy(same: Mapping[str, float]) -> str:
     if "fused_gain" not in same:
         return "Not tested here: no model that sees both modalities finished."
-    gain = f"A model that sees both gains {_decimal(same, 'fused_gain')} in macro F1 on the better modality alone"
-    said: dict[float | None, str] = {
+    found = _interval(same, "fused_gain")
+    one = "" if found.low is not None else " (one seed, no interval)"
+    gain = f"A model that sees both gains {spread(found, 2)}{one} in macro F1 on the better modality alone"
+    answers: dict[float | None, str] = {
         1.0: "So they are redundant for this target, and redundancy can explain it.",
-        0.0: "So they are not redundant: each knows something that the other one lacks.",
+        0.0: "So they are not redundant: each predicts something that the other one does not.",
         None: "Undecided: the interval allows a gain above 0.02 as well as none.",
     }
-    return f"{gain} (held out). {said[same.get('redundant')]}"
+    return f"{gain} (held out). {answers[same.get('redundant')]}"
 
 
 def _averaging(mean: Mapping[str, float]) -> str:
     if "classes" not in mean:
-        return "Not tested here: too few genera are known without alignment."
+        return "Not tested here: too few genera are predicted without alignment."
     figures = (
-        f"In the mean over {count(int(mean['classes']))} pairs of a genus and a modality {percent(mean['mean'])} is "
-        f"kept; the least is {percent(mean['worst'])}."
+        f"Mean retention over {count(int(mean['classes']))} pairs of a genus and a modality is "
+        f"{percent(mean['mean'])}; the least is {percent(mean['worst'])}."
     )
     counted = (
         f"{count(int(mean['below']))} intervals lie clearly below the mean, about {share(mean['chance'], 1)} would by "
-        f"chance, and {count(int(mean['clear']))} still do when widened for the number of looks."
+        f"chance, and {count(int(mean['clear']))} still do when widened for the number of comparisons."
     )
-    said: dict[float | None, str] = {
+    answers: dict[float | None, str] = {
         1.0: f"So in part: {counted}",
-        0.0: "So no: every genus keeps about as much as the mean.",
+        0.0: "So no: every genus retains about as much as the mean.",
         None: f"Undecided: {counted}" if mean["chance"] else "Undecided: one seed gives no interval.",
     }
-    return f"{figures} {said[mean.get('hides')]}"
+    return f"{figures} {answers[mean.get('hides')]}"
 
 
-def _spread(some: Mapping[str, float], name: str) -> str:
-    if f"{name}_low" not in some:
-        return f"{percent(some[name])} (one seed, no interval)"
-    low, high = some[f"{name}_low"], some[f"{name}_high"]
-    return f"{percent(some[name])} ({share(100 * low, 0)} to {percent(high)})"
+def _interval(some: Mapping[str, float], name: str) -> SeedInterval:
+    return SeedInterval(some[name], some.get(f"{name}_low"), some.get(f"{name}_high"), 0)
 
 
-def _decimal(some: Mapping[str, float], name: str) -> str:
-    if f"{name}_low" not in some:
-        return f"{share(some[name], 2)} (one seed, no interval)"
-    return f"{share(some[name], 2)} ({share(some[f'{name}_low'], 2)} to {share(some[f'{name}_high'], 2)})"
+def _cost(some: Mapping[str, float]) -> str:
+    return spread_percent(_interval(some, "cost"))

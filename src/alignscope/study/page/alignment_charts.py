@@ -1,4 +1,4 @@
-"""The published picture: prediction against alignment, one mark a training, on the paper's axis and on a free one."""
+"""The published picture: prediction against alignment, one mark per training, on the paper's axis and on a free one."""
 
 from __future__ import annotations
 
@@ -10,98 +10,104 @@ from alignscope.report.panels import (
     DASHES,
     SHAPES,
     Figure,
-    Row,
     Steps,
     key,
     missing,
     panel,
+    panel_rows,
     ramp,
     span,
     value_axis,
 )
-from alignscope.report.parts import Spec, tips
+from alignscope.report.parts import Spec, by, dots, layer, tips
 from alignscope.report.words import capital, lam, number, share
-from alignscope.study.page.words import arms, epochs_text, finished, in_arm, plain, size_text
+from alignscope.study.page.selection import ended, in_variant, lambda_steps, variants
+from alignscope.study.page.words import epochs_text, size_text, variant_text
 from alignscope.study.results import CellRecord, Scores, StudyResults
 from alignscope.study.spec import Variant
 
-__all__ = ["aligned", "published"]
+__all__ = ["aligned", "alignment_axis", "alignment_r2", "published"]
 
 NOTHING = "It needs at least one finished training with λ above 0."
 
 
 def published(results: StudyResults) -> Figure:
     """Draw held-out prediction loss against raw alignment loss, as the paper does."""
-    axis = {"title": "alignment loss (raw, held out, log scale)"}
-    return _plane(
+    axis = {"title": "alignment loss (raw, held out, log scale)", "format": "~g", "labelOverlap": "greedy"}
+    return _against(
         results,
-        "published",
-        lambda scores, arm: loss if (loss := _raw(scores, arm)) > 0 else None,
+        lambda scores, variant: loss if (loss := _raw(scores, variant)) > 0 else None,
         lambda low, high: {
             "field": "x",
             "type": "quantitative",
             "scale": {"type": "log", "domain": [low / 1.5, high * 1.5], "nice": False},
-            "axis": {**axis, "values": _decades(low / 1.5, high * 1.5), "format": "~g", "labelOverlap": "greedy"},
+            "axis": axis | {"values": _decades(low / 1.5, high * 1.5)},
         },
-        "How to read it: each mark is one training, scored on samples that it never saw; lighter is a smaller λ, and "
-        "the shape is the length of training. Left is better aligned, as the paper measures it; down predicts better. "
-        "The broken lines are λ = 0, each modality trained alone.",
+        "How to read it: each mark is one training, scored on held-out samples; lighter is a smaller λ, and the shape "
+        "is the length of training. Left is better aligned, as the paper measures it; down predicts better. The broken "
+        "lines are λ = 0, each modality trained alone.",
     )
 
 
 def aligned(results: StudyResults) -> Figure:
-    """Draw the same trainings with the alignment R² as the axis, which shrinking cannot move."""
-    return _plane(
+    """Draw the same trainings with the alignment R² as the axis, which norm collapse cannot move."""
+    return _against(
         results,
-        "aligned",
-        _r2,
-        lambda low, high: value_axis(
-            "x", "alignment R² (held out; 1 = fully aligned)", max(-0.5, min(0.0, low - 0.03)), 1.02
-        ),
+        alignment_r2,
+        lambda low, high: alignment_axis(low),
         "How to read it: the same trainings. Here right is better aligned: the axis is the share of one representation "
-        "that the other explains, which does not change when a representation shrinks. A mark that was far left above "
-        "but is not far right here looks aligned only because its second representation became small.",
+        "that the other explains, which does not change with its norm. A mark that was far left above but is not far "
+        "right here looks aligned only because the norm of its second representation collapsed.",
     )
 
 
-def _plane(
+def alignment_axis(low: float) -> Spec:
+    """Return the axis of alignment R², down to `low`."""
+    return value_axis("x", "alignment R² (held out; 1 = fully aligned)", max(-0.5, min(0.0, low - 0.03)), 1.02)
+
+
+def alignment_r2(scores: Scores, variant: Variant) -> float:
+    """Return the alignment R² in the variant's direction."""
+    return scores.alignment_r2_21 if variant.direction == "2to1" else scores.alignment_r2_12
+
+
+def _against(
     results: StudyResults,
-    name: str,
     place: Callable[[Scores, Variant], float | None],
     axis: Callable[[float, float], Spec],
     caption: str,
 ) -> Figure:
-    cells = [cell for cell in finished(results) if cell.last.epoch == cell.cell.epochs]
+    cells = list(ended(results.cells))
     if not any(cell.cell.lambda_ > 0 for cell in cells):
         return missing(NOTHING)
-    lambdas, lengths = results.spec.sweep.lambdas, sorted(results.spec.sweep.epochs)
-    steps = Steps(sorted(lambdas))
+    steps, lengths = lambda_steps(results), [epochs_text(e) for e in sorted(results.spec.sweep.epochs)]
     marks = {
-        (arm, k): [
-            _mark(cell, arm, place(cell.last.test, arm))
+        (variant, k): [
+            _mark(cell, variant, place(cell.last.test, variant))
             for cell in cells
-            if in_arm(cell.cell, arm) and cell.cell.components == k
+            if in_variant(cell.cell, variant) and cell.cell.components == k
         ]
-        for arm in arms(results)
+        for variant in variants(results)
         for k in results.spec.sweep.components
     }
     known = [m for some in marks.values() for m in some if m["x"] is not None]
     x = axis(min(m["x"] for m in known), max(m["x"] for m in known))
-    low, high = span(m["y"] for m in known)
-    y = value_axis("y", "prediction loss (both, held out)", low, high, ".3~g")
-    rows = []
-    for arm in arms(results):
-        panels = [
-            _panel(name, results, arm, k, marks[arm, k], x, y, steps, lengths)
-            for k in results.spec.sweep.components
-            if marks[arm, k]
-        ]
-        if panels:
-            rows.append(Row(capital(plain(results, arm)), panels))
+    y = value_axis("y", "prediction loss (both, held out)", *span(m["y"] for m in known), ".3~g")
+
+    def draw(variant: Variant, k: int) -> Spec | None:
+        drawn, where = [m for m in marks[variant, k] if m["x"] is not None], variant_text(results, variant)
+        text = f"Prediction loss against alignment, {where}, {size_text(k)}: {len(drawn)} trainings."
+        layers = _layers(drawn, x, y, steps, lengths)
+        return panel(size_text(k), where, text, drawn, layers, 220, None) if marks[variant, k] else None
+
+    rows = panel_rows(
+        (capital(variant_text(results, v)), [draw(v, k) for k in results.spec.sweep.components])
+        for v in variants(results)
+    )
     legend = key(
         ("λ", steps.labels, {"fill": ramp(steps.lambdas)}),
-        ("Length of training", [epochs_text(e) for e in lengths], {"shape": SHAPES[: len(lengths)]}),
-        ("λ = 0, each modality trained alone", [epochs_text(e) for e in lengths], _dashes(len(lengths))),
+        ("Length of training", lengths, {"shape": SHAPES[: len(lengths)]}),
+        ("λ = 0, each modality trained alone", lengths, _dashes(len(lengths))),
     )
     return Figure(caption, rows, legend)
 
@@ -116,16 +122,13 @@ def _dashes(count: int) -> dict[str, Sequence[Any]]:
     return {"stroke": ["var(--ink)"] * count, "strokeDash": [DASHES[1 + i % 3] for i in range(count)]}
 
 
-def _r2(scores: Scores, arm: Variant) -> float:
-    return scores.alignment_r2_21 if arm.direction == "2to1" else scores.alignment_r2_12
+def _raw(scores: Scores, variant: Variant) -> float:
+    """Return the raw alignment loss in the variant's direction; at λ = 0 the one recorded is that from 1 to 2."""
+    reverse = variant.direction == "2to1"
+    return (1 - alignment_r2(scores, variant)) * scores.variance[0] if reverse else scores.alignment_loss
 
 
-def _raw(scores: Scores, arm: Variant) -> float:
-    """Return the raw alignment loss in the arm's direction; at λ = 0 the one recorded is that from 1 to 2."""
-    return (1 - _r2(scores, arm)) * scores.variance[0] if arm.direction == "2to1" else scores.alignment_loss
-
-
-def _mark(cell: CellRecord, arm: Variant, x: float | None) -> Spec:
+def _mark(cell: CellRecord, variant: Variant, x: float | None) -> Spec:
     c, test, train = cell.cell, cell.last.test, cell.last.train
     return {
         "x": x,
@@ -133,26 +136,15 @@ def _mark(cell: CellRecord, arm: Variant, x: float | None) -> Spec:
         "lam": lam(c.lambda_),
         "length": epochs_text(c.epochs),
         "seed": c.seed,
-        "raw": number(_raw(test, arm), ".3g"),
-        "r2": share(_r2(test, arm)),
+        "raw": number(_raw(test, variant), ".3g"),
+        "r2": share(alignment_r2(test, variant)),
         "one": number(test.task_loss[0], ".3g"),
         "two": number(test.task_loss[1], ".3g"),
         "fit": number(sum(train.task_loss), ".3g"),
     }
 
 
-def _panel(
-    name: str,
-    results: StudyResults,
-    arm: Variant,
-    k: int,
-    marks: list[Spec],
-    x: Spec,
-    y: Spec,
-    steps: Steps,
-    lengths: list[int],
-) -> Spec:
-    marks = [m for m in marks if m["x"] is not None]
+def _layers(marks: list[Spec], x: Spec, y: Spec, steps: Steps, lengths: list[str]) -> list[Spec]:
     tip = tips(
         λ="lam",
         Seed="seed",
@@ -164,42 +156,14 @@ def _panel(
         **{"Alignment_R²_1_→_2_held_out": "r2"},
     )
     alone = [
-        {"y": sum(m["y"] for m in some) / len(some), "length": epochs_text(e)}
-        for e in lengths
-        if (some := [m for m in marks if m["lam"] == "0" and m["length"] == epochs_text(e)])
+        {"y": sum(m["y"] for m in some) / len(some), "length": length}
+        for length in lengths
+        if (some := [m for m in marks if m["lam"] == "0" and m["length"] == length])
     ]
-    names = [epochs_text(e) for e in lengths]
-    shape = {
-        "field": "length",
-        "type": "nominal",
-        "scale": {"domain": names, "range": SHAPES[: len(names)]},
-        "legend": None,
-    }
-    colours = {"domain": steps.labels, "range": ramp(steps.lambdas)}
-    dash = {"domain": names, "range": _dashes(len(names))["strokeDash"]}
-    layers: list[Spec] = [
-        {
-            "data": {"values": alone},
-            "mark": {"type": "rule", "color": "var(--ink)", "strokeWidth": 1.5},
-            "encoding": {"y": y, "strokeDash": {"field": "length", "type": "nominal", "scale": dash, "legend": None}},
-        },
-        {
-            "mark": {
-                "type": "point",
-                "filled": True,
-                "size": 55,
-                "opacity": 0.9,
-                "strokeWidth": 0.8,
-                "stroke": "var(--paper)",
-            },
-            "encoding": {
-                "x": x,
-                "y": y,
-                "shape": shape,
-                "fill": {"field": "lam", "type": "nominal", "scale": colours, "legend": None},
-                "tooltip": tip,
-            },
-        },
+    dash = by("length", lengths, _dashes(len(lengths))["strokeDash"])
+    shape, fill = by("length", lengths, SHAPES[: len(lengths)]), by("lam", steps.labels, ramp(steps.lambdas))
+    encoding = {"x": x, "y": y, "shape": shape, "fill": fill, "tooltip": tip}
+    return [
+        layer("rule", {"y": y, "strokeDash": dash}, alone, color="var(--ink)", strokeWidth=1.5),
+        dots(encoding, 55, opacity=0.9, strokeWidth=0.8, stroke="var(--paper)"),
     ]
-    text = f"Prediction loss against alignment, {plain(results, arm)}, {size_text(k)}: {len(marks)} trainings."
-    return panel(size_text(k), plain(results, arm), text, marks, layers, 220, None)

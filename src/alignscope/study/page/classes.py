@@ -1,29 +1,20 @@
-"""What each class keeps, in sentences: which pays most, how the average hides it, and whether it was foreseen."""
+"""What each class retains, in sentences: which pays most, how the average hides it, and whether it was predicted."""
 
 from __future__ import annotations
 
 from alignscope.report.words import capital, lam, named, number, percent, share
-from alignscope.study.page.words import (
-    Target,
-    arms,
-    asked_targets,
-    epochs_text,
-    fixed_arms,
-    plain,
-    size_text,
-    spread_percent,
-    up_to_one,
-)
+from alignscope.study.page.selection import Target, fixed_variants, longest, targets, up_to_one, variants
+from alignscope.study.page.words import epochs_text, size_text, spread_percent, variant_text
 from alignscope.study.results import ClassRow, SeedInterval, StudyResults
 from alignscope.study.spec import Variant
 
 __all__ = [
     "class_lead",
+    "class_share",
     "class_words",
     "groups",
-    "kept",
-    "part",
     "rank_correlation",
+    "retained",
     "shown",
     "unknown_words",
     "where",
@@ -34,12 +25,12 @@ CHANCE = 0.025  # of 95% intervals around 1, so many lie below it
 
 
 def shown(results: StudyResults) -> list[ClassRow]:
-    """Return the rows of one way to align, in a fixed scale where there is one, at the largest λ up to 1."""
-    for arm in [*fixed_arms(results), *arms(results)]:
-        rows = [r for r in results.class_rows if (r.gauge, r.direction, r.training) == tuple(arm)]
+    """Return the rows of one variant of alignment, in a fixed scale where there is one, at the largest λ up to 1."""
+    for variant in [*fixed_variants(results), *variants(results)]:
+        rows = [r for r in results.class_rows if (r.gauge, r.direction, r.training) == variant]
         if rows:
-            strength = up_to_one(r.lambda_ for r in rows)
-            return [r for r in rows if r.lambda_ == strength]
+            top = up_to_one(r.lambda_ for r in rows)
+            return [r for r in rows if r.lambda_ == top]
     return []
 
 
@@ -52,13 +43,13 @@ def groups(results: StudyResults) -> dict[Target, dict[int, list[ClassRow]]]:
             for k in sorted(results.spec.sweep.components)
             if (some := [r for r in rows if (r.modality, r.target, r.components) == (*target, k)])
         }
-        for target in asked_targets(results)
+        for target in targets(results)
         if any((r.modality, r.target) == target for r in rows)
     }
 
 
-def kept(rows: list[ClassRow]) -> list[tuple[ClassRow, float]]:
-    """Return the classes of which something was known, with what they keep; the one that pays most comes first."""
+def retained(rows: list[ClassRow]) -> list[tuple[ClassRow, float]]:
+    """Return the classes that were predicted at λ = 0, with their retention; the one that pays most comes first."""
     known = [(r, r.retention.value) for r in rows if r.retention is not None]
     return sorted(known, key=lambda pair: pair[1])
 
@@ -67,42 +58,42 @@ def rank_correlation(rows: list[ClassRow]) -> float | None:
     """Return Spearman's correlation of forecast and measured retention over classes; None for fewer than three."""
     from scipy.stats import spearmanr
 
-    pairs = [(r.forecast.value, value) for r, value in kept(rows) if r.forecast is not None]
-    told, found = zip(*pairs, strict=True) if pairs else ((), ())
-    if len(pairs) < 3 or len(set(told)) < 2 or len(set(found)) < 2:
+    pairs = [(r.forecast.value, value) for r, value in retained(rows) if r.forecast is not None]
+    forecast, measured = zip(*pairs, strict=True) if pairs else ((), ())
+    if len(pairs) < 3 or len(set(forecast)) < 2 or len(set(measured)) < 2:
         return None
-    return float(spearmanr(told, found).statistic)
+    return float(spearmanr(forecast, measured).statistic)
 
 
 def where(results: StudyResults) -> str:
     """Say which λ, scale and length the rows shown are of."""
     row = shown(results)[0]
-    way = plain(results, Variant(row.gauge, row.direction, row.training))
-    return f"λ = {lam(row.lambda_)}, {way}, {epochs_text(max(results.spec.sweep.epochs))}"
+    variant = variant_text(results, Variant(row.gauge, row.direction, row.training))
+    return f"λ = {lam(row.lambda_)}, {variant}, {epochs_text(longest(results))}"
 
 
 def class_words(results: StudyResults) -> list[str]:
-    """Return a sentence or four for each target, at the smallest latent size at which a class was known."""
-    return [_words(target, sizes) for target, sizes in groups(results).items() if any(map(kept, sizes.values()))]
+    """Return a sentence or four for each target, at the smallest latent size at which a class was predicted."""
+    return [_words(target, sizes) for target, sizes in groups(results).items() if any(map(retained, sizes.values()))]
 
 
 def _words(target: Target, sizes: dict[int, list[ClassRow]]) -> str:
-    k, some = next((k, known) for k, rows in sizes.items() if (known := kept(rows)))
+    k, some = next((k, known) for k, rows in sizes.items() if (known := retained(rows)))
     worst, lowest = some[0]
-    said = [
-        f"{capital(target.text)} ({size_text(k)}): {_least(worst)}; {_sure(worst.retention)}.",
-        f"The mean over the {len(some)} classes known at λ = 0 is {percent(_mean(some))}"
+    sentences = [
+        f"{capital(target.text)} ({size_text(k)}): {_least(worst)}; {_significance(worst.retention)}.",
+        f"The mean over the {len(some)} classes predicted at λ = 0 is {percent(_mean(some))}"
         f"{', which hides it' if _mean(some) - lowest > HIDDEN else ''}.{_below(some)}",
     ]
     ranks = {size: rank_correlation(rows) for size, rows in sizes.items()}
-    told = [f"{share(v, 2)} ({size_text(size)})" for size, v in ranks.items() if v is not None]
-    if told:
-        said.append(f"Rank correlation of forecast and measured over classes: {', '.join(told)}.")
-    return " ".join(said)
+    listed = [f"{share(v, 2)} ({size_text(size)})" for size, v in ranks.items() if v is not None]
+    if listed:
+        sentences.append(f"Rank correlation of forecast and measured over classes: {', '.join(listed)}.")
+    return " ".join(sentences)
 
 
 def _below(some: list[tuple[ClassRow, float]]) -> str:
-    """Say how many classes lose, beside how many would seem to by chance; nothing where there are no intervals."""
+    """Say how many classes lose, next to how many would seem to by chance; nothing where there are no intervals."""
     highs = [r.retention.high for r, _ in some if r.retention is not None and r.retention.high is not None]
     if not highs:
         return ""
@@ -112,17 +103,17 @@ def _below(some: list[tuple[ClassRow, float]]) -> str:
 
 def _least(row: ClassRow) -> str:
     return (
-        f"{named(row.label)}, which {part(row.share)} of the held-out samples have, keeps least, "
+        f"{named(row.label)}, which {class_share(row.share)} of the held-out samples have, retains least, "
         f"{spread_percent(row.retention)}"
     )
 
 
-def _sure(value: SeedInterval | None) -> str:
+def _significance(value: SeedInterval | None) -> str:
     if value is None or value.low is None or value.high is None:
-        return "with one seed nothing is established"
+        return "with one seed nothing is significant"
     if value.high < 1:
-        return "its interval leaves out 1"
-    return "its interval lies above 1" if value.low > 1 else "its interval contains 1"
+        return "its 95% CI excludes 1"
+    return "its 95% CI lies above 1" if value.low > 1 else "its 95% CI contains 1"
 
 
 def _mean(some: list[tuple[ClassRow, float]]) -> float:
@@ -130,34 +121,35 @@ def _mean(some: list[tuple[ClassRow, float]]) -> float:
 
 
 def class_lead(results: StudyResults) -> str | None:
-    """Return the sentence of the verdict: of all targets, the class that pays most, beside its target's mean."""
+    """Return the sentence of the verdict: of all targets, the class that pays most, next to its target's mean."""
     found = [
         (some[0][1], target, k, some)
         for target, sizes in groups(results).items()
         for k, rows in list(sizes.items())[:1]
-        if (some := kept(rows))
+        if (some := retained(rows))
     ]
     if not found:
         return None
     _, target, k, some = min(found, key=lambda f: f[0])
     row = some[0][0]
     return (
-        f"By class ({where(results)}, {size_text(k)}): of {target.text}, {_least(row)}, and {_sure(row.retention)}; "
-        f"the mean over the {len(some)} classes is {percent(_mean(some))} (held out).{_below(some)}"
+        f"By class ({where(results)}, {size_text(k)}): of {target.text}, {_least(row)}, and "
+        f"{_significance(row.retention)}; the mean over the {len(some)} classes is {percent(_mean(some))} (held "
+        f"out).{_below(some)}"
     )
 
 
-def part(value: float) -> str:
+def class_share(value: float) -> str:
     """Write the share of the samples that have a class: "23%", "1.4%"."""
     return percent(value, 0 if value >= 0.1 else 1)
 
 
 def unknown_words(results: StudyResults) -> list[str]:
     """Return the classes that are not drawn, a sentence for each target and latent size that has some."""
-    said = []
+    sentences = []
     for target, sizes in groups(results).items():
         for k, rows in sizes.items():
-            names = [f"{named(r.label)} ({part(r.share)} of the samples)" for r in rows if r.retention is None]
+            names = [f"{named(r.label)} ({class_share(r.share)} of the samples)" for r in rows if r.retention is None]
             if names:
-                said.append(f"{capital(target.text)}, {size_text(k)}: {', '.join(names)}.")
-    return said
+                sentences.append(f"{capital(target.text)}, {size_text(k)}: {', '.join(names)}.")
+    return sentences

@@ -1,24 +1,21 @@
-"""What was forecast from the λ = 0 encoders, beside what training gave: as points, and along λ."""
+"""What was forecast from the λ = 0 encoders, next to what training gave: as points, and along λ."""
 
 from __future__ import annotations
 
 import math
 
-from alignscope.report.panels import DASHES, HUES, Figure, Row, Steps, key, missing, panel, value_axis
-from alignscope.report.parts import Spec, tips
+from alignscope.report.panels import DASHES, HUES, Figure, Row, key, missing, panel, panel_rows, value_axis
+from alignscope.report.parts import Spec, by, dots, intervals, layer, tips
 from alignscope.report.words import capital, lam, named, share, short
-from alignscope.study.page.retention_charts import retention_axis, target_looks
-from alignscope.study.page.words import Target, arms, asked_targets, in_arm, plain, size_text, spread
+from alignscope.study.page.retention_charts import ends_of, retention_axis, target_looks
+from alignscope.study.page.selection import Target, in_variant, lambda_steps, targets, variants
+from alignscope.study.page.words import size_text, spread, variant_text
 from alignscope.study.results import Agreement, ForecastRow, StudyResults
 from alignscope.study.spec import Variant
 
 __all__ = ["correlation_text", "forecast_curves", "forecast_points"]
 
-
-def _agreement(results: StudyResults, arm: Variant, components: int | None) -> Agreement | None:
-    return next(
-        (a for a in results.agreement if (a.gauge, a.direction, a.training, a.components) == (*arm, components)), None
-    )
+_NOTHING = "It needs the forecast, and trainings with λ above 0 to compare it with."
 
 
 def correlation_text(a: Agreement | None) -> str:
@@ -30,184 +27,126 @@ def correlation_text(a: Agreement | None) -> str:
     return f"rank correlation {share(a.correlation, 2)} ({share(a.low, 2)} to {share(a.high, 2)})"
 
 
+def _size_hues(sizes: list[int]) -> list[str]:
+    return [HUES[i % len(HUES)] for i in range(len(sizes))]
+
+
+def _figures(row: ForecastRow) -> Spec:
+    """Return what both charts show of a row."""
+    return {
+        "low": row.measured.low,
+        "high": row.measured.high,
+        "K": row.components,
+        "lam": lam(row.lambda_),
+        "predicted": spread(row.forecast),
+        "measured": spread(row.measured),
+    }
+
+
+_TIP = {"λ": "lam", "K": "K", "Forecast_held_out": "predicted", "Measured_held_out": "measured"}
+_MARK: Spec = {"stroke": "var(--paper)", "strokeWidth": 0.8}
+
+
 def forecast_points(results: StudyResults) -> Figure:
     """Draw measured against forecast retention for every target, λ and latent size."""
     if not results.forecast:
-        return missing("It needs the forecast, and trainings with λ above 0 to compare it with.")
+        return missing(_NOTHING)
     looks = target_looks(results)
-    names = [n for n in looks if any(r.target == n for r in results.forecast)]
+    shapes = {n: looks[n][1] for n in looks if any(r.target == n for r in results.forecast)}
     sizes = [k for k in results.spec.sweep.components if any(r.components == k for r in results.forecast)]
     values = [v for r in results.forecast for v in (r.forecast.value, r.measured.value)]
-    panels = []
-    for arm in arms(results):
-        some = [r for r in results.forecast if in_arm(r, arm)]
-        if some:
-            panels.append(_points(results, arm, some, values, names, sizes))
-    hues = [HUES[i % len(HUES)] for i in range(len(sizes))]
+    low, high = max(-0.5, math.floor(10 * min(values)) / 10), min(2.0, math.ceil(10 * max(values) + 0.2) / 10)
+
+    def draw(variant: Variant) -> Spec | None:
+        rows = [r for r in results.forecast if in_variant(r, variant)]
+        found = (a for a in results.agreement if a.components is None and in_variant(a, variant))
+        where, text = variant_text(results, variant), correlation_text(next(found, None))
+        points = [
+            {"x": r.forecast.value, "y": r.measured.value, "target": r.target, "modality": r.modality} | _figures(r)
+            for r in rows
+        ]
+        about = f"Measured against forecast retention, {where}: {text}."
+        layers = _point_layers(low, high, shapes, sizes)
+        return panel(capital(where), text, about, points, layers, 340, None) if rows else None
+
     return Figure(
-        "How to read it: each mark is one target at one λ and one latent size. To the right is what the forecast "
-        "said would be kept, upwards what training kept (both held out; means over seeds, the thin line is the 95% "
+        "How to read it: each mark is one target at one λ and one latent size. To the right is the forecast retention, "
+        "upwards the retention measured after training (both held out; means over seeds, the thin line is the 95 % "
         "interval of the measured). On the diagonal the forecast was exact; below it more was lost than forecast. "
         "The rank correlation says whether it put the losses in the right order: 1 is perfectly, 0 not at all.",
-        [Row("", panels)],
+        [Row("", [spec for variant in variants(results) if (spec := draw(variant))])],
         key(
-            ("Latent size", [size_text(k) for k in sizes], {"fill": hues}),
-            ("Target", [short(named(n), 30) for n in names], {"shape": [looks[n][1] for n in names]}),
+            ("Latent size", [size_text(k) for k in sizes], {"fill": _size_hues(sizes)}),
+            ("Target", [short(named(n), 30) for n in shapes], {"shape": list(shapes.values())}),
         ),
     )
 
 
-def _points(
-    results: StudyResults,
-    arm: Variant,
-    rows: list[ForecastRow],
-    values: list[float],
-    names: list[str],
-    sizes: list[int],
-) -> Spec:
-    looks = target_looks(results)
-    low, high = max(-0.5, math.floor(10 * min(values)) / 10), min(2.0, math.ceil(10 * max(values) + 0.2) / 10)
-    y = value_axis("y", "measured after training (kept, held out)", low, high)
-    x = value_axis("x", "forecast from λ = 0 (kept, held out)", low, high)
-    points = [
-        {
-            "x": r.forecast.value,
-            "y": r.measured.value,
-            "low": r.measured.low,
-            "high": r.measured.high,
-            "K": r.components,
-            "target": r.target,
-            "who": r.modality,
-            "lam": lam(r.lambda_),
-            "said": spread(r.forecast),
-            "found": spread(r.measured),
-        }
-        for r in rows
+def _point_layers(low: float, high: float, shapes: dict[str, str], sizes: list[int]) -> list[Spec]:
+    x = value_axis("x", "retention forecast from λ = 0 (held out)", low, high)
+    y = value_axis("y", "retention measured after training (held out)", low, high)
+    colour, shape = by("K", sizes, _size_hues(sizes)), by("target", list(shapes), list(shapes.values()))
+    tip = tips(Target="target", Modality="modality", **_TIP)
+    ends = [{"x": low, "y": low}, {"x": high, "y": high}]
+    return [
+        layer("line", {"x": x, "y": y}, ends, color="var(--soft)", strokeDash=[4, 3], strokeWidth=1.2),
+        intervals({"x": x, "y": y, "color": colour}, strokeWidth=1, opacity=0.5),
+        dots({"x": x, "y": y, "fill": colour, "shape": shape, "tooltip": tip}, 60, opacity=0.9, **_MARK),
     ]
-    colour = {
-        "field": "K",
-        "type": "nominal",
-        "scale": {"domain": sizes, "range": [HUES[i % len(HUES)] for i in range(len(sizes))]},
-        "legend": None,
-    }
-    shape = {
-        "field": "target",
-        "type": "nominal",
-        "scale": {"domain": names, "range": [looks[n][1] for n in names]},
-        "legend": None,
-    }
-    tip = tips(Target="target", Modality="who", λ="lam", K="K", Forecast_held_out="said", Measured_held_out="found")
-    layers: list[Spec] = [
-        {
-            "data": {"values": [{"x": low, "y": low}, {"x": high, "y": high}]},
-            "mark": {"type": "line", "color": "var(--soft)", "strokeDash": [4, 3], "strokeWidth": 1.2},
-            "encoding": {"x": x, "y": y},
-        },
-        {
-            "transform": [{"filter": "isValid(datum.low)"}],
-            "mark": {"type": "rule", "strokeWidth": 1, "opacity": 0.5},
-            "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": colour},
-        },
-        {
-            "mark": {
-                "type": "point",
-                "filled": True,
-                "size": 60,
-                "opacity": 0.9,
-                "stroke": "var(--paper)",
-                "strokeWidth": 0.8,
-            },
-            "encoding": {"x": x, "y": y, "fill": colour, "shape": shape, "tooltip": tip},
-        },
-    ]
-    title, text = plain(results, arm), correlation_text(_agreement(results, arm, None))
-    return panel(
-        capital(title), text, f"Measured against forecast retention, {title}: {text}.", points, layers, 340, None
-    )
 
 
 def forecast_curves(results: StudyResults) -> Figure:
     """Draw the forecast along λ as lines, and the measured figures as dots, a panel for each target."""
     if not results.paths or not results.forecast:
-        return missing("It needs the forecast, and trainings with λ above 0 to compare it with.")
+        return missing(_NOTHING)
     sizes = list(results.spec.sweep.components)
-    values = [v for r in results.forecast for v in (r.measured.value, r.measured.low, r.measured.high) if v is not None]
-    y = retention_axis(values + [v for p in results.paths for v in p.retention])
-    rows = []
-    for arm in arms(results):
-        some = [r for r in results.forecast if in_arm(r, arm)]
-        panels = [
-            _curves(results, arm, t, [r for r in some if (r.modality, r.target) == t], y, sizes)
-            for t in asked_targets(results)
-            if any((r.modality, r.target) == t for r in some)
-        ]
-        if panels:
-            rows.append(Row(capital(plain(results, arm)), panels))
-    hues = [HUES[i % len(HUES)] for i in range(len(sizes))]
     dashes = [DASHES[i % len(DASHES)] for i in range(len(sizes))]
+    y = retention_axis(
+        [*ends_of(r.measured for r in results.forecast), *(v for p in results.paths for v in p.retention)]
+    )
+    rows = panel_rows(
+        (
+            capital(variant_text(results, variant)),
+            [
+                _curves(results, variant, t, some, y, sizes, dashes)
+                for t in targets(results)
+                if (some := [r for r in results.forecast if in_variant(r, variant) and (r.modality, r.target) == t])
+            ],
+        )
+        for variant in variants(results)
+    )
     return Figure(
         "How to read it: lines are the forecast from the λ = 0 encoders, dots with 95% intervals what training gave "
-        "(both held out), a colour for each latent size. Dots on their line were forecast.",
+        "(both held out), a colour for each latent size. Dots on their line were predicted.",
         rows,
-        key(("Latent size", [size_text(k) for k in sizes], {"stroke": hues, "strokeDash": dashes})),
+        key(("Latent size", [size_text(k) for k in sizes], {"stroke": _size_hues(sizes), "strokeDash": dashes})),
     )
 
 
 def _curves(
-    results: StudyResults, arm: Variant, target: Target, rows: list[ForecastRow], y: Spec, sizes: list[int]
+    results: StudyResults,
+    variant: Variant,
+    target: Target,
+    rows: list[ForecastRow],
+    y: Spec,
+    sizes: list[int],
+    dashes: list[list[int]],
 ) -> Spec:
-    steps = Steps(sorted(results.spec.sweep.lambdas))
+    steps = lambda_steps(results)
     lines: list[Spec] = [
-        {"x": steps.at(v), "y": kept, "K": p.components, "lam": lam(v), "said": share(kept)}
+        {"x": steps.at(v), "y": retained, "K": p.components, "lam": lam(v), "predicted": share(retained)}
         for p in results.paths
-        if (p.modality, p.target) == target and p.gauge in ("", arm.gauge)
-        for v, kept in zip(p.lambdas, p.retention, strict=True)
+        if (p.modality, p.target) == target and p.gauge in ("", variant.gauge)
+        for v, retained in zip(p.lambdas, p.retention, strict=True)
     ]
-    dots = [
-        {
-            "x": steps.at(r.lambda_),
-            "y": r.measured.value,
-            "low": r.measured.low,
-            "high": r.measured.high,
-            "K": r.components,
-            "lam": lam(r.lambda_),
-            "said": spread(r.forecast),
-            "found": spread(r.measured),
-        }
-        for r in rows
-    ]
-    hues = {"domain": sizes, "range": [HUES[i % len(HUES)] for i in range(len(sizes))]}
-    dashes = {"domain": sizes, "range": [DASHES[i % len(DASHES)] for i in range(len(sizes))]}
-    colour = {"field": "K", "type": "nominal", "scale": hues, "legend": None}
+    points = [{"x": steps.at(r.lambda_), "y": r.measured.value} | _figures(r) for r in rows]
+    colour, dash = by("K", sizes, _size_hues(sizes)), by("K", sizes, dashes)
     x = steps.axis(high=max([len(steps.lambdas) - 0.65, *(p["x"] for p in lines)]))
-    layers: list[Spec] = [
-        {
-            "mark": {"type": "line", "strokeWidth": 1.8},
-            "encoding": {"x": x, "y": y, "color": colour, "strokeDash": {**colour, "scale": dashes}},
-        },
-        {
-            "data": {"values": dots},
-            "transform": [{"filter": "isValid(datum.low)"}],
-            "mark": {"type": "rule", "strokeWidth": 1.2, "opacity": 0.6},
-            "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": colour},
-        },
-        {
-            "data": {"values": dots},
-            "mark": {
-                "type": "point",
-                "filled": True,
-                "size": 42,
-                "opacity": 1,
-                "stroke": "var(--paper)",
-                "strokeWidth": 0.8,
-            },
-            "encoding": {
-                "x": x,
-                "y": y,
-                "fill": colour,
-                "tooltip": tips(λ="lam", K="K", Forecast_held_out="said", Measured_held_out="found"),
-            },
-        },
+    layers = [
+        layer("line", {"x": x, "y": y, "color": colour, "strokeDash": dash}, strokeWidth=1.8),
+        intervals({"x": x, "y": y, "color": colour}, points, strokeWidth=1.2, opacity=0.6),
+        dots({"x": x, "y": y, "fill": colour, "tooltip": tips(**_TIP)}, 42, points, **_MARK),
     ]
-    text = f"Forecast and measured retention along λ, {target.text}, {plain(results, arm)}."
-    return panel(capital(target.text), plain(results, arm), text, lines, layers, 210, steps)
+    where = variant_text(results, variant)
+    text = f"Forecast and measured retention along λ, {target.text}, {where}."
+    return panel(capital(target.text), where, text, lines, layers, 210, steps)

@@ -2,23 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from alignscope.report.panels import Figure, figure_files, panel_specs
 from alignscope.report.shell import write_page
 from alignscope.study.page import tables as _study_tables
-from alignscope.study.page.charts import study_figures
+from alignscope.study.page.alignment_charts import aligned, published
+from alignscope.study.page.capacity_chart import capacity_map
+from alignscope.study.page.class_charts import classes
 from alignscope.study.page.classes import class_words, unknown_words
-from alignscope.study.page.forecast_words import forecast_text, forecast_words
+from alignscope.study.page.curve_charts import training_curves
+from alignscope.study.page.decomposition_charts import cost_parts, decomposition, loss_parts
+from alignscope.study.page.forecast_charts import forecast_curves, forecast_points
+from alignscope.study.page.retention_charts import along_lambda, along_training
+from alignscope.study.page.score_charts import scores
 from alignscope.study.page.score_tables import baselines, pretraining, score_tables
 from alignscope.study.page.scores import score_words, scored
-from alignscope.study.page.sentences import data_text, pretraining_text
+from alignscope.study.page.sentences import data_text, forecast_text, forecast_words, pretraining_text
 from alignscope.study.page.texts import CONTENTS, GLOSSARY, OPTIONAL, TEXTS, WORDS_OF
 from alignscope.study.page.verdict import cards, tone, verdict
 from alignscope.study.results import StudyResults
 
-__all__ = ["render_study", "study_charts", "study_context"]
+__all__ = ["render_study", "study_charts", "study_context", "study_figures"]
+
+
+_FIGURES: dict[str, Callable[[StudyResults], Figure]] = {
+    "published": published,
+    "aligned": aligned,
+    "retention": along_lambda,
+    "training": along_training,
+    "capacity": capacity_map,
+    "decomposition": decomposition,
+    "loss_parts": loss_parts,
+    "cost_parts": cost_parts,
+    "forecast": forecast_points,
+    "forecast_curves": forecast_curves,
+    "curves": training_curves,
+}
+
+
+def study_figures(results: StudyResults) -> dict[str, Figure]:
+    """Return every figure of a study by name; some only say what they lack.
+
+    Those of classes are left out where the study has none.
+    """
+    figures = {name: make(results) for name, make in _FIGURES.items()}
+    more = {"scores": (scores, scored(results)), "classes": (classes, results.class_rows)}
+    return figures | {name: make(results) for name, (make, found) in more.items() if found}
 
 
 def render_study(results: StudyResults) -> str:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from alignscope.report.tables import Table
-from alignscope.report.words import MISSING, capital, lam, named
-from alignscope.study.page.classes import part
-from alignscope.study.page.scores import MEASURES, PARTS, ended, head, mean, measure_name, over, scored
-from alignscope.study.page.tables import lambda_heads, pivot, way
-from alignscope.study.page.words import BASELINES, arms, asked_targets, epochs_text, in_arm, plain, size_text, spread
-from alignscope.study.results import CellRecord, ClassRow, SeedInterval, StudyResults, TargetScore
+from alignscope.report.words import capital, lam, named
+from alignscope.study.page.classes import class_share
+from alignscope.study.page.scores import MEASURES, PARTS, head, mean, measure_name, over, scored
+from alignscope.study.page.selection import Target, ended, in_variant, longest, targets, variants
+from alignscope.study.page.tables import Columns, alignment, lambda_table, row_table
+from alignscope.study.page.words import BASELINES, epochs_text, size_text, spread, variant_text
+from alignscope.study.results import CellRecord, ClassRow, SeedInterval, StudyResults
 
 __all__ = ["baselines", "pretraining", "score_tables"]
 
 _PROBE = {"probe_r2": "R²", "probe_accuracy": "accuracy", "probe_macro_f1": "macro F1"}
+_MOMENTS = {  # name -> which mark of a training, and the figures that it has
+    "pre-trained, linear probe": (0, _PROBE),
+    "fine-tuned, linear probe": (-1, _PROBE),
+    "fine-tuned, trained head": (-1, {m: name for m, name in MEASURES.items() if m != "weighted_f1"}),
+}
 
 
 class _Group(NamedTuple):
@@ -27,13 +35,30 @@ class _Group(NamedTuple):
     epochs: int
 
 
+class _Head(NamedTuple):
+    """The heads for one target of a group of trainings, scored in sample or held out."""
+
+    target: Target
+    part: str
+    group: _Group
+    records: list[CellRecord]
+
+
+class _Line(NamedTuple):
+    """A figure at one λ, with the words that tell its line of a table from the others."""
+
+    lambda_: float
+    words: tuple[str, ...]
+    figure: str
+
+
 def score_tables(results: StudyResults) -> list[Table]:
     """Return the tables that have rows."""
     every = [
-        _score_table(results, "Prediction scores", "every training", lambda group: True),
+        _score_table(results, "Prediction scores", "every training", _heads(results)),
         _f1_by_class(results),
-        _classes(results, "Kept by class", "What is kept of each class, measured", lambda r: r.retention),
-        _classes(results, "Kept by class, forecast", "What is kept of each class, forecast", lambda r: r.forecast),
+        _classes(results, "Retention by class", "Retention of each class, measured", lambda r: r.retention),
+        _classes(results, "Retention by class, forecast", "Retention of each class, forecast", lambda r: r.forecast),
         _classes(results, "R² by class", "Explained variance of each class by a linear probe", lambda r: r.r2),
     ]
     return [table for table in every if table.rows]
@@ -41,41 +66,44 @@ def score_tables(results: StudyResults) -> list[Table]:
 
 def baselines(results: StudyResults) -> Table:
     """Return the scores of what is not aligned: each modality alone, and models that see both."""
-    return _score_table(results, "Models that are not aligned", "training", lambda group: group.lambda_ == 0)
+    rows = (h for h in _heads(results) if h.group.lambda_ == 0)
+    return _score_table(results, "Models that are not aligned", "training", rows)
 
 
 def _groups(results: StudyResults) -> dict[_Group, list[CellRecord]]:
     groups: dict[_Group, list[CellRecord]] = {}
     for r in ended([*results.cells, *results.baselines]):
         c = r.cell
-        alone = "each modality alone" if c.lambda_ == 0 else way(c)
+        alone = "each modality alone" if c.lambda_ == 0 else alignment(c)
         model = BASELINES[c.training] if c.baseline else alone
         groups.setdefault(_Group(model, c.components, c.lambda_, c.epochs), []).append(r)
     return groups
 
 
-def _score_table(results: StudyResults, title: str, of: str, wanted: Callable[[_Group], bool]) -> Table:
-    rows = [
-        [
-            group.model,
-            named(target.name),
-            str(target.modality),
-            size_text(group.components),
-            lam(group.lambda_),
-            str(group.epochs),
-            _whole(words),
-            *(spread(mean(over(records, name, target, m))) for m in MEASURES),
-        ]
-        for target in scored(results)
-        for name, words in PARTS.items()
-        for group, records in _groups(results).items()
-        if wanted(group)
-    ]
+def _heads(results: StudyResults) -> Iterator[_Head]:
+    groups = _groups(results).items()
+    return (_Head(t, part, group, records) for t in scored(results) for part in PARTS for group, records in groups)
+
+
+def _measure(measure: str, h: _Head) -> str:
+    return spread(mean(over(h.records, h.part, h.target, measure)))
+
+
+def _score_table(results: StudyResults, title: str, of: str, rows: Iterable[_Head]) -> Table:
     accuracy = " or ".join(sorted({measure_name(results, t.name, "accuracy") for t in scored(results)}))
-    measures = [capital(name) for name in (accuracy, *list(MEASURES.values())[1:])]
-    heads = ["Model", "Target", "Modality", "Latent", "λ", "Epochs", "Scored", *measures]
+    columns: Columns = {
+        "Model": lambda h: h.group.model,
+        "Target": lambda h: named(h.target.name),
+        "Modality": lambda h: str(h.target.modality),
+        "Latent": lambda h: size_text(h.group.components),
+        "λ": lambda h: lam(h.group.lambda_),
+        "Epochs": lambda h: str(h.group.epochs),
+        "Scored": lambda h: _whole(PARTS[h.part]),
+    }
+    names = MEASURES | {"accuracy": accuracy}
+    columns |= {capital(name): partial(_measure, measure) for measure, name in names.items()}
     caption = f"Trained heads at the end of {of}: mean over seeds with 95% interval."
-    return Table(title, caption, heads, rows, 7)
+    return row_table(title, caption, columns, rows, 7)
 
 
 def _whole(words: str) -> str:
@@ -83,87 +111,74 @@ def _whole(words: str) -> str:
     return words.replace(" ", "\u00a0")
 
 
+def _line_table(title: str, caption: str, heads: list[str], lines: list[_Line]) -> Table:
+    columns: Columns = {name: partial(_word, i) for i, name in enumerate(heads)}
+    return lambda_table(title, caption, columns, lines, lambda line: line.figure, len(heads))
+
+
+def _word(i: int, line: _Line) -> str:
+    return line.words[i]
+
+
 def _f1_by_class(results: StudyResults) -> Table:
-    longest = max(results.spec.sweep.epochs)
-    groups = {g: records for g, records in _groups(results).items() if g.epochs == longest}
-    lines: dict[tuple[str, ...], dict[float, str]] = {}
+    groups = [(group, records) for group, records in _groups(results).items() if group.epochs == longest(results)]
+    lines = []
     for target in scored(results):
         for c, label in enumerate(results.classes.get(target.name, ())):
-            for group, records in groups.items():
-                for name, words in PARTS.items():
-                    line = (named(label), named(target.name), str(target.modality), group.model)
-                    found = [s.f1_per_class[c] for r in records if (s := head(r, name, target)) and s.f1_per_class]
-                    figure = spread(mean(v for v in found if v is not None))
-                    lines.setdefault((*line, size_text(group.components), _whole(words)), {})[group.lambda_] = figure
-    lambdas = sorted({g.lambda_ for g in groups})
-    rows = [[*line, *(figures.get(v, MISSING) for v in lambdas)] for line, figures in lines.items()]
-    heads = ["Class", "Target", "Modality", "Model", "Latent", "Scored", *lambda_heads(lambdas)]
-    caption = f"F1 of the trained heads after {epochs_text(longest)}: mean over seeds with 95% interval."
-    return Table("F1 by class", caption, heads, rows, 6)
+            for (group, records), part in itertools.product(groups, PARTS):
+                found = [s.f1_per_class[c] for r in records if (s := head(r, part, target)) and s.f1_per_class]
+                where = group.model, size_text(group.components), _whole(PARTS[part])
+                words = named(label), named(target.name), str(target.modality), *where
+                lines.append(_Line(group.lambda_, words, spread(mean(v for v in found if v is not None))))
+    caption = f"F1 of the trained heads after {epochs_text(longest(results))}: mean over seeds with 95% interval."
+    return _line_table("F1 by class", caption, ["Class", "Target", "Modality", "Model", "Latent", "Scored"], lines)
 
 
 def _classes(results: StudyResults, title: str, what: str, cell: Callable[[ClassRow], SeedInterval | None]) -> Table:
-    lambdas, rows = pivot(
-        [r for r in results.class_rows if cell(r) is not None],
-        lambda r: (
-            named(r.label),
-            named(r.target),
-            str(r.modality),
-            way(r),
-            size_text(r.components),
-            part(r.share),
-            spread(r.before),
-        ),
-        lambda r: spread(cell(r)),
-    )
-    heads = ["Class", "Target", "Modality", "Alignment", "Latent", "Share of samples", "R² at λ\u00a0=\u00a00"]
+    columns: Columns = {
+        "Class": lambda r: named(r.label),
+        "Target": lambda r: named(r.target),
+        "Modality": lambda r: str(r.modality),
+        "Alignment": alignment,
+        "Latent": lambda r: size_text(r.components),
+        "Share of samples": lambda r: class_share(r.share),
+        "R² at λ\u00a0=\u00a00": lambda r: spread(r.before),
+    }
     caption = f"{what}, after the longest training: mean over seeds with 95% interval, held out."
-    return Table(title, caption, [*heads, *lambda_heads(lambdas)], rows, 5)
+    rows = [r for r in results.class_rows if cell(r) is not None]
+    return lambda_table(title, caption, columns, rows, lambda r: spread(cell(r)), 5)
 
 
 def pretraining(results: StudyResults) -> Table:
     """Return the scores of the encoders before and after fine-tuning, along λ."""
-    lambdas, rows = sorted(results.spec.sweep.lambdas), []
-    for arm in arms(results):
+    lines: list[_Line] = []
+    for variant in variants(results):
         for k in results.spec.sweep.components:
             for epochs in sorted(results.spec.sweep.epochs):
-                cells = [r for r in ended(results.cells) if in_arm(r.cell, arm)]
+                cells = [r for r in ended(results.cells) if in_variant(r.cell, variant)]
                 some = [r for r in cells if (r.cell.components, r.cell.epochs) == (k, epochs)]
-                where = [plain(results, arm), size_text(k), str(epochs)]
-                rows += [[*line[:3], *where, *line[3:]] for line in _moments(results, some, lambdas)]
-    heads = ["Moment", "Target", "Modality", "Alignment", "Latent", "Epochs", "Figure", *lambda_heads(lambdas)]
+                lines += _moments(results, some, (variant_text(results, variant), size_text(k), str(epochs)))
+    heads = ["Moment", "Target", "Modality", "Alignment", "Latent", "Epochs", "Figure"]
     caption = "Before and after fine-tuning: mean over seeds with 95% interval, held out."
-    return Table("Before and after fine-tuning", caption, heads, rows, 7)
+    return _line_table("Before and after fine-tuning", caption, heads, lines)
 
 
-def _moments(results: StudyResults, cells: list[CellRecord], lambdas: Iterable[float]) -> list[list[str]]:
-    """Return a line for each target, moment and figure that exists."""
-    moments = [
-        ("pre-trained, linear probe", 0, _PROBE),
-        ("fine-tuned, linear probe", -1, _PROBE),
-        ("fine-tuned, trained head", -1, {m: name for m, name in MEASURES.items() if m != "weighted_f1"}),
-    ]
-    lines = []
-    for target in asked_targets(results):
-        for moment, which, figures in moments:
+def _moments(results: StudyResults, cells: list[CellRecord], where: tuple[str, ...]) -> Iterator[_Line]:
+    """Yield the figures of each target and moment that exist, at every λ."""
+    for target in targets(results):
+        for moment, (which, figures) in _MOMENTS.items():
             for field, name in figures.items():
                 found = {
-                    strength: [
-                        value
+                    value: [
+                        figure
                         for r in cells
-                        if r.cell.lambda_ == strength
+                        if r.cell.lambda_ == value
                         for s in r.marks[which].test.targets
-                        if (s.modality, s.target) == target and (value := _figure(s, field)) is not None
+                        if (s.modality, s.target) == target and (figure := getattr(s, field)) is not None
                     ]
-                    for strength in lambdas
+                    for value in sorted(results.spec.sweep.lambdas)
                 }
                 called = measure_name(results, target.name, "accuracy") if name == "accuracy" else name
-                line = [spread(mean(values)) for values in found.values()]
+                words = moment, named(target.name), str(target.modality), *where, _whole(called)
                 if any(found.values()):
-                    lines.append([moment, named(target.name), str(target.modality), _whole(called), *line])
-    return lines
-
-
-def _figure(score: TargetScore, field: str) -> float | None:
-    value: float | None = getattr(score, field)
-    return value
+                    yield from (_Line(value, words, spread(mean(some))) for value, some in found.items())

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from alignscope.report.words import capital, lam
-from alignscope.study.page.words import (
-    BASELINES,
+from alignscope.study.page.selection import (
     Target,
-    asked_targets,
+    ended,
     finished,
-    in_arm,
-    main_arm,
-    size_text,
-    spread,
+    in_variant,
+    longest,
+    main_variant,
+    targets,
     up_to_one,
 )
+from alignscope.study.page.words import BASELINES, size_text, spread
 from alignscope.study.results import CellRecord, SeedInterval, StudyResults, TargetScore
 
 __all__ = [
     "MEASURES",
     "PARTS",
     "Model",
-    "ended",
     "head",
     "mean",
     "measure_name",
@@ -54,11 +53,6 @@ class Model(NamedTuple):
     records: list[CellRecord]
 
 
-def ended(records: Iterable[CellRecord]) -> Iterator[CellRecord]:
-    """Yield the records that have figures of the end of training."""
-    return (r for r in records if r.marks and r.last.epoch == r.cell.epochs)
-
-
 def head(record: CellRecord, part: str, target: Target) -> TargetScore | None:
     """Return the scores of one target at the end of training; `part` is "train" or "test"."""
     scores = record.last.train if part == "train" else record.last.test
@@ -66,7 +60,7 @@ def head(record: CellRecord, part: str, target: Target) -> TargetScore | None:
 
 
 def scored(results: StudyResults) -> list[Target]:
-    """Return the asked targets whose heads have an F1: those with classes."""
+    """Return the targets whose heads have an F1: those with classes."""
     known = {
         (s.modality, s.target)
         for record in [*finished(results), *ended(results.baselines)]
@@ -74,12 +68,12 @@ def scored(results: StudyResults) -> list[Target]:
         for s in scores.targets
         if s.macro_f1 is not None
     }
-    return [t for t in asked_targets(results) if t in known]
+    return [t for t in targets(results) if t in known]
 
 
 def measure_name(results: StudyResults, target: str, measure: str) -> str:
-    """Name a measure as the target's kind makes it: several labels a sample have a "label accuracy"."""
-    # Only a target with several labels a sample has the F1 of a probe.
+    """Name a measure as the target's kind makes it: several labels per sample have a "label accuracy"."""
+    # Only a target with several labels per sample has the F1 of a probe.
     many = any(
         s.probe_macro_f1 is not None
         for record in finished(results)
@@ -103,7 +97,7 @@ def mean(values: Iterable[float]) -> SeedInterval | None:
 
 
 def models(results: StudyResults, target: Target, components: int, epochs: int) -> list[Model]:
-    """Return what to compare aligned pairs with: each modality alone that is asked for this, and both together."""
+    """Return what to compare aligned pairs with: each modality alone that is trained on this, and both together."""
     zero = [r for r in ended(results.cells) if r.cell.lambda_ == 0]
     found = [
         Model(f"modality {m} alone (λ = 0)", *_LOOKS[str(m)], Target(m, target.name), zero)
@@ -122,35 +116,35 @@ def _of(records: Iterable[CellRecord], components: int, epochs: int) -> list[Cel
 
 def score_words(results: StudyResults) -> list[str]:
     """Return a sentence for each target: held-out macro F1 alone, aligned, and of the best that sees both."""
-    arm, above = main_arm(results), [v for v in results.spec.sweep.lambdas if v > 0]
-    if arm is None:
+    variant = main_variant(results)
+    if variant is None:
         return []
-    strength, k, longest = up_to_one(above), min(results.spec.sweep.components), max(results.spec.sweep.epochs)
-    cells = [r for r in _of(ended(results.cells), k, longest) if in_arm(r.cell, arm)]
-    said = []
+    top, k = up_to_one(v for v in results.spec.sweep.lambdas if v > 0), min(results.spec.sweep.components)
+    cells = [r for r in _of(ended(results.cells), k, longest(results)) if in_variant(r.cell, variant)]
+    sentences = []
     for target in scored(results):
         alone, aligned = (
             {r.cell.seed: v for r in cells if r.cell.lambda_ == lambda_ for v in over([r], "test", target, "macro_f1")}
-            for lambda_ in (0.0, strength)
+            for lambda_ in (0.0, top)
         )
         change = mean(aligned[seed] - alone[seed] for seed in sorted(alone.keys() & aligned.keys()))
         if change is not None:
-            said.append(
+            sentences.append(
                 f"{capital(target.text)} ({size_text(k)}, held out): macro F1 is {spread(mean(alone.values()))} alone "
-                f"and {spread(mean(aligned.values()))} at λ = {lam(strength)}, a change of {spread(change)}"
-                f"{_sure(change)}.{_best(results, target, k)}"
+                f"and {spread(mean(aligned.values()))} at λ = {lam(top)}, a change of {spread(change)}"
+                f"{_significance(change)}.{_best(results, target, k)}"
             )
-    return said
+    return sentences
 
 
-def _sure(change: SeedInterval) -> str:
-    if change.low is None or change.high is None:
-        return " (one seed, so nothing is established)"
-    return ", not established: the interval contains 0" if change.low <= 0 <= change.high else ", established"
+def _significance(change: SeedInterval) -> str:
+    if change.low is None:
+        return " (one seed, so nothing is significant)"
+    return ", significant" if change.significant else ", not significant: the 95% CI contains 0"
 
 
 def _best(results: StudyResults, target: Target, k: int) -> str:
-    both = [m for m in models(results, target, k, max(results.spec.sweep.epochs)) if m.name in BASELINES.values()]
+    both = [m for m in models(results, target, k, longest(results)) if m.name in BASELINES.values()]
     found = [(value, m.name) for m in both if (value := mean(over(m.records, "test", target, "macro_f1")))]
     if not found:
         return ""

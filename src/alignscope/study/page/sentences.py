@@ -1,18 +1,22 @@
-"""What a study's page says of its data and of pre-training, in sentences."""
+"""What a study's page says of its data, of pre-training and of its forecast, in sentences."""
 
 from __future__ import annotations
 
-from alignscope.report.words import named, percent
-from alignscope.study.page.words import epochs_text
-from alignscope.study.results import StudyResults
+from statistics import fmean
 
-__all__ = ["data_text", "pretraining_text"]
+from alignscope.report.words import lam, named, percent, share
+from alignscope.study.page.texts import TEXTS
+from alignscope.study.page.words import epochs_text, points, size_text, variant_text
+from alignscope.study.results import StudyResults
+from alignscope.study.spec import Variant
+
+__all__ = ["data_text", "forecast_text", "forecast_words", "pretraining_text"]
 
 _OBJECTIVES = {
-    "regression": "by regression of the codes",
-    "mil_nce": "by contrasting places (MIL-NCE, as in OmniSat)",
-    "jepa": "by predicting the other modality’s places (JEPA, as in AnySat)",
-    "anysat": "by contrasting places and by predicting the other modality’s (MIL-NCE and JEPA, as in AnySat)",
+    "regression": "by regression of the representations",
+    "mil_nce": "by contrasting patches (MIL-NCE, as in OmniSat)",
+    "jepa": "by predicting the other modality’s patches (JEPA, as in AnySat)",
+    "anysat": "by contrasting patches and by predicting the other modality’s (MIL-NCE and JEPA, as in AnySat)",
 }
 
 
@@ -29,8 +33,37 @@ def pretraining_text(results: StudyResults) -> str:
         return ""
     return (
         f"Each encoder is first pre-trained without labels, for {epochs_text(spec.epochs)}: {percent(spec.mask)} "
-        f"of its places are hidden, and it fills them in. Only here, at λ above 0, are the two aligned, "
+        f"of its patches are hidden, and it fills them in. Only here, at λ above 0, are the two aligned, "
         f"{_OBJECTIVES[spec.objective]}; at λ = 0 each is pre-trained alone. Epoch 0 is the pre-trained encoder as it "
         "is, under a linear probe; the epochs after it are fine-tuning on the task alone. Training curves show "
         "fine-tuning."
     )
+
+
+def forecast_text(results: StudyResults) -> str:
+    """Say what the forecast is; results without σ come from a version in which it was the audit throughout."""
+    return TEXTS["forecast_own" if results.sigma_rows else "forecast"]
+
+
+def forecast_words(results: StudyResults) -> list[str]:
+    """Return the mean error of the forecast of σ next to that of "nothing is lost", and the largest loss."""
+    rows = results.sigma_rows
+    if not rows:
+        return []
+    off, none = (
+        fmean(abs(r.measured.value - guess) for r, guess in zip(rows, guesses, strict=True))
+        for guesses in ([r.forecast.value for r in rows], [0.0] * len(rows))
+    )
+    useless = "" if off < none else ": no better than that guess"
+    cases = f"{len(rows)} case{'s' if len(rows) > 1 else ''}"
+    worst = max(rows, key=lambda r: r.measured.value)
+    where = variant_text(results, Variant(worst.gauge, worst.direction, worst.training))
+    one = "" if worst.measured.low is not None else ", one seed, no interval"
+    return [
+        "Of all targets of a modality together, in percentage points of their variance, the forecast is off by "
+        f"{share(100 * off, 1)} on average over {cases} (variant, latent size, λ), against {share(100 * none, 1)} for "
+        f"the guess that nothing is lost{useless} (held out).",
+        f"Most is lost by modality {worst.modality} at λ = {lam(worst.lambda_)}, {size_text(worst.components)}, "
+        f"{where}: {points(worst.measured)} of {points(worst.before)} percentage points, where "
+        f"{points(worst.forecast)} were forecast (held out{one}).",
+    ]

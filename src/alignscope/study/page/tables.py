@@ -1,257 +1,184 @@
-"""Every figure of a study as tables: plain text in rows, for the page to print."""
+"""Every figure of a study as tables: plain text in rows, for the page to print.
+
+A table is its columns, each a head and what writes a row's cell; tables along λ have one more column for each λ.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from alignscope.report.tables import Table
 from alignscope.report.words import MISSING, lam, named, number, share
-from alignscope.study.page.words import (
-    GAUGES,
-    cell_text,
-    epochs_text,
-    plain_gauge,
-    size_text,
-    spread,
-)
-from alignscope.study.results import CellRecord, RetentionRow, StudyResults
+from alignscope.study.page.words import GAUGES, cell_text, epochs_text, gauge_text, size_text, spread
+from alignscope.study.results import CellRecord, StudyResults
 
-__all__ = ["failures", "lambda_heads", "pivot", "settings", "sizes", "tables", "way"]
+__all__ = ["Columns", "alignment", "failures", "lambda_table", "row_table", "settings", "sizes", "tables"]
+
+Columns = dict[str, Callable[[Any], str]]
+_MEAN = "mean over seeds with 95% interval"
+
+
+def alignment(row: Any) -> str:
+    """Write how a row is aligned: "normalised, 1to2, joint"."""
+    return "none" if row.gauge == "none" else f"{gauge_text(row.gauge)}, {row.direction}, {row.training}"
+
+
+def _spread(field: str) -> Callable[[Any], str]:
+    return lambda row: spread(getattr(row, field))
+
+
+def _share(field: str) -> Callable[[Any], str]:
+    return lambda row: share(getattr(row, field))
+
+
+_ALIGNMENT: Columns = {"Alignment": alignment}
+_LATENT: Columns = {"Latent": lambda r: size_text(r.components)}
+_TARGET: Columns = {"Target": lambda r: named(r.target)}
+_MODALITY: Columns = {"Modality": lambda r: str(r.modality)}
+_LAMBDA: Columns = {"λ": lambda r: lam(r.lambda_)}
+_EPOCH: Columns = {"Epoch": lambda r: str(r.epoch), "Of": lambda r: str(r.epochs)}
+
+
+def row_table(title: str, caption: str, columns: Columns, rows: Iterable[Any], words: int) -> Table:
+    """Return a table with one line per row; `words` columns are text."""
+    return Table(title, caption, list(columns), [[write(r) for write in columns.values()] for r in rows], words)
+
+
+def lambda_table(
+    title: str, caption: str, columns: Columns, rows: Iterable[Any], cell: Callable[[Any], str], words: int
+) -> Table:
+    """Return a table with one line for all rows that differ by λ alone, and a column for each λ."""
+    lines: dict[tuple[str, ...], dict[float, str]] = {}
+    for row in rows:
+        lines.setdefault(tuple(write(row) for write in columns.values()), {})[row.lambda_] = cell(row)
+    lambdas = sorted({value for line in lines.values() for value in line})
+    head = [*columns, *(f"λ\u00a0=\u00a0{lam(v)}" for v in lambdas)]
+    return Table(title, caption, head, [[*k, *(v.get(at, MISSING) for at in lambdas)] for k, v in lines.items()], words)
 
 
 def tables(results: StudyResults) -> list[Table]:
     """Return every table that has rows."""
     every = [
-        _retention(
-            results, "Retention", "What is kept of each target relative to λ = 0", lambda r: spread(r.retention)
+        _retention(results, "Retention", "What is retained of each target relative to λ = 0", "retention"),
+        _retention(results, "R²", "Explained variance by a linear probe", "r2"),
+        _retention(results, "Accuracy", "Share of samples whose class a linear probe gets right", "accuracy"),
+        lambda_table(
+            "Alignment R²",
+            f"How aligned, free of scale: {_MEAN}, held out.",
+            _ALIGNMENT | _LATENT | _EPOCH,
+            results.retention,
+            _spread("alignment_r2"),
+            2,
         ),
-        _retention(results, "R²", "Explained variance by a linear probe", lambda r: spread(r.r2)),
-        _retention(
-            results, "Accuracy", "Share of samples whose class a linear probe gets right", lambda r: spread(r.accuracy)
+        row_table(
+            "The cost decomposed",
+            "Shares of what was predicted at λ = 0; the parts add up to the apparent cost. Held out.",
+            _TARGET
+            | _MODALITY
+            | _LATENT
+            | _LAMBDA
+            | {"Apparent cost": _spread("apparent"), "Norm collapse": _spread("norm_collapse")}
+            | {"Under-training": _spread("under_training"), "Capacity": _spread("capacity")}
+            | {"Residual": _spread("residual")},
+            results.cost_parts,
+            1,
         ),
-        _alignment(results),
-        _cost(results),
-        _loss(results),
-        _forecast(results),
-        _sigma(results),
-        _agreement(results),
-        _capacity(results),
-        _map(results),
+        row_table(
+            "The fall of the raw alignment loss decomposed",
+            "Decades (log10) since λ = 0. In sample.",
+            {"Scale": lambda r: gauge_text(r.gauge), **_LATENT, "Epochs": lambda r: str(r.epochs), **_LAMBDA}
+            | {"Fall": _spread("fall"), "Norm collapse": _spread("norm_collapse")}
+            | {"Real alignment": _spread("alignment")},
+            results.loss_parts,
+            2,
+        ),
+        row_table(
+            "Forecast and measured retention",
+            "At the end of the longest training. Held out.",
+            _ALIGNMENT
+            | _TARGET
+            | _MODALITY
+            | _LATENT
+            | _LAMBDA
+            | {"Forecast": _spread("forecast"), "Measured": _spread("measured")},
+            results.forecast,
+            2,
+        ),
+        row_table(
+            "What each modality loses in all",
+            "σ is the share of the variance of all its targets together that a linear probe explains; a loss is what "
+            f"of it alignment takes. At the end of the longest training, {_MEAN}. Held out.",
+            _ALIGNMENT
+            | _MODALITY
+            | _LATENT
+            | _LAMBDA
+            | {"σ without alignment": _spread("before"), "Loss forecast": _spread("forecast")}
+            | {"Loss measured": _spread("measured")},
+            results.sigma_rows,
+            1,
+        ),
+        row_table(
+            "Does the forecast hold?",
+            "Forecast against measured retention, held out.",
+            _ALIGNMENT
+            | _LATENT
+            | {"Points": lambda r: str(r.points), "Rank correlation": _share("correlation"), "95% interval": _ends}
+            | {"Mean error": _share("error"), "Mean error of “nothing is lost”": _share("error_no_loss")},
+            results.agreement,
+            2,
+        ),
+        row_table(
+            "Latent sizes by the audit of the λ = 0 encoders",
+            f"{_MEAN.capitalize()}.",
+            {"Latent of the λ = 0 encoders": lambda r: size_text(r.components), **_MODALITY}
+            | {"Lossless from K ≥ (in sample)": _spread("lossless_at")}
+            | {"At most 5% lost from K ≥ (held out)": _spread("within_budget_at")}
+            | {"Maximum loss (held out)": _spread("maximum_loss")},
+            results.capacity,
+            1,
+        ),
+        lambda_table(
+            "The forecast map",
+            "Mean retention of the targets of a modality, forecast from one set of λ = 0 encoders. Held out.",
+            _MODALITY | _LATENT,
+            results.forecast_map,
+            _share("retention"),
+            0,
+        ),
         _cells(results),
     ]
     return [table for table in every if table.rows]
 
 
-def way(row: Any) -> str:
-    """Write how a row is aligned: "normalised, 1to2, joint"."""
-    return "none" if row.gauge == "none" else f"{plain_gauge(row.gauge)}, {row.direction}, {row.training}"
+def _retention(results: StudyResults, title: str, what: str, field: str) -> Table:
+    cell = _spread(field)
+    target: Columns = {"Target": lambda r: f"{named(r.target)}{'' if r.trained_on else ' (not trained on)'}"}
+    rows = [r for r in results.retention if cell(r) != MISSING]
+    columns = _ALIGNMENT | _LATENT | target | _MODALITY | _EPOCH
+    return lambda_table(title, f"{what}: {_MEAN}, held out.", columns, rows, cell, 3)
 
 
-def pivot(
-    rows: Iterable[Any], key: Callable[[Any], tuple[str, ...]], cell: Callable[[Any], str]
-) -> tuple[list[float], list[list[str]]]:
-    """Return the λs, and a line for each key with a cell for each λ."""
-    lines: dict[tuple[str, ...], dict[float, str]] = {}
-    for row in rows:
-        lines.setdefault(key(row), {})[row.lambda_] = cell(row)
-    lambdas = sorted({value for line in lines.values() for value in line})
-    return lambdas, [[*name, *(line.get(v, MISSING) for v in lambdas)] for name, line in lines.items()]
+def _ends(row: Any) -> str:
+    return f"{share(row.low)} to {share(row.high)}" if row.low is not None and row.high is not None else MISSING
 
 
-def lambda_heads(lambdas: Sequence[float]) -> list[str]:
-    """Return the heads of the columns of a table by λ."""
-    return [f"λ\u00a0=\u00a0{lam(v)}" for v in lambdas]
-
-
-def _retention(results: StudyResults, title: str, what: str, cell: Callable[[RetentionRow], str]) -> Table:
-    def key(r: RetentionRow) -> tuple[str, ...]:
-        asked = "" if r.trained_on else " (not asked)"
-        return (
-            way(r),
-            size_text(r.components),
-            f"{named(r.target)}{asked}",
-            str(r.modality),
-            str(r.epoch),
-            str(r.epochs),
-        )
-
-    some = [r for r in results.retention if cell(r) != MISSING]
-    lambdas, rows = pivot(some, key, cell)
-    head = ["Alignment", "Latent", "Target", "Modality", "Epoch", "Of", *lambda_heads(lambdas)]
-    return Table(title, f"{what}: mean over seeds with 95% interval, held out.", head, rows, 3)
-
-
-def _alignment(results: StudyResults) -> Table:
-    lambdas, rows = pivot(
-        results.retention,
-        lambda r: (way(r), size_text(r.components), str(r.epoch), str(r.epochs)),
-        lambda r: spread(r.alignment_r2),
-    )
-    head = ["Alignment", "Latent", "Epoch", "Of", *lambda_heads(lambdas)]
-    return Table(
-        "Alignment R²", "How aligned, free of scale: mean over seeds with 95% interval, held out.", head, rows, 2
-    )
-
-
-def _cost(results: StudyResults) -> Table:
-    rows = [
-        [
-            named(r.target),
-            str(r.modality),
-            size_text(r.components),
-            lam(r.lambda_),
-            *(spread(v) for v in (r.apparent, r.norm_collapse, r.under_training, r.capacity, r.residual)),
-        ]
-        for r in results.cost_parts
-    ]
-    head = ["Target", "Modality", "Latent", "λ", "Apparent cost", "Shrinkage", "Delay", "Capacity", "Rest"]
-    return Table(
-        "The cost taken apart",
-        "Shares of what was known at λ = 0; the parts add up to the apparent cost. Held out.",
-        head,
-        rows,
-        1,
-    )
-
-
-def _loss(results: StudyResults) -> Table:
-    rows = [
-        [
-            plain_gauge(r.gauge),
-            size_text(r.components),
-            str(r.epochs),
-            lam(r.lambda_),
-            *(spread(v) for v in (r.fall, r.norm_collapse, r.alignment)),
-        ]
-        for r in results.loss_parts
-    ]
-    head = ["Scale", "Latent", "Epochs", "λ", "Fall", "Shrinkage", "Real alignment"]
-    return Table(
-        "The fall of the raw alignment loss taken apart", "Decades (log10) since λ = 0. In sample.", head, rows, 2
-    )
-
-
-def _forecast(results: StudyResults) -> Table:
-    rows = [
-        [
-            way(r),
-            named(r.target),
-            str(r.modality),
-            size_text(r.components),
-            lam(r.lambda_),
-            spread(r.forecast),
-            spread(r.measured),
-        ]
-        for r in results.forecast
-    ]
-    head = ["Alignment", "Target", "Modality", "Latent", "λ", "Forecast", "Measured"]
-    return Table("Forecast and measured retention", "At the end of the longest training. Held out.", head, rows, 2)
-
-
-def _sigma(results: StudyResults) -> Table:
-    rows = [
-        [
-            way(r),
-            str(r.modality),
-            size_text(r.components),
-            lam(r.lambda_),
-            *(spread(v) for v in (r.before, r.forecast, r.measured)),
-        ]
-        for r in results.sigma_rows
-    ]
-    head = ["Alignment", "Modality", "Latent", "λ", "σ without alignment", "Loss forecast", "Loss measured"]
-    return Table(
-        "What each modality loses in all",
-        "σ is the share of the variance of all its targets together that a linear probe explains; a loss is what of it "
-        "alignment takes. At the end of the longest training, mean over seeds with 95% interval. Held out.",
-        head,
-        rows,
-        1,
-    )
-
-
-def _agreement(results: StudyResults) -> Table:
-    rows = [
-        [
-            way(r),
-            size_text(r.components),
-            str(r.points),
-            share(r.correlation),
-            f"{share(r.low)} to {share(r.high)}" if r.low is not None and r.high is not None else MISSING,
-            share(r.error),
-            share(r.error_no_loss),
-        ]
-        for r in results.agreement
-    ]
-    head = [
-        "Alignment",
-        "Latent",
-        "Points",
-        "Rank correlation",
-        "95% interval",
-        "Mean error",
-        "Mean error of “nothing is lost”",
-    ]
-    return Table("Does the forecast hold?", "Forecast against measured retention, held out.", head, rows, 2)
-
-
-def _capacity(results: StudyResults) -> Table:
-    rows = [
-        [
-            size_text(r.components),
-            str(r.modality),
-            *(spread(v) for v in (r.lossless_at, r.within_budget_at, r.maximum_loss)),
-        ]
-        for r in results.capacity
-    ]
-    head = [
-        "Latent of the λ = 0 encoders",
-        "Modality",
-        "Free from K ≥ (in sample)",
-        "At most 5% lost from K ≥ (held out)",
-        "At risk (held out)",
-    ]
-    return Table("Latent sizes by the audit of the λ = 0 encoders", "Mean over seeds with 95% interval.", head, rows, 1)
-
-
-def _map(results: StudyResults) -> Table:
-    lambdas, rows = pivot(
-        results.forecast_map, lambda p: (str(p.modality), size_text(p.components)), lambda p: share(p.retention)
-    )
-    head = ["Modality", "Latent", *lambda_heads(lambdas)]
-    return Table(
-        "The forecast map",
-        "Mean retention of the targets of a modality, forecast from one set of λ = 0 encoders. Held out.",
-        head,
-        rows,
-        0,
-    )
+_FIGURES = (
+    *("Prediction loss 1", "Prediction loss 2", "Raw alignment loss", "R² 1 → 2", "R² 2 → 1"),
+    *("Variance 1", "Variance 2", "Effective rank 1", "Effective rank 2", "CKA"),
+)
 
 
 def _cells(results: StudyResults) -> Table:
-    head = [
-        "Training",
-        "Outcome",
-        "Prediction loss 1",
-        "Prediction loss 2",
-        "Raw alignment loss",
-        "R² 1 → 2",
-        "R² 2 → 1",
-        "Variance 1",
-        "Variance 2",
-        "Effective rank 1",
-        "Effective rank 2",
-        "CKA",
-    ]
-    caption = "One line for each training, at its end: held out, and in sample after the stroke."
-    return Table("Trainings", caption, head, [_cell(cell) for cell in [*results.cells, *results.baselines]], 2)
+    caption = "One line per training, at its end: held out, and in sample after the slash."
+    rows = [_cell(cell) for cell in [*results.cells, *results.baselines]]
+    return Table("Trainings", caption, ["Training", "Outcome", *_FIGURES], rows, 2)
 
 
 def _cell(cell: CellRecord) -> list[str]:
     line = [f"{cell_text(cell)} ({cell.id})", cell.status]
     if not cell.marks:
-        return [*line, *[MISSING] * 10]
+        return [*line, *[MISSING] * len(_FIGURES)]
     pairs = []
     for scores in (cell.last.test, cell.last.train):
         figures = [*scores.task_loss, scores.alignment_loss, scores.alignment_r2_12, scores.alignment_r2_21]
@@ -273,11 +200,10 @@ def settings(results: StudyResults) -> list[tuple[str, str]]:
             yield name, _text(value)
 
     gauges = "; ".join(f"{gauge}: {GAUGES[gauge]}" for gauge in results.spec.sweep.gauges)
-    asked = [(f"asked of modality {m}", ", ".join(named(n) for n in results.trained_on[m - 1])) for m in (1, 2)]
     return [
         *flat(to_builtins(results.spec), ""),
         ("scales", gauges),
-        *asked,
+        *((f"targets of modality {m}", ", ".join(map(named, results.trained_on[m - 1]))) for m in (1, 2)),
         ("schema", str(results.schema)),
         ("version", results.version),
     ]
@@ -293,27 +219,23 @@ def _text(value: Any) -> str:
 
 def failures(results: StudyResults) -> Table:
     """Return the trainings without figures, and why."""
-    rows = [[f.text, f.status, f.reason, f.id] for f in results.failures]
-    return Table(
-        "Failed and diverged trainings",
-        f"{len(rows)} of {len(results.cells) + len(results.baselines)} trainings.",
-        ["Training", "Outcome", "Why", "Id"],
-        rows,
-        4,
-    )
+    found, every = results.failures, len(results.cells) + len(results.baselines)
+    columns: Columns = {"Training": lambda f: f.text, "Outcome": lambda f: f.status}
+    columns |= {"Why": lambda f: f.reason, "Id": lambda f: f.id}
+    return row_table("Failed and diverged trainings", f"{len(found)} of {every} trainings.", columns, found, 4)
 
 
 def sizes(results: StudyResults) -> str:
     """Say how many trainings there are, and of what."""
-    s = results.spec.sweep
+    s, both = results.spec.sweep, len(results.baselines)
     parts = [
         f"{len(s.lambdas)} λ",
-        f"{len(s.seeds)} seed{'s' if len(s.seeds) > 1 else ''}",
-        f"{len(s.components)} latent size{'s' if len(s.components) > 1 else ''}",
-        f"{len(s.gauges)} scale{'s' if len(s.gauges) > 1 else ''}",
+        *(
+            f"{len(values)} {name}{'s' if len(values) > 1 else ''}"
+            for values, name in ((s.seeds, "seed"), (s.components, "latent size"), (s.gauges, "scale"))
+        ),
         f"lengths of {' and '.join(epochs_text(e) for e in sorted(s.epochs))}",
     ]
-    both = len(results.baselines)
     parts += [f"{epochs_text(p.epochs)} of pre-training"] if (p := results.spec.pretraining) else []
     parts += [f"{both} of them on both modalities together"] if both else []
     return f"{len(results.cells) + both} trainings: {', '.join(parts)}"

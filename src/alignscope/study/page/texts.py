@@ -8,12 +8,12 @@ CONTENTS = {
     "published": "The published picture",
     "aligned": "The same trainings on a scale-free axis",
     "scores": "Prediction scores against alignment",
-    "apart": "The apparent loss, taken apart",
-    "retention": "What each modality keeps",
-    "classes": "What each class keeps",
+    "decomposition": "The apparent loss, decomposed",
+    "retention": "What each modality retains",
+    "classes": "What each class retains",
     "pretraining": "Before and after fine-tuning",
-    "capacity": "Latent size against strength",
-    "forecast": "Was it foreseeable?",
+    "capacity": "Latent size against alignment weight",
+    "forecast": "Was it predicted?",
     "curves": "Training curves and failures",
     "notes": "What was found in the data",
     "figures": "All figures",
@@ -23,55 +23,54 @@ CONTENTS = {
 OPTIONAL = ("scores", "classes", "pretraining", "notes")  # sections that a study may have nothing for
 TEXTS = {
     "how": "Each modality has an encoder that gives K numbers for a sample, and is trained to predict its own targets. "
-    "Alignment pulls the two representations together; its strength is λ, and at λ = 0 each modality is trained "
-    "alone. The page asks what λ costs. Held out figures are scored on samples that no training saw; in "
-    "sample figures on those that were trained on. Intervals are 95% intervals over seeds.",
+    "Alignment makes the two representations alike; its weight is λ, and at λ = 0 each modality is trained alone. The "
+    "page asks what λ costs. Held-out figures are scored on samples that no training saw; in-sample figures on those "
+    "that were trained on. Intervals are 95% intervals over seeds.",
     "published": "This is the figure from which the paper reads a trade-off: the better aligned (left), the worse the "
     "prediction (up).",
-    "aligned": "The raw alignment loss also falls when the second representation merely shrinks. The alignment R² does "
-    "not: it is the share of that representation which the other one predicts.",
+    "aligned": "The raw alignment loss also falls when the norm of the second representation merely collapses. The "
+    "alignment R² does not: it is the share of that representation which the other one predicts.",
     "scores": "The same question in the scores that are published: how many labels are right, and F1. On real data the "
     "paper plots train accuracy against alignment and sees no harm. Train accuracy cannot tell a representation that "
     "learned from one that remembers, so held-out scores stand beneath it. Where labels are rare, label accuracy "
     "is high for a model that says “no” to all of them; macro F1 is not.",
-    "apart_left": "The raw alignment loss is the variance of the second representation times the share of it that "
-    "is not predicted. So its fall is exactly the sum of shrinkage, which helps nobody, and real alignment.",
-    "apart_right": "The apparent cost of alignment is what a target loses in the paper’s setting. Fixing the scale, "
-    "training to convergence and widening the latent undo one cause each; what then remains is the part that alignment "
-    "itself must answer for.",
-    "retention": "Retention is what a linear probe finds of a target in the representation (R²), divided by what it "
-    "finds at λ = 0 with the same latent size, seed and length of training. Targets that a modality sees but was not "
-    "asked for are drawn thinner.",
+    "decomposition_left": "The raw alignment loss is the variance of the second representation times the share of it "
+    "that is not predicted. So its fall is exactly the sum of norm collapse, which helps nobody, and real alignment.",
+    "decomposition_right": "The apparent cost of alignment is what a target loses in the paper’s setting. Fixing the "
+    "scale, training to convergence and widening the latent undo one cause each; the residual is the part that "
+    "alignment itself must answer for.",
+    "retention": "Retention is how well a linear probe of the representation predicts a target (R²), divided by how "
+    "well it does at λ = 0 with the same latent size, seed and length of training. Targets that a modality sees but is "
+    "not trained on are drawn thinner.",
     "classes": "An average over classes can stay while one class goes. Here each class has a figure of its own: the R² "
-    "of a linear probe for that class, divided by that at λ = 0. The class that keeps least was looked for among all, "
-    "so its interval alone proves little: the count beside it says how many would lie below 1 by chance.",
+    "of a linear probe for that class, divided by that at λ = 0. The class that retains least was looked for among "
+    "all, so its interval alone proves little: the count next to it says how many would lie below 1 by chance.",
     "pretraining": "A linear probe of the pre-trained encoder says what was there before any label was used; the same "
-    "probe after fine-tuning says what of it was kept, or regained. Between the two only the task is trained.",
+    "probe after fine-tuning says what of it was retained, or regained. Between the two only the task is trained.",
     "notes": "What reading the data showed, so that nothing is left out in silence.",
-    "capacity": "If the latent has room for what must be predicted and for what is aligned to, alignment should be "
-    "free. The map shows how much room that takes, as forecast, and what training made of it.",
+    "capacity": "If the latent has the capacity for what must be predicted and for what is aligned to, alignment "
+    "should be lossless. The map shows which size that takes, as forecast, and what training made of it.",
     "forecast": "The forecast takes the features of the λ = 0 encoders and computes, by the exact linear theory of the "
     "audit, what aligning them would cost. It is made before any aligned training.",
-    "forecast_own": "The forecast takes the λ = 0 encoders, before any aligned training, and holds their features "
-    "still. Each modality is pulled towards the representation that the other encoder really has; the linear theory of "
-    "the audit solves this exactly on the training samples, and is scored on held-out ones, as the aligned encoder "
-    "is. At latent sizes that were not trained, as on the map above, the forecast is the audit of the held-out "
+    "forecast_own": "The forecast takes the λ = 0 encoders, before any aligned training, and keeps their "
+    "features fixed. Each modality is aligned to the representation that the other encoder really has; the linear "
+    "theory of the audit solves this exactly on the training samples, and is scored on held-out ones, as the aligned "
+    "encoder is. At latent sizes that were not trained, as on the map above, the forecast is the audit of the held-out "
     "features: there the other representation is the one from which those features best predict its targets.",
     "settings": "The same specification and version give the same results.json, byte for byte.",
 }
 GLOSSARY = {
     "Accuracy": "The share of samples whose class is right.",
     "Alignment loss, raw": "Mean squared distance between one representation and the best linear prediction of it from "
-    "the other. It has the unit of the representation, so it falls when that shrinks.",
+    "the other. It has the unit of the representation, so it falls when the norm of that collapses.",
     "Alignment R²": "The share of one representation’s variance that the other one predicts linearly. Free of scale.",
     "Apparent cost": "What a target loses in the paper’s setting: raw scale, shortest training.",
     "Bilevel, joint": "Joint: both encoders are trained together. Bilevel: one is trained first, then frozen, and the "
     "other is aligned to it, as in the theory.",
-    "Capacity, free": "The latent size from which the exact linear theory finds no loss at any strength.",
+    "Capacity, lossless": "The latent size from which the exact linear theory finds no loss at any λ.",
     "CKA": "A measure of how alike two representations are, from 0 to 1 (linear, debiased). It is no measure of "
     "quality.",
     "Decade": "A factor of ten.",
-    "Delay": "A loss that longer training makes good.",
     "Diverged": "The loss stopped being a number during training.",
     "Effective rank": "How many dimensions of a representation are in use, from 1 to K.",
     "F1, macro and weighted": "The F1 of a class is 2 hits / (2 hits + false alarms + misses). Macro F1 is its plain "
@@ -82,25 +81,29 @@ GLOSSARY = {
     "K, latent size": "How many numbers an encoder gives for a sample.",
     "Label accuracy": "Where a sample may have several labels: the share of all pairs of a sample and a label that are "
     "right.",
-    "Lambda, λ": "The strength of alignment: its weight in the sum of losses. Between different scales the same λ "
-    "means different things.",
+    "Lambda, λ": "The alignment weight: how much alignment counts in the sum of losses. Between different scales the "
+    "same λ means different things.",
     "Late fusion, concatenation, attention": "Models that see both modalities, without alignment: the mean of two "
-    "predictions; one prediction from both representations side by side; one from the places of both.",
+    "predictions; one prediction from both representations side by side; one from the patches of both.",
     "Linear probe": "A linear map fitted, after training, from the representation to a target.",
-    "Pre-training, fine-tuning": "Training without labels that comes first; training on the task that follows it.",
-    "Prediction loss": "Mean loss a sample of predicting its targets; both modalities added up.",
-    "Rank correlation": "Spearman’s: 1 if the forecast puts all losses in the right order, 0 if in no order.",
-    "Retention, kept": "Probe R² divided by that at λ = 0, at the same latent size, seed, length and epoch.",
-    "Scale (gauge)": "In which units the second representation is aligned to. Raw: its own, which training can "
-    "shrink. Normalised: every dimension at unit variance. Whitened: uncorrelated at unit variance. Stop-gradient: "
-    "as it is, but alignment cannot move it.",
-    "Seed": "One random initialisation and order of samples.",
-    "Shrinkage": "The second representation becoming small, which lowers the raw alignment loss without aligning "
+    "Norm collapse": "The second representation becoming small, which lowers the raw alignment loss without aligning "
     "anything.",
+    "Pre-training, fine-tuning": "Training without labels that comes first; training on the task that follows it.",
+    "Prediction loss": "Mean loss per sample of predicting its targets; both modalities added up.",
+    "Rank correlation": "Spearman’s: 1 if the forecast puts all losses in the right order, 0 if in no order.",
+    "Residual": "The loss that a fixed scale, longer training and a larger latent do not undo.",
+    "Retention": "Probe R² divided by that at λ = 0, at the same latent size, seed, length and epoch.",
+    "Scale (gauge)": "In which units the second representation is aligned to. Raw: its own, whose norm "
+    "training can collapse. Normalised: every dimension at unit variance. Whitened: uncorrelated at unit variance. "
+    "Stop-gradient: as it is, but alignment cannot move it.",
+    "Seed": "One random initialisation and order of samples.",
+    "Under-training": "A loss that longer training makes good.",
 }
 WORDS_OF = {  # words of the glossary that only one section uses
     "F1, macro and weighted": "scores",
     "Label accuracy": "scores",
     "Late fusion, concatenation, attention": "scores",
+    "Norm collapse": "The second representation becoming small, which lowers the raw alignment loss without aligning "
+    "anything.",
     "Pre-training, fine-tuning": "pretraining",
 }

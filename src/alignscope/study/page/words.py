@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
-
-from alignscope.report.words import MISSING, count, finite, lam, named, percent, share, short
+from alignscope.report.words import MISSING, count, finite, lam, percent, share
 from alignscope.study.results import CellRecord, SeedInterval, StudyResults
-from alignscope.study.spec import FIXED_GAUGES, Variant
+from alignscope.study.spec import Variant
 
 __all__ = [
     "BASELINES",
     "GAUGES",
-    "Target",
-    "arms",
-    "asked_targets",
     "cell_text",
     "epochs_text",
-    "finished",
-    "fixed_arms",
-    "in_arm",
-    "main_arm",
-    "plain",
-    "plain_gauge",
+    "gauge_text",
+    "point",
+    "points",
     "size_text",
     "spread",
     "spread_percent",
-    "unique_targets",
-    "up_to_one",
+    "variant_text",
 ]
 
 GAUGES = {
@@ -47,67 +37,18 @@ BASELINES = {
 }
 
 
-class Target(NamedTuple):
-    """One target as one modality knows it."""
-
-    modality: int
-    name: str
-
-    @property
-    def text(self) -> str:
-        """Return "texture from modality 1"."""
-        return f"{short(named(self.name), 30)} from modality {self.modality}"
-
-
-def arms(results: StudyResults) -> list[Variant]:
-    """Return every variant of alignment that the sweep has, in its order."""
-    return results.spec.sweep.variants
-
-
-def fixed_arms(results: StudyResults) -> list[Variant]:
-    """Return the ways to align in which the scale is fixed, so that λ has a meaning."""
-    return [arm for gauge in FIXED_GAUGES for arm in arms(results) if arm.gauge == gauge]
-
-
-def main_arm(results: StudyResults) -> Variant | None:
-    """Return the way to align of charts that show one: in a fixed scale where there is one."""
-    return next(iter(fixed_arms(results) or arms(results)), None)
-
-
-def up_to_one(lambdas: Iterable[float]) -> float:
-    """Return the largest λ of the paper's range, from 0 to 1, or the smallest above it."""
-    known = set(lambdas)
-    return max((v for v in known if v <= 1), default=min(known))
-
-
-def in_arm(row: Any, arm: Variant) -> bool:
-    """Say if a row or cell belongs to `arm`; the baseline, which has no gauge, belongs to all."""
-    return row.gauge == "none" or (row.gauge, row.direction, row.training) == tuple(arm)
-
-
-def plain(results: StudyResults, arm: Variant) -> str:
-    """Name an arm by what the sweep varies: "raw scale", or "raw scale, 1 → 2"."""
+def variant_text(results: StudyResults, variant: Variant) -> str:
+    """Name a variant of alignment by what the sweep varies: "raw scale", or "raw scale, 1 → 2"."""
     s = results.spec.sweep
-    parts = [_SHORT.get(arm.gauge, arm.gauge)]
-    parts += [_DIRECTIONS[arm.direction]] if len(s.directions) > 1 else []
-    parts += [_TRAININGS[arm.training]] if len(s.trainings) > 1 else []
+    parts = [gauge_text(variant.gauge)]
+    parts += [_DIRECTIONS[variant.direction]] if len(s.directions) > 1 else []
+    parts += [_TRAININGS[variant.training]] if len(s.trainings) > 1 else []
     return ", ".join(parts)
 
 
-def plain_gauge(gauge: str) -> str:
+def gauge_text(gauge: str) -> str:
     """Name a gauge in a word or two: "raw scale"."""
     return _SHORT.get(gauge, gauge)
-
-
-def asked_targets(results: StudyResults) -> list[Target]:
-    """Return the targets that each modality was asked for."""
-    return [Target(side + 1, name) for side in (0, 1) for name in results.trained_on[side]]
-
-
-def unique_targets(results: StudyResults) -> list[Target]:
-    """Return the targets that only one modality was asked for, or all that were asked where there is none."""
-    alone = [t for t in asked_targets(results) if t.name not in results.trained_on[2 - t.modality]]
-    return alone or asked_targets(results)
 
 
 def epochs_text(epochs: int) -> str:
@@ -138,9 +79,16 @@ def spread_percent(value: SeedInterval | None) -> str:
     return f"{percent(value.value)} ({share(100 * value.low, 0)} to {percent(value.high)})"
 
 
-def finished(results: StudyResults) -> Iterator[CellRecord]:
-    """Yield the cells that have figures."""
-    return (cell for cell in results.cells if cell.marks)
+def point(value: SeedInterval) -> str:
+    """Write a share in whole percentage points, without the unit: "12"."""
+    return share(100 * value.value, 0)
+
+
+def points(value: SeedInterval) -> str:
+    """Write a share in whole percentage points with its interval: "12 (7 to 18)"."""
+    if value.low is None or value.high is None:
+        return point(value)
+    return f"{point(value)} ({share(100 * value.low, 0)} to {share(100 * value.high, 0)})"
 
 
 def cell_text(cell: CellRecord) -> str:
