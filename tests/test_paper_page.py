@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+import alignscope
+from alignscope.errors import AlignscopeError
+from alignscope.paper import Paper
 from alignscope.paper.claim import Claim
 from alignscope.paper.page.linear_charts import linear_figures
 from alignscope.paper.page.page import MARKS, SHOWN, paper_charts, render_paper
@@ -222,6 +225,22 @@ def test_the_synthetic_experiment_has_scores_and_classes_where_they_are_few() ->
     assert "charts/classes.svg" in drawn and "charts/scores.svg" not in drawn
     page = Page(render_paper(ages(), CLAIMS, {}, "quick"))
     assert "classes" in page.ids("section") and "scores" not in page.ids("section")
+
+
+def test_a_paper_is_written_read_back_and_shown(tmp_path: Path) -> None:
+    claims = [*CLAIMS, made("counter-example-2", measured={"lossless_up_to": math.inf}, verdict="does not hold")]
+    paper = Paper("quick", claims, _rows(), VARIANTS["bare"](), SATELLITE["same"], SATELLITE["different"])
+    (tmp_path / "results.json").write_bytes(paper.to_json())
+    again = alignscope.load(tmp_path)
+    assert isinstance(again, Paper) and again == paper and again.to_json() == paper.to_json()
+    assert repr(paper).splitlines() == [
+        "Paper, scale “quick”: of 11 claims 6 holds, 1 holds with a correction, 3 does not hold, 1 not tested here",
+        *["does not hold: Something is so."] * 3,
+    ]
+    assert paper._repr_html_().startswith("<pre>Paper") and paper.to_dict()["scale"] == "quick"
+    for broken in (b"{", paper.to_json().replace(b'"key"', b'"kez"'), b'{"claims": []}'):
+        with pytest.raises(AlignscopeError, match=r"^results\.json: .* Recompute the paper\. \[E103\]$"):
+            Paper.from_json(broken)
 
 
 def test_hostile_claims_stay_text() -> None:

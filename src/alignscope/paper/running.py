@@ -7,13 +7,12 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import msgspec
 from msgspec.structs import replace
 
-from alignscope._lib.files import write_all
-from alignscope._lib.results import to_json_ready
+from alignscope._lib.results import Result, to_json_ready
 from alignscope._lib.threads import one_blas_thread
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
@@ -35,18 +34,19 @@ _TRIALS = {"quick": QUICK, "full": FULL}
 _SHARES = (0.5, 0.7, 0.9)  # of the time, when the synthetic study, then either satellite study has ended
 
 
-@dataclass(frozen=True)
-class Paper:
+@dataclass(frozen=True, repr=False)
+class Paper(Result):
     """Everything that the paper says, and what was found.
 
     Attributes
     ----------
     scale : ``quick`` or ``full``.
-    claims : one row a claim.
+    claims : one row per claim.
     figures : rows of the linear figures, by name.
     study : results of the synthetic experiment.
-    same, different : those on satellite patches: both modalities asked for the genera, as in the paper; and the aerial
-        picture asked for the age of the stand.
+    same, different : those on satellite patches: both modalities trained on the genera, as in the paper; and the
+        aerial picture trained on the age of the stand.
+    version : of alignscope.
     """
 
     scale: Scale
@@ -55,6 +55,21 @@ class Paper:
     study: StudyResults
     same: StudyResults
     different: StudyResults
+    version: str = __version__
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Self:
+        """Return the paper of a results.json. Raises E103 where it is none."""
+        try:
+            fields: dict[str, Any] = msgspec.json.decode(content, type=dict)
+            fields |= fields.pop("satellite")
+            claims = msgspec.convert(fields.pop("claims"), list[Claim], strict=False)  # "inf" is a number
+            studies: dict[str, Any] = {
+                n: msgspec.convert(fields.pop(n), StudyResults) for n in ("study", "same", "different")
+            }
+            return cls(claims=claims, **studies, **fields)
+        except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError) as error:
+            raise AlignscopeError("E103", cls.json_name, f"{error}", "Recompute the paper.") from None
 
     def verdicts(self) -> dict[str, int]:
         """Return how many claims have each verdict."""
@@ -64,25 +79,26 @@ class Paper:
     def to_json(self) -> bytes:
         """Return results.json; it depends on the scale alone."""
         content = {
-            "version": __version__,
+            "version": self.version,
             "scale": self.scale,
-            "claims": to_json_ready(msgspec.to_builtins(self.claims)),
+            "claims": to_json_ready(self.claims),
             "figures": to_json_ready(self.figures),
             "study": msgspec.to_builtins(self.study),
             "satellite": {"same": msgspec.to_builtins(self.same), "different": msgspec.to_builtins(self.different)},
         }
         return msgspec.json.encode(content, order="deterministic") + b"\n"
 
-    def save(self, folder: str | Path) -> Path:
-        """Write results.json, report.html and the charts to a folder, all or none; return the page's path."""
-        from alignscope.paper.page.page import paper_charts, render_paper
+    def _files(self) -> dict[str, bytes]:
+        from alignscope.paper.page.page import paper_charts, render_paper  # with the page's libraries
 
-        folder = Path(folder)
         satellite = {"same": self.same, "different": self.different}
         page = render_paper(self.study, self.claims, self.figures, self.scale, satellite)
-        charts = paper_charts(self.study, self.figures, satellite)
-        write_all(folder, {"results.json": self.to_json(), "report.html": page.encode(), **charts})
-        return folder / "report.html"
+        return {"report.html": page.encode(), **paper_charts(self.study, self.figures, satellite)}
+
+    def _lines(self) -> list[str]:
+        counted = ", ".join(f"{count} {verdict}" for verdict, count in self.verdicts().items())
+        false = [f"does not hold: {c.claim}" for c in self.claims if c.verdict == "does not hold"]
+        return [f"Paper, scale “{self.scale}”: of {len(self.claims)} claims {counted}", *false]
 
 
 def run_paper(
@@ -104,7 +120,7 @@ def run_paper(
     out : the folder; killed at any instant, the same call goes on where it stopped.
     scale : ``quick`` for some minutes on two cores, ``full`` for the whole experiment.
     treesatai : the archive TreeSatAI-Time-Series; without it, generated patches of its format with known truth.
-    workers, executor, device, stack, resume, say : as for `alignscope.study.run_study`.
+    workers, executor, device, stack, resume : as for `alignscope.study.run_study`.
 
     Raises
     ------
@@ -142,7 +158,7 @@ def _read(name: str) -> StudySpec:
 
 
 def _satellite_specs(spec: StudySpec, archive: str | Path | None, scale: Scale) -> tuple[StudySpec, StudySpec]:
-    """Return the study in which both modalities are asked for the genera, and that with a target for each.
+    """Return the study in which both modalities are trained on the genera, and that with a target for each.
 
     The second is trained as in the theory, one modality after the other, in a scale that is fixed. At full scale an
     archive is read whole: all training patches, and pictures at all of their pixels.

@@ -66,7 +66,7 @@ def linear_claims(seed: int = 0, trials: int = QUICK, progress: Progress | None 
 
 
 def linear_figures(seed: int = 0, trials: int = QUICK) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of the linear figures, one plain dict a mark; same arguments as `linear_claims`.
+    """Return the rows of the linear figures, one plain dict per mark; same arguments as `linear_claims`.
 
     ``paths`` : share predicted and R² of alignment along lambda, below, at and above the capacity.
     ``theorem2_counts`` : random problems by what theorem 2 assumes and what happens.
@@ -85,7 +85,7 @@ def study_claims(results: StudyResults) -> list[Claim]:
 def real_claims(same: StudyResults, different: StudyResults) -> list[Claim]:
     """Return what two finished studies of satellite patches say of the paper's experiment on real data.
 
-    same : both modalities are asked for the genera. different : the aerial picture is asked for the stand's age.
+    same : both modalities are trained on the genera. different : the aerial picture is trained on the stand's age.
     """
     return satellite.claims_of(same, different)
 
