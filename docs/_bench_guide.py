@@ -120,7 +120,7 @@ def scales() -> str:
     for name in ("quick", "full"):
         spec = read_scale(name)
         tasks = ", ".join(f"{t.name} ({t.training.steps} × {t.training.batch})" for t in spec.tasks)
-        tuned = "none" if spec.tuning is None else f"{spec.tuning.steps} steps a setting"
+        tuned = "none" if spec.tuning is None else f"{spec.tuning.steps} steps per setting"
         rows.append([f"`{name}`", tasks, len(spec.seeds), tuned])
     return table(["scale", "tasks (steps × batch)", "seeds", "tuning"], rows)
 

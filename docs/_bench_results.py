@@ -36,12 +36,12 @@ ROLES = ("shared", "unique", "synergy")
 LETTERS = {"shared": "R", "unique": "U", "synergy": "S"}
 ALONE = "alignment alone"
 ONE_CHANGE = (
-    ("cross_head", "cross", "the loss acts behind a head instead of on the representation"),
+    ("cross_head", "cross", "the loss acts behind a head instead of on the embedding"),
     ("cross_self", "cross", "two views of each modality are contrasted as well"),
-    ("comm", "cross_self", "the joint representation is contrasted instead of each modality's"),
-    ("infmasking", "comm", "joint codes of masked features are contrasted too"),
-    ("private", "cross_self", "only half of each representation is aligned, the other kept apart from it"),
-    ("cross_self_products", "cross_self", "the joint representation holds products"),
+    ("comm", "cross_self", "the joint embedding is contrasted instead of each modality's"),
+    ("infmasking", "comm", "joint embeddings of masked features are contrasted too"),
+    ("private", "cross_self", "only half of each embedding is aligned, the other kept independent of it"),
+    ("cross_self_products", "cross_self", "the joint embedding holds products"),
     ("canonical", "cross_self_products", "what is aligned has a block of its own, the rest is learnt given it"),
     ("canonical", "cross_self", "both of these"),
     ("budget", "cross_self", "labels steer the alignment weight"),
@@ -137,7 +137,7 @@ def run() -> str:
 
 
 def leaderboard() -> str:
-    """Place, mean over all columns, and R, U and S with intervals, group by group."""
+    """Rank, mean over all columns, and R, U and S with intervals, group by group."""
     board = load()[1]
     return _board([c for role in ROLES if (c := board.comm(role)) is not None], ranges=True)
 
@@ -162,7 +162,7 @@ def _board(columns: Sequence[Column], *, ranges: bool) -> str:
             figures = [_figure(line.cells[k], ranges) for k in at]
             rows.append([title, line.rank, *([line.mean] if ranges else []), *figures])
     heads = [f"{LETTERS[c.role]}: {c.title}" if ranges else c.key.replace(".", ": ") for c in columns]
-    return table(["method", "place", *(["mean"] if ranges else []), *heads], rows)
+    return table(["method", "rank", *(["mean"] if ranges else []), *heads], rows)
 
 
 def _figure(cell: _bench_tables.Cell, ranges: bool) -> str:
@@ -186,7 +186,7 @@ def _families(board: Board, task: str) -> str:
         return ""
     rho = spearmanr([p.alignment_r2.value for p in blind], [p.retention.value for p in blind]).statistic
     return (
-        f"{capital(board.tasks[task])}: the {len(align)} methods that only align keep {_ends(board, align)} of what is "
+        f"{capital(board.tasks[task])}: the {len(align)} methods that only align retain {_ends(board, align)} of what is "
         f"unique, the {len(others)} others without labels {_ends(board, others)}. Over all of these, alignment R² and "
         f"what is retained have a rank correlation of {share(rho, 2)}."
     )
@@ -306,17 +306,12 @@ def notes() -> str:
     rows = [
         [
             f"**{n['title']}**" if n["ours"] else n["title"],
-            f"{_settings(n)} ({n['tried']})".replace("_", r"\_"),
+            f"{n['settings']} ({n['tried']})".replace("_", r"\_"),
             "<br>".join(n["lost"]),
         ]
         for n in _bench_tables.notes(load()[1])
     ]
     return table(["method", "settings chosen", "what it lost"], rows)
-
-
-def _settings(note: dict[str, Any]) -> str:
-    untold = note["settings"] == "none to choose" and note["tried"] != "not tuned"
-    return "its defaults" if untold else note["settings"]
 
 
 def _bold(row: MethodRow) -> str:
@@ -359,7 +354,7 @@ def main(arguments: Sequence[str]) -> None:
     """Keep what a run found."""
     folder, name = arguments
     content = msgspec.json.encode(keep(Path(folder)), order="deterministic")
-    # Six digits: marks of what is told apart must come out as on the page of the run.
+    # Six digits: marks of what is significant must come out as on the page of the run.
     short = json.loads(content, parse_float=lambda text: float(f"{float(text):.6g}"))
     (KEPT / f"{name}.json").write_text(json.dumps(short, separators=(",", ":"), ensure_ascii=False) + "\n")
 

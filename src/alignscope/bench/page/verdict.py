@@ -248,5 +248,5 @@ def _against(gap: MeanOverSeeds, rival: str, role: str) -> str:
     said = f"{words[gap.sign]} the best other, {rival}: {gap_text(gap)} percentage points."
     if role == "shared" and gap.low is not None:
         sure = gap.low >= -WITHIN
-        said += " Significantly within 1 point of it." if sure else " Not significantly within 1 point of it."
+        said += " The interval stays within 1 point of it." if sure else " The interval goes beyond 1 point below it."
     return said
