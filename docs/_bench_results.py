@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import msgspec
 from scipy.stats import spearmanr
@@ -186,8 +185,8 @@ def _families(board: Board, task: str) -> str:
         return ""
     rho = spearmanr([p.alignment_r2.value for p in blind], [p.retention.value for p in blind]).statistic
     return (
-        f"{capital(board.tasks[task])}: the {len(align)} methods that only align retain {_ends(board, align)} of what is "
-        f"unique, the {len(others)} others without labels {_ends(board, others)}. Over all of these, alignment R² and "
+        f"{capital(board.tasks[task])}: the {len(align)} methods that only align retain {_ends(board, align)} of what "
+        f"is unique, the {len(others)} others without labels {_ends(board, others)}. Over all of these, alignment R² and "
         f"what is retained have a rank correlation of {share(rho, 2)}."
     )
 

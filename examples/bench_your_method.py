@@ -43,8 +43,8 @@ precision = "float32"
 bench = run_bench(spec, folder / "run", methods_file=method, workers=1)
 
 # %%
-# Columns are shares of the exact ceiling, means of three seeds. Distance has a trivial optimum, constant embeddings, and
-# it is on the way there that it throws away what only one modality predicts.
+# Columns are shares of the exact ceiling, means of three seeds. Distance has a trivial optimum, constant embeddings,
+# and it is on the way there that it throws away what only one modality predicts.
 
 rows = {row.method: row for row in bench.results.methods}
 for row in sorted(rows.values(), key=lambda row: row.rank):
