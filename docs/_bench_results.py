@@ -186,8 +186,8 @@ def _families(board: Board, task: str) -> str:
     rho = spearmanr([p.alignment_r2.value for p in blind], [p.retention.value for p in blind]).statistic
     return (
         f"{capital(board.tasks[task])}: the {len(align)} methods that only align retain {_ends(board, align)} of what "
-        f"is unique, the {len(others)} others without labels {_ends(board, others)}. Over all of these, alignment R² and "
-        f"what is retained have a rank correlation of {share(rho, 2)}."
+        f"is unique, the {len(others)} others without labels {_ends(board, others)}. Over all of these, alignment R² "
+        f"and retention have a rank correlation of {share(rho, 2)}."
     )
 
 

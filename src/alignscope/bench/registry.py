@@ -18,14 +18,15 @@ import hashlib
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar, get_args, overload
+from typing import Any, get_args
 
-from alignscope.bench.entries import Build, Entry, TaskFacts
+from alignscope.bench.entries import Entry, TaskFacts
 from alignscope.bench.methods import METHODS
 from alignscope.bench.spec import Setting
 from alignscope.bench.tasks.kind import View
@@ -33,16 +34,13 @@ from alignscope.errors import AlignscopeError
 
 __all__ = ["METHODS", "Entry", "TaskFacts", "entry", "load_methods", "own_line", "register"]
 
-Thing = TypeVar("Thing", bound=Callable[..., Any])
-
 _registered: ContextVar[list[Entry] | None] = ContextVar("registered", default=None)
 _loaded: dict[str, dict[str, Entry]] = {}  # by the hash of the file: a worker runs each file once
 
 
-@overload
-def register(thing: Thing, /) -> Thing: ...
-@overload
 def register(
+    thing: Any = None,
+    /,
     *,
     name: str | None = None,
     title: str | None = None,
@@ -52,8 +50,7 @@ def register(
     note: str = "",
     source: str = "",
     runs_on: Sequence[View] = get_args(View),
-) -> Callable[[Thing], Thing]: ...
-def register(thing: Any = None, /, **how: Any) -> Any:
+) -> Any:
     """Put a method, or an objective, on the bench; a decorator, with or without arguments.
 
     Parameters
@@ -73,17 +70,15 @@ def register(thing: Any = None, /, **how: Any) -> Any:
 
     Only a file that the bench loads puts something on it; elsewhere this returns `thing` and does nothing else.
     """
-    if thing is None:
-        return lambda given: register_as(given, **how)
-    return register_as(thing, **how)
+    how = {"settings": settings or {}, "grid": grid, "note": note, "source": source, "runs_on": runs_on}
 
+    def put(given: Any) -> Any:
+        if (taken := _registered.get()) is not None:
+            own = getattr(given, "__name__", type(given).__name__)
+            taken.append(_entry_of(given, name=own if name is None else name, title=title or own, family=family, **how))
+        return given
 
-def register_as(thing: Any, **how: Any) -> Any:
-    """Register something under the options of `register`, and return it."""
-    taken = _registered.get()
-    if taken is not None:
-        taken.append(_entry_of(thing, **how))
-    return thing
+    return put if thing is None else put(thing)
 
 
 def entry(name: str, code: str = "") -> Entry:
@@ -186,11 +181,9 @@ def _by_name(entries: list[Entry], path: Path) -> dict[str, Entry]:
     return found
 
 
-def _entry_of(thing: Any, *, name: str | None = None, title: str | None = None, **how: Any) -> Entry:
-    from alignscope.nn.methods.base import Method
+def _entry_of(thing: Any, *, name: str, **how: Any) -> Entry:
+    from alignscope.nn.methods.base import Method  # with torch, which only training needs
 
-    own = getattr(thing, "__name__", type(thing).__name__)
-    name = own if name is None else name
     supervision: Any = "none"
     if isinstance(thing, type):
         if not issubclass(thing, Method):
@@ -200,25 +193,13 @@ def _entry_of(thing: Any, *, name: str | None = None, title: str | None = None, 
     elif not callable(thing):
         way = "Give a class derived from Method, or a function of two embeddings."
         raise AlignscopeError("E308", f"the method '{name}'", f"it is {type(thing).__name__}", way)
-    how = {"family": "yours"} | {option: value for option, value in how.items() if value is not None}
-    return Entry(name=name, title=title or own, build=_build_of(thing), supervision=supervision, **how)
+    return Entry(name=name, build=partial(_build, thing), supervision=supervision, **how)
 
 
-def _build_of(thing: Any) -> Build:
+def _build(thing: Any, encoders: Any, facts: TaskFacts, /, **settings: Any) -> Any:
+    from alignscope.bench.objective import OwnObjective  # as above
+
     if not isinstance(thing, type):
-
-        def build(encoders: Any, facts: TaskFacts, **settings: Any) -> Any:
-            from alignscope.bench.objective import OwnObjective
-
-            return OwnObjective(encoders, thing, **settings)
-
-    elif "facts" in inspect.signature(thing).parameters:
-
-        def build(encoders: Any, facts: TaskFacts, **settings: Any) -> Any:
-            return thing(encoders, facts=facts, **settings)
-    else:
-
-        def build(encoders: Any, facts: TaskFacts, **settings: Any) -> Any:
-            return thing(encoders, **settings)
-
-    return build
+        return OwnObjective(encoders, thing, **settings)
+    more = {"facts": facts} if "facts" in inspect.signature(thing).parameters else {}
+    return thing(encoders, **more, **settings)
