@@ -207,7 +207,7 @@ def test_a_bad_picture_is_named(tmp_path: Path, case: Refused) -> None:
 def test_pictures_need_rasterio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_aerial(tmp_path / f"{STEMS[0]}.tif")
     monkeypatch.setitem(sys.modules, "rasterio", None)
-    with pytest.raises(AlignscopeError, match=r"rasterio: it is not installed.*alignscope\[eo\].*E107"):
+    with pytest.raises(AlignscopeError, match=r"rasterio, which is not installed.*alignscope\[eo\].*E107"):
         read_aerial(path)
 
 

@@ -186,7 +186,9 @@ def test_other_options_or_other_files_are_left_alone(tmp_path):
 
 def test_without_rasterio_nothing_is_begun(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "rasterio", None)
-    with pytest.raises(AlignscopeError, match=r'rasterio is not installed\. Run pip install "alignscope\[eo\]".*E107'):
+    with pytest.raises(
+        AlignscopeError, match=r'rasterio, which is not installed\. Run pip install "alignscope\[eo\]".*E107'
+    ):
         write_archive(SMALL, tmp_path / "new")
     assert not (tmp_path / "new").exists()
     write_archive(Generated(1, modalities=("s2",)), tmp_path / "series")

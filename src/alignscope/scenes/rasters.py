@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from alignscope._lib.geotiff import import_rasterio, open_geotiff
 from alignscope.errors import AlignscopeError
 from alignscope.pair.readers.rows import require_numbers
 from alignscope.scenes.grids import Grid
@@ -150,7 +153,7 @@ class TiffRaster(SceneRaster):
 
     @cached_property
     def _about(self) -> tuple[Grid, np.dtype, int]:
-        with _Opened(self.path) as file:
+        with _opened(self.path) as file:
             placed = file.crs is not None or not file.transform.is_identity
             transform = tuple(float(v) for v in file.transform)[:6] if placed else None
             grid = Grid(self.where, file.height, file.width, file.crs, transform)
@@ -175,48 +178,19 @@ class TiffRaster(SceneRaster):
 
     def _fetch(self, times: list[int], channels: list[int], top: int, bottom: int) -> np.ndarray:
         bands = [i + 1 for i in channels]
-        with _Opened(self.path) as file:
+        with _opened(self.path) as file:
             window = ((top, bottom), (0, file.width))
             pixels = file.read(bands, window=window, masked=True).astype(np.float64)
         return np.ma.filled(pixels, np.nan)[None]
 
 
-class _Opened:
-    """A GeoTIFF while it is read; errors of rasterio become ours."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._quiet = warnings.catch_warnings()
-
-    def __enter__(self) -> Any:
-        rasterio = _rasterio(self._path)
-        self._errors = rasterio.errors.RasterioError
-        self._quiet.__enter__()
-        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        try:
-            self._file = rasterio.open(self._path, driver="GTiff")  # a .tif may be XML that names other files
-        except self._errors as error:
-            self._quiet.__exit__(None, None, None)
-            raise self._damaged(error) from None
-        return self._file
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._file.close()
-        self._quiet.__exit__(None, None, None)
-        if isinstance(error, self._errors):
-            raise self._damaged(error) from None
-
-    def _damaged(self, error: Exception) -> AlignscopeError:
-        reason = str(error).splitlines()[0].rstrip(".")
-        return AlignscopeError("E103", str(self._path), f"it cannot be read ({reason})", "Write or copy it again.")
-
-
-def _rasterio(path: Path) -> Any:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A GeoTIFF while it is read; errors of rasterio become E103."""
+    errors = import_rasterio(str(path)).errors
     try:
-        import rasterio
-        import rasterio.errors
-    except ImportError:
-        raise AlignscopeError(
-            "E107", str(path), "GeoTIFF needs rasterio, which is not installed", 'Run pip install "alignscope[eo]".'
-        ) from None
-    return rasterio
+        with open_geotiff(path) as file:
+            yield file
+    except errors.RasterioError as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise AlignscopeError("E103", str(path), f"it cannot be read ({reason})", "Write or copy it again.") from None

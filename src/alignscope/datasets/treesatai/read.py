@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from alignscope._lib.geotiff import import_rasterio, open_geotiff
 from alignscope.datasets.treesatai.format import AERIAL_CHANNELS, AERIAL_SIDE, SERIES, SERIES_SIDE, Series
 from alignscope.errors import AlignscopeError
 
@@ -127,20 +127,9 @@ def _opened(path: Path) -> Iterator[h5py.File]:
 @contextlib.contextmanager
 def _raster(path: Path) -> Iterator[Any]:
     """Open a picture, its header checked."""
-    try:
-        import rasterio
-        from rasterio.errors import NotGeoreferencedWarning
-    except ImportError:
-        way = 'Aerial pictures are read with it: pip install "alignscope[eo]".'
-        raise AlignscopeError("E107", "rasterio", "it is not installed", way) from None
+    import_rasterio(str(path))
     _require_file(path)
-    # By default the whole folder is listed for side files with every picture that is opened: 50,000 names.
-    with (
-        _damage_reported(path),
-        warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
-        rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
-        rasterio.open(path, driver="GTiff") as raster,
-    ):
+    with _damage_reported(path), open_geotiff(path, alone=True) as raster:
         _check_raster(raster, path)
         yield raster
 

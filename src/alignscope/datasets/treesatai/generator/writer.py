@@ -14,6 +14,7 @@ import numpy as np
 
 from alignscope._lib import files as _files
 from alignscope._lib.contents import csv_bytes, json_bytes
+from alignscope._lib.geotiff import import_rasterio
 from alignscope._lib.types import Progress
 from alignscope.datasets.treesatai.format import AERIAL_SIDE, GENERA, SERIES, SPLITS, Patch
 from alignscope.datasets.treesatai.generator.generator import Generated
@@ -69,7 +70,7 @@ def write_archive(
     if splits not in (2, 3):
         raise AlignscopeError("E305", "splits", f"{splits}", "Give 2 or 3.")
     if "aerial" in source.modalities:
-        _rasterio()
+        import_rasterio("aerial pictures")
     _claim(folder, {"layout": layout, "splits": splits} | dataclasses.asdict(source))
     _files.write_all(folder, dict(_tables(source, splits)))
     for number, stem in enumerate(source.stems):
@@ -135,19 +136,9 @@ def _missing(source: Generated, number: int, stem: str, folder: Path, layout: st
     }
 
 
-def _rasterio() -> Any:
-    try:
-        import rasterio
-    except ImportError:
-        raise AlignscopeError(
-            "E107", "aerial pictures", "rasterio is not installed", 'Run pip install "alignscope[eo]".'
-        ) from None
-    return rasterio
-
-
 def _picture(patch: Patch, number: int) -> bytes:
     """The GeoTIFF. Patches lie 100 m apart on a square grid; the 2 px beyond 60 m repeat the edge."""
-    rasterio = _rasterio()
+    rasterio = import_rasterio("aerial pictures")
     assert patch.aerial is not None
     row, column = divmod(number, 1000)
     west, north = 400_000 + 100 * column - _BORDER * _METRES, 5_900_000 - 100 * row + _BORDER * _METRES
