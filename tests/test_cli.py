@@ -18,6 +18,7 @@ from alignscope import cli
 from alignscope.auditing.codes import CODES as FINDINGS
 from alignscope.errors import CODES
 from alignscope.linear.path import lambda_grid
+from alignscope.pair.readers.readers import FORMATS
 from audit_helpers import LABELS, QUICK, Y2, Done, N, given, odd_figures, quick_page, run_audit, tree
 
 QUICKER = ("--lambdas", "1:2:2")
@@ -48,6 +49,12 @@ def test_it_is_what_the_function_gives(folder: Path, capsys: pytest.CaptureFixtu
     assert record["provenance"]["seed"] == 7
     assert record["provenance"]["folds"] == 4
     assert record["directions"]["1"]["budget"] == 0.2
+
+
+@pytest.mark.parametrize("command", ["audit", "data join"])
+def test_help_names_every_format(command: str) -> None:
+    words = re.findall(r"\.\w+", cli.COMMANDS[command].__doc__ or "")
+    assert set(FORMATS) - {".hdf5"} <= set(words)
 
 
 def test_defaults_are_those_of_the_contract(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

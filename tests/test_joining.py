@@ -25,7 +25,7 @@ from pyarrow import parquet
 from alignscope import cli
 from alignscope.auditing.api import AuditOptions, audit_pair
 from alignscope.errors import AlignscopeError
-from alignscope.joining import rows as _joining_rows
+from alignscope.joining import rows as joining_rows
 from alignscope.joining.ids import match_ids
 from alignscope.joining.join import join, match
 from alignscope.linear.path import lambda_grid
@@ -73,7 +73,7 @@ def id_sets(draw: st.DrawFn, tables: int) -> list[list[Any]]:
 def test_join_is_what_dictionaries_give(sets: list[list[Any]], block: int) -> None:
     values = [np.arange(len(ids), dtype=float) + 100 * k for k, ids in enumerate(sets)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_joining_rows, "BYTES", block)
+        patch.setattr(joining_rows, "BYTES", block)
         joined = match(
             values[0], values[1], sets[0], sets[1],
             y1=np.stack([values[2], -values[2]], axis=1), y1_ids=sets[2], groups=values[3], groups_ids=sets[3], least=0,
@@ -303,7 +303,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = filled(tmp_path)
     match(**inputs).save(tmp_path / "a")
-    monkeypatch.setattr(_joining_rows, "BYTES", 100)
+    monkeypatch.setattr(joining_rows, "BYTES", 100)
     match(**inputs).save(tmp_path / "b")
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 

@@ -22,8 +22,8 @@ from alignscope.measures.probes import linear_probe
 from alignscope.pair.folder import open_folder
 from alignscope.pair.folds import assign_folds
 from alignscope.scenes import chip_features, cut, read_scenes
-from alignscope.scenes import chips as _scene_chips
-from alignscope.scenes import files as _scene_files
+from alignscope.scenes import chips as scene_chips
+from alignscope.scenes import files as scene_files_module
 from alignscope.scenes.chips import Layout
 from alignscope.scenes.features import FEATURES
 from alignscope.scenes.spec import TargetSpec
@@ -243,7 +243,7 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_the_same_bytes_whatever_is_read_at_once(tmp_path, monkeypatch):
     text, arrays = small()
     a = files(made(tmp_path, text, "a", **arrays)["folder"])
-    monkeypatch.setattr(_scene_chips, "STRIP", 1)
+    monkeypatch.setattr(scene_chips, "STRIP", 1)
     b = files(made(tmp_path, text, "b")["folder"])
     assert a == b and not [name for name in a if name.endswith(".tmp")]
 
@@ -431,7 +431,7 @@ def test_a_failure_leaves_nothing(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     text, arrays = small()
-    monkeypatch.setattr(_scene_files, "page", broken)
+    monkeypatch.setattr(scene_files_module, "page", broken)
     with pytest.raises(AlignscopeError, match=r"No space left on device.*E402"):
         made(tmp_path, text, **arrays)
     assert not (tmp_path / "out").exists()

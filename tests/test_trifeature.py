@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alignscope.datasets.counter_random import below, cos_sin, hashed, key, uniform
-from alignscope.datasets.trifeature import NAMES, Factors, Trifeature, contact_sheet
-from alignscope.datasets.trifeature import paint as _trifeature_paint
+from alignscope.datasets.trifeature import NAMES, Factors, Trifeature, contact_sheet, paint
 from alignscope.datasets.trifeature.pictures import FACTORS
 from alignscope.datasets.trifeature.shapes import SHAPES
 from alignscope.datasets.trifeature.textures import TEXTURES, TILE
@@ -40,7 +39,7 @@ def drawn_slowly(f: Factors, i: int, size: int) -> np.ndarray:
     distance = list(SHAPES.values())[f.shape[i]](u / radius, v / radius) * radius
     a, b = ((w / (size / 2) + phase) % 1.0 * TILE for w, phase in ((u, f.phase_a[i]), (v, f.phase_b[i])))
     tone = list(TEXTURES.values())[f.texture[i]](a, b, size / 2 / TILE)
-    ink = np.array(list(_trifeature_paint.COLOURS.values())[f.colour[i]])[:, None, None]
+    ink = np.array(list(paint.COLOURS.values())[f.colour[i]])[:, None, None]
     return 128 + np.clip(0.5 - distance, 0, 1) * (ink * (0.25 + 0.75 * tone) - 128)
 
 
@@ -70,8 +69,8 @@ def test_a_sample_does_not_depend_on_its_batch(index, hard):
 def test_pixels_do_not_depend_on_the_chunk(monkeypatch, pixels):
     pictures = Trifeature(size=32, **HARD)
     expected = pictures.render(range(50))
-    monkeypatch.setattr(_trifeature_paint, "CHUNK_PIXELS", pixels)
-    monkeypatch.setattr(_trifeature_paint, "CHUNKS", 3)
+    monkeypatch.setattr(paint, "CHUNK_PIXELS", pixels)
+    monkeypatch.setattr(paint, "CHUNKS", 3)
     np.testing.assert_array_equal(pictures.render(range(50)), expected)
 
 
@@ -182,7 +181,7 @@ def test_every_two_textures_differ_in_every_pose(size, levels):
 
 
 def test_colours_differ_and_stand_off_the_ground():
-    colours = np.array([*_trifeature_paint.COLOURS.values(), (128, 128, 128)], dtype=float)
+    colours = np.array([*paint.COLOURS.values(), (128, 128, 128)], dtype=float)
     apart = np.sqrt(np.square(colours[:, None] - colours[None]).sum(-1)) + 1e3 * np.eye(11)
     assert apart.min() > 90
 

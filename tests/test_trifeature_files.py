@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from alignscope.datasets.trifeature import TrifeatureOptions, make_trifeature
-from alignscope.datasets.trifeature import files as _trifeature_files
+from alignscope.datasets.trifeature import files as trifeature_files
 from alignscope.errors import AlignscopeError
 from alignscope.pair.folder import open_folder
 
@@ -68,7 +68,7 @@ def test_the_folder_is_a_pair_that_can_be_audited(tmp_path):
 def test_the_same_options_give_the_same_bytes(tmp_path, monkeypatch):
     folders = [tmp_path / "a", tmp_path / "b"]
     make_trifeature(SMALL, folders[0])
-    monkeypatch.setattr(_trifeature_files, "STEP", 7)
+    monkeypatch.setattr(trifeature_files, "STEP", 7)
     make_trifeature(SMALL, folders[1])
     a, b = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders)
     assert a == b
@@ -85,7 +85,7 @@ def test_a_failure_leaves_nothing(tmp_path, monkeypatch):
     def broken(*_: object) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_trifeature_files, "page", broken)
+    monkeypatch.setattr(trifeature_files, "page", broken)
     with pytest.raises(AlignscopeError, match=r"No space left on device.*E402"):
         make_trifeature(SMALL, tmp_path / "new")
     assert not (tmp_path / "new").exists()

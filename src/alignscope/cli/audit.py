@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from alignscope._lib.files import check_writable
 from alignscope._lib.progress import Bar
 from alignscope.cli._options import Command, Out, arg, print_where
 from alignscope.errors import AlignscopeError
@@ -87,8 +88,7 @@ class AuditCommand(Command, frozen=True, kw_only=True):
 
     def run(self) -> None:
         """Audit, write the results, and print the verdict."""
-        from alignscope._lib.files import check_writable
-        from alignscope.auditing.api import AuditOptions, audit_pair
+        from alignscope.auditing.api import AuditOptions, audit_pair  # slow to load, and help does without
 
         options = AuditOptions(
             self.components, self.gauge, read_lambdas(self.lambdas), self.budget, self.folds, self.seed
@@ -104,7 +104,7 @@ class AuditCommand(Command, frozen=True, kw_only=True):
 
 def read_lambdas(text: str) -> Vector:
     """Return the lambdas of START:STOP:COUNT. Raises E302 where they cannot be read."""
-    from alignscope.linear.path import lambda_grid
+    from alignscope.linear.path import lambda_grid  # slow to load, and help does without
 
     try:
         start, stop, count = text.split(":")
@@ -117,7 +117,7 @@ def read_lambdas(text: str) -> Vector:
 
 
 def _open(command: AuditCommand) -> Pair:
-    from alignscope.pair.folder import open_folder
+    from alignscope.pair.folder import open_folder  # slow to load, and help does without
     from alignscope.pair.paired import Pair
 
     ways = [command.x1 is not None or command.x2 is not None, command.pair is not None, command.example]
@@ -146,7 +146,7 @@ def _open(command: AuditCommand) -> Pair:
 
 
 def _example() -> Pair:
-    from alignscope.datasets.factors import example_pair
+    from alignscope.datasets.factors import example_pair  # slow to load, and help does without
     from alignscope.pair.paired import Pair
 
     made = example_pair()

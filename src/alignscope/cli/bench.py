@@ -31,7 +31,7 @@ class BenchCommand(TrainingCommand, frozen=True, kw_only=True):
 
     def run(self) -> None:
         """Run the bench and write what it found."""
-        from alignscope.bench.running import run_bench as run
+        from alignscope.bench.running import run_bench as run  # slow to load, and help does without
 
         spec = self.scale if self.spec is None else self.spec
         with Bar() as progress, self.how() as how:

@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from alignscope.cli._options import Command, arg
+from alignscope.errors import CODES as ERRORS
 from alignscope.errors import AlignscopeError
 
 __all__ = ["ExplainCommand"]
@@ -19,8 +20,7 @@ class ExplainCommand(Command, frozen=True, kw_only=True):
 
     def run(self) -> None:
         """Print what a code means."""
-        from alignscope.auditing.codes import CODES as FINDINGS
-        from alignscope.errors import CODES as ERRORS
+        from alignscope.auditing.codes import CODES as FINDINGS  # slow to load, and help does without
 
         code = self.code.upper()
         if code in ERRORS:

@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 import tyro
 
+from alignscope._lib.files import check_writable
 from alignscope._lib.progress import Bar
 from alignscope.cli._options import Command, Out, arg, print_where
 
@@ -46,8 +47,7 @@ class JoinCommand(Command, frozen=True, kw_only=True):
 
     def run(self) -> None:
         """Join, write the pair, and say what was kept."""
-        from alignscope._lib.files import check_writable
-        from alignscope.joining.join import match
+        from alignscope.joining.join import match  # slow to load, and help does without
 
         check_writable(self.out)
         given = msgspec.structs.asdict(self)

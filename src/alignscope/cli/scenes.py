@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -28,9 +29,7 @@ class ScenesCommand(Command, frozen=True, kw_only=True):
 
     def run(self) -> None:
         """Cut the chips, and say how many stayed."""
-        import json
-
-        from alignscope.scenes.files import cut
+        from alignscope.scenes.files import cut  # slow to load, and help does without
 
         with Bar() as progress:
             page = cut(self.spec, self.out, self.root, progress)

@@ -25,7 +25,7 @@ class StudyCommand(TrainingCommand, frozen=True, kw_only=True):
 
     def run(self) -> None:
         """Run a study and write what it found."""
-        from alignscope.study.running import run_study as run
+        from alignscope.study.running import run_study as run  # slow to load, and help does without
 
         with Bar() as progress, self.how() as how:
             study = run(self.spec, self.out, stack=self.stack, progress=progress, **how)

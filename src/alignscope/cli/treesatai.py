@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import tyro
 
+from alignscope._lib.files import check_writable, write_all
 from alignscope._lib.progress import Bar
 from alignscope.cli._options import Command, arg, print_where
 from alignscope.report.words import percent
@@ -36,20 +37,19 @@ class TreeSatAICommand(Command, frozen=True, kw_only=True):
 
     def run(self) -> None:
         """Inspect the folder, say what was found and write it to --out."""
-        from alignscope._lib import files as _files
-        from alignscope.datasets.treesatai.archive import Archive
+        from alignscope.datasets.treesatai.archive import Archive  # slow to load, and help does without
         from alignscope.datasets.treesatai.inspection.inspection import inspect
-        from alignscope.datasets.treesatai.inspection.page import page
+        from alignscope.datasets.treesatai.inspection.page import page  # slow to load, and help does without
 
         archive = Archive.open(self.path)
         if self.out is not None:
-            _files.check_writable(self.out)
+            check_writable(self.out)
         with Bar() as progress:
             found = inspect(archive, workers=self.workers, quick=self.quick, progress=progress)
             if self.out is not None:
                 progress("drawing the page", 0.98)
                 record = msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
-                _files.write_all(self.out, {"report.html": page(archive, found).encode(), "results.json": record})
+                write_all(self.out, {"report.html": page(archive, found).encode(), "results.json": record})
         _print(found)
         if self.out is not None:
             print_where(self.out / "report.html")

@@ -39,7 +39,7 @@ class TreeSatAILikeCommand(Command, frozen=True, kw_only=True):
 
     def run(self) -> None:
         """Generate the archive."""
-        from alignscope.datasets.treesatai.generator.generator import Generated
+        from alignscope.datasets.treesatai.generator.generator import Generated  # slow to load, and help does without
         from alignscope.datasets.treesatai.generator.making import make_treesatai_like
 
         options = msgspec.structs.asdict(self)

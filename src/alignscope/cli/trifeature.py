@@ -54,6 +54,7 @@ class TrifeatureCommand(Command, frozen=True, kw_only=True):
 
     def run(self) -> None:
         """Render the pictures."""
+        # slow to load, and help does without
         from alignscope.datasets.trifeature.files import TrifeatureOptions, make_trifeature
 
         options = {name: value for name, value in msgspec.structs.asdict(self).items() if name != "out"}

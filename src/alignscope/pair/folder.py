@@ -10,13 +10,14 @@ from typing import Any
 
 from alignscope.errors import AlignscopeError
 from alignscope.pair.paired import Pair
+from alignscope.pair.readers.readers import FORMATS, KEYED
 
 __all__ = ["TABLES", "open_folder", "require_own"]
 
 TABLES = ("x1", "x2", "y1", "y2", "groups", "ids1", "ids2", "weights", "present1", "present2")
 """The names that tables have in a folder, before their suffix."""
 
-_SUFFIXES = (".npy", ".csv", ".parquet", ".zarr", ".pt")
+_SUFFIXES = tuple(suffix for suffix in FORMATS if suffix not in KEYED)
 _NAMES = {
     "modality1": "name1",
     "modality2": "name2",
@@ -61,7 +62,7 @@ def _described(path: Path) -> dict[str, Any]:
     try:
         described = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise AlignscopeError("E103", str(path), f"not TOML ({error})", "Mend or remove it.") from None
+        raise AlignscopeError("E103", str(path), f"not TOML ({error})", "Correct or remove it.") from None
     out = {new: described[old] for old, new in _NAMES.items() if old in described}
     for name, value in out.items():
         texts = [value] if name.startswith("name") else value

@@ -17,7 +17,7 @@ from alignscope.datasets.treesatai.format import AERIAL_CHANNELS, AERIAL_SIDE, S
 from alignscope.errors import AlignscopeError
 
 if TYPE_CHECKING:
-    import h5py
+    import h5py  # slow to load
 
 __all__ = ["check_aerial", "read_aerial", "read_dates", "read_series"]
 
@@ -114,7 +114,7 @@ class _Header:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
-    import h5py
+    import h5py  # slow to load
 
     if path.suffix == ".pth":
         way = "Give the .h5 file: a .pth would be unpickled, and holds no dates."
@@ -165,7 +165,7 @@ def _require_file(path: Path) -> None:
 
 
 def _dataset(file: h5py.File, path: Path, key: str) -> h5py.Dataset:
-    import h5py
+    import h5py  # slow to load
 
     if key not in file:
         keys = ", ".join(sorted(file)) or "none"
@@ -190,7 +190,7 @@ def _numbers(file: h5py.File, path: Path, key: str, channels: int, *, or_more: b
 
 
 def _dates(products: h5py.Dataset, where: str, part: int) -> np.ndarray:
-    import h5py
+    import h5py  # slow to load
 
     if h5py.check_string_dtype(products.dtype) is None:
         raise AlignscopeError("E103", where, f"values of type {products.dtype}, not text", _PUBLISHED)

@@ -152,7 +152,7 @@ class H5Rows(ChunkedRows):
     key: str = ""
 
     def _load(self, start: int, stop: int) -> np.ndarray:
-        import h5py
+        import h5py  # slow to load
 
         with h5py.File(self.path, "r") as file:
             return np.asarray(file[self.key][start:stop])
@@ -173,7 +173,7 @@ def open_h5(where: Where) -> Rows:
 
     Raises E103, E105, E106 (data sets of references or of variable length) and E201.
     """
-    import h5py
+    import h5py  # slow to load
 
     try:
         with h5py.File(where.path, "r") as file:
@@ -194,7 +194,7 @@ def _datasets(file: Array) -> list[str]:
 
 
 def _h5_rows(data: Array, key: str, where: Where) -> Rows:
-    import h5py
+    import h5py  # slow to load
 
     if h5py.check_string_dtype(data.dtype) is not None and data.shape:
         text = np.asarray(data.asstr(errors="replace")[()]).astype(str)
@@ -212,7 +212,7 @@ def _h5_rows(data: Array, key: str, where: Where) -> Rows:
 
 def open_zarr(where: Where) -> Rows:
     """A zarr array, or one in a group, named by its path in the group. Raises E103, E105, E106 and E201."""
-    import zarr
+    import zarr  # slow to load
 
     try:
         node = zarr.open(str(where.path), mode="r")
@@ -244,7 +244,7 @@ def open_pt(where: Where) -> Rows:
     Raises E103, E104 (anything but tensors in plain containers), E105, E107 (torch is missing) and E201.
     """
     try:
-        import torch
+        import torch  # slow to load
     except ImportError as error:
         raise AlignscopeError(
             "E107",

@@ -27,7 +27,7 @@ def open_parquet(where: Where) -> StoredRows:
     Raises E101 (no file fits), E103, E105 (no such column), E106 (a column of text, or of ids; types that differ
     between files) and E201.
     """
-    import pyarrow as pa
+    import pyarrow as pa  # slow to load
 
     paths = parquet_parts(where.path)
     if not paths:
@@ -87,8 +87,8 @@ def _schema(where: Where, paths: Sequence[Path]) -> tuple[list[str], list[Any], 
 
 def _header(path: Path, at: Where) -> tuple[Any, list[int]]:
     """The schema of a file and the number of rows of its row groups. Raises E103."""
-    import pyarrow as pa
-    from pyarrow import parquet
+    import pyarrow as pa  # slow to load
+    from pyarrow import parquet  # slow to load
 
     try:
         with parquet.ParquetFile(path) as file:
@@ -99,7 +99,7 @@ def _header(path: Path, at: Where) -> tuple[Any, list[int]]:
 
 
 def _columns(path: Path, names: list[str]) -> Any:
-    from pyarrow import parquet
+    from pyarrow import parquet  # slow to load
 
     with parquet.ParquetFile(path) as file:
         return file.read(columns=names)
@@ -160,8 +160,8 @@ class ListRows(StoredRows):
 
 
 def _group_matrix(where: Where, column: str, group: tuple[Path, int, int]) -> np.ndarray:
-    import pyarrow as pa
-    from pyarrow import parquet
+    import pyarrow as pa  # slow to load
+    from pyarrow import parquet  # slow to load
 
     path, number, _ = group
     at = Where(path, where.key, where.role, f"{where.text}, {path.name}, row group {number}")

@@ -18,7 +18,7 @@ from alignscope.pair.readers.parquet import open_parquet, parquet_parts
 from alignscope.pair.readers.rows import ArrayRows, Rows, Where, as_numpy, first_text, fixed_text, require_numbers
 from alignscope.pair.readers.tables import open_csv
 
-__all__ = ["FORMATS", "Input", "open_any", "open_rows", "read_vector", "split_key"]
+__all__ = ["FORMATS", "KEYED", "Input", "open_any", "open_rows", "read_vector", "split_key"]
 
 Input: TypeAlias = Any  # an array of any namespace, a list, a Rows, or the path of a file
 
@@ -32,6 +32,11 @@ FORMATS: dict[str, Callable[[Where], Rows]] = {
     ".hdf5": open_h5,
     ".pt": open_pt,
 }
+"""What opens a file, by its suffix. A new format is a module here and a line in this table."""
+
+KEYED = {".npz", ".h5", ".hdf5"}
+"""The formats that hold arrays by their keys; the others may stand in the folder of a pair."""
+
 KNOWN = ", ".join(FORMATS)
 SUFFIX = re.compile("(?:" + "|".join(re.escape(suffix) for suffix in FORMATS) + r")(?=:|$)", re.IGNORECASE)
 

@@ -32,8 +32,8 @@ def open_csv(where: Where) -> ArrayRows:
     The key picks columns: ``table.csv:label``, ``table.csv:b1,b2``, ``table.csv:A*``. Missing cells become NaN.
     Raises E103 (ragged lines), E105 (no such column), E106 (a column of text, or of ids) and E201.
     """
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
+    import pyarrow as pa  # slow to load
+    from pyarrow import csv as arrow_csv  # slow to load
 
     first, delimiter = _first_line(where)
     header = not all(_is_number(cell) for cell in first)
@@ -134,7 +134,7 @@ def rows_of(
 
 def _one_column(column: Column, where: Where) -> np.ndarray:
     """A lone column as it is: numbers, text, or lists of one length, which make a matrix."""
-    import pyarrow as pa
+    import pyarrow as pa  # slow to load
 
     kind = column.type
     if pa.types.is_dictionary(kind):
@@ -149,14 +149,14 @@ def _one_column(column: Column, where: Where) -> np.ndarray:
 
 def is_list(kind: Any) -> bool:
     """Whether a column of this type holds a list in every row."""
-    import pyarrow as pa
+    import pyarrow as pa  # slow to load
 
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
 def matrix(column: Column, where: Where) -> np.ndarray:
     """A column of lists as (N, length). Raises E106 for lists of anything but numbers, E201 for different lengths."""
-    import pyarrow.compute as pc
+    import pyarrow.compute as pc  # slow to load
 
     lengths = pc.unique(pc.list_value_length(column)).to_pylist()
     if len(lengths) != 1 or lengths[0] is None:
@@ -169,7 +169,7 @@ def matrix(column: Column, where: Where) -> np.ndarray:
 
 def _numbers(name: str, column: Column, where: Where, line: int) -> np.ndarray:
     """A column of numbers; E106 for anything else. `line` is that of the first row, 0 without lines."""
-    import pyarrow as pa
+    import pyarrow as pa  # slow to load
 
     kind = column.type
     if pa.types.is_boolean(kind):
