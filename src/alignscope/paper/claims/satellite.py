@@ -56,7 +56,7 @@ def no_harm(results: StudyResults) -> Found:
         verdict = judge(not hurt and redundant == "yes", True)
     return Found(
         claim=claim,
-        found=f"{_data(results)} at λ = {lam:g} alignment costs {_words(cost)} of what is predicted of the genera "
+        found=f"{_data(results)} at λ = {lam:g} alignment costs {_words(cost)} of the explained variance of the genera "
         f"(mean over modalities, scales and latent sizes; a significant loss in {hurt} of {len(rows)})."
         f"{_gain_words(gain, redundant)}",
         verdict="not tested here" if results.spec.data.synthetic else verdict,
@@ -136,7 +136,7 @@ def own_target(results: StudyResults) -> Found:
         claim=claim,
         found=f"{_data(results)} the aerial picture is trained to predict the age of the stand, the series the genera, "
         f"and the aerial picture is aligned to the finished series. At λ = {lam:g} alignment costs "
-        f"{', '.join(f'{_words(c)} at K = {k}' for k, c in costs.items())} of what is predicted of age.",
+        f"{', '.join(f'{_words(c)} at K = {k}' for k, c in costs.items())} of the explained variance of age.",
         verdict=verdict,
         measured={"lambda": lam, "sizes_losing": losing, "sizes_lossless": lossless, "sizes": len(sizes)}
         | _figures("cost", cost)

@@ -84,7 +84,7 @@ def under_training(results: StudyResults) -> Found:
     late = parts["under_training"] / apparent
     return Found(
         claim=claim,
-        found=f"At λ = {lam:g} the apparent cost is {percent(apparent)} of what is predicted without alignment: "
+        found=f"At λ = {lam:g} the apparent cost is {percent(apparent)} of the variance explained without alignment: "
         f"{percent(parts['norm_collapse'])} by norm collapse, since nothing fixes the scale, "
         f"{percent(parts['under_training'])} by under-training, since aligned encoders learn more slowly, "
         f"{percent(parts['capacity'])} by a small latent, and a residual of "

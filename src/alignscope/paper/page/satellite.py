@@ -90,9 +90,9 @@ def real_words(satellite: Satellite, claims: Sequence[Claim]) -> list[str]:
         "generated satellite patches, which are not the archive," if made else "the satellite patches of the archive"
     )
     return [
-        f"On {where} alignment costs {_cost(same)} of what is predicted of the genera where both modalities are "
-        f"trained on them, and {_cost(own)} of what is predicted of the stand’s age where the aerial picture alone is "
-        "trained on it."
+        f"On {where} alignment costs {_cost(same)} of the explained variance of the genera where both modalities are "
+        f"trained on them, and {_cost(own)} of the explained variance of the stand’s age where the aerial picture "
+        "alone is trained on it."
     ]
 
 

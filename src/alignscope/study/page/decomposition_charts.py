@@ -97,7 +97,7 @@ def decomposition(results: StudyResults) -> Figure:
     title, where, unit = (
         "What prediction seems to pay",
         f"{target.text}, {here}, held out",
-        "share of what was predicted",
+        "share of the explained variance",
     )
     panels.append(_steps(title, where, "apparent cost", _cost(row), COST, unit, percent=True))
     short, fixed = min(results.spec.sweep.epochs), fixed_variants(results)

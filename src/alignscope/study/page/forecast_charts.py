@@ -71,7 +71,7 @@ def forecast_points(results: StudyResults) -> Figure:
 
     return Figure(
         "How to read it: each mark is one target at one λ and one latent size. To the right is the forecast retention, "
-        "upwards the retention measured after training (both held out; means over seeds, the thin line is the 95 % "
+        "upwards the retention measured after training (both held out; means over seeds, the thin line is the 95% "
         "interval of the measured). On the diagonal the forecast was exact; below it more was lost than forecast. "
         "The rank correlation says whether it put the losses in the right order: 1 is perfectly, 0 not at all.",
         [Row("", [spec for variant in variants(results) if (spec := draw(variant))])],

@@ -104,7 +104,7 @@ def along_lambda(results: StudyResults) -> Figure:
         channels.append(("Trained on it?", ["trained on", "seen, but not trained on"], kinds))
     return Figure(
         "How to read it: 1 is how well the same encoder predicts the target without alignment, at the same latent size "
-        "and length of training (held out, by a linear probe). A line that stays at 1 loses nothing. Bands are 95 % "
+        "and length of training (held out, by a linear probe). A line that stays at 1 loses nothing. Bands are 95% "
         "intervals over seeds (for what is trained on; what lies beyond the axis is drawn at its end). Targets that "
         "were not predicted to begin with have no line.",
         rows,

@@ -73,7 +73,7 @@ def tables(results: StudyResults) -> list[Table]:
         ),
         row_table(
             "The cost decomposed",
-            "Shares of what was predicted at λ = 0; the parts add up to the apparent cost. Held out.",
+            "Shares of the variance explained at λ = 0; the parts add up to the apparent cost. Held out.",
             _TARGET
             | _MODALITY
             | _LATENT

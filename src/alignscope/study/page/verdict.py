@@ -47,7 +47,7 @@ def lead(results: StudyResults) -> str:
         where = f"λ = {lam(row.lambda_)}, {size_text(row.components)}, {short}"
         return (
             f"Trained in the paper’s raw scale ({where}), alignment seems to cost {spread_percent(row.apparent)} of "
-            f"what was predicted of {Target(row.modality, row.target).text} (held out)."
+            f"the explained variance of {Target(row.modality, row.target).text} (held out)."
         )
     if worst is not None:
         return _loss_words(results, worst)
@@ -118,7 +118,7 @@ def _loss_words(results: StudyResults, row: RetentionRow) -> str:
     where = f"λ = {lam(row.lambda_)}, {size_text(row.components)}, {variant}, {epochs_text(row.epochs)}"
     return (
         f"Hit hardest is {Target(row.modality, row.target).text}: its retention is {spread_percent(row.retention)} of "
-        f"what was predicted without alignment (held out; {where})."
+        f"the variance explained without alignment (held out; {where})."
     )
 
 
@@ -193,7 +193,7 @@ def _cost_cards(row: CostParts) -> list[dict[str, str]]:
         {
             "title": "Seems lost in the paper’s setting",
             "big": percent(row.apparent.value),
-            "text": f"{spread_percent(row.apparent)} of what was predicted of {target} (held out).",
+            "text": f"{spread_percent(row.apparent)} of the explained variance of {target} (held out).",
         },
         {
             "title": "Of it, norm collapse and under-training",
