@@ -21,7 +21,6 @@ from alignscope.study.results import StudyResults
 from alignscope.study.running import Study, run_study, train_unit, units_of
 from alignscope.study.spec import ConvSpec, LinearSpec, StudySpec, cells_of, parse_spec, read_spec
 from alignscope.study.summary import comparison as foretold
-from alignscope.study.training.cell import stackable
 from study_helpers import SPEC, cell, rows, write_files
 
 torch.set_num_threads(1)
@@ -318,7 +317,8 @@ def test_units_hold_every_cell_once(stack: int) -> None:
     assert sorted(c.id for unit in units for c in unit) == sorted(c.id for c in cells)
     assert units[0][0] == cells[0]
     assert max(map(len, units)) == stack
-    assert all(stackable(unit) for unit in units if len(unit) > 1)
+    assert all(len({cell.stack for cell in unit}) == 1 for unit in units)
+    assert all(cell.training != "bilevel" for unit in units if len(unit) > 1 for cell in unit)
 
 
 def test_as_many_are_stacked_as_is_said() -> None:

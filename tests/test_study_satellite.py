@@ -19,7 +19,7 @@ from alignscope.study import run_study
 from alignscope.study.data.dataset import prepare
 from alignscope.study.data.prepared import StudyData, open_data
 from alignscope.study.spec import CellSpec, StudySpec, TreeSatAIData, cells_of, checked_spec, parse_spec
-from alignscope.study.training.cell import stackable, train_cells
+from alignscope.study.training.cell import train_cells
 from alignscope.study.training.models import Pretrained, build
 
 DATA = TreeSatAIData(generated=200, dates=4, aerial_side=30, targets=("genus", "age"))
@@ -143,7 +143,7 @@ def test_pretraining_is_probed_as_it_is_and_then_fine_tuned(objective: str, data
     assert [m.epoch for m in record.marks] == [0, 1]
     assert [e.epoch for e in record.curve] == [1]
     assert train_cells([chosen], data)[0][0] == record
-    assert not stackable([chosen])
+    assert chosen.stack == chosen.id
     assert chosen.cost == 2
 
 

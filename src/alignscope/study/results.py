@@ -13,7 +13,7 @@ from typing import Literal, Self
 import msgspec
 
 from alignscope._lib.interval import Interval
-from alignscope.study.spec import CellSpec, StudySpec
+from alignscope.study.spec import CellSpec, StudySpec, Variant
 
 __all__ = [
     "Agreement",
@@ -34,6 +34,7 @@ __all__ = [
     "SigmaRow",
     "StudyResults",
     "TargetScore",
+    "VariantRow",
 ]
 
 Status = Literal["finished", "diverged", "failed"]
@@ -47,7 +48,7 @@ class TargetScore(msgspec.Struct, frozen=True, kw_only=True):
     modality : 1 or 2, whose representation.
     target : name, such as "texture".
     trained_on : whether the modality was trained to predict it.
-    r2, accuracy : by the trained head (None where it was not asked; accuracy None for numbers).
+    r2, accuracy : by the trained head (None where it was not trained on; accuracy None for numbers).
     probe_r2, probe_accuracy : by a linear probe fitted on the training rows.
     probe_per_class : probe R^2 of every class, in the order of its names; empty for numbers.
     macro_f1, weighted_f1 : F1 of the head, mean over labels, plain and weighted by how many samples have each
@@ -78,13 +79,13 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    task_loss : mean loss a sample of modality 1 and of modality 2.
+    task_loss : mean loss per sample of modality 1 and of modality 2.
     alignment_loss : mean ||z1 Q - z2||^2 (direction 2 to 1: ||z2 Q - z1||^2) with the best Q of the training rows: the
         paper's axis. It falls when z2 shrinks.
     alignment_r2_12, alignment_r2_21 : R^2 of predicting z2 from z1 linearly, and the reverse: free of scale.
     variance : total variance of z1 and of z2. effective_rank : exp(entropy of the eigenvalue shares), from 1 to K.
     cka : debiased linear CKA of z1 and z2.
-    targets : one score a modality and target.
+    targets : one score per modality and target.
     """
 
     task_loss: tuple[float, float]
@@ -144,17 +145,27 @@ class SeedInterval(Interval, frozen=True):
         return cls.over_seeds(figures, seeds=len(figures))
 
 
-class RetentionRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
-    """What a modality keeps of a target: held-out probe R^2 over that at lambda = 0, same K, seed, length and epoch.
-
-    `epochs` is the training's length, `epoch` the moment; equal at the end of training.
-    """
+class VariantRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
+    """Where a row of a table stands: the variant of alignment, the latent size, and lambda."""
 
     gauge: str
     direction: str
     training: str
     components: int
     lambda_: float
+
+    @property
+    def variant(self) -> Variant:
+        """The variant of alignment."""
+        return Variant(self.gauge, self.direction, self.training)
+
+
+class RetentionRow(VariantRow, frozen=True, kw_only=True):
+    """Retention of a target by a modality: held-out probe R^2 over that at lambda = 0, same K, seed, length and epoch.
+
+    `epochs` is the training's length, `epoch` the moment; equal at the end of training.
+    """
+
     epochs: int
     epoch: int
     modality: int
@@ -166,19 +177,14 @@ class RetentionRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_":
     alignment_r2: SeedInterval
 
 
-class ClassRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
-    """What a modality keeps of one class or label at the end of the longest training, measured and forecast.
+class ClassRow(VariantRow, frozen=True, kw_only=True):
+    """Retention of one class or label by a modality at the end of the longest training, measured and forecast.
 
     As `RetentionRow` and `ForecastRow`, for one column of a target that has classes. `r2` is that of the aligned
     encoder, `before` at lambda = 0; retention is None where `before` is below 0.05 for some seed. `share` is the share
     of the held-out samples that have the class.
     """
 
-    gauge: str
-    direction: str
-    training: str
-    components: int
-    lambda_: float
     modality: int
     target: str
     label: str
@@ -189,17 +195,12 @@ class ClassRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "la
     forecast: SeedInterval | None
 
 
-class ForecastRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
+class ForecastRow(VariantRow, frozen=True, kw_only=True):
     """Retention as forecast from the lambda = 0 encoders, beside what the longest training gave; both held out.
 
     forecast_loss, measured_loss : the same as R^2 at lambda = 0 less R^2 at lambda, which divides by nothing.
     """
 
-    gauge: str
-    direction: str
-    training: str
-    components: int
-    lambda_: float
     modality: int
     target: str
     forecast: SeedInterval
@@ -208,18 +209,13 @@ class ForecastRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": 
     measured_loss: SeedInterval | None = None
 
 
-class SigmaRow(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
+class SigmaRow(VariantRow, frozen=True, kw_only=True):
     """What a modality loses of all its targets together, in sigma (the share of their variance), forecast and measured.
 
     before : sigma at lambda = 0, by a linear probe. forecast, measured : sigma at lambda = 0 less sigma at lambda; all
     held out, at the end of the longest training.
     """
 
-    gauge: str
-    direction: str
-    training: str
-    components: int
-    lambda_: float
     modality: int
     before: SeedInterval
     forecast: SeedInterval
@@ -246,7 +242,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Capacity(msgspec.Struct, frozen=True, kw_only=True):
-    """What the audit of the lambda = 0 features says: the latent size at which alignment is free, and what is at risk.
+    """What the audit of the lambda = 0 features says: the latent size at which alignment is lossless, and what is lost.
 
     `lossless_at` is c = rank [RY RT]; `within_budget_at` the latent size from which on the loss stays within 5% at
     any lambda (None if no size looked at does); `maximum_loss` the share lost as lambda grows without
@@ -261,7 +257,7 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ForecastPoint(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
-    """One point of the forecast map: mean retention of the asked targets, from one set of lambda = 0 features."""
+    """One point of the forecast map: mean retention of the targets trained on, from one set of lambda = 0 features."""
 
     components: int
     lambda_: float
@@ -284,7 +280,7 @@ class PathCurve(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LossParts(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
-    """The fall of the raw alignment loss from lambda = 0, in decades (log10): shrinkage + real alignment = fall.
+    """The fall of the raw alignment loss from lambda = 0, in decades (log10): norm collapse + real alignment = fall.
 
     In sample, where raw loss = variance of z2 x (1 - R^2) exactly.
     """
@@ -299,7 +295,7 @@ class LossParts(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "l
 
 
 class CostParts(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
-    """The apparent cost of alignment to one target taken apart; the four parts add up to `apparent`.
+    """Decomposition of the apparent cost of alignment to one target; the four parts add up to `apparent`.
 
     Cost is 1 - retention (held-out probe R^2 against lambda = 0 of the same seed, K and length).
 

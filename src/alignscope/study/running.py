@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import msgspec
 import numpy as np
@@ -17,7 +17,6 @@ from alignscope._lib.checks import whole
 from alignscope._lib.files import check_writable
 from alignscope._lib.results import Result
 from alignscope._lib.types import Progress
-from alignscope._lib.version import __version__
 from alignscope._lib.workers import check_device, peak_bytes
 from alignscope.errors import AlignscopeError
 from alignscope.study.data.dataset import prepare
@@ -33,9 +32,6 @@ from alignscope.study.spec import (
 )
 from alignscope.sweep.store import Layout, Store, TrainedCell, check_resumable
 from alignscope.sweep.sweep import NOTHING, Outcome, run_units
-
-if TYPE_CHECKING:
-    from alignscope.study.summary.forecast import FeatureForecast, LatentForecast
 
 __all__ = ["STUDY", "Study", "run_study", "train_unit", "units_of"]
 
@@ -146,8 +142,18 @@ def run_study(
         progress=lambda what, share: progress(what, 0.9 * share),
     )
     progress("comparing the forecast with what was measured", 0.9)
-    results = _results(spec, data, cells, store, outcome)
-    return Study(results, outcome)
+    failed = dict(outcome.failed)
+    records = sorted((record for cell in cells if (record := store.read(cell.id)) is not None), key=_order)
+    missing = [STUDY.failed(cell, failed[cell.id]) for cell in cells if cell.id in failed]
+    failures = [
+        Failure(id=r.id, status=r.status, reason=r.reason or "", text=_describe(r.cell))
+        for r in [*records, *missing]
+        if r.status != "finished"
+    ]
+    # scipy's statistics take half a second that workers need not spend
+    from alignscope.study.summary.summary import summarise
+
+    return Study(summarise(spec, data, records, failures, store.arrays), outcome)
 
 
 def units_of(cells: Sequence[CellSpec], stack: int = 1) -> list[tuple[CellSpec, ...]]:
@@ -158,17 +164,15 @@ def units_of(cells: Sequence[CellSpec], stack: int = 1) -> list[tuple[CellSpec, 
     """
     if stack == 1:
         return [(cell,) for cell in cells]
-    from alignscope.study.training.cell import shape_of, stackable
-
     groups: dict[object, list[CellSpec]] = {}
     for cell in cells:
-        groups.setdefault(shape_of(cell) if stackable([cell]) else cell.id, []).append(cell)
+        groups.setdefault(cell.stack, []).append(cell)
     return [tuple(group[i : i + stack]) for group in groups.values() for i in range(0, len(group), stack)]
 
 
 def train_unit(unit: Sequence[CellSpec], data_folder: Path, device: str) -> list[TrainedCell[CellRecord]]:
     """Train the cells of one unit on the prepared rows; runs in a worker."""
-    from alignscope.study.training.cell import train_cells
+    from alignscope.study.training.cell import train_cells  # torch, which only training needs
 
     begin = time.perf_counter()
     made = train_cells(unit, _open_once(data_folder), device)
@@ -181,71 +185,7 @@ def _open_once(folder: Path) -> StudyData:
     return open_data(folder)
 
 
-def _results(
-    spec: StudySpec, data: StudyData, cells: Sequence[CellSpec], store: Store[CellRecord], outcome: Outcome
-) -> StudyResults:
-    every = [record for cell in cells if (record := store.read(cell.id)) is not None]
-    every.sort(key=_place)
-    records = [record for record in every if not record.cell.baseline]
-    failed = dict(outcome.failed)
-    missing = [STUDY.failed(cell, failed[cell.id]) for cell in cells if cell.id in failed]
-    # scipy's statistics take half a second that workers need not spend
-    from alignscope.study.summary.cells import StudyCells
-    from alignscope.study.summary.comparison import ForecastComparison
-    from alignscope.study.summary.summary import Summary
-
-    trained = StudyCells(spec, data.trained_on, records)
-    summary, comparison = Summary(trained), ForecastComparison(trained, *_forecasts(spec, data, records, store))
-    return StudyResults(
-        version=__version__,
-        schema=SCHEMA,
-        spec=spec,
-        classes=dict(data.classes),
-        trained_on=data.trained_on,
-        cells=tuple(records),
-        retention=summary.retention(),
-        forecast=comparison.forecast(),
-        agreement=comparison.agreement(),
-        capacity=comparison.capacity(),
-        forecast_map=comparison.forecast_map(),
-        paths=comparison.paths(),
-        loss_parts=summary.loss_parts(),
-        cost_parts=summary.cost_parts(),
-        failures=tuple(
-            Failure(id=r.id, status=r.status, reason=r.reason or "", text=_describe(r.cell))
-            for r in [*every, *missing]
-            if r.status != "finished"
-        ),
-        class_rows=comparison.class_rows(data),
-        sigma_rows=comparison.sigma_rows(),
-        baselines=tuple(r for r in every if r.cell.baseline),
-        notes=data.notes,
-    )
-
-
-def _forecasts(
-    spec: StudySpec, data: StudyData, records: Sequence[CellRecord], store: Store[CellRecord]
-) -> tuple[dict[tuple[int, int], FeatureForecast], dict[tuple[int, int], LatentForecast]]:
-    """Return the forecasts at any latent size, and those at the size that was trained."""
-    from alignscope.study.summary.forecast import FeatureForecast, LatentForecast
-
-    longest = max(spec.sweep.epochs)
-    audits: dict[tuple[int, int], FeatureForecast] = {}
-    own: dict[tuple[int, int], LatentForecast] = {}
-    if spec.pretraining is not None:
-        return audits, own  # fine-tuning forgets what pre-training aligned: nothing here foresees that
-    for record in records:
-        if record.status == "finished" and record.cell.lambda_ == 0 and record.cell.epochs == longest:
-            features = store.arrays(record.id)
-            if features:
-                place = record.cell.seed, record.cell.components
-                audits[place] = FeatureForecast.of(data, features)
-                if (latent_forecast := LatentForecast.of(data, features)) is not None:
-                    own[place] = latent_forecast
-    return audits, own
-
-
-def _place(record: CellRecord) -> tuple[object, ...]:
+def _order(record: CellRecord) -> tuple[object, ...]:
     c = record.cell
     return c.epochs, c.training, c.direction, c.gauge, c.components, c.lambda_, c.seed
 

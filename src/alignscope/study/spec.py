@@ -169,6 +169,21 @@ class CellSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return self.epochs + (self.pretraining.epochs if self.pretraining else 0)
 
     @property
+    def variant(self) -> Variant:
+        """The variant of alignment."""
+        return Variant(self.gauge, self.direction, self.training)
+
+    @property
+    def stack(self) -> object:
+        """What it has in common with cells that can be trained together as one stack.
+
+        They differ in lambda and seed alone, are all aligned or none, and train both modalities in one go.
+        """
+        if self.training == "bilevel" or self.pretraining:
+            return self.id
+        return msgspec.structs.replace(self, lambda_=float(self.lambda_ > 0), seed=0)
+
+    @property
     def baseline(self) -> bool:
         """Whether it is trained on both modalities together."""
         return self.training in get_args(Baseline)

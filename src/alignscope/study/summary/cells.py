@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from alignscope._lib.constants import KNOWN_R2
 from alignscope.study.results import CellRecord, Mark, TargetScore
-from alignscope.study.spec import StudySpec, Variant
+from alignscope.study.spec import FIXED_GAUGES, StudySpec, Variant
 
 __all__ = ["NONE", "StudyCells", "find", "probe_r2"]
 
@@ -22,7 +22,7 @@ class StudyCells:
     Attributes
     ----------
     spec : the study.
-    trained_on : per modality the targets that it is trained for.
+    trained_on : per modality its targets.
     records : those that diverged or failed are passed over.
     """
 
@@ -34,7 +34,7 @@ class StudyCells:
     def marks(self) -> dict[tuple[Variant, int, float, int, int, int], Mark]:
         """(variant, K, lambda, epochs, seed, epoch) -> scores."""
         return {
-            (Variant(c.gauge, c.direction, c.training), c.components, c.lambda_, c.epochs, c.seed, m.epoch): m
+            (c.variant, c.components, c.lambda_, c.epochs, c.seed, m.epoch): m
             for r in self.records
             if r.status == "finished"
             for c in [r.cell]
@@ -68,21 +68,33 @@ class StudyCells:
         """The lambdas above 0."""
         return sorted(lam for lam in self.spec.sweep.lambdas if lam > 0)
 
-    def retention(
-        self, variant: Variant, k: int, lam: float, epochs: int, modality: int, target: str
-    ) -> dict[int, float]:
-        """Return seed -> retention at the end of training, where there was something to keep."""
-        told = {
-            seed: [probe_r2(mark, modality, target) for mark in pair]
-            for seed, pair in self.last_marks(variant, k, lam, epochs).items()
-        }
-        return {seed: after / before for seed, (before, after) in told.items() if before >= KNOWN_R2}
+    @property
+    def fixed(self) -> list[Variant]:
+        """The variants in whose gauge lambda has a unit."""
+        return [variant for variant in self.spec.sweep.variants if variant.gauge in FIXED_GAUGES]
+
+    def aligned(self, variants: Iterable[Variant]) -> Iterator[tuple[Variant, int, int]]:
+        """Yield variants with every latent size, and the modalities whose encoder feels the alignment."""
+        for variant in variants:
+            for k in self.sizes:
+                for modality in self.aligned_modalities(variant):
+                    yield variant, k, modality
 
     def aligned_modalities(self, variant: Variant) -> tuple[int, ...]:
         """Return the modalities whose encoder feels the alignment."""
         learner = 2 if variant.direction == "2to1" else 1
         moves = variant.training == "joint" and variant.gauge != "stop_gradient"
         return (1, 2) if moves or variant.direction == "both" else (learner,)
+
+    def retention(
+        self, variant: Variant, k: int, lam: float, epochs: int, modality: int, target: str
+    ) -> dict[int, float]:
+        """Return seed -> retention at the end of training, where anything was predicted without alignment."""
+        scores = {
+            seed: [probe_r2(mark, modality, target) for mark in pair]
+            for seed, pair in self.last_marks(variant, k, lam, epochs).items()
+        }
+        return {seed: after / before for seed, (before, after) in scores.items() if before >= KNOWN_R2}
 
 
 def find(targets: Sequence[TargetScore], modality: int, target: str) -> TargetScore:

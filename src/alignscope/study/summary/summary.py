@@ -1,4 +1,4 @@
-"""From the records of all cells to what a study says: retention, the forecast, and the apparent loss taken apart.
+"""From the records of all cells to what a study says: retention, the forecast, and the decomposition of the loss.
 
 Figures of one seed are compared with lambda = 0 of the same seed, latent size, length and epoch, and only then
 averaged; intervals are t-intervals over seeds.
@@ -8,22 +8,87 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from alignscope._lib.constants import KNOWN_R2
-from alignscope.study.results import CostParts, LossParts, Mark, RetentionRow, SeedInterval, TargetScore
-from alignscope.study.spec import FIXED_GAUGES, Variant
+from alignscope._lib.version import __version__
+from alignscope.study.data.prepared import StudyData
+from alignscope.study.results import (
+    CellRecord,
+    CostParts,
+    Failure,
+    LossParts,
+    Mark,
+    RetentionRow,
+    SeedInterval,
+    StudyResults,
+    TargetScore,
+)
+from alignscope.study.spec import FIXED_GAUGES, SCHEMA, StudySpec, Variant
 from alignscope.study.summary.cells import NONE, StudyCells, find
+from alignscope.study.summary.comparison import ForecastComparison
+from alignscope.study.summary.forecast import FeatureForecast, LatentForecast
 
-__all__ = ["Summary"]
+__all__ = ["Summary", "summarise"]
+
+
+def summarise(
+    spec: StudySpec,
+    data: StudyData,
+    records: Sequence[CellRecord],
+    failures: Iterable[Failure],
+    arrays: Callable[[str], Mapping[str, np.ndarray] | None],
+) -> StudyResults:
+    """Return the results of a study.
+
+    Parameters
+    ----------
+    records : of all cells that were trained, in the order in which they are listed.
+    failures : the cells without figures.
+    arrays : gives what is stored beside the record of an id: features and latents at lambda = 0.
+    """
+    aligned = [record for record in records if not record.cell.baseline]
+    cells = StudyCells(spec, data.trained_on, aligned)
+    features: dict[tuple[int, int], FeatureForecast] = {}
+    latents: dict[tuple[int, int], LatentForecast] = {}
+    for record in aligned:
+        c = record.cell
+        # Fine-tuning forgets what pre-training aligned: nothing here predicts that.
+        at_zero = record.status == "finished" and c.lambda_ == 0 and c.epochs == cells.longest and not c.pretraining
+        if at_zero and (found := arrays(record.id)):
+            features[c.seed, c.components] = FeatureForecast.of(data, found)
+            if (latent := LatentForecast.of(data, found)) is not None:
+                latents[c.seed, c.components] = latent
+    summary, comparison = Summary(cells), ForecastComparison(cells, features, latents)
+    return StudyResults(
+        version=__version__,
+        schema=SCHEMA,
+        spec=spec,
+        classes=dict(data.classes),
+        trained_on=data.trained_on,
+        cells=tuple(aligned),
+        retention=summary.retention(),
+        forecast=comparison.forecast(),
+        agreement=comparison.agreement(),
+        capacity=comparison.capacity(),
+        forecast_map=comparison.forecast_map(),
+        paths=comparison.paths(),
+        loss_parts=summary.loss_parts(),
+        cost_parts=summary.cost_parts(),
+        failures=tuple(failures),
+        class_rows=comparison.class_rows(data),
+        sigma_rows=comparison.sigma_rows(),
+        baselines=tuple(record for record in records if record.cell.baseline),
+        notes=data.notes,
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """What the trainings of a study say of retention, and of the loss taken apart.
+    """What the trainings of a study say of retention, and of the decomposition of the loss.
 
     Attributes
     ----------
@@ -38,99 +103,99 @@ class Summary:
         for (variant, k, lam, epochs, seed, epoch), mark in self.cells.marks.items():
             groups.setdefault((variant, k, lam, epochs, epoch), []).append((seed, mark))
         rows = []
-        for (variant, k, lam, epochs, epoch), marks in sorted(groups.items(), key=lambda g: (str(g[0][0]), *g[0][1:])):
+        for (variant, k, lam, epochs, epoch), marks in sorted(groups.items(), key=lambda g: g[0]):
             pairs = [(m, self.cells.baseline(k, epochs, s, epoch)) for s, m in sorted(marks, key=lambda p: p[0])]
-            both = [(m, b) for m, b in pairs if b is not None]
+            direction = self.cells.spec.sweep.directions[0] if variant == NONE else variant.direction
             for score in marks[0][1].test.targets:
-                mine = [_score(m.test.targets, score) for m, _ in pairs]
-                kept = [
-                    (_score(m.test.targets, score).probe_r2, _score(b.test.targets, score).probe_r2) for m, b in both
-                ]
-                known = bool(kept) and all(base >= KNOWN_R2 for _, base in kept)
-                direction = self.cells.spec.sweep.directions[0] if variant == NONE else variant.direction
+                mine = [_score(m, score) for m, _ in pairs]
+                ratios = [(a.probe_r2, _score(b, score).probe_r2) for a, (_, b) in zip(mine, pairs, strict=True) if b]
+                known = bool(ratios) and all(base >= KNOWN_R2 for _, base in ratios)
                 reverse = score.modality == 2 if direction == "both" else direction == "2to1"
-                rows.append(
-                    RetentionRow(
-                        **variant._asdict(),
-                        components=k,
-                        lambda_=lam,
-                        epochs=epochs,
-                        epoch=epoch,
-                        modality=score.modality,
-                        target=score.target,
-                        trained_on=score.trained_on,
-                        retention=SeedInterval.of(a / b for a, b in kept) if known else None,
-                        r2=SeedInterval.of(s.probe_r2 for s in mine),
-                        accuracy=None
-                        if score.probe_accuracy is None
-                        else SeedInterval.of(s.probe_accuracy or 0.0 for s in mine),
-                        alignment_r2=SeedInterval.of(
-                            m.test.alignment_r2_21 if reverse else m.test.alignment_r2_12 for m, _ in pairs
-                        ),
-                    )
+                accuracy = None
+                if score.probe_accuracy is not None:
+                    accuracy = SeedInterval.of(s.probe_accuracy or 0.0 for s in mine)
+                row = RetentionRow(
+                    **variant._asdict(),
+                    components=k,
+                    lambda_=lam,
+                    epochs=epochs,
+                    epoch=epoch,
+                    modality=score.modality,
+                    target=score.target,
+                    trained_on=score.trained_on,
+                    retention=SeedInterval.of(a / b for a, b in ratios) if known else None,
+                    r2=SeedInterval.of(s.probe_r2 for s in mine),
+                    accuracy=accuracy,
+                    alignment_r2=SeedInterval.of(
+                        m.test.alignment_r2_21 if reverse else m.test.alignment_r2_12 for m, _ in pairs
+                    ),
                 )
+                rows.append(row)
         return tuple(rows)
 
     def loss_parts(self) -> tuple[LossParts, ...]:
-        """Return the fall of the raw alignment loss as shrinkage times real alignment, in decades, in sample."""
-        rows = []
-        s = self.cells.spec.sweep
-        first = {w.gauge: w for w in reversed(self.cells.spec.sweep.variants)}
-        for (gauge, variant), k, epochs, lam in itertools.product(
-            first.items(), s.components, s.epochs, self.cells.lambdas
+        """Return the fall of the raw alignment loss as norm collapse times real alignment, in decades, in sample."""
+        rows, sweep = [], self.cells.spec.sweep
+        first = {variant.gauge: variant for variant in reversed(sweep.variants)}
+        for variant, k, epochs, lam in itertools.product(
+            first.values(), sweep.components, sweep.epochs, self.cells.lambdas
         ):
-            ends = self.cells.last_marks(variant, k, lam, epochs).values()
-            parts = [_decades(before, after, variant.direction == "2to1") for before, after in ends]
+            marks = self.cells.last_marks(variant, k, lam, epochs).values()
+            parts = [_decades(before, after, variant.direction == "2to1") for before, after in marks]
             if parts:
-                shrinkage, alignment = zip(*parts, strict=True)
-                rows.append(
-                    LossParts(
-                        gauge=gauge,
-                        components=k,
-                        lambda_=lam,
-                        epochs=epochs,
-                        fall=SeedInterval.of(a + b for a, b in parts),
-                        norm_collapse=SeedInterval.of(shrinkage),
-                        alignment=SeedInterval.of(alignment),
-                    )
+                collapse, alignment = zip(*parts, strict=True)
+                row = LossParts(
+                    gauge=variant.gauge,
+                    components=k,
+                    lambda_=lam,
+                    epochs=epochs,
+                    fall=SeedInterval.of(a + b for a, b in parts),
+                    norm_collapse=SeedInterval.of(collapse),
+                    alignment=SeedInterval.of(alignment),
                 )
+                rows.append(row)
         return tuple(rows)
 
     def cost_parts(self) -> tuple[CostParts, ...]:
-        """Return the apparent cost of alignment taken apart; empty without raw and fixed gauge and two lengths."""
+        """Return how the apparent cost decomposes; empty without a raw and a fixed gauge, two lengths and two sizes."""
         s = self.cells.spec.sweep
-        fixed = next((g for g in FIXED_GAUGES if g in s.gauges), None)
-        if "raw" not in s.gauges or fixed is None or len(s.epochs) < 2 or len(s.components) < 2:
+        gauge = next((g for g in FIXED_GAUGES if g in s.gauges), None)
+        if "raw" not in s.gauges or gauge is None or len(s.epochs) < 2 or len(s.components) < 2:
             return ()
-        raw, own = (Variant(g, s.directions[0], s.trainings[0]) for g in ("raw", fixed))
+        raw, fixed = (Variant(g, s.directions[0], s.trainings[0]) for g in ("raw", gauge))
         short, long, most = min(s.epochs), max(s.epochs), max(s.components)
         rows = []
         for k, lam, modality in itertools.product(
-            sorted(s.components), self.cells.lambdas, self.cells.aligned_modalities(own)
+            self.cells.sizes, self.cells.lambdas, self.cells.aligned_modalities(fixed)
         ):
             for target in self.cells.trained_on[modality - 1]:
                 stages = [
                     self.cells.retention(variant, size, lam, epochs, modality, target)
-                    for variant, size, epochs in ((raw, k, short), (own, k, short), (own, k, long), (own, most, long))
+                    for variant, size, epochs in (
+                        (raw, k, short),
+                        (fixed, k, short),
+                        (fixed, k, long),
+                        (fixed, most, long),
+                    )
                 ]
                 seeds = sorted(set.intersection(*(set(stage) for stage in stages)))
                 if not seeds:
                     continue
                 costs = np.array([[1 - stage[seed] for stage in stages] for seed in seeds])
                 steps = costs - np.column_stack([costs[:, 1:], np.zeros(len(seeds))])
-                rows.append(
-                    CostParts(
-                        components=k,
-                        lambda_=lam,
-                        modality=modality,
-                        target=target,
-                        apparent=SeedInterval.of(costs[:, 0]),
-                        norm_collapse=SeedInterval.of(steps[:, 0]),
-                        under_training=SeedInterval.of(steps[:, 1]),
-                        capacity=SeedInterval.of(steps[:, 2]),
-                        residual=SeedInterval.of(steps[:, 3]),
-                    )
+                collapse, training, capacity, residual = map(SeedInterval.of, steps.T)
+                row = CostParts(
+                    components=k,
+                    lambda_=lam,
+                    modality=modality,
+                    target=target,
+                    apparent=SeedInterval.of(costs[:, 0]),
+                    norm_collapse=collapse,
+                    under_training=training,
+                    capacity=capacity,
+                    residual=residual,
                 )
+                rows.append(row)
         return tuple(rows)
 
 
@@ -142,9 +207,9 @@ def _decades(base: Mark, mark: Mark, reverse: bool) -> tuple[float, float]:
         r2 = m.train.alignment_r2_21 if reverse else m.train.alignment_r2_12
         return max(m.train.variance[side], 1e-300), max(1 - r2, 1e-12)
 
-    (variance0, rest0), (variance, rest) = parts(base), parts(mark)
-    return math.log10(variance0 / variance), math.log10(rest0 / rest)
+    (variance0, unexplained0), (variance, unexplained) = parts(base), parts(mark)
+    return math.log10(variance0 / variance), math.log10(unexplained0 / unexplained)
 
 
-def _score(targets: Sequence[TargetScore], like: TargetScore) -> TargetScore:
-    return find(targets, like.modality, like.target)
+def _score(mark: Mark, like: TargetScore) -> TargetScore:
+    return find(mark.test.targets, like.modality, like.target)

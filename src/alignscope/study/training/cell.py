@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import msgspec
 import numpy as np
 import torch
 from torch import Tensor
@@ -26,7 +25,7 @@ from alignscope.study.spec import SCHEMA, CellSpec
 from alignscope.study.training.models import Alone, Joint, Pretrained, Pulled, Stack, Towers, build, targets_of
 from alignscope.study.training.scoring import Outputs, Scorer
 
-__all__ = ["shape_of", "stackable", "train_cells"]
+__all__ = ["train_cells"]
 
 _SCORED_ROWS = 1024
 _SCORED_BYTES = 2**26  # of one modality as floats: 46 rows of 300 px, 1024 of 64 px
@@ -41,28 +40,17 @@ def train_cells(cells: Sequence[CellSpec], data: StudyData, device: str = "cpu")
 
     Parameters
     ----------
-    cells : one, or several for which `stackable` holds.
+    cells : one, or several of one `stack`.
     data : the prepared rows.
     device : a torch device.
 
     On a processor one thread is used: cells are many, and run side by side in processes. A cell whose loss is no
     longer finite stops being recorded, with the status "diverged".
     """
-    if len(cells) > 1 and not stackable(cells):
+    if len({cell.stack for cell in cells}) > 1:
         raise ValueError("cells of different shapes cannot be stacked")
     with one_thread(), one_blas_thread():
         return _Trainer(cells, data, torch.device(device)).run()
-
-
-def stackable(cells: Sequence[CellSpec]) -> bool:
-    """Return whether cells differ in lambda and seed alone, and train both modalities together in one go."""
-    simple = all(c.training != "bilevel" and not c.pretraining for c in cells)
-    return simple and len({shape_of(c) for c in cells}) == 1
-
-
-def shape_of(cell: CellSpec) -> object:
-    """Return what cells of one stack have in common: all but lambda and seed, and whether they are aligned at all."""
-    return msgspec.structs.replace(cell, lambda_=float(cell.lambda_ > 0), seed=0)
 
 
 @dataclass
