@@ -421,7 +421,7 @@ def test_a_probe_of_shuffled_labels_is_at_chance_on_every_split(leaky):
 def test_the_page_needs_nothing_else(tmp_path):
     text, arrays = small()
     page = (made(tmp_path, text, **arrays)["folder"] / "report.html").read_text()
-    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    assert not re.search(r"(src|href)=\"(?!data:|#)", page)
     assert page.count("data:image/png;base64,") == 2 + 3 and page.count("<svg") == 3 + 1
     assert "108 chips of one, and of two" in page and "never (modality 1)" in page
 

@@ -77,7 +77,7 @@ def test_the_same_options_give_the_same_bytes(tmp_path, monkeypatch):
 def test_the_page_needs_nothing_else(tmp_path):
     page = make_trifeature(msgspec.structs.replace(SMALL, view="comm", biased=0.5), tmp_path).read_text()
     assert page.count("data:image/png;base64,") == 2
-    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    assert not re.search(r"(src|href)=\"(?!data:|#)", page)
     assert "30 for train" in page and "synergy" in page and "combination of factors" in page
 
 

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Any
 from alignscope.report.look import DARK, FONT, LIGHT, variables
 from alignscope.report.parts import Spec
 from alignscope.report.render import compiled, dumps
-from alignscope.report.words import count, estimate, finite, lam, named, number, percent, share, signed, strength
+from alignscope.report.words import (
+    count,
+    estimate,
+    finite,
+    lam,
+    named,
+    number,
+    percent,
+    setting,
+    share,
+    signed,
+    strength,
+)
 
 if TYPE_CHECKING:
     import jinja2
@@ -36,6 +48,7 @@ def environment() -> jinja2.Environment:
         lam=lam,
         named=named,
         percent=percent,
+        setting=setting,
         share=share,
         signed=signed,
         strength=strength,

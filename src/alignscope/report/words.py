@@ -12,6 +12,7 @@ __all__ = [
     "SIDES",
     "capital",
     "count",
+    "counts",
     "direction_name",
     "estimate",
     "finite",
@@ -21,6 +22,7 @@ __all__ = [
     "number",
     "other",
     "percent",
+    "setting",
     "share",
     "short",
     "signed",
@@ -82,6 +84,11 @@ def count(value: Any) -> str:
     return f"{value:,}".replace(",", "\u202f") if finite(value) else MISSING
 
 
+def counts(by: Mapping[Any, int]) -> str:
+    """Write how many there are of each: "oak: 1 204, ash: 96"."""
+    return ", ".join(f"{name}: {count(n)}" for name, n in by.items())
+
+
 def lam(value: Any) -> str:
     """Write a lambda: "0.305", "0", "∞"; three digits, no exponent between 0.0001 and 1e6."""
     if value == "inf" or (isinstance(value, float) and math.isinf(value)):
@@ -95,6 +102,17 @@ def lam(value: Any) -> str:
         text = f"{value:.{digits}f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
     return number(value, ".2e")
+
+
+def setting(value: Any) -> str:
+    """Write a setting of any type: "yes", "0.05", "1, 2"; a dash for none."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: MISSING}[value]
+    if isinstance(value, list | tuple):
+        return ", ".join(setting(item) for item in value) or "none"
+    if isinstance(value, float):
+        return number(value, ".6g")
+    return "∞" if value == "inf" else str(value)
 
 
 def strength(value: Any) -> str:

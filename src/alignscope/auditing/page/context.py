@@ -17,9 +17,9 @@ from alignscope.report.words import (
     finite,
     knower,
     lam,
-    number,
     other,
     percent,
+    setting,
     share,
     signed,
     strength,
@@ -250,15 +250,5 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
         for place, item in enumerate(value, 1):
             yield from _flat(item, f"{name} {place}")
-    elif isinstance(value, list | tuple):
-        yield name, ", ".join(_text(item) for item in value) or "none"
     else:
-        yield name, _text(value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "–"}[value]
-    if isinstance(value, float):
-        return number(value, ".6g")
-    return "∞" if value == "inf" else str(value)
+        yield name, setting(value)

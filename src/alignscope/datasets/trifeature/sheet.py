@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,13 +9,12 @@ import numpy.typing as npt
 
 from alignscope.datasets.trifeature.pairs import PairView
 from alignscope.datasets.trifeature.pictures import Trifeature
+from alignscope.report.pictures import sheet
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["contact_sheet", "pair_sheet", "sheet"]
-
-_PAPER, _INK = (255, 255, 255), (40, 40, 40)
+__all__ = ["contact_sheet", "pair_sheet"]
 
 
 def contact_sheet(pictures: Trifeature, *, cell: int | None = None) -> Image:
@@ -44,24 +42,3 @@ def pair_sheet(view: PairView, index: npt.ArrayLike, *, cell: int | None = None)
     rows = [np.repeat(x, 3 // x.shape[1], axis=1) for x in view.inputs(index)]
     sides = [f"{number}:\n" + "\n".join(names) for number, names in enumerate(view.visible, start=1)]
     return sheet(rows, sides, captions, cell or view.pictures.size)
-
-
-def sheet(rows: Sequence[np.ndarray], sides: Sequence[str], tops: Sequence[str], cell: int) -> Image:
-    """Lay out rows of images (n, 3, S, S) with a name beside each row and above each column."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    font = ImageFont.load_default(11)
-    gap, line = 4, 14
-    left = max(6 * max(len(part) for part in name.split("\n")) for name in sides) + 12
-    top = line * max(name.count("\n") + 1 for name in tops) + 8
-    step = max(cell, 50) + gap
-    drawn = Image.new("RGB", (left + step * len(tops), top + step * len(rows)), _PAPER)
-    pen = ImageDraw.Draw(drawn)
-    for j, name in enumerate(tops):
-        pen.multiline_text((left + j * step, 4), name, fill=_INK, font=font, spacing=1)
-    for i, (images, name) in enumerate(zip(rows, sides, strict=True)):
-        pen.multiline_text((4, top + i * step + 4), name, fill=_INK, font=font, spacing=1)
-        for j, image in enumerate(images):
-            tile = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
-            drawn.paste(tile.resize((cell, cell), Image.Resampling.NEAREST), (left + j * step, top + i * step))
-    return drawn

@@ -15,7 +15,7 @@ from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
 from alignscope.datasets.treesatai.format import AGES, GENERA, SPLITS
 from alignscope.datasets.treesatai.generator.generator import Generated
-from alignscope.datasets.treesatai.generator.like_page import page
+from alignscope.datasets.treesatai.generator.page import page
 from alignscope.datasets.treesatai.generator.truth import CLASSES
 from alignscope.datasets.treesatai.generator.writer import write_archive
 
