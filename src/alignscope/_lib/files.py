@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from alignscope.errors import AlignscopeError
 
-__all__ = ["check_writable", "make_folder", "preallocate", "reported", "temporary_names", "write_all"]
+__all__ = ["check_writable", "make_folder", "preallocate", "reported", "temporary_names", "temporary_path", "write_all"]
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -25,7 +24,7 @@ def check_writable(folder: Path) -> None:
     made: list[Path] = []
     with reported(folder), _undone_on_error([], made):
         _make(folder, made)
-        probe = _temporary(folder / "probe")
+        probe = temporary_path(folder / "probe")
         try:
             probe.write_bytes(b"\0")
         finally:
@@ -59,7 +58,7 @@ def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
             _make(target.parent, made)
             if target.is_dir():
                 raise IsADirectoryError(errno.EISDIR, "a folder has the name of a file to write", str(target))
-            temporary.append(_temporary(target))
+            temporary.append(temporary_path(target))
             _write(temporary[-1], content)
         _into_place(temporary, targets)
         for parent in {target.parent for target in targets}:
@@ -72,7 +71,7 @@ def temporary_names(folder: Path, names: Sequence[str]) -> Iterator[list[Path]]:
 
     After an error the temporary files are removed, and the folder where it is new. Raises E401 or E402.
     """
-    paths = [_temporary(folder / name) for name in names]
+    paths = [temporary_path(folder / name) for name in names]
     new = not folder.exists()
     try:
         make_folder(folder)
@@ -116,8 +115,9 @@ def _flush_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def _temporary(target: Path) -> Path:
-    return target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+def temporary_path(target: Path) -> Path:
+    """Return a new name next to a file or folder, under which it is made until it is whole."""
+    return target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
 
 
 def _make(folder: Path, made: list[Path]) -> None:

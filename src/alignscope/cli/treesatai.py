@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import tyro
 
-from alignscope._lib.files import check_writable, write_all
+from alignscope._lib.files import check_writable
 from alignscope._lib.progress import Bar
 from alignscope.cli._options import Command, arg, print_where
 from alignscope.report.words import percent
@@ -39,20 +38,20 @@ class TreeSatAICommand(Command, frozen=True, kw_only=True):
         """Inspect the folder, say what was found and write it to --out."""
         from alignscope.datasets.treesatai.archive import Archive  # slow to load, and help does without
         from alignscope.datasets.treesatai.inspection.inspection import inspect
-        from alignscope.datasets.treesatai.inspection.page import page  # slow to load, and help does without
+        from alignscope.datasets.treesatai.inspection.writing import write_inspection  # likewise
 
         archive = Archive.open(self.path)
         if self.out is not None:
             check_writable(self.out)
+        page = None
         with Bar() as progress:
             found = inspect(archive, workers=self.workers, quick=self.quick, progress=progress)
             if self.out is not None:
                 progress("drawing the page", 0.98)
-                record = msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
-                write_all(self.out, {"report.html": page(archive, found).encode(), "results.json": record})
+                page = write_inspection(archive, found, self.out)
         _print(found)
-        if self.out is not None:
-            print_where(self.out / "report.html")
+        if page is not None:
+            print_where(page)
 
 
 def _print(found: Inspection) -> None:

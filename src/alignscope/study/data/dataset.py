@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import secrets
 import shutil
 from pathlib import Path
 
 import msgspec
 
-from alignscope._lib.files import reported
+from alignscope._lib.files import reported, temporary_path
 from alignscope._lib.types import Progress
 from alignscope.study.data.files import FileData
 from alignscope.study.data.prepared import open_data
@@ -37,7 +36,7 @@ def prepare(data: DataSpec, out: Path, base: Path, progress: Progress = lambda w
     if folder.is_dir():
         _clear(folder)
         return folder
-    temporary = folder.with_name(f".{name}.{secrets.token_hex(4)}.tmp")
+    temporary = temporary_path(folder)
     try:
         with reported(out):
             data.write(temporary, base, progress)

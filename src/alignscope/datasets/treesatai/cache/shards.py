@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from alignscope._lib.files import make_folder, reported
+from alignscope._lib.files import make_folder, reported, temporary_path
 from alignscope.datasets.treesatai.cache.codes import Coded, encode_aerial, encode_series
 from alignscope.datasets.treesatai.format import AERIAL_CHANNELS, CHANNELS, SERIES_SIDE, Patch, Source
 from alignscope.errors import AlignscopeError
@@ -48,7 +47,7 @@ def make_shard(
     ------
     AlignscopeError : E401 or E402 where the folder cannot be written.
     """
-    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
+    temporary = temporary_path(folder)
     arrays, counts, broken = _read(source, stems, modalities, side, average)
     try:
         make_folder(temporary)
