@@ -38,20 +38,11 @@ from audit_helpers import (
     tree,
     written,
 )
+from refusal_helpers import Refused, require_one_message
 
 RNG = np.random.default_rng(1)
 IDS = np.arange(100, 100 + N)
 NAN, INF = np.nan, np.inf
-
-
-@dataclass(frozen=True)
-class Refused:
-    """An input that cannot be used: `match` is what the message says, the file or option first."""
-
-    name: str
-    make: Maker
-    code: str
-    match: str
 
 
 @dataclass(frozen=True)
@@ -369,15 +360,13 @@ def _in_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)
 def test_refused(case: Refused, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = case.make(tmp_path)
+    arguments = case.change(tmp_path)
     Path("old").mkdir()
     Path("old/audit.json").write_text("of an earlier run")
     before = tree(tmp_path)
     for out in ("run", "old", "run/deep/er"):
         done = run_audit(arguments, capsys, out)
-        assert done.status == 2
-        assert done.err.count("\n") == 1, done.err
-        assert re.fullmatch(rf"alignscope: .*({case.match}).* \[{case.code}\]\n", done.err), done.err
+        require_one_message(case, done.status, done.err)
         assert "Page:" not in done.out
         assert tree(tmp_path) == before
     assert not Path("exploded").exists()

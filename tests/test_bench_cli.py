@@ -6,7 +6,6 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 from alignscope import cli
 from alignscope.bench.page import page as bench_page
 from bench_helpers import GAUSSIAN, OWN, FakeTraining, files
+from refusal_helpers import Refused, require_one_message
 
 
 @pytest.fixture
@@ -69,45 +69,44 @@ def test_only_some_methods(bench: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert status == 0 and "  1. Distance" in out and "Trainings: 3," in out
 
 
-@dataclass(frozen=True)
-class Refused:
-    """A command that cannot be run: what is changed, the code, and what the message says."""
-
-    name: str
-    code: str
-    match: str
-    more: tuple[str, ...] = ()
-    spec: Callable[[str], str] = str
-    own: Callable[[str], str] = str
+def refused(
+    name: str,
+    code: str,
+    match: str,
+    more: tuple[str, ...] = (),
+    spec: Callable[[str], str] = str,
+    own: Callable[[str], str] = str,
+) -> Refused:
+    """A command that cannot be run: what is changed about the specification or about the file of methods."""
+    return Refused(name, lambda: (spec(GAUSSIAN), own(OWN)), code, match, more)
 
 
 MINE = ("--method", "mine.py")
 REFUSED = [
-    Refused("unknown field", "E306", r"bench\.toml, line 2: seed: ", spec=lambda s: s.replace("seeds", "seed")),
-    Refused("not TOML", "E307", r"bench\.toml: not TOML", spec=lambda s: s + "x"),
-    Refused("no file", "E101", r"none\.toml: cannot be read", ("--spec", "none.toml")),
-    Refused("no method file", "E101", r"none\.py: cannot be read", ("--method", "none.py")),
-    Refused("no such method", "E305", "'croos' is not known", ("--only", "croos")),
-    Refused(
+    refused("unknown field", "E306", r"bench\.toml, line 2: seed: ", spec=lambda s: s.replace("seeds", "seed")),
+    refused("not TOML", "E307", r"bench\.toml: not TOML", spec=lambda s: s + "x"),
+    refused("no file", "E101", r"none\.toml: cannot be read", ("--spec", "none.toml")),
+    refused("no method file", "E101", r"none\.py: cannot be read", ("--method", "none.py")),
+    refused("no such method", "E305", "'croos' is not known", ("--only", "croos")),
+    refused(
         "raises", "E308", r"mine\.py, line 3: ZeroDivisionError", MINE, own=lambda s: s.replace("import torch", "1 / 0")
     ),
-    Refused("nothing in it", "E308", r"mine\.py: it registers no method", MINE, own=lambda s: "x = 1\n"),
-    Refused(
+    refused("nothing in it", "E308", r"mine\.py: it registers no method", MINE, own=lambda s: "x = 1\n"),
+    refused(
         "taken", "E308", "the name 'cross' is taken", MINE, own=lambda s: s.replace("title=", "name='cross', title=")
     ),
-    Refused("device", "E305", "device: 'abacus' cannot be used", ("--device", "abacus")),
-    Refused("workers", "E304", "workers: 0", ("--workers", "0")),
-    Refused("nothing to resume", "E503", "run: it holds no finished cell of this bench", ("--resume",)),
+    refused("device", "E305", "device: 'abacus' cannot be used", ("--device", "abacus")),
+    refused("workers", "E304", "workers: 0", ("--workers", "0")),
+    refused("nothing to resume", "E503", "run: it holds no finished cell of this bench", ("--resume",)),
 ]
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)
 def test_refused_with_one_message(case: Refused, bench: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Path("bench.toml").write_text(case.spec(GAUSSIAN))
-    Path("mine.py").write_text(case.own(OWN))
+    for name, text in zip(("bench.toml", "mine.py"), case.change(), strict=True):
+        Path(name).write_text(text)
     status, _, err = run(capsys, *HERE, *case.more)
-    assert status == 2
-    assert re.fullmatch(rf"alignscope: .*{case.match}.* \[{case.code}\]\n", err), err
+    require_one_message(case, status, err)
     assert not Path("run/cells").exists() or case.name == "workers"
 
 

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,9 @@ import pytest
 from rasterio.transform import Affine
 
 from alignscope import cli
-from alignscope.errors import CODES, AlignscopeError
+from alignscope.errors import AlignscopeError
 from alignscope.pair.folder import open_folder
+from refusal_helpers import Refused, require_one_message
 from scene_files import CORNER, north_up, tiff, two_modalities
 
 RNG = np.random.default_rng(0)
@@ -55,16 +55,6 @@ def not_utf8(folder: Path) -> None:
 def objects(folder: Path) -> None:
     np.save(folder / "o.npy", np.full((2, 24, 24), None), allow_pickle=True)
     (folder / "spec.toml").write_text(TEXT.replace('path = "b/*.tif"', 'path = "o.npy", axes = "scene y x"'))
-
-
-@dataclass(frozen=True)
-class Refused:
-    """What is changed about good scenes, the code, and what the message says."""
-
-    name: str
-    change: Callable[[Path], None]
-    code: str
-    match: str
 
 
 def spec(old: str, new: str, text: str = TEXT) -> Callable[[Path], None]:
@@ -258,10 +248,7 @@ def test_the_scenes_themselves_are_good(scenes: Path, capsys: pytest.CaptureFixt
 def test_refused(case: Refused, scenes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     case.change(scenes)
     status, message = run(capsys)
-    assert status == 2 and case.code in CODES
-    assert message.count("\n") == 1
-    assert message.endswith(f"[{case.code}]\n"), message
-    assert re.search(case.match, message), message
+    require_one_message(case, status, message)
     assert not Path("new").exists()
 
 

@@ -6,7 +6,6 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from alignscope.paper import running as paper
 from alignscope.study import parse_spec, read_spec
 from alignscope.study.results import StudyResults
 from alignscope.study.spec import cells_of
+from refusal_helpers import Refused, require_one_message
 
 N = 240
 
@@ -98,17 +98,6 @@ def test_the_same_command_goes_on_and_changes_nothing(study: Path, capsys: pytes
     assert {name: after[name] for name in same} == {name: before[name] for name in same}
 
 
-@dataclass(frozen=True)
-class Refused:
-    """A command that cannot be run: what is changed about the study, the code, and what the message says."""
-
-    name: str
-    change: Callable[[str], str]
-    code: str
-    match: str
-    more: tuple[str, ...] = ()
-
-
 def replaced(old: str, new: str) -> Callable[[str], str]:
     def change(text: str) -> str:
         assert old in text
@@ -147,8 +136,7 @@ def test_refused_with_one_message(case: Refused, study: Path, capsys: pytest.Cap
     np.save("objects.npy", np.array([[object()] * 3] * N, dtype=object), allow_pickle=True)
     Path("study.toml").write_text(case.change(SPEC))
     status, _, err = run(capsys, "study", "study.toml", "--out", "run", *(case.more or ("--workers", "1")))
-    assert status == 2
-    assert re.fullmatch(rf"alignscope: .*{case.match}.* \[{case.code}\]\n", err), err
+    require_one_message(case, status, err)
     assert not Path("run").exists() or case.name in ("workers", "conv")  # found when the data are ready
 
 

@@ -24,6 +24,7 @@ from alignscope.datasets.treesatai.inspection.inspection import inspect
 from alignscope.datasets.treesatai.labels import LABEL_FILE, read_label_file, read_splits
 from alignscope.datasets.treesatai.read import check_aerial, read_aerial, read_dates, read_series
 from alignscope.errors import AlignscopeError
+from refusal_helpers import Refused
 from treesatai_files import (
     STEMS,
     Keys,
@@ -39,13 +40,9 @@ from treesatai_files import (
 
 
 @dataclass(frozen=True)
-class Refused:
-    """A file that is spoilt by `spoil`; the message names the file, then says `match`."""
+class Spoilt(Refused):
+    """A file that is spoilt by `change`; the message names the file, then says `match`."""
 
-    name: str
-    spoil: Callable[[Path], object]
-    code: str
-    match: str
     modality: str = "s2"
     header: bool = True
     """Whether a look at the header finds it too."""
@@ -75,54 +72,66 @@ def with_masks(key: str, value: object) -> Callable[[Path], None]:
 
 
 SERIES_CASES = [
-    Refused("no file", lambda path: path.unlink(), "E101", "there is no such file"),
-    Refused("truncated", lambda path: cut(path, 0.6), "E103", "truncated or corrupt .*eof"),
-    Refused("no bytes", lambda path: cut(path, 0), "E103", "truncated or corrupt"),
-    Refused("another format", lambda path: path.write_text("not HDF5" * 200), "E103", "truncated or corrupt"),
-    Refused(
+    Spoilt("no file", lambda path: path.unlink(), "E101", "there is no such file"),
+    Spoilt("truncated", lambda path: cut(path, 0.6), "E103", "truncated or corrupt .*eof"),
+    Spoilt("no bytes", lambda path: cut(path, 0), "E103", "truncated or corrupt"),
+    Spoilt("another format", lambda path: path.write_text("not HDF5" * 200), "E103", "truncated or corrupt"),
+    Spoilt(
         "no data", changed(lambda k: k.pop("sen-2-data")), "E105", r"sen-2-data: no such key; there are: sen-1-asc-d"
     ),
-    Refused("no masks", changed(lambda k: k.pop("sen-2-masks")), "E105", "sen-2-masks: no such key"),
-    Refused("no products", changed(lambda k: k.pop("sen-1-des-products")), "E105", "sen-1-des-products: no", "s1_des"),
-    Refused("nothing in it", changed(lambda keys: keys.clear()), "E105", "sen-2-data: no such key; there are: none"),
-    Refused("a group", group, "E105", "sen-2-data: a group, not a data set"),
-    Refused(
+    Spoilt("no masks", changed(lambda k: k.pop("sen-2-masks")), "E105", "sen-2-masks: no such key"),
+    Spoilt(
+        "no products",
+        changed(lambda k: k.pop("sen-1-des-products")),
+        "E105",
+        "sen-1-des-products: no",
+        modality="s1_des",
+    ),
+    Spoilt("nothing in it", changed(lambda keys: keys.clear()), "E105", "sen-2-data: no such key; there are: none"),
+    Spoilt("a group", group, "E105", "sen-2-data: a group, not a data set"),
+    Spoilt(
         "a rank too few", shape("sen-2-data", 9, 10, 6), "E201", r"sen-2-data: shape \(9, 10, 6\). Expected \(dates, 10"
     ),
-    Refused("a channel less", shape("sen-2-data", 9, 9, 6, 6), "E201", r"sen-2-data: shape \(9, 9, 6, 6\)"),
-    Refused("a channel more", shape("sen-1-asc-data", 6, 3, 6, 6), "E201", r"asc-data: shape \(6, 3, 6, 6\)", "s1_asc"),
-    Refused("another side", shape("sen-2-data", 9, 10, 6, 7), "E201", r"sen-2-data: shape \(9, 10, 6, 7\)"),
-    Refused("one mask", shape("sen-2-masks", 9, 1, 6, 6), "E201", r"sen-2-masks: shape \(9, 1, 6, 6\)"),
-    Refused("a number", shape("sen-2-data"), "E201", r"sen-2-data: shape \(\)"),
-    Refused("no dates", changed(empty), "E201", "sen-2-data: a series without dates"),
-    Refused(
+    Spoilt("a channel less", shape("sen-2-data", 9, 9, 6, 6), "E201", r"sen-2-data: shape \(9, 9, 6, 6\)"),
+    Spoilt(
+        "a channel more",
+        shape("sen-1-asc-data", 6, 3, 6, 6),
+        "E201",
+        r"asc-data: shape \(6, 3, 6, 6\)",
+        modality="s1_asc",
+    ),
+    Spoilt("another side", shape("sen-2-data", 9, 10, 6, 7), "E201", r"sen-2-data: shape \(9, 10, 6, 7\)"),
+    Spoilt("one mask", shape("sen-2-masks", 9, 1, 6, 6), "E201", r"sen-2-masks: shape \(9, 1, 6, 6\)"),
+    Spoilt("a number", shape("sen-2-data"), "E201", r"sen-2-data: shape \(\)"),
+    Spoilt("no dates", changed(empty), "E201", "sen-2-data: a series without dates"),
+    Spoilt(
         "more dates than products", shape("sen-2-data", 10, 10, 6, 6), "E202", r"products has shape \(9,\), .*data 10"
     ),
-    Refused("fewer masks", shape("sen-2-masks", 8, 2, 6, 6), "E202", r"sen-2-data 9 dates, sen-2-masks 8 dates"),
-    Refused("a table of products", shape("sen-2-products", 9, 1), "E202", r"products has shape \(9, 1\)"),
-    Refused("text for numbers", with_masks("sen-2-data", [b"1", b"2"]), "E106", "sen-2-data: values of type object"),
-    Refused(
+    Spoilt("fewer masks", shape("sen-2-masks", 8, 2, 6, 6), "E202", r"sen-2-data 9 dates, sen-2-masks 8 dates"),
+    Spoilt("a table of products", shape("sen-2-products", 9, 1), "E202", r"products has shape \(9, 1\)"),
+    Spoilt("text for numbers", with_masks("sen-2-data", [b"1", b"2"]), "E106", "sen-2-data: values of type object"),
+    Spoilt(
         "complex numbers", with_masks("sen-2-masks", np.ones((9, 2, 6, 6), complex)), "E106", "sen-2-masks: values of"
     ),
-    Refused("numbers for text", shape("sen-2-products", 9), "E103", "sen-2-products: values of type float32, not text"),
-    Refused(
+    Spoilt("numbers for text", shape("sen-2-products", 9), "E103", "sen-2-products: values of type float32, not text"),
+    Spoilt(
         "a short name",
         named("sen-2-products", 3, b"S2A"),
         "E103",
         "sen-2-products: 'S2A' has no date YYYYMMDD in part 3",
     ),
-    Refused(
+    Spoilt(
         "no such day", named("sen-2-products", 0, products("s2", ["20190230"])[0]), "E103", "20190230.* has no date"
     ),
-    Refused(
+    Spoilt(
         "a name of Sentinel-2",
         named("sen-1-asc-products", 0, products("s2", ["20190101"])[0]),
         "E103",
         "part 5",
         "s1_asc",
     ),
-    Refused("a name that is no text", named("sen-2-products", 0, b"\xff\xfe_\xff_\xff"), "E103", "has no date"),
-    Refused(
+    Spoilt("a name that is no text", named("sen-2-products", 0, b"\xff\xfe_\xff_\xff"), "E103", "has no date"),
+    Spoilt(
         "only NaN",
         changed(lambda k: k["sen-1-asc-data"].fill(np.nan)),
         "E203",
@@ -130,16 +139,16 @@ SERIES_CASES = [
         "s1_asc",
         False,
     ),
-    Refused(
+    Spoilt(
         "only infinity", changed(lambda k: k["sen-2-data"].fill(np.inf)), "E203", "sen-2-data: no finite", header=False
     ),
 ]
 
 
 @pytest.mark.parametrize("case", SERIES_CASES, ids=lambda case: case.name)
-def test_a_bad_series_is_named(tmp_path: Path, case: Refused) -> None:
+def test_a_bad_series_is_named(tmp_path: Path, case: Spoilt) -> None:
     path = write_series(tmp_path / f"{STEMS[0]}_2019.h5", series_keys())
-    case.spoil(path)
+    case.change(path)
     match = rf"(?s)^{path}.*{case.match}.*\[{case.code}\]$"
     with pytest.raises(AlignscopeError, match=match):
         read_series(path, case.modality)
@@ -178,22 +187,22 @@ def pixels(*sizes: int, dtype: type = np.uint8) -> Callable[[Path], object]:
 
 
 AERIAL_CASES = [
-    Refused("no file", lambda path: path.unlink(), "E101", "there is no such file"),
-    Refused("truncated", lambda path: cut(path, 0.6), "E103", "truncated or corrupt", header=False),
-    Refused("no bytes", lambda path: cut(path, 0), "E103", "truncated or corrupt"),
-    Refused("a PNG", lambda path: write_aerial(path, driver="PNG"), "E103", "truncated or corrupt .*not recognized"),
-    Refused("three channels", pixels(3, 304, 304), "E201", r"\(channels, height, width\) = \(3, 304, 304\)"),
-    Refused("not square", pixels(4, 304, 300), "E201", r"= \(4, 304, 300\). Expected 4 channels of 304 x 304 or 300"),
-    Refused("20 cm less", pixels(4, 303, 303), "E201", r"= \(4, 303, 303\)"),
-    Refused("16 bits", pixels(4, 304, 304, dtype=np.uint16), "E106", "pixels of type uint16. Expected uint8"),
+    Spoilt("no file", lambda path: path.unlink(), "E101", "there is no such file"),
+    Spoilt("truncated", lambda path: cut(path, 0.6), "E103", "truncated or corrupt", header=False),
+    Spoilt("no bytes", lambda path: cut(path, 0), "E103", "truncated or corrupt"),
+    Spoilt("a PNG", lambda path: write_aerial(path, driver="PNG"), "E103", "truncated or corrupt .*not recognized"),
+    Spoilt("three channels", pixels(3, 304, 304), "E201", r"\(channels, height, width\) = \(3, 304, 304\)"),
+    Spoilt("not square", pixels(4, 304, 300), "E201", r"= \(4, 304, 300\). Expected 4 channels of 304 x 304 or 300"),
+    Spoilt("20 cm less", pixels(4, 303, 303), "E201", r"= \(4, 303, 303\)"),
+    Spoilt("16 bits", pixels(4, 304, 304, dtype=np.uint16), "E106", "pixels of type uint16. Expected uint8"),
 ]
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 @pytest.mark.parametrize("case", AERIAL_CASES, ids=lambda case: case.name)
-def test_a_bad_picture_is_named(tmp_path: Path, case: Refused) -> None:
+def test_a_bad_picture_is_named(tmp_path: Path, case: Spoilt) -> None:
     path = write_aerial(tmp_path / f"{STEMS[0]}.tif")
-    case.spoil(path)
+    case.change(path)
     match = rf"(?s)^{path}.*{case.match}.*\[{case.code}\]$"
     with pytest.raises(AlignscopeError, match=match):
         read_aerial(path)
@@ -224,53 +233,51 @@ def entries(**listed: object) -> Callable[[Path], object]:
 
 A = STEMS[0]
 LABEL_CASES = [
-    Refused("no file", lambda path: path.unlink(), "E101", "there is no label file"),
-    Refused("cut off", text('{"a.tif": [["Abies", 0.'), "E111", "not JSON"),
-    Refused("no bytes", text(""), "E111", "not JSON"),
-    Refused("not text", lambda path: path.write_bytes(b"\xff\xfe\x00{"), "E111", "not JSON"),
-    Refused("a list", text("[]"), "E111", "not an object of patches by name"),
-    Refused("deep", text("[" * 100_000), "E111", "not JSON"),
-    Refused(
+    Spoilt("no file", lambda path: path.unlink(), "E101", "there is no label file"),
+    Spoilt("cut off", text('{"a.tif": [["Abies", 0.'), "E111", "not JSON"),
+    Spoilt("no bytes", text(""), "E111", "not JSON"),
+    Spoilt("not text", lambda path: path.write_bytes(b"\xff\xfe\x00{"), "E111", "not JSON"),
+    Spoilt("a list", text("[]"), "E111", "not an object of patches by name"),
+    Spoilt("deep", text("[" * 100_000), "E111", "not JSON"),
+    Spoilt(
         "an unknown genus",
         entries(**{A: [["Abies", 0.5], ["Ulmus", 0.5]]}),
         "E111",
         f"'{A}.tif': an unknown genus, 'Ulmus'",
     ),
-    Refused("a genus that is no text", entries(**{A: [[["Abies"], 0.5]]}), "E111", r"an unknown genus, \['Abies'\]"),
-    Refused("a share of text", entries(**{A: [["Abies", "0.5"]]}), "E111", f"'{A}.tif': the share of Abies is '0.5'"),
-    Refused("NaN", text(f'{{"{A}.tif": [["Abies", NaN]]}}'), "E111", "the share of Abies is nan"),
-    Refused("infinity", text(f'{{"{A}.tif": [["Abies", 1e999]]}}'), "E111", "the share of Abies is inf"),
-    Refused("a negative share", entries(**{A: [["Abies", -0.1]]}), "E111", "the share of Abies is -0.1"),
-    Refused("true", entries(**{A: [["Abies", True]]}), "E111", "the share of Abies is True"),
-    Refused("nothing", entries(**{A: None}), "E111", "None is not a list of shares"),
-    Refused("an object", entries(**{A: {"Abies": 0.5}}), "E111", "is not a list of shares"),
-    Refused("no pair", entries(**{A: ["Abies", 0.5]}), "E111", r"'Abies' is not \[genus, share\]"),
-    Refused(
-        "a patch twice", text(f'{{"{A}.tif": [], "{A}.tif": []}}'), "E111", f"'{A}.tif': the patch is listed twice"
-    ),
-    Refused("under two names", text(f'{{"{A}.tif": [], "{A}": []}}'), "E111", "the patch is listed twice"),
-    Refused(
+    Spoilt("a genus that is no text", entries(**{A: [[["Abies"], 0.5]]}), "E111", r"an unknown genus, \['Abies'\]"),
+    Spoilt("a share of text", entries(**{A: [["Abies", "0.5"]]}), "E111", f"'{A}.tif': the share of Abies is '0.5'"),
+    Spoilt("NaN", text(f'{{"{A}.tif": [["Abies", NaN]]}}'), "E111", "the share of Abies is nan"),
+    Spoilt("infinity", text(f'{{"{A}.tif": [["Abies", 1e999]]}}'), "E111", "the share of Abies is inf"),
+    Spoilt("a negative share", entries(**{A: [["Abies", -0.1]]}), "E111", "the share of Abies is -0.1"),
+    Spoilt("true", entries(**{A: [["Abies", True]]}), "E111", "the share of Abies is True"),
+    Spoilt("nothing", entries(**{A: None}), "E111", "None is not a list of shares"),
+    Spoilt("an object", entries(**{A: {"Abies": 0.5}}), "E111", "is not a list of shares"),
+    Spoilt("no pair", entries(**{A: ["Abies", 0.5]}), "E111", r"'Abies' is not \[genus, share\]"),
+    Spoilt("a patch twice", text(f'{{"{A}.tif": [], "{A}.tif": []}}'), "E111", f"'{A}.tif': the patch is listed twice"),
+    Spoilt("under two names", text(f'{{"{A}.tif": [], "{A}": []}}'), "E111", "the patch is listed twice"),
+    Spoilt(
         "not a patch",
         text('{"Abies.tif": []}'),
         "E110",
         "entry 'Abies.tif': 'Abies.tif' is not the name of a TreeSatAI",
     ),
-    Refused("a huge share", text(f'{{"{A}.tif": [["Abies", 1{"0" * 400}]]}}'), "E111", "the share of Abies is 1000"),
-    Refused(
+    Spoilt("a huge share", text(f'{{"{A}.tif": [["Abies", 1{"0" * 400}]]}}'), "E111", "the share of Abies is 1000"),
+    Spoilt(
         "several entries",
         text(f'{{"{A}.tif": [["Ulmus", 1]], "{STEMS[1]}.tif": [["Abies"]]}}'),
         "E111",
         rf"an unknown genus, 'Ulmus' \(of 2 entries that cannot be used; '{STEMS[1]}.tif': \['Abies'\] is not",
     ),
-    Refused("an age of 12", text('{"Abies_alba_12_1_BI_NLF.tif": []}'), "E110", "Expected <species>_<age 0..11>"),
+    Spoilt("an age of 12", text('{"Abies_alba_12_1_BI_NLF.tif": []}'), "E110", "Expected <species>_<age 0..11>"),
 ]
 
 
 @pytest.mark.parametrize("case", LABEL_CASES, ids=lambda case: case.name)
-def test_a_bad_label_file_is_named(tmp_path: Path, case: Refused) -> None:
+def test_a_bad_label_file_is_named(tmp_path: Path, case: Spoilt) -> None:
     path = tmp_path / LABEL_FILE
     path.touch()
-    case.spoil(path)
+    case.change(path)
     with pytest.raises(AlignscopeError, match=rf"(?s)^{path}.*{case.match}.*\[{case.code}\]$"):
         read_label_file(path)
 
@@ -280,29 +287,29 @@ def train_again(root: Path) -> None:
 
 
 SPLIT_CASES = [
-    Refused("in two lists", train_again, "E111", f"split/test_filenames.lst, line 1: {A} is already in train"),
-    Refused(
+    Spoilt("in two lists", train_again, "E111", f"split/test_filenames.lst, line 1: {A} is already in train"),
+    Spoilt(
         "twice in one",
         lambda root: write_lists(root / "split", train=[A, A], test=[]),
         "E111",
         "line 2: .* already in train",
     ),
-    Refused(
+    Spoilt(
         "not a patch",
         lambda root: write_lists(root, train=["x"], test=[]),
         "E110",
         "train_filenames.lst, line 1: 'x.tif' is not the",
     ),
-    Refused("no test", lambda root: write_lists(root / "split", train=[A]), "E111", "split: no test_filenames.lst"),
-    Refused(
+    Spoilt("no test", lambda root: write_lists(root / "split", train=[A]), "E111", "split: no test_filenames.lst"),
+    Spoilt(
         "only val", lambda root: write_lists(root / "split", val=[A]), "E111", "no train_filenames.lst and test_filen"
     ),
 ]
 
 
 @pytest.mark.parametrize("case", SPLIT_CASES, ids=lambda case: case.name)
-def test_bad_lists_are_named(tmp_path: Path, case: Refused) -> None:
-    case.spoil(tmp_path)
+def test_bad_lists_are_named(tmp_path: Path, case: Spoilt) -> None:
+    case.change(tmp_path)
     with pytest.raises(AlignscopeError, match=rf"^{tmp_path}.*{case.match}.*\[{case.code}\]$"):
         read_splits(tmp_path)
 
@@ -341,24 +348,24 @@ def two(root: Path) -> None:
 
 
 FOLDER_CASES = [
-    Refused(
+    Spoilt(
         "empty",
         lambda root: None,
         "E109",
         r"it is empty, and no patch of TreeSatAI. Expected aerial/<stem>.tif, sentinel-ts/",
     ),
-    Refused("something else", make(*"abcdefgh"), "E109", r"it holds a, b, c, d, e, f ..., and no patch"),
-    Refused(
+    Spoilt("something else", make(*"abcdefgh"), "E109", r"it holds a, b, c, d, e, f ..., and no patch"),
+    Spoilt(
         "other pictures", make("aerial/map.tif", "sentinel/x.h5"), "E109", "it holds aerial, sentinel, and no patch"
     ),
-    Refused("still packed", make("aerial.zip", "labels.zip"), "E109", r"Unpack the \.zip files there\. Expected"),
-    Refused("two of them", two, "E109", "it holds several data sets: a, b. Give one of them"),
+    Spoilt("still packed", make("aerial.zip", "labels.zip"), "E109", r"Unpack the \.zip files there\. Expected"),
+    Spoilt("two of them", two, "E109", "it holds several data sets: a, b. Give one of them"),
 ]
 
 
 @pytest.mark.parametrize("case", FOLDER_CASES, ids=lambda case: case.name)
-def test_another_folder_is_named(tmp_path: Path, case: Refused, capsys: pytest.CaptureFixture[str]) -> None:
-    case.spoil(tmp_path)
+def test_another_folder_is_named(tmp_path: Path, case: Spoilt, capsys: pytest.CaptureFixture[str]) -> None:
+    case.change(tmp_path)
     with pytest.raises(AlignscopeError, match=rf"^{tmp_path}.*{case.match}.*\[{case.code}\]$"):
         Archive.open(tmp_path)
     assert cli.main(["data", "treesatai", str(tmp_path)]) == 2
@@ -444,7 +451,7 @@ def test_a_series_of_too_many_dates_is_not_read(tmp_path: Path) -> None:
             file.create_dataset(f"sen-2-{key}", shape, np.float32, chunks=(64, *shape[1:]))
         file.create_dataset("sen-2-products", (2**15,), h5py.string_dtype(), chunks=(64,))
     with pytest.raises(AlignscopeError, match=r"x\.h5, sen-2-data: 32,768 dates.*E201"):
-        read_series(tmp_path / "x.h5", "s2")
+        read_series(tmp_path / "x.h5", modality="s2")
 
 
 BUILD = """
