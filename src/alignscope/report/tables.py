@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["Bars", "Table"]
+from alignscope.report.words import MISSING, count, lam
+
+__all__ = ["Bars", "Table", "failure_table", "setting_rows", "setting_text"]
 
 Bars = list[list[tuple[float, str, str]]]
 """For each bar its parts, drawn over each other: (share of the full height, colour, words that a pointer shows)."""
@@ -20,3 +23,30 @@ class Table:
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     words: int
+
+
+def failure_table(failures: Sequence[Any], trainings: int) -> Table:
+    """Return the trainings without figures, which have a text, a status, a reason and an id, of so many."""
+    rows = [[f.text, f.status, f.reason, f.id] for f in failures]
+    caption = f"{count(len(rows))} of {count(trainings)} trainings."
+    return Table("Failed and diverged trainings", caption, ["Training", "Outcome", "Why", "Id"], rows, 4)
+
+
+def setting_rows(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield (path in words, text) of every setting of a specification in plain values."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from setting_rows(item, f"{name} {key}".strip().replace("_", " "))
+    elif isinstance(value, list | tuple):
+        yield name, ", ".join(map(setting_text, value)) or "none"
+    else:
+        yield name, setting_text(value)
+
+
+def setting_text(value: Any) -> str:
+    """Write one setting: "yes", "0.002", "–" for none."""
+    if value is None or value == "":
+        return MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return lam(value) if isinstance(value, float) else str(value)

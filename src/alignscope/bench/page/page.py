@@ -14,6 +14,7 @@ from alignscope.bench.page.verdict import cards, tone, verdict
 from alignscope.bench.results import BenchResults
 from alignscope.report.panels import Figure, figure_files, panel_specs
 from alignscope.report.shell import write_page
+from alignscope.report.tables import failure_table
 from alignscope.report.words import capital
 
 __all__ = ["bench_charts", "render_bench"]
@@ -47,7 +48,7 @@ def render_bench(results: BenchResults) -> str:
         "targets": every_target(board),
         "tables": tables.tables(board),
         "settings": tables.settings(board),
-        "failures": tables.failures(board),
+        "failures": failure_table(results.failures, len(results.cells)),
     }
     return write_page("bench/page/bench.html.j2", results.version, names, panel_specs(figures))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +13,13 @@ from alignscope.bench.page.published import PUBLISHED
 from alignscope.bench.results import MeanOverSeeds, MethodRow
 from alignscope.bench.summary import REFERENCE
 from alignscope.bench.tasks.kind import Column
-from alignscope.report.tables import Table
-from alignscope.report.words import MISSING, capital, count, lam, named
+from alignscope.report.tables import Table, setting_rows, setting_text
+from alignscope.report.words import MISSING, capital, count, named
 
 __all__ = [
     "Cell",
     "Group",
     "Line",
-    "failures",
     "leaderboard",
     "notes",
     "protocol",
@@ -108,7 +106,7 @@ def notes(board: Board) -> list[dict[str, Any]]:
             "note": row.note,
             "source": row.source,
             "group": GROUPS[row.supervision],
-            "settings": ", ".join(f"{key} {_text(value)}" for key, value in row.settings.items()) or "its defaults",
+            "settings": ", ".join(f"{k} {setting_text(v)}" for k, v in row.settings.items()) or "its defaults",
             "tried": f"best of {count(row.tried)}" if row.tried > 1 else "not tuned",
             "lost": [*_retention(board, row), *_behind(board, row)] if row.columns else ["No training gave figures."],
         }
@@ -169,13 +167,8 @@ def published(board: Board) -> Table:
             rows.append([board.title(row), GROUPS[row.supervision], *figures])
     names = {"shared": "R", "unique": "U", "synergy": "S"}
     head = ["Method", "Source or labels", *(f"{names[r]}, {where}" for r in columns for where in ("published", "here"))]
-    return Table(
-        "Published figures",
-        "Percent; published as printed, here with the 95% confidence interval over seeds.",
-        head,
-        rows,
-        2,
-    )
+    caption = "Percent; published as printed, here with the 95% confidence interval over seeds."
+    return Table("Published figures", caption, head, rows, 2)
 
 
 def protocol(board: Board) -> list[tuple[str, str, str]]:
@@ -219,63 +212,23 @@ def tables(board: Board) -> list[Table]:
         for row in board.ordered
         if lead is not None and row is not lead and (gap := board.gap(c.key, lead.method, row.method)) is not None
     ]
-    every = [
-        Table(
-            "Alignment and retention",
-            "Both as shares, with 95% confidence intervals over seeds. Held out.",
-            ["Method", "Task", "Labels", "On the front", "Alignment R²", "Retention"],
-            aligned,
-            4,
-        ),
-        Table(
-            f"{board.title(lead)} minus every other method" if lead is not None else "",
-            "Paired differences in percentage points, with 95% confidence intervals.",
-            ["Column", "Against", "Labels", "Difference"],
-            gaps,
-            3,
-        ),
-    ]
+    caption = "Both as shares, with 95% confidence intervals over seeds. Held out."
+    head = ["Method", "Task", "Labels", "On the front", "Alignment R²", "Retention"]
+    every = [Table("Alignment and retention", caption, head, aligned, 4)]
+    title = f"{board.title(lead)} minus every other method" if lead is not None else ""
+    caption = "Paired differences in percentage points, with 95% confidence intervals."
+    every.append(Table(title, caption, ["Column", "Against", "Labels", "Difference"], gaps, 3))
     return [table for table in every if table.rows]
-
-
-def failures(board: Board) -> Table:
-    """Return the trainings without figures, and why."""
-    some = board.results.failures
-    caption = f"{count(len(some))} of {count(len(board.results.cells))} trainings."
-    return Table(
-        "Failed and diverged trainings",
-        caption,
-        ["Training", "Outcome", "Why", "Id"],
-        [[f.text, f.status, f.reason, f.id] for f in some],
-        4,
-    )
 
 
 def settings(board: Board) -> Table:
     """Return the specification, one line per setting and one column per task."""
     spec = board.results.spec
-    flat = [dict(_flat(to_builtins(task), "")) for task in spec.tasks]
+    flat = [dict(setting_rows(to_builtins(task))) for task in spec.tasks]
     keys = list(dict.fromkeys(key for task in flat for key in task if key != "name"))
     rows = [[key, *(task.get(key, MISSING) for task in flat)] for key in keys]
     titles = [f"{capital(board.tasks[t.name])}: {named(t.name)}" for t in spec.tasks]
     return Table("The tasks", "What every method is trained with, task by task.", ["Setting", *titles], rows, 99)
-
-
-def _flat(value: dict[str, Any], above: str) -> Iterable[tuple[str, str]]:
-    for key, item in value.items():
-        name = f"{above} {key}".strip().replace("_", " ")
-        if isinstance(item, dict):
-            yield from _flat(item, name)
-        else:
-            yield name, ", ".join(map(_text, item)) if isinstance(item, list | tuple) else _text(item)
-
-
-def _text(value: Any) -> str:
-    if value is None or value == "":
-        return MISSING
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return lam(value) if isinstance(value, float) else str(value)
 
 
 def sizes(board: Board) -> str:

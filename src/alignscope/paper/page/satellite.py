@@ -7,6 +7,7 @@ from typing import Any
 
 from alignscope.paper.claim import Claim
 from alignscope.report.panels import Figure, missing
+from alignscope.report.tables import failure_table
 from alignscope.report.words import count, percent, share
 from alignscope.study.page import tables as _study_tables
 from alignscope.study.page.classes import class_words, unknown_words
@@ -63,7 +64,7 @@ def _part(which: str, results: StudyResults) -> dict[str, Any]:
         "sizes": _study_tables.sizes(results),
         "aligned": _way(results),
         "finished": f"{count(sum(r.status == 'finished' for r in runs))} of {count(len(runs))} trainings finished.",
-        "failures": _study_tables.failures(results),
+        "failures": failure_table(results.failures, len(results.cells) + len(results.baselines)),
         "figures": [(f"{which}_{name}", CONTENTS[name], words.get(name, [])) for name in _DRAWN[which]],
         "baselines": baselines(results) if scored(results) else None,
         "unknown": unknown_words(results),

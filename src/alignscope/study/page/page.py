@@ -7,6 +7,7 @@ from typing import Any
 
 from alignscope.report.panels import Figure, figure_files, panel_specs
 from alignscope.report.shell import write_page
+from alignscope.report.tables import failure_table
 from alignscope.study.page import tables as _study_tables
 from alignscope.study.page.alignment_charts import aligned, published
 from alignscope.study.page.capacity_chart import capacity_map
@@ -88,7 +89,7 @@ def study_context(results: StudyResults, figures: Mapping[str, Figure]) -> dict[
         "classes": {"words": class_words(results), "unknown": unknown_words(results)},
         "pretraining": pretraining(results) if results.spec.pretraining else None,
         "notes": results.notes,
-        "failures": _study_tables.failures(results),
+        "failures": failure_table(results.failures, len(results.cells) + len(results.baselines)),
         "tables": [*_study_tables.tables(results), *score_tables(results)],
         "settings": _study_tables.settings(results),
     }

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from alignscope.report.tables import Table
+from msgspec import to_builtins
+
+from alignscope.report.tables import Table, setting_rows
 from alignscope.report.words import MISSING, lam, named, number, share
 from alignscope.study.page.words import GAUGES, cell_text, epochs_text, gauge_text, size_text, spread
 from alignscope.study.results import CellRecord, StudyResults
 
-__all__ = ["Columns", "alignment", "failures", "lambda_table", "row_table", "settings", "sizes", "tables"]
+__all__ = ["Columns", "alignment", "lambda_table", "row_table", "settings", "sizes", "tables"]
 
 Columns = dict[str, Callable[[Any], str]]
 _MEAN = "mean over seeds with 95% interval"
@@ -188,41 +190,14 @@ def _cell(cell: CellRecord) -> list[str]:
 
 def settings(results: StudyResults) -> list[tuple[str, str]]:
     """Return the specification as (path in words, text)."""
-    from msgspec import to_builtins
-
-    def flat(value: Any, name: str) -> Iterable[tuple[str, str]]:
-        if isinstance(value, dict):
-            for key, item in value.items():
-                yield from flat(item, f"{name} {key}".strip().replace("_", " "))
-        elif isinstance(value, list | tuple):
-            yield name, ", ".join(_text(item) for item in value) or "none"
-        else:
-            yield name, _text(value)
-
     gauges = "; ".join(f"{gauge}: {GAUGES[gauge]}" for gauge in results.spec.sweep.gauges)
     return [
-        *flat(to_builtins(results.spec), ""),
+        *setting_rows(to_builtins(results.spec)),
         ("scales", gauges),
         *((f"targets of modality {m}", ", ".join(map(named, results.trained_on[m - 1]))) for m in (1, 2)),
         ("schema", str(results.schema)),
         ("version", results.version),
     ]
-
-
-def _text(value: Any) -> str:
-    if value is None or value == "":
-        return MISSING
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return lam(value) if isinstance(value, float) else str(value)
-
-
-def failures(results: StudyResults) -> Table:
-    """Return the trainings without figures, and why."""
-    found, every = results.failures, len(results.cells) + len(results.baselines)
-    columns: Columns = {"Training": lambda f: f.text, "Outcome": lambda f: f.status}
-    columns |= {"Why": lambda f: f.reason, "Id": lambda f: f.id}
-    return row_table("Failed and diverged trainings", f"{len(found)} of {every} trainings.", columns, found, 4)
 
 
 def sizes(results: StudyResults) -> str:
