@@ -16,7 +16,7 @@ import pytest
 import alignscope
 from alignscope.errors import AlignscopeError
 from alignscope.paper import Paper
-from alignscope.paper.claim import Claim
+from alignscope.paper.claim import GLOSSARY, Claim
 from alignscope.paper.page.linear_charts import linear_figures
 from alignscope.paper.page.page import MARKS, SHOWN, paper_charts, render_paper
 from alignscope.paper.page.satellite import real_context
@@ -157,6 +157,12 @@ def test_the_summary_has_the_numbers(page: Page) -> None:
     assert "alignscope audit x1.npy x2.npy" in text
     for verdict, n in (("holds", 6), ("does not hold", 2), ("holds with a correction", 1), ("not tested here", 1)):
         assert f"{MARKS[verdict][0]} {n} {verdict}" in text
+
+
+def test_the_glossary_explains_the_terms_of_the_claims(html: str) -> None:
+    words = [w.casefold() for w in re.findall("<dt>(.*?)</dt>", html)]
+    assert words == sorted(words) and {"σ", "target", "reduced-rank regression"} <= set(words)
+    assert all(any(term.casefold() in word for word in words) for term in GLOSSARY)
 
 
 def test_satellite_data_have_their_pictures_tables_and_notes(page: Page, real: Page) -> None:

@@ -189,7 +189,7 @@ def test_words_say_when_the_mean_hides_the_worst_and_how_many_lose() -> None:
     assert "hides" not in class_words(_with(_row("Abies", 0.98, 0.9, 1.1), *rest))[0]
 
 
-def test_no_class_that_was_known_gives_no_figure_and_no_verdict() -> None:
+def test_no_class_that_was_predicted_gives_no_figure_and_no_verdict() -> None:
     results = _with(_row("Acer", None))
     assert class_words(results) == [] and class_lead(results) is None
     assert (
@@ -218,7 +218,7 @@ def test_rank_correlation_over_classes_is_that_of_counted_ranks(pairs: list[tupl
 
 
 @given(st.permutations([0.2, 0.5, 0.9, 1.1]))
-def test_the_class_that_keeps_least_comes_first(values: list[float]) -> None:
+def test_the_class_that_retains_least_comes_first(values: list[float]) -> None:
     rows = [_row(f"class {v}", v) for v in values] + [_row("not known", None)]
     assert [value for _, value in retained(rows)] == sorted(values)
 

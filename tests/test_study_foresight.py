@@ -286,7 +286,7 @@ def test_what_is_lost_in_all_is_in_a_table_and_in_words(shown: StudyResults) -> 
         in text
     )
     assert "no better" not in " ".join(forecast_words(results))
-    assert "λ = 10, K = 4, whitened: 26 (24 to 28) of 80 (78 to 82) points, where 30 (28 to 32) were" in text
+    assert "λ = 10, K = 4, whitened: 26 (24 to 28) of 80 (78 to 82) percentage points, where 30 (28 to 32)" in text
     assert "the representation that the other encoder really has" in text
 
 
@@ -296,7 +296,7 @@ def test_the_words_admit_a_forecast_that_is_of_no_use_and_a_single_seed(shown: S
         "off by 9.0 on average over 1 case (variant, latent size, λ), against 1.0" in said[0]
         and "no better than that guess" in said[0]
     )
-    assert "1 of 80 points, where 10 were forecast (held out, one seed, no interval)" in said[1]
+    assert "1 of 80 percentage points, where 10 were forecast (held out, one seed, no interval)" in said[1]
 
 
 def test_results_of_earlier_versions_say_what_their_forecast_was() -> None:

@@ -278,7 +278,7 @@ def test_one_seed_has_no_interval_and_says_so() -> None:
     assert tone(results) == "open"
 
 
-def test_without_parts_the_verdict_says_what_is_kept() -> None:
+def test_without_parts_the_verdict_says_what_is_retained() -> None:
     assert verdict(bare())[0].startswith("Hit hardest is")
     assert verdict(VARIANTS["all failed"]()) == [
         "No training with alignment finished next to one without, so nothing can be said yet."

@@ -246,7 +246,8 @@ def scale_and_lambda(run: Run) -> Found:
         worst = max(worst, abs(scaled.optimum(lam / k**2) / solver.optimum(lam) - 1))
     return Found(
         claim="A representation k times as large, at λ/k², is the same problem as the representation at λ.",
-        found=f"The optimum is the same to {digits(worst)} in {count} problems: scale and λ have the same effect.",
+        found=f"The optimum is the same to {digits(worst)} in {count} problems: only λ times the squared scale "
+        "matters.",
         verdict=judge(worst <= _EQUAL),
         measured={"off": worst},
         trials=count,

@@ -271,9 +271,9 @@ _LESSONS = {
     "CE1": "Modality 1 does not see colour, so there is nothing to trade.",
     "CE2": "Modality 2 explains little because of its noise, not because it predicts something else.",
     "CE3": "The loss is real, but only beyond a finite λ, not at every λ > 0.",
-    "CE4": "An encoder that can keep everything loses nothing, whatever it is aligned to.",
+    "CE4": "An encoder that can retain everything loses nothing, whatever it is aligned to.",
     "CE5": "What is lost is lost to the latent size, not to alignment.",
-    "CE6": "Which two are kept is free to choose, so alignment chooses at no cost.",
+    "CE6": "Which two are retained is arbitrary, so alignment chooses at no cost.",
     "CE7": "What cannot be aligned costs nothing.",
 }
 

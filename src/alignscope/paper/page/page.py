@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from alignscope.paper.claim import GLOSSARY as SYMBOLS
 from alignscope.paper.claim import Claim
 from alignscope.paper.page.linear_charts import Rows, linear_figures
 from alignscope.paper.page.satellite import Satellite, real_context, real_figures, real_words
 from alignscope.report.panels import Figure, figure_files, panel_specs
 from alignscope.report.shell import write_page
-from alignscope.report.words import MISSING, count, lam
+from alignscope.report.words import MISSING, capital, count, lam
 from alignscope.study.page.decomposition_charts import fall_next_to, headline
 from alignscope.study.page.forecast_charts import correlation_text
 from alignscope.study.page.page import study_context, study_figures
@@ -85,10 +86,12 @@ def render_paper(
     contents |= {k: v for k, v in study["contents"].items() if k not in left_out}
     contents |= {"real": _HEAD["real"], "settings": "Settings and limits", "glossary": study["contents"]["glossary"]}
     words = {w: text for w, text in GLOSSARY.items() if w in study["glossary"] or (satellite and w in _SATELLITE_WORDS)}
+    titles = " ".join(words).casefold()
+    words |= {capital(w): text for w, text in SYMBOLS.items() if w.casefold() not in titles}
     names = {
         **study,
         "contents": contents,
-        "glossary": words,
+        "glossary": dict(sorted(words.items(), key=lambda word: word[0].casefold())),
         "scale": scale,
         "summary": [*_summary(results, claims), *real_words(satellite, claims)],
         "advice": _advice(results),
