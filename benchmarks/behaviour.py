@@ -16,7 +16,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,12 @@ RENAMED: dict[str, str] = {
 }
 """Keys and tags of the results that have another name now: before -> after."""
 
-# What differs from run to run, or states the sources themselves. Of a score of the bench, `code` is now `embedding`.
+# What differs from run to run (an archive is known by the times of its files too), or states the sources themselves. Of a score of the bench, `code` is now `embedding`.
 UNSTABLE = {"seconds", "elapsed", "started", "finished", "host", "machine", "id", "digest", "alignscope"}
 UNSTABLE |= {"code", "embedding"}
+
+# Folders whose files are named by hashes of sources and specifications; what they hold is in results.json too.
+HASHED = {"cells", "timings", "caches", "data"}
 
 STUDY = """
 name = "behaviour"
@@ -227,31 +231,33 @@ def keep(folder: Path, source: Path) -> None:
 def figures(path: Path) -> dict[str, Any]:
     """Return every leaf of a file by its place in it: values of JSON, and a hash of the rest."""
     if path.suffix == ".json":
-        return dict(leaves(json.loads(path.read_text(encoding="utf-8")), ""))
+        # The keys of an audit are a contract: none may have another name.
+        renamed = {} if path.name == "audit.json" else RENAMED
+        return dict(leaves(json.loads(path.read_text(encoding="utf-8")), "", renamed))
     if path.suffix == ".npz":
         with np.load(path) as arrays:
             return {name: hashlib.sha256(arrays[name].tobytes()).hexdigest() for name in arrays.files}
     return {"": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
-def leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+def leaves(value: Any, place: str, renamed: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     """Yield (place, value) of everything that is not a container, under its new name."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if key not in UNSTABLE:
-                yield from leaves(inner, f"{place}.{RENAMED.get(key, key)}")
+                yield from leaves(inner, f"{place}.{renamed.get(key, key)}", renamed)
     elif isinstance(value, list):
         for i, inner in enumerate(value):
-            yield from leaves(inner, f"{place}[{i}]")
+            yield from leaves(inner, f"{place}[{i}]", renamed)
     else:
-        yield place, RENAMED.get(value, value) if isinstance(value, str) else value
+        yield place, renamed.get(value, value) if isinstance(value, str) else value
 
 
 def kept_files(folder: Path) -> dict[str, Path]:
     """Return the results of a run by their place: cells by their contents, since their names are hashes of sources."""
     found = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix in {".json", ".npz", ".npy", ".csv", ".h5", ".tif", ".toml"} and "cells" not in path.parts:
+        if path.suffix in {".json", ".npz", ".npy", ".csv", ".h5", ".tif", ".toml"} and not HASHED & {*path.parts}:
             found[str(path.relative_to(folder))] = path
     return found
 
@@ -269,7 +275,8 @@ def compare(before: Path, after: Path) -> int:
                 (texts if words else others).append(f"{name}{place}: {was[place]!r} -> {now[place]!r}")
     print(f"{len(old)} files before, {len(new)} after; {len(RENAMED)} names are mapped.")
     print(f"{len(texts)} texts read differently:", *sorted(texts)[:400], sep="\n  ")
-    print(f"{len(others)} other differences:", *others[:200], sep="\n  ")
+    print(f"{len(others)} other differences:", *sorted(others, key=lambda x: x.split(".json")[0])[-200:], sep="\n  ")
+    print(*(f"{number} in {name}" for name, number in Counter(x.split(".json")[0] for x in others).items()), sep="\n")
     return len(others)
 
 
