@@ -37,9 +37,10 @@ RENAMED: dict[str, str] = {
 }
 """Keys and tags of the results that have another name now: before -> after."""
 
-# What differs from run to run (an archive is known by the times of its files too), or states the sources themselves. Of a score of the bench, `code` is now `embedding`.
-UNSTABLE = {"seconds", "elapsed", "started", "finished", "host", "machine", "id", "digest", "alignscope"}
-UNSTABLE |= {"code", "embedding"}
+# What differs from run to run, an archive's identity by the times of its files too, or states the sources themselves.
+UNSTABLE = {
+    "seconds", "elapsed", "started", "finished", "host", "machine", "id", "identity", "digest", "alignscope", "code"
+}  # fmt: skip
 
 # Folders whose files are named by hashes of sources and specifications; what they hold is in results.json too.
 HASHED = {"cells", "timings", "caches", "data"}
