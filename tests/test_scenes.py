@@ -24,7 +24,7 @@ from alignscope.pair.folds import assign_folds
 from alignscope.scenes import chip_features, cut, read_scenes
 from alignscope.scenes import chips as scene_chips
 from alignscope.scenes import files as scene_files_module
-from alignscope.scenes.chips import Layout
+from alignscope.scenes.chips import ChipLayout
 from alignscope.scenes.features import FEATURES
 from alignscope.scenes.spec import TargetSpec
 from alignscope.scenes.targets import columns_of, counted
@@ -115,7 +115,7 @@ def test_chips_are_those_of_the_twin(tmp_path_factory, seed, chip, step, block, 
     columns=st.integers(1, 12),
 )
 def test_no_two_blocks_share_a_pixel(chip, step, block, spare, rows, columns):
-    blocks = Layout(chip, step, rows, columns, block, -(-chip // step) - 1 + spare).blocks()
+    blocks = ChipLayout(chip, step, rows, columns, block, -(-chip // step) - 1 + spare).blocks()
     owner = np.full(((rows - 1) * step + chip, (columns - 1) * step + chip), -1)
     for (r, c), code in np.ndenumerate(blocks):
         if code >= 0:

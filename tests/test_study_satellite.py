@@ -13,7 +13,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from alignscope.datasets.treesatai import Cache, Choice, Generated, Patch, packed
+from alignscope.datasets.treesatai import Cache, DateChoice, Generated, Patch, packed
 from alignscope.errors import AlignscopeError
 from alignscope.study import run_study
 from alignscope.study.data.dataset import prepare
@@ -68,7 +68,7 @@ def test_rows_are_those_of_the_cache_training_patches_first(data: StudyData, fol
     order = np.concatenate([np.flatnonzero(split == "train"), np.flatnonzero(split == "test")])
     assert data.train == (split == "train").sum()
     np.testing.assert_array_equal(data.x[0], packed(cache, "aerial", order))
-    np.testing.assert_array_equal(data.x[1], packed(cache, "s2", order, Choice(dates=4)))
+    np.testing.assert_array_equal(data.x[1], packed(cache, "s2", order, DateChoice(dates=4)))
     assert (data.x[0].dtype, data.x[0].shape[1:]) == (np.uint8, (30, 30, 4))
     assert (data.x[1].dtype, data.x[1].shape[1:]) == (np.float32, (4, 11, 6, 6))
     np.testing.assert_array_equal(data.targets["genus"][:, 0], cache.labels.present[order][:, 0])

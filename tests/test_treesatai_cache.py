@@ -19,11 +19,11 @@ from alignscope.datasets.treesatai.cache.codes import (
     decoded,
     encode_aerial,
     encode_series,
-    seen,
     statistics_of_counts,
+    valid_pixels,
 )
 from alignscope.datasets.treesatai.cache.series import (
-    Choice,
+    DateChoice,
     average_repeats,
     day_of_year,
     decibels,
@@ -59,7 +59,7 @@ def test_optical_codes_keep_values_and_what_is_valid(seed, dates, cloud, snow):
     series = optical(np.random.default_rng(seed), dates)
     codes, masks, when = encode_series(series)
     ok = valid(series, cloud, snow)
-    np.testing.assert_array_equal(seen(codes, masks, Choice(cloud=cloud, snow=snow)), ok)
+    np.testing.assert_array_equal(valid_pixels(codes, masks, DateChoice(cloud=cloud, snow=snow)), ok)
     at = np.broadcast_to(ok[:, None], codes.shape)
     np.testing.assert_array_equal(decoded("s2", codes)[at], series.data[at])
     np.testing.assert_array_equal(when, series.dates)
@@ -71,8 +71,8 @@ def test_odd_percents_are_above_every_lower_threshold(cloud):
     series.cloud[0, 0, 0] = cloud
     series.data[:] = 500
     coded = encode_series(series)
-    assert not seen(coded.codes, coded.masks, Choice(cloud=50))[0, 0, 0]
-    assert seen(coded.codes, coded.masks, Choice(cloud=51))[0, 0, 0] == (cloud == 50.2)
+    assert not valid_pixels(coded.codes, coded.masks, DateChoice(cloud=50))[0, 0, 0]
+    assert valid_pixels(coded.codes, coded.masks, DateChoice(cloud=51))[0, 0, 0] == (cloud == 50.2)
 
 
 @given(seeds, st.integers(1, 9))
@@ -80,7 +80,7 @@ def test_radar_codes_keep_decibels_to_half_a_step(seed, dates):
     series = radar(np.random.default_rng(seed), dates)
     codes, masks, _ = encode_series(series, average=False)
     ok = valid(series)
-    np.testing.assert_array_equal(seen(codes, masks, Choice()), ok)
+    np.testing.assert_array_equal(valid_pixels(codes, masks, DateChoice()), ok)
     at = np.broadcast_to(ok[:, None], codes.shape)
     np.testing.assert_allclose(decoded("s1_asc", codes)[at], decibels(series.data)[at], atol=0.00051)
 
@@ -299,7 +299,7 @@ def test_statistics_are_of_a_sample(tmp_path):
 @given(st.lists(st.integers(0, 6), max_size=40), st.integers(1, 9), st.sampled_from([20, 50, 100]), st.integers(0, 3))
 @settings(max_examples=15)
 def test_packed_is_what_pack_gives_for_each(whole, index, dates, cloud, seed):
-    choice = Choice(dates=dates, cloud=cloud, least=0.3, seed=seed)
+    choice = DateChoice(dates=dates, cloud=cloud, least=0.3, seed=seed)
     for name in SERIES:
         found = packed(whole, name, index, choice)
         assert found.shape == (len(index), dates, len(CHANNELS[name]) + 1, 6, 6) and found.dtype == np.float32
@@ -333,7 +333,7 @@ def test_a_modality_that_is_not_there_is_refused(tmp_path):
 
 
 def test_batches_hold_what_is_known_of_their_patches(whole):
-    data = TreeSatAI(whole, MODALITIES, split="train", choice=Choice(dates=4))
+    data = TreeSatAI(whole, MODALITIES, split="train", choice=DateChoice(dates=4))
     assert data.stems == (stem(0), stem(3), stem(6)) and len(data) == 3
     batch = data.arrays([2, 0])
     labels = Fake().labels
@@ -393,9 +393,9 @@ def test_series_without_a_clear_date_are_listed(tmp_path):
     covered = Series(series.data, series.dates, series.snow, np.full_like(series.cloud, 90))
     source = Fake(n=4, fails={(0, "s2"): "absent"}, given={1: Patch(parse_stem(stem(1)), None, {"s2": covered})})
     cache = build_cache(source, tmp_path, options=msgspec.structs.replace(SMALL, modalities=("s2",)), workers=1)
-    data = TreeSatAI(cache, ("s2",), split=None, choice=Choice(least=1 / 36))
+    data = TreeSatAI(cache, ("s2",), split=None, choice=DateChoice(least=1 / 36))
     assert data.without_dates("s2") == (stem(1),) and not data.arrays([0])["s2"].any()
-    assert TreeSatAI(cache, ("s2",), split=None, choice=Choice(least=1 / 36, cloud=90)).without_dates("s2") == ()
+    assert TreeSatAI(cache, ("s2",), split=None, choice=DateChoice(least=1 / 36, cloud=90)).without_dates("s2") == ()
     with pytest.raises(AlignscopeError, match=r"'aerial'\. Name a series of the cache\. \[E305\]"):
         data.without_dates("aerial")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from alignscope.datasets.counter_random import hashed, key
 from alignscope.datasets.treesatai.cache.series import (
-    Choice,
+    DateChoice,
     Statistics,
     average_repeats,
     choose_dates,
@@ -29,7 +29,7 @@ from treesatai_source import IDENTITY, days, optical, radar
 
 seeds = st.integers(0, 2**32 - 1)
 choices = st.builds(
-    Choice,
+    DateChoice,
     dates=st.integers(1, 12),
     cloud=st.integers(0, 100),
     snow=st.integers(0, 100),
@@ -60,7 +60,7 @@ def slow_valid(series: Series, t: int, i: int, j: int, cloud: float, snow: float
     return any(v != 0 for v in pixel) and series.cloud[t, i, j] <= cloud and series.snow[t, i, j] <= snow
 
 
-def slow_choice(clear: np.ndarray, dates: np.ndarray, choice: Choice) -> list[int]:
+def slow_choice(clear: np.ndarray, dates: np.ndarray, choice: DateChoice) -> list[int]:
     """Take the best of each part of the year, then the second best, by lists."""
     parts: dict[int, list[tuple[float, int, int]]] = {}
     for t, date in enumerate(dates):
@@ -159,7 +159,7 @@ def test_dates_of_many_series_are_those_of_each(many, choice):
 
 def test_dates_are_spread_over_the_year():
     when = np.datetime64("2019-01-01") + np.arange(0, 365, 3)
-    taken = choose_dates(np.ones(len(when)), when, Choice(dates=12))
+    taken = choose_dates(np.ones(len(when)), when, DateChoice(dates=12))
     assert len(taken) == 12
     assert sorted(set((day_of_year(when[taken]) - 1) * 12 // 366)) == list(range(12))
 
@@ -169,12 +169,12 @@ def test_the_clearest_of_a_part_is_taken_whatever_the_seed():
     clear = np.full(365, 0.9)
     clear[[40, 200]] = 1.0
     for seed in range(5):
-        assert choose_dates(clear, when, Choice(dates=2, seed=seed)).tolist() == [40, 200]
+        assert choose_dates(clear, when, DateChoice(dates=2, seed=seed)).tolist() == [40, 200]
 
 
 def test_another_seed_takes_others_of_equal_dates():
     when = np.datetime64("2019-01-01") + np.arange(365)
-    taken = [tuple(choose_dates(np.ones(365), when, Choice(dates=8, seed=seed))) for seed in (0, 0, 1)]
+    taken = [tuple(choose_dates(np.ones(365), when, DateChoice(dates=8, seed=seed))) for seed in (0, 0, 1)]
     assert taken[0] == taken[1] != taken[2]
 
 
@@ -249,4 +249,4 @@ def test_normalising_takes_any_leading_axes():
 )
 def test_a_choice_out_of_range_is_refused(wrong, message):
     with pytest.raises(AlignscopeError, match=message):
-        Choice(**wrong)
+        DateChoice(**wrong)

@@ -15,7 +15,7 @@ from alignscope._lib.types import Progress
 from alignscope.errors import AlignscopeError
 from alignscope.joining.ids import Matching, listed, match_ids, spelling_hint
 from alignscope.joining.joined import Joined
-from alignscope.joining.rows import Table, open_table
+from alignscope.joining.rows import IdTable, open_table
 from alignscope.pair.paired import Pair
 from alignscope.pair.readers.readers import Input
 
@@ -89,7 +89,7 @@ def join(x1: Input, x2: Input, ids1: Input, ids2: Input, **more: Any) -> Pair:
     return match(x1, x2, ids1, ids2, **more).pair()
 
 
-def _require_share(tables: Mapping[str, Table], matching: Matching, least: float) -> None:
+def _require_share(tables: Mapping[str, IdTable], matching: Matching, least: float) -> None:
     kept = len(matching.take("x1"))
     smallest = min(tables.values(), key=lambda table: len(table.ids))
     share = kept / len(smallest.ids)

@@ -19,7 +19,7 @@ from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
 from alignscope.joining.ids import SHOWN, Matching, listed
 from alignscope.joining.page import page
-from alignscope.joining.rows import Table
+from alignscope.joining.rows import IdTable
 from alignscope.pair.folder import require_own
 from alignscope.pair.paired import Pair
 from alignscope.pair.readers.rows import ArrayRows
@@ -38,7 +38,7 @@ class Joined:
     name1, name2 : what pages call the modalities.
     """
 
-    tables: Mapping[str, Table]
+    tables: Mapping[str, IdTable]
     matching: Matching
     name1: str
     name2: str
@@ -84,7 +84,7 @@ class Joined:
             said.append(f"{table.label}: kept by its ids: {self.n:,} of {len(fate):,} rows{tail}.")
         return tuple(said)
 
-    def _read(self, table: Table, progress: Progress) -> ArrayRows:
+    def _read(self, table: IdTable, progress: Progress) -> ArrayRows:
         out = np.empty(table.shape(self.n), table.dtype())
         table.gather(self.matching.take(table.name), out, progress)
         return ArrayRows.of(out, name=table.rows.name, role=table.name, columns=table.columns, notes=table.rows.notes)
@@ -137,7 +137,7 @@ def _remove_stale(out: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _write(joined: Joined, table: Table, path: Path, progress: Progress) -> None:
+def _write(joined: Joined, table: IdTable, path: Path, progress: Progress) -> None:
     dtype, shape = table.dtype(), table.shape(joined.n)
     with path.open("xb") as file:
         file.write(npy_header(dtype, shape))
@@ -177,7 +177,7 @@ def _record(joined: Joined) -> dict[str, Any]:
     }
 
 
-def _counts(joined: Joined, table: Table) -> dict[str, Any]:
+def _counts(joined: Joined, table: IdTable) -> dict[str, Any]:
     fate = joined.matching.fate(table.name)
     gone = table.ids[fate != 0]
     why = Counter(fate[fate != 0].tolist())

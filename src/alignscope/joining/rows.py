@@ -14,14 +14,14 @@ from alignscope.pair.identity import ids_of
 from alignscope.pair.readers.readers import Input, open_any, open_rows, read_vector
 from alignscope.pair.readers.rows import ArrayRows, Rows, StoredRows, as_numpy, release
 
-__all__ = ["Table", "open_table"]
+__all__ = ["IdTable", "open_table"]
 
 
 BYTES = 32 << 20  # read at once
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class IdTable:
     """Rows and the id of each: `rows` (N, D), `ids` (N,)."""
 
     name: str
@@ -95,7 +95,7 @@ class Table:
         )
 
 
-def open_table(name: str, values: Input, ids: Input | None, role: str) -> Table:
+def open_table(name: str, values: Input, ids: Input | None, role: str) -> IdTable:
     """A table and its ids.
 
     name : "x1", "x2", "y1", "y2" or "groups". role : what the option for its ids is called.
@@ -113,7 +113,7 @@ def open_table(name: str, values: Input, ids: Input | None, role: str) -> Table:
             f"Give {role}; where the rows are those of another table, give the ids of that table again.",
         )
     vector = ids_of(read_vector(ids, role), role)
-    table = Table(name, rows, vector)
+    table = IdTable(name, rows, vector)
     if len(vector) != rows.shape[0]:
         raise AlignscopeError(
             "E202",

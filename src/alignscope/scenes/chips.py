@@ -14,14 +14,14 @@ from alignscope.scenes.rasters import SceneRaster
 from alignscope.scenes.sources import Arrays, open_source
 from alignscope.scenes.spec import RasterSpec, SceneSpec
 
-__all__ = ["Layout", "Scene", "Strip", "open_scenes", "stacked"]
+__all__ = ["ChipLayout", "Scene", "Strip", "open_scenes", "stacked"]
 
 STRIP = 1 << 22
 """Pixels, times channels, that are read at once where a row of chips is not larger."""
 
 
 @dataclass(frozen=True)
-class Layout:
+class ChipLayout:
     """Chips of one scene on its finest grid, in pixels.
 
     chip, step : the side of a chip, and from one to the next. rows, columns : of chips.
@@ -73,7 +73,7 @@ class Scene:
     rasters: dict[str, SceneRaster]
     finest: Grid
     factors: dict[SceneRaster, int]
-    layout: Layout
+    layout: ChipLayout
 
     @property
     def modalities(self) -> tuple[list[SceneRaster], list[SceneRaster]]:
@@ -142,7 +142,7 @@ def _scene(spec: SceneSpec, name: str, rasters: dict[str, SceneRaster]) -> Scene
                 raise AlignscopeError("E306", field, found, f"Choose a multiple of {factor} pixels.")
     rows, columns = (max(0, (size - chip) // step + 1) for size in (finest.height, finest.width))
     block = 0 if spec.block == "scene" else spec.block
-    layout = Layout(chip, step, rows, columns, block, spec.spared)
+    layout = ChipLayout(chip, step, rows, columns, block, spec.spared)
     return Scene(name, rasters, finest, dict(zip(rasters.values(), factors, strict=True)), layout)
 
 

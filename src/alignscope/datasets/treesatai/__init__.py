@@ -17,9 +17,9 @@ form with known truth, and `write_archive` their files. Both are a `Source`.
 `build_cache` reads a source once into memory-mapped files, and `TreeSatAI` gives batches of them. `pack` and `packed`
 give the tensors that networks take: of one series, and of many patches.
 
->>> from alignscope.datasets.treesatai import Cache, CacheOptions, Choice, TreeSatAI, build_cache, pack, packed
+>>> from alignscope.datasets.treesatai import Cache, CacheOptions, DateChoice, TreeSatAI, build_cache, pack, packed
 >>> cache = build_cache(source, tempfile.mkdtemp(), options=CacheOptions(side=60), workers=1)
->>> packed(cache, "s2", [0, 1], Choice(dates=8)).shape
+>>> packed(cache, "s2", [0, 1], DateChoice(dates=8)).shape
 (2, 8, 11, 6, 6)
 >>> pack(patch.series["s2"], cache.statistics["s2"]).shape[1:]  # scaled by the training patches
 (11, 6, 6)
@@ -37,7 +37,7 @@ from alignscope.datasets.treesatai.archive import Archive
 from alignscope.datasets.treesatai.cache.building import build_cache
 from alignscope.datasets.treesatai.cache.cache import Cache, CacheOptions
 from alignscope.datasets.treesatai.cache.dataset import TreeSatAI, packed
-from alignscope.datasets.treesatai.cache.series import Choice, pack
+from alignscope.datasets.treesatai.cache.series import DateChoice, pack
 from alignscope.datasets.treesatai.format import (
     Patch,
     Source,
@@ -50,7 +50,7 @@ __all__ = [
     "Archive",
     "Cache",
     "CacheOptions",
-    "Choice",
+    "DateChoice",
     "Generated",
     "Inspection",
     "Patch",

@@ -18,7 +18,7 @@ from alignscope.datasets.treesatai.archive import Archive
 from alignscope.datasets.treesatai.cache.building import build_cache
 from alignscope.datasets.treesatai.cache.cache import Cache, CacheOptions
 from alignscope.datasets.treesatai.cache.dataset import TreeSatAI, packed
-from alignscope.datasets.treesatai.cache.series import Choice
+from alignscope.datasets.treesatai.cache.series import DateChoice
 from alignscope.datasets.treesatai.format import AGES, GENERA, Source
 from alignscope.datasets.treesatai.generator.generator import Generated
 from alignscope.report.words import count
@@ -102,7 +102,7 @@ class TreeSatAIData(DataKind, frozen=True, kw_only=True, tag="treesatai"):
         )
         order, train = _order(self, cache)
         make_folder(folder)
-        choice = Choice(dates=self.dates, cloud=round(self.cloud), snow=round(self.snow), seed=self.seed)
+        choice = DateChoice(dates=self.dates, cloud=round(self.cloud), snow=round(self.snow), seed=self.seed)
         for i, modality in enumerate(self.modalities, 1):
             _write_rows(folder / f"x{i}.npy", cache, modality, order, choice, progress)
         targets, meta = _targets(self, source, cache, order, train)
@@ -146,7 +146,9 @@ def _order(data: TreeSatAIData, cache: Cache) -> tuple[np.ndarray, int]:
     return np.concatenate([train, test]), len(train)
 
 
-def _write_rows(path: Path, cache: Cache, modality: str, order: np.ndarray, choice: Choice, progress: Progress) -> None:
+def _write_rows(
+    path: Path, cache: Cache, modality: str, order: np.ndarray, choice: DateChoice, progress: Progress
+) -> None:
     rows = None
     for start in range(0, len(order), _CHUNK):
         part = packed(cache, modality, order[start : start + _CHUNK], choice)

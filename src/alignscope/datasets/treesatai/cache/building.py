@@ -19,9 +19,9 @@ from alignscope._lib.progress import quiet
 from alignscope._lib.threads import cores, one_blas_thread
 from alignscope._lib.types import Progress
 from alignscope._lib.workers import process_pools
-from alignscope.datasets.treesatai.cache.cache import LABELS, PATCHES, RECORD, VERSION, Cache, CacheOptions, Record
-from alignscope.datasets.treesatai.cache.codes import LEVELS, seen, statistics_of_counts
-from alignscope.datasets.treesatai.cache.series import Choice, Statistics
+from alignscope.datasets.treesatai.cache.cache import LABELS, PATCHES, RECORD, VERSION, Cache, CacheOptions, CacheRecord
+from alignscope.datasets.treesatai.cache.codes import LEVELS, statistics_of_counts, valid_pixels
+from alignscope.datasets.treesatai.cache.series import DateChoice, Statistics
 from alignscope.datasets.treesatai.cache.shards import ShardIndex, make_shard, read_index, shard_place
 from alignscope.datasets.treesatai.format import CHANNELS, MODALITIES, Source
 from alignscope.errors import AlignscopeError
@@ -165,7 +165,7 @@ def _finish(
     statistics = {name: _statistics(cache, name) for name in modalities}
     arrays = {"stems": np.array(source.stems, np.str_), "counts": counts}
     arrays |= {name: getattr(labels, name) for name in LABELS}
-    record = Record(
+    record = CacheRecord(
         version=VERSION,
         source=source.identity,
         options=options,
@@ -205,5 +205,5 @@ def _valid_codes(cache: Cache, modality: str, patch: int) -> np.ndarray:
     if modality == "aerial":
         return cache.picture(patch).reshape(-1, len(CHANNELS["aerial"])).T
     codes, masks, _ = cache.series(modality, patch)
-    valid: np.ndarray = codes.transpose(1, 0, 2, 3)[:, seen(codes, masks, Choice())]
+    valid: np.ndarray = codes.transpose(1, 0, 2, 3)[:, valid_pixels(codes, masks, DateChoice())]
     return valid

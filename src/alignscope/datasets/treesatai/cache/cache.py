@@ -16,12 +16,12 @@ import numpy as np
 
 from alignscope._lib.checks import whole
 from alignscope.datasets.treesatai.cache.codes import Coded
-from alignscope.datasets.treesatai.cache.series import Choice, Statistics
+from alignscope.datasets.treesatai.cache.series import DateChoice, Statistics
 from alignscope.datasets.treesatai.cache.shards import ReadFailure, Shard, shard_place
 from alignscope.datasets.treesatai.format import AERIAL_SIDE, MODALITIES, SERIES_SIDE, Labels
 from alignscope.errors import AlignscopeError
 
-__all__ = ["LABELS", "PATCHES", "RECORD", "VERSION", "Cache", "CacheOptions", "Record"]
+__all__ = ["LABELS", "PATCHES", "RECORD", "VERSION", "Cache", "CacheOptions", "CacheRecord"]
 
 VERSION = 1
 """Of the format of a cache: part of its name."""
@@ -65,7 +65,7 @@ class CacheOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 raise AlignscopeError("E305", "modalities", f"{name!r}", f"There are {', '.join(MODALITIES)}.")
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class CacheRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What cache.json holds."""
 
     version: int
@@ -98,7 +98,7 @@ class Cache:
     counts: np.ndarray
     broken: tuple[ReadFailure, ...]
     statistics: Mapping[str, Statistics]
-    chosen: dict[tuple[str, Choice], np.ndarray] = field(default_factory=dict, repr=False)
+    chosen: dict[tuple[str, DateChoice], np.ndarray] = field(default_factory=dict, repr=False)
     _shards: dict[int, Shard] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -112,7 +112,7 @@ class Cache:
         """
         folder = _own(Path(folder))
         try:
-            record = msgspec.json.decode((folder / RECORD).read_bytes(), type=Record)
+            record = msgspec.json.decode((folder / RECORD).read_bytes(), type=CacheRecord)
             content = io.BytesIO((folder / PATCHES).read_bytes())  # np.load leaves a file open that is no .npz
             with np.load(content, allow_pickle=False) as stored:
                 patches = dict(stored)

@@ -9,11 +9,27 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alignscope.datasets.treesatai.cache.series import DECIBELS, Choice, Statistics, average_repeats, decibels, valid
+from alignscope.datasets.treesatai.cache.series import (
+    DECIBELS,
+    DateChoice,
+    Statistics,
+    average_repeats,
+    decibels,
+    valid,
+)
 from alignscope.datasets.treesatai.format import AERIAL_SIDE, SERIES, SERIES_SIDE, Series
 from alignscope.errors import AlignscopeError
 
-__all__ = ["LEVELS", "NEVER", "Coded", "decoded", "encode_aerial", "encode_series", "seen", "statistics_of_counts"]
+__all__ = [
+    "LEVELS",
+    "NEVER",
+    "Coded",
+    "decoded",
+    "encode_aerial",
+    "encode_series",
+    "statistics_of_counts",
+    "valid_pixels",
+]
 
 LEVELS = {"aerial": 2**8} | dict.fromkeys(SERIES, 2**16)
 """How many codes there are."""
@@ -64,7 +80,7 @@ def _no_masks(dates: np.ndarray) -> np.ndarray:
     return np.zeros((len(dates), 0, SERIES_SIDE, SERIES_SIDE), np.uint8)
 
 
-def seen(codes: np.ndarray, masks: np.ndarray, choice: Choice) -> np.ndarray:
+def valid_pixels(codes: np.ndarray, masks: np.ndarray, choice: DateChoice) -> np.ndarray:
     """Return (..., T, 6, 6) bool, what `valid` gives before coding; `choice` holds the thresholds, whole percents."""
     if masks.shape[-3] == 0:
         coded: np.ndarray = codes[..., 0, :, :] > 0

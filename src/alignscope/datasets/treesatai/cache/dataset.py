@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from alignscope.datasets.treesatai.cache.cache import Cache
-from alignscope.datasets.treesatai.cache.codes import NEVER, Coded, decoded, seen
-from alignscope.datasets.treesatai.cache.series import Choice, choose_dates, day_of_year, normalised, year
+from alignscope.datasets.treesatai.cache.codes import NEVER, Coded, decoded, valid_pixels
+from alignscope.datasets.treesatai.cache.series import DateChoice, choose_dates, day_of_year, normalised, year
 from alignscope.datasets.treesatai.format import CHANNELS, SERIES_SIDE, SPLITS
 from alignscope.errors import AlignscopeError
 
@@ -24,7 +24,7 @@ def packed(
     cache: Cache,
     modality: str,
     index: Sequence[int] | np.ndarray,
-    choice: Choice | None = None,
+    choice: DateChoice | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return one modality of patches `index`: what `pack` gives for each, to the accuracy of the stored codes.
@@ -39,11 +39,11 @@ def packed(
     ------
     AlignscopeError : E305 for a modality that the cache does not hold, E201 for an `out` of another shape.
     """
-    return _packed(cache, modality, np.asarray(index, np.int64), choice or Choice(), out)[0]
+    return _packed(cache, modality, np.asarray(index, np.int64), choice or DateChoice(), out)[0]
 
 
 def _packed(
-    cache: Cache, modality: str, index: np.ndarray, choice: Choice, out: np.ndarray | None
+    cache: Cache, modality: str, index: np.ndarray, choice: DateChoice, out: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the arrays, and the dates (N, T) datetime64[D] of a series, NaT where none stands."""
     if modality not in cache.modalities:
@@ -74,7 +74,7 @@ def _room(shape: tuple[int, ...], dtype: type, out: np.ndarray | None) -> np.nda
 
 
 def _fill(
-    cache: Cache, modality: str, index: np.ndarray, choice: Choice, series: np.ndarray, dates: np.ndarray
+    cache: Cache, modality: str, index: np.ndarray, choice: DateChoice, series: np.ndarray, dates: np.ndarray
 ) -> None:
     """Write some patches into arrays, all of them at once: one patch costs little more than its bytes."""
     every = [cache.series(modality, patch) for patch in index.tolist()]
@@ -86,11 +86,11 @@ def _fill(
         at = at[at >= 0]
         for taken, of in ((codes, its.codes), (masks, its.masks), (dates, its.dates)):
             taken[row, : len(at)] = of[at]
-    ok = seen(codes, masks, choice)
+    ok = valid_pixels(codes, masks, choice)
     normalised(decoded(modality, codes), ok, day_of_year(dates), cache.statistics[modality], series)
 
 
-def _chosen(cache: Cache, modality: str, index: np.ndarray, choice: Choice, every: Sequence[Coded]) -> np.ndarray:
+def _chosen(cache: Cache, modality: str, index: np.ndarray, choice: DateChoice, every: Sequence[Coded]) -> np.ndarray:
     """Return (N, T) int16, the positions of the dates that are taken of every series, -1 where there are fewer.
 
     They are kept with the cache, for they are the same each time.
@@ -103,7 +103,7 @@ def _chosen(cache: Cache, modality: str, index: np.ndarray, choice: Choice, ever
         its = [every[row] for row in new.tolist()]
         begin = np.cumsum([0, *(len(one.dates) for one in its)])
         owner = np.repeat(np.arange(len(its)), np.diff(begin))
-        clear = np.concatenate([seen(one.codes, one.masks, choice).mean(axis=(1, 2)) for one in its])
+        clear = np.concatenate([valid_pixels(one.codes, one.masks, choice).mean(axis=(1, 2)) for one in its])
         at = choose_dates(clear, np.concatenate([one.dates for one in its]), choice, owner)
         place = np.arange(len(at)) - np.searchsorted(owner[at], owner[at])
         taken = np.full((len(its), choice.dates), -1, np.int16)
@@ -133,7 +133,7 @@ class TreeSatAI:
     modalities: tuple[str, ...] = ("aerial", "s2")
     split: str | None = "train"
     require: str = "all"
-    choice: Choice = field(default_factory=Choice)
+    choice: DateChoice = field(default_factory=DateChoice)
 
     def __post_init__(self) -> None:
         for what, given, known in (
@@ -211,4 +211,4 @@ class TreeSatAI:
 
     def _clear(self, modality: str, patch: int) -> bool:
         codes, masks, _ = self.cache.series(modality, patch)
-        return bool((seen(codes, masks, self.choice).mean(axis=(1, 2)) >= self.choice.least).any())
+        return bool((valid_pixels(codes, masks, self.choice).mean(axis=(1, 2)) >= self.choice.least).any())

@@ -15,7 +15,7 @@ from alignscope.datasets.treesatai.format import Series
 __all__ = [
     "CLIP",
     "DECIBELS",
-    "Choice",
+    "DateChoice",
     "Statistics",
     "average_repeats",
     "choose_dates",
@@ -39,7 +39,7 @@ CLIP = 10.0
 _YEAR = 366
 
 
-class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DateChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which dates and pixels of a series are used.
 
     Attributes
@@ -141,7 +141,9 @@ def average_repeats(series: Series) -> Series:
     return Series(mean.astype(np.float32), dates)
 
 
-def choose_dates(clear: np.ndarray, dates: np.ndarray, choice: Choice, owner: np.ndarray | None = None) -> np.ndarray:
+def choose_dates(
+    clear: np.ndarray, dates: np.ndarray, choice: DateChoice, owner: np.ndarray | None = None
+) -> np.ndarray:
     """Return the positions of at most `choice.dates` dates, in order of time, evenly spread over the year.
 
     clear : (T,) share of valid pixels, 0..1. dates : (T,) datetime64[D], sorted. owner : (T,) whole numbers in
@@ -201,14 +203,14 @@ def padded(array: np.ndarray, length: int) -> np.ndarray:
     return out
 
 
-def pack(series: Series, statistics: Statistics, choice: Choice | None = None) -> np.ndarray:
+def pack(series: Series, statistics: Statistics, choice: DateChoice | None = None) -> np.ndarray:
     """Return a series as (T, C + 1, 6, 6) float32, T = `choice.dates`: the tensor that networks take.
 
     Channel 0 is the day of the year (1..366) where a pixel is valid on a date, and 0 where it is not or where no date
     stands; the other channels are normalised values, and 0 where channel 0 is 0. Nothing is NaN. A series without any
     usable date is all 0. Repeated dates are taken as they are: see `average_repeats`.
     """
-    choice = choice or Choice()
+    choice = choice or DateChoice()
     seen = valid(series, choice.cloud, choice.snow)
     at = choose_dates(seen.mean(axis=(1, 2)), series.dates, choice)
     finite = np.where(seen[at, None], values(series)[at], 0)
