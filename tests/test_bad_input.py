@@ -179,7 +179,7 @@ REFUSED = [
     # options
     Refused("K = 0", given("--components", "0"), "E301", r"components: 0\. .*at least 1"),
     Refused("K < 0", given("--components", "-3"), "E301", r"components: -3"),
-    Refused("folds 1", given("--folds", "1"), "E303", r"folds: 1\. .* from 2"),
+    Refused("folds 1", given("--folds", "1"), "E303", r"folds: 1\. .* in 2\.\."),
     Refused("folds 0", given("--folds", "0"), "E303", r"folds: 0"),
     Refused("negative seed", given("--seed", "-1"), "E304", r"seed: -1\. .*at least 0"),
     Refused("budget 1", given("--budget", "1"), "E304", r"budget: 1\.0\. .*of at least 0 and below 1"),
