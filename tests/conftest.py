@@ -23,9 +23,6 @@ CHECKED = (
     "alignscope.datasets",
     "alignscope.measures",
     "alignscope.auditing.direction",
-    "alignscope.study.data",
-    "alignscope.study.summary.cells",
-    "alignscope.study.summary.forecast",
     "alignscope.bench.summary",
     "alignscope.bench.tasks.data",
 )

@@ -1,4 +1,4 @@
-"""The audit as a function: what it takes and returns, that files and arrays agree, and that it knows the truth."""
+"""The audit as a function: what it takes and returns, that files and arrays agree, and that it finds the truth."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_progress_is_told_in_order() -> None:
     told: list[tuple[str, float]] = []
     alignscope.audit(X1, X2, Y1, progress=lambda what, share: told.append((what, share)), **QUICK)
     assert list(dict.fromkeys(what for what, _ in told)) == [
-        "reading the rows", "solving for every strength", "working out intervals", "permuting", "done",
+        "reading the rows", "solving for every lambda", "working out intervals", "permuting", "done",
     ]  # fmt: skip
     assert all(0 <= share <= 1 for _, share in told)
     assert told[-1] == ("done", 1.0)
@@ -435,7 +435,7 @@ def test_what_both_know_together() -> None:
 
 
 def test_groups_widen_intervals_where_rows_are_alike() -> None:
-    """Rows that share a site's own error: held out by row, the interval pretends to more than it knows."""
+    """Rows that share a site's own error: held out by row, the interval claims more than there is."""
     rng = np.random.default_rng(5)
     sites = np.repeat(np.arange(30), 20)
     x1, x2 = rng.normal(size=(2, 600, 3))

@@ -40,17 +40,17 @@ def rows():
     return x, y, other
 
 
-def reduced_rank_twin(x, y, k, alpha=0.0):
+def reduced_rank_twin(x, y, k, ridge=0.0):
     """Reduced-rank (ridge) regression the slow way: least squares, then the top k right singular vectors of the fit."""
     xc, yc = x - x.mean(axis=0), y - y.mean(axis=0)
-    root = np.sqrt(len(x) * alpha) * np.eye(x.shape[1])
+    root = np.sqrt(len(x) * ridge) * np.eye(x.shape[1])
     xa, ya = np.vstack([xc, root]), np.vstack([yc, np.zeros((x.shape[1], y.shape[1]))])
     b = np.linalg.lstsq(xa, ya, rcond=None)[0]
     _, _, vt = np.linalg.svd(xa @ b, full_matrices=False)
     return xc @ b @ vt[:k].T @ vt[:k] + y.mean(axis=0)
 
 
-@pytest.mark.parametrize("estimator", [AlignedReducedRank(), AlignedReducedRank(3, strength=1.0, alpha=0.1)])
+@pytest.mark.parametrize("estimator", [AlignedReducedRank(), AlignedReducedRank(3, lam=1.0, ridge=0.1)])
 def test_scikit_learn_accepts_it(estimator):
     with warnings.catch_warnings():
         # scikit-learn notes once that the estimator does not inherit from BaseEstimator, which is on purpose.
@@ -74,11 +74,11 @@ def test_it_is_used_without_scikit_learn():
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 4])
-@pytest.mark.parametrize("alpha", [0.0, 0.3])
-def test_without_another_modality_it_is_reduced_rank_regression(rows, k, alpha):
+@pytest.mark.parametrize("ridge", [0.0, 0.3])
+def test_without_another_modality_it_is_reduced_rank_regression(rows, k, ridge):
     x, y, _ = rows
-    found = AlignedReducedRank(k, alpha=alpha).fit(x, y).predict(x)
-    np.testing.assert_allclose(found, reduced_rank_twin(x, y, k, alpha), atol=1e-10)
+    found = AlignedReducedRank(k, ridge=ridge).fit(x, y).predict(x)
+    np.testing.assert_allclose(found, reduced_rank_twin(x, y, k, ridge), atol=1e-10)
 
 
 def test_with_enough_components_it_is_linear_regression(rows):
@@ -91,19 +91,19 @@ def test_with_enough_components_it_is_linear_regression(rows):
     assert found.score(x, y) == pytest.approx(weighted, abs=1e-12)
 
 
-def test_with_alpha_it_is_ridge_regression(rows):
+def test_with_a_ridge_it_is_ridge_regression(rows):
     x, y, _ = rows
     twin = Ridge(alpha=len(x) * 0.3).fit(x, y)
-    np.testing.assert_allclose(AlignedReducedRank(9, alpha=0.3).fit(x, y).predict(x), twin.predict(x), atol=1e-10)
+    np.testing.assert_allclose(AlignedReducedRank(9, ridge=0.3).fit(x, y).predict(x), twin.predict(x), atol=1e-10)
 
 
 @pytest.mark.parametrize("gauge", ["fitted", "whitened"])
-@pytest.mark.parametrize("strength", [0.0, 0.5, 20.0, float("inf")])
-def test_it_is_the_solver_on_the_same_rows(rows, gauge, strength):
+@pytest.mark.parametrize("lam", [0.0, 0.5, 20.0, float("inf")])
+def test_it_is_the_solver_on_the_same_rows(rows, gauge, lam):
     x, y, other = rows
     moments = Moments.of({"x1": x, "x2": other, "y1": y, "y2": y[:, :2]})
-    twin = Solver(Problem.from_moments(moments, 2, gauge=gauge)).at(strength)
-    found = AlignedReducedRank(2, strength=strength, gauge=gauge).fit(x, y, other, y[:, :2])
+    twin = Solver(Problem.from_moments(moments, 2, gauge=gauge)).at(lam)
+    found = AlignedReducedRank(2, lam=lam, gauge=gauge).fit(x, y, other, y[:, :2])
     assert found.sigma_z_ == pytest.approx(twin.sigma_z, abs=1e-12)
     assert found.alignment_r2_ == pytest.approx(twin.alignment_r2, abs=1e-12)
     assert found.score(x, y) == pytest.approx(twin.sigma_z, abs=1e-12)
@@ -118,28 +118,28 @@ def test_finite_strength_is_the_generalised_eigenproblem(rows):
     u, s, _ = np.linalg.svd(oc @ np.linalg.lstsq(oc, yc, rcond=None)[0], full_matrices=False)
     m = np.hstack([yc, np.sqrt(2.0) * u[:, :2] * s[:2]])
     _, v = sla.eigh(xc.T @ m @ m.T @ xc, xc.T @ xc, subset_by_index=[4, 5])
-    found = AlignedReducedRank(2, strength=2.0).fit(x, y, other).encoder_
+    found = AlignedReducedRank(2, lam=2.0).fit(x, y, other).encoder_
     assert np.max(sla.subspace_angles(found, v)) < 1e-7
 
 
 def test_infinite_strength_in_the_cca_gauge_is_cca(rows):
     x, y, other = rows
-    found = AlignedReducedRank(1, strength=float("inf"), gauge="cca").fit(x, y, other).transform(x)[:, 0]
+    found = AlignedReducedRank(1, lam=float("inf"), gauge="cca").fit(x, y, other).transform(x)[:, 0]
     twin = CCA(1, max_iter=5000, tol=1e-12).fit(x, other).transform(x)[:, 0]
     assert abs(np.corrcoef(found, twin)[0, 1]) == pytest.approx(1, abs=1e-6)
 
 
 def test_codes_are_white_and_signs_do_not_depend_on_row_order(rows):
     x, y, other = rows
-    found = AlignedReducedRank(2, strength=1.0).fit(x, y, other)
+    found = AlignedReducedRank(2, lam=1.0).fit(x, y, other)
     np.testing.assert_allclose(np.cov(found.transform(x).T, bias=True), np.eye(2), atol=1e-12)
-    turned = AlignedReducedRank(2, strength=1.0).fit(x[::-1], y[::-1], other[::-1])
+    turned = AlignedReducedRank(2, lam=1.0).fit(x[::-1], y[::-1], other[::-1])
     np.testing.assert_allclose(turned.encoder_, found.encoder_, atol=1e-9)
 
 
 def test_strength_trades_prediction_for_alignment(rows):
     x, y, other = rows
-    fits = [AlignedReducedRank(1, strength=s).fit(x, y, other) for s in (0, 0.3, 3, 30, np.inf)]
+    fits = [AlignedReducedRank(1, lam=s).fit(x, y, other) for s in (0, 0.3, 3, 30, np.inf)]
     assert all(a.sigma_z_ >= b.sigma_z_ - 1e-12 for a, b in pairwise(fits))
     assert all(a.alignment_r2_ <= b.alignment_r2_ + 1e-12 for a, b in pairwise(fits))
     assert fits[0].alignment_r2_ + 0.01 < fits[-1].alignment_r2_
@@ -147,7 +147,7 @@ def test_strength_trades_prediction_for_alignment(rows):
 
 def test_strength_has_no_effect_without_another_modality(rows):
     x, y, _ = rows
-    one, two = (AlignedReducedRank(2, strength=s).fit(x, y) for s in (0.0, float("inf")))
+    one, two = (AlignedReducedRank(2, lam=s).fit(x, y) for s in (0.0, float("inf")))
     np.testing.assert_array_equal(one.encoder_, two.encoder_)
     assert np.isnan(one.alignment_r2_)
 
@@ -166,27 +166,27 @@ def test_components_in_use_are_those_that_carry_anything(rows):
 def test_it_works_in_the_company_of_scikit_learn(rows):
     x, y, _ = rows
     pipeline = make_pipeline(StandardScaler(), AlignedReducedRank())
-    found = GridSearchCV(pipeline, {"alignedreducedrank__n_components": [1, 2, 3]}, cv=4).fit(x, y)
-    assert found.best_params_ == {"alignedreducedrank__n_components": 2}
+    found = GridSearchCV(pipeline, {"alignedreducedrank__components": [1, 2, 3]}, cv=4).fit(x, y)
+    assert found.best_params_ == {"alignedreducedrank__components": 2}
     assert found.best_score_ == pytest.approx(found.cv_results_["mean_test_score"].max())
 
 
 def test_a_pipeline_passes_the_other_modality_on(rows):
     x, y, other = rows
-    pipeline = make_pipeline(StandardScaler(), AlignedReducedRank(1, strength=5.0))
+    pipeline = make_pipeline(StandardScaler(), AlignedReducedRank(1, lam=5.0))
     pipeline.fit(x, y, alignedreducedrank__other=other)
-    alone = AlignedReducedRank(1, strength=5.0).fit(StandardScaler().fit_transform(x), y, other)
+    alone = AlignedReducedRank(1, lam=5.0).fit(StandardScaler().fit_transform(x), y, other)
     np.testing.assert_allclose(pipeline[-1].encoder_, alone.encoder_, atol=1e-12)
 
 
 def test_clones_and_pickles_are_equal(rows):
     x, y, other = rows
-    fitted = AlignedReducedRank(2, strength=3.0, gauge="whitened", alpha=0.1).fit(x, y, other)
+    fitted = AlignedReducedRank(2, lam=3.0, gauge="whitened", ridge=0.1).fit(x, y, other)
     again = pickle.loads(pickle.dumps(fitted))
     np.testing.assert_array_equal(again.predict(x), fitted.predict(x))
     assert clone(fitted).get_params() == fitted.get_params()
     assert not hasattr(clone(fitted), "encoder_")
-    assert repr(fitted) == "AlignedReducedRank(n_components=2, strength=3.0, gauge='whitened', alpha=0.1)"
+    assert repr(fitted) == "AlignedReducedRank(components=2, lam=3.0, gauge='whitened', ridge=0.1)"
     assert repr(AlignedReducedRank()) == "AlignedReducedRank()"
 
 
@@ -236,13 +236,13 @@ def test_an_estimator_that_is_not_fitted_says_so():
 
 X, Y = np.arange(12.0).reshape(6, 2) ** 2, np.arange(6.0)
 BAD = [
-    ({"n_components": 0}, (X, Y), r"components: 0.*E301"),
-    ({"n_components": 1.5}, (X, Y), r"n_components: 1.5.*E301"),
-    ({"n_components": "all"}, (X, Y), r"n_components: 'all'.*E301"),
-    ({"strength": -1}, (X, Y), r"strength: -1.*at least 0 or infinity.*E304"),
-    ({"strength": float("nan")}, (X, Y), r"strength: nan.*E304"),
-    ({"alpha": -1e-9}, (X, Y), r"alpha: -1e-09.*E304"),
-    ({"alpha": float("inf")}, (X, Y), r"alpha: inf.*finite.*E304"),
+    ({"components": 0}, (X, Y), r"components: 0.*E301"),
+    ({"components": 1.5}, (X, Y), r"components: 1.5.*E301"),
+    ({"components": "all"}, (X, Y), r"components: 'all'.*E301"),
+    ({"lam": -1}, (X, Y), r"lam: -1.*at least 0 or infinity.*E304"),
+    ({"lam": float("nan")}, (X, Y), r"lam: nan.*E304"),
+    ({"ridge": -1e-9}, (X, Y), r"ridge: -1e-09.*E304"),
+    ({"ridge": float("inf")}, (X, Y), r"ridge: inf.*finite.*E304"),
     ({"gauge": "raw"}, (X, Y), r"gauge: 'raw' is not known.*fitted.*E305"),
     ({}, (X, None), r"requires y to be passed.*E201"),
     ({}, (X[:, 0], Y), r"X: expected 2D array, got 1D.*Reshape your data.*E201"),
@@ -271,7 +271,7 @@ def test_another_width_and_unknown_parameters_are_refused():
     fitted = AlignedReducedRank().fit(X, Y)
     with pytest.raises(AlignscopeError, match=r"X has 1 features, but AlignedReducedRank is expecting 2.*E501"):
         fitted.predict(X[:, :1])
-    with pytest.raises(AlignscopeError, match=r"no parameter 'rank'.*n_components.*E305"):
+    with pytest.raises(AlignscopeError, match=r"no parameter 'rank'.*components.*E305"):
         fitted.set_params(rank=3)
     with pytest.raises(TypeError, match=r"float\(\) argument must be a string or a real number.*E106"):
         fitted.fit(np.array([[{}], [{}]]), [0.0, 1.0])

@@ -80,7 +80,7 @@ def missing(x: np.ndarray) -> np.ndarray:
 
 
 def regularised() -> Audit:
-    """A hundred features for four hundred rows, and noisy targets of which the other modality knows the signal."""
+    """A hundred features for four hundred rows, and noisy targets of which the other modality predicts the signal."""
     n = 400
     signal = noise(n, 1)
     x1 = np.hstack([signal + 0.3 * noise(n, 1), noise(n, 99)])
@@ -172,12 +172,12 @@ CASES: dict[str, Case] = {
     "AS114": Case(lambda: of_example("CE6"), "modality 1: directions 2 and 3 .* equally strong"),
     "AS115": Case(drifting, r"correlated \(0\.[3-9]"),
     "AS116": Case(lambda: changed_features(lambda x: x.reshape(300, 3, 1)), "3 x 1 was flattened to 3 columns"),
-    "AS201": Case(plain, "Each modality knows its own target better"),
+    "AS201": Case(plain, "Each modality predicts its own target better"),
     "AS202": Case(
         lambda: alignscope.audit(noise(300, 2), (x := noise(300, 3)), x[:, :2] + noise(300, 2), **QUICK),
-        "one target, which modality 2 knows",
+        "one target, which modality 2 predicts",
     ),
-    "AS203": Case(lambda: alignscope.audit(noise(60, 2), noise(60, 2), noise(60, 2), **QUICK), "do not tell"),
+    "AS203": Case(lambda: alignscope.audit(noise(60, 2), noise(60, 2), noise(60, 2), **QUICK), "do not decide"),
     "AS204": Case(complementary, r"Target 1: both .* explain 0\.[45]\d\d more of it"),
     "AS205": Case(
         lambda: alignscope.audit(noise(300, 2), noise(300, 2), noise(300, 2), **QUICK),
@@ -190,17 +190,17 @@ CASES: dict[str, Case] = {
     "AS301": Case(
         plain, r"modality [12]: unlimited alignment loses 0\.\d+ \(0\.\d+ to 0\.\d+\) of 0\.\d+ \(held out\)"
     ),
-    "AS302": Case(lambda: of_example("CE1"), r"modality 1: nothing is lost at any strength of alignment \(K = 2\)"),
+    "AS302": Case(lambda: of_example("CE1"), r"modality 1: nothing is lost at any lambda \(K = 2\)"),
     "AS303": Case(one_column, "modality [12]: at most 0.00"),
     "AS304": Case(one_pays, "modality 1: 'y1 3' loses most, from 0.[789]"),
-    "AS305": Case(unconfirmed, "is lost in sample, but on unseen rows"),
+    "AS305": Case(unconfirmed, "is lost in sample, but on held-out samples"),
     "AS306": Case(
         lambda: drawn(model().sample(300, seed=2), components=1),
         r"modality 1: at K = 1, 0\.\d+ of 0\.\d+ is lost before any alignment",
     ),
     "AS307": Case(regularised, r"modality 1: unlimited alignment gains 0\.\d+ \(0\.\d+ to"),
     "AS308": Case(extreme, r"modality 1: up to lambda = 3 next to nothing is lost; beyond, 0\.\d+ \("),
-    "AS401": Case(plain, "modality 1: with [34] components alignment is free"),
+    "AS401": Case(plain, "modality 1: with [34] components alignment is lossless"),
     "AS402": Case(plain, r"modality 1: up to lambda = \S+ at most 5% is lost"),
     "AS501": Case(lambda: of_example("CE1"), "modality 1: theorem 2 claims a loss; exactly, .* nothing"),
     "AS502": Case(plain, r"modality 1: theorem 2 is silent; alignment costs up to 0\.\d+ in sample"),
@@ -263,18 +263,18 @@ def test_many_names_are_cut_short() -> None:
 
 
 VERDICTS: dict[str, tuple[Callable[[], Audit], str]] = {
-    "free both ways": (
+    "lossless both ways": (
         lambda: of_example("CE1"),
         "With 2 components, aligning modality 1 and modality 2 costs nothing, ",
     ),
     "costs": (
         plain,
-        r"Pulling modality 1 towards modality 2 can cost up to \d+% .*\(\d+% to \d+%, .* of 'y1 1'.*; .* 'y2 1'",
+        r"Aligning modality 1 to modality 2 can cost up to \d+% .*\(\d+% to \d+%, .* of 'y1 1'.*; .* 'y2 1'",
     ),
     "nothing to lose": (CASES["AS205"].make, "Neither modality 1 nor modality 2 predicts its own target above chance"),
-    "helps": (regularised, "Pulling modality 1 towards modality 2 improves what .* predicts on unseen rows; "),
-    "unsure": (unconfirmed, r"costs up to \d+% in sample, which unseen rows do not confirm"),
-    "at extreme strength only": (extreme, r"costs next to nothing up to lambda = 3, and \d+% .* beyond"),
+    "helps": (regularised, "Aligning modality 1 to modality 2 improves what .* predicts on held-out samples; "),
+    "unsure": (unconfirmed, r"costs up to \d+% in sample, which held-out samples do not confirm"),
+    "at extreme lambda only": (extreme, r"costs next to nothing up to lambda = 3, and \d+% .* beyond"),
     "little": (one_column, "costs next to nothing|costs nothing"),
 }
 

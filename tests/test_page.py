@@ -157,16 +157,16 @@ def test_the_slider_reads_the_audit(pages: dict[str, str]) -> None:
 
 def test_headline_says_what_matters(pages: dict[str, str]) -> None:
     text = " ".join(Page(pages["example"]).text.split())
-    assert text.index(example()["verdict"]) < text.index("Does each know its own target best?")
+    assert text.index(example()["verdict"]) < text.index("Does each predict its own target best?")
     assert "0.18 of 0.65" in text and "up to 0.305" in text and "K ≥ 9" in text
     free = " ".join(Page(pages["nothing at risk"]).text.split())
-    assert "Even unlimited strength costs neither target anything" in free and "any strength" in free
+    assert "Even unlimited alignment costs neither target anything" in free and "any strength" in free
 
 
 EXACT = [
     ({"claims_loss": True, "loses": True}, "alignment costs something", "right this time"),
     ({"claims_loss": True, "loses": False}, "there is no loss", "false alarm"),
-    ({"claims_loss": False, "loses": True}, "alignment costs something", "silent, and missed it"),
+    ({"claims_loss": False, "loses": True}, "alignment costs something", "silent, and misses it"),
     ({"claims_loss": False, "loses": False}, "there is no loss", "silent, and rightly so"),
     ({"claims_loss": True, "loses": True, "loses_by_alignment": False}, "a loss, but to capacity", "false alarm"),
 ]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import twins
 from alignscope.datasets.factors import FactorModel
-from alignscope.linear.carriers import Carriers, carriers
+from alignscope.linear.attribution import FeatureAttribution, feature_attribution
 from alignscope.linear.path import Solver, trace
 from alignscope.linear.remedies import remedies, split_latent, target_remedy
 from alignscope.linear.theorems import COUNTER_EXAMPLES
@@ -119,9 +119,9 @@ def test_all_remedies_together(case: Case, budget: float) -> None:
     assert found.target.sigma_z <= first + 1e-10
 
 
-def carriers_of(case: Case) -> tuple[Solver, Carriers]:
+def carriers_of(case: Case) -> tuple[Solver, FeatureAttribution]:
     solver = case.solver()
-    found = carriers(
+    found = feature_attribution(
         case.moments,
         solver,
         solver.prediction_first(),

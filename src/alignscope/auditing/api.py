@@ -167,7 +167,7 @@ def _audit_moments(pair: Pair, moments: FoldedMoments, keep: Codes, options: Aud
     components = options.components or max(ranks["y1"], ranks["y2"])
     solved = []
     for i, direction in enumerate(("1", "2")):
-        progress("solving for every strength", i / 2)
+        progress("solving for every lambda", i / 2)
         solved.append(solve_direction(moments, direction, components, options.gauge, options.grid()))
     sample = NullSample.of(pair, moments, keep, options.seed)
     tasks: list[Callable[[], Any]] = [
@@ -269,19 +269,19 @@ def _non_redundancy(pair: Pair, held: Intervals) -> NonRedundancy:
 def _redundancy_text(pair: Pair, verdict: str, comparisons: list[Comparison]) -> str:
     names = {"1": pair.name1, "2": pair.name2}
     if verdict == "yes":
-        return "Each modality knows its own target better than the other does."
+        return "Each modality predicts its own target better than the other does."
     if verdict == "no":
         worse = next(c for c in comparisons if c.answer == "no")
         if pair.y1.rows is pair.y2.rows:
             return (
-                f"They share one target, which {names[worse.other]} knows at least as well as {names[worse.knower]}; "
-                "of a common target only one can know more."
+                f"They share one target, which {names[worse.other]} predicts at least as well as "
+                f"{names[worse.knower]}; of a common target only one can predict more."
             )
         return (
-            f"{names[worse.other]} knows the target of {names[worse.knower]} at least as well as "
+            f"{names[worse.other]} predicts the target of {names[worse.knower]} at least as well as "
             f"{names[worse.knower]} itself."
         )
-    return "The intervals do not tell whether each modality knows its own target better than the other does."
+    return "The intervals do not decide whether each modality predicts its own target better than the other does."
 
 
 def _modality(pair: Pair, moments: FoldedMoments, i: str) -> ModalityRecord:

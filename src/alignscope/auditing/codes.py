@@ -26,7 +26,7 @@ CODES: dict[str, Code] = {
         "Below ten rows a feature, in-sample figures are visibly too high: E[1 - sigma] shrinks by "
         "(N - 1 - D)/(N - 1). Read the held-out figures."),
     "AS103": Code("info", "Constant columns",
-        "Columns that never vary carry nothing. They are left out of every figure and get weight 0 as carriers."),
+        "Columns that never vary carry nothing. They are left out of every figure, and nothing is attributed to them."),
     "AS104": Code("info", "Redundant columns",
         "Some columns are exact linear combinations of others (duplicates, one-hot blocks, compositions). Figures "
         "do not depend on it: minimum-norm solutions are used."),
@@ -44,7 +44,7 @@ CODES: dict[str, Code] = {
         "uses the rows that have both."),
     "AS109": Code("issue", "Few groups",
         "Intervals resample groups; with fewer than ten of them they are rough and usually too narrow."),
-    "AS110": Code("info", "Fewer folds than asked for", "There are fewer groups than folds, so each group is a fold."),
+    "AS110": Code("info", "Fewer folds than wanted", "There are fewer groups than folds, so each group is a fold."),
     "AS111": Code("issue", "A class in one fold only",
         "All rows of a class lie in one fold (in few groups). It is then never both learned and scored, so its "
         "held-out figure says nothing about the class."),
@@ -53,57 +53,57 @@ CODES: dict[str, Code] = {
     "AS113": Code("info", "The latent is larger than it can use",
         "K exceeds the rank of the modality, or of what there is to predict and to align with. The components beyond "
         "that stay empty."),
-    "AS114": Code("info", "The kept directions are not unique",
+    "AS114": Code("info", "The retained directions are not unique",
         "The target's K-th and (K+1)-th directions are equally strong, as with balanced classes. Which of them the "
-        "latent keeps is arbitrary; ties go to what aligns better."),
+        "latent retains is arbitrary; ties go to what aligns better."),
     "AS115": Code("tip", "Neighbouring rows are alike",
         "Residuals of consecutive rows are correlated, but rows were held out one by one. If neighbours come from the "
         "same place or time, held-out figures are too good: pass --groups."),
     "AS116": Code("info", "How the inputs were read",
         "The inputs were changed on the way in: flattened, one-hot encoded, or read as regression."),
-    "AS201": Code("info", "Non-redundant", "Each modality knows its own target better than the other one does."),
+    "AS201": Code("info", "Non-redundant", "Each modality predicts its own target better than the other one does."),
     "AS202": Code("info", "Redundant in the paper's sense",
-        "One modality knows the other's target at least as well as the other itself. They may still complement each "
+        "One modality predicts the other's target at least as well as the other itself. They may still complement each "
         "other: see AS204."),
-    "AS203": Code("info", "Redundancy undecided", "The intervals do not tell. More rows, or more groups, would."),
+    "AS203": Code("info", "Redundancy undecided", "The intervals do not decide. More rows, or more groups, would."),
     "AS204": Code("info", "Complementary",
-        "Both modalities together know more of a target than the better one alone. That is what alignment can erase."),
-    "AS205": Code("issue", "A modality that does not know its own target",
+        "Both modalities together predict more of a target than the better one alone. Alignment can erase that."),
+    "AS205": Code("issue", "A modality that does not predict its own target",
         "The held-out figure of a modality on its own target is not above chance. There is nothing for alignment to "
         "lose, and little to gain."),
     "AS206": Code("tip", "Optimistic in sample",
         "The in-sample figure exceeds the held-out one by more than 0.1: overfitting, or groups that differ."),
     "AS301": Code("issue", "Alignment costs prediction",
-        "Held out, strong alignment loses a share of what the encoder predicts. See which targets and features pay, "
-        "and the remedies."),
-    "AS302": Code("info", "Alignment is free",
-        "The latent size reaches the capacity, so nothing is lost at any strength."),
+        "Held out, alignment with a large lambda loses a share of what the encoder predicts. See which targets and "
+        "features it costs most, and the remedies."),
+    "AS302": Code("info", "Alignment is lossless",
+        "The latent size reaches the capacity, so nothing is lost at any lambda."),
     "AS303": Code("info", "Alignment costs little",
         "Even unlimited alignment loses less than one percent of what is predicted."),
-    "AS304": Code("issue", "One target pays most",
+    "AS304": Code("issue", "One target loses most",
         "The average hides it: one target loses over twice as much of its variance as targets do on average."),
     "AS305": Code("info", "The cost is not confirmed held out",
         "In sample alignment costs prediction, but the interval of the held-out loss includes zero."),
     "AS306": Code("tip", "The latent is too small",
         "K is below the rank of what the encoder must predict, so prediction is lost before any alignment."),
     "AS307": Code("info", "Alignment helps held out",
-        "Pulled towards the other modality, the encoder predicts better on rows that it has not seen: alignment "
-        "acts as a regulariser here."),
-    "AS308": Code("info", "Alignment costs at extreme strength only",
+        "Aligned to the other modality, the encoder predicts held-out samples better: alignment acts as a regulariser "
+        "here."),
+    "AS308": Code("info", "Alignment costs at extreme lambda only",
         "Nothing worth noting is lost at any lambda of the grid; the loss comes beyond it. In practice alignment is "
-        "free here, unless it is made a hard constraint."),
-    "AS401": Code("tip", "Room for more components", "A larger latent makes the same alignment free."),
-    "AS402": Code("tip", "A strength within the budget", "Up to this lambda the loss stays within the budget."),
+        "lossless here, unless it is made a hard constraint."),
+    "AS401": Code("tip", "A larger latent would do", "With more components the same alignment is lossless."),
+    "AS402": Code("tip", "A lambda within the budget", "Up to this lambda the loss stays within the budget."),
     "AS501": Code("info", "The paper's theorem claims a loss that is not there",
         "Both assumptions of theorem 2 hold, and nothing is lost by alignment. The theorem is false as stated."),
-    "AS502": Code("info", "A loss that the paper's theorem does not foresee",
+    "AS502": Code("info", "A loss that the paper's theorem does not predict",
         "Theorem 2's assumptions do not hold, and alignment costs prediction all the same."),
     "AS601": Code("info", "When to align, when to predict",
-        "Where the pair lies in the phase diagram of arXiv 2606.11190, with what that diagram does not see: the "
-        "part of the target that only one modality knows."),
+        "Where the pair lies in the phase diagram of arXiv 2606.11190, with what that diagram leaves out: the "
+        "part of the target that only one modality predicts."),
     "AS901": Code("not_applicable", "No labels",
         "Without targets each modality is its own target; the question answered is what of it is shared."),
     "AS902": Code("not_applicable", "One target column",
-        "With a single target column there is no choice of which target pays."),
+        "With a single target column there is no choice of which target loses."),
 }  # fmt: skip
 """Every code that `find` can give."""

@@ -1,4 +1,4 @@
-"""One direction of an audit, from moments to its record: modality i on its own target, pulled towards the other."""
+"""One direction of an audit, from moments to its record: modality i on its own target, aligned to the other."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 
 from alignscope._lib.types import Vector
 from alignscope.auditing.results import (
+    AttributedFeature,
     Capacity,
     CapacityCurve,
-    Carrier,
     Direction,
     Limit,
     Remedy,
-    TargetAtRisk,
+    TargetLoss,
 )
-from alignscope.linear.carriers import carriers
+from alignscope.linear.attribution import feature_attribution
 from alignscope.linear.informativeness import HeldOutPath, direction_problem, held_out_path
 from alignscope.linear.path import Path, Solution, Solver, trace
 from alignscope.linear.problem import Gauge, Problem
@@ -29,7 +29,7 @@ from alignscope.report.words import percent
 
 __all__ = ["Solved", "record_direction", "solve_direction"]
 
-MOST_CARRIERS = 50
+MOST_FEATURES = 50
 MOST_SIZES = 33  # latent sizes on the capacity curve; a quarter of them where many targets make each one slow
 
 
@@ -97,10 +97,10 @@ def record_direction(
             "align_first": Limit(last.sigma_z, last.alignment_r2),
         },
         held_out_limits={"prediction_first": held.first_sigma, "align_first": held.last_sigma},
-        targets_at_risk=_targets_at_risk(targets, first, last, held),
+        targets_at_risk=_target_losses(targets, first, last, held),
         theorem2=_theorem2(solved),
         remedies=_remedy_records(cures, solved, budget),
-        carriers=_carrier_records(solved, first, last, features, targets),
+        carriers=_attribution(solved, first, last, features, targets),
     )
 
 
@@ -137,11 +137,11 @@ def _held_out_budget(held: HeldOutPath, lambdas: Vector, budget: float) -> float
     return float(lambdas[max(int(np.argmin(fine)) - 1, 0)])
 
 
-def _targets_at_risk(targets: Sequence[str], first: Solution, last: Solution, held: HeldOutPath) -> list[TargetAtRisk]:
+def _target_losses(targets: Sequence[str], first: Solution, last: Solution, held: HeldOutPath) -> list[TargetLoss]:
     lost = first.per_target - last.per_target
     lost[np.abs(lost) < 1e-12] = 0.0  # rounding must not rank targets that lose nothing
     return [
-        TargetAtRisk(
+        TargetLoss(
             targets[j],
             float(first.per_target[j]),
             float(last.per_target[j]),
@@ -166,25 +166,25 @@ def _theorem2(solved: Solved) -> Theorem2:
 def _remedy_records(cures: Remedies, solved: Solved, budget: float) -> dict[str, Remedy]:
     k, me = solved.problem.components, solved.direction
     call = _call_of(me, k, solved.gauge)
-    useful = "lossless at every strength" if k >= solved.problem.rank_y else "the best that K allows"
+    useful = "lossless at every lambda" if k >= solved.problem.rank_y else "the best that K allows"
     return {
         "prediction_first": Remedy(
             cures.prediction_first.sigma_z,
             cures.prediction_first.alignment_r2,
-            "Predict first, then align with the components that are left: keeps all that K can hold, with as "
-            "much alignment as that allows.",
+            "Predict first, then align with the components that are left: retains all that K can, with as much "
+            "alignment as that allows.",
             call("prediction_first()"),
         ),
         "target": Remedy(
             cures.target.sigma_z,
             cures.target.alignment_r2,
-            f"Align only to the part of the target that the task uses: {useful}; shown at infinite strength.",
+            f"Align only to the part of the target that the task uses: {useful}; shown for infinite lambda.",
             call("target_remedy"),
         ),
         "budget": Remedy(
             cures.budget.sigma_z,
             cures.budget.alignment_r2,
-            f"The strongest alignment that costs at most {percent(budget, None)} of what is predicted.",
+            f"The largest lambda that costs at most {percent(budget, None)} of what is predicted.",
             call(f"at(solver.budget_lambda({budget:g}))"),
             lam=cures.budget_lambda,
         ),
@@ -192,7 +192,7 @@ def _remedy_records(cures: Remedies, solved: Solved, budget: float) -> dict[str,
             cures.capacity.sigma_z,
             cures.capacity.alignment_r2,
             f"Raise the latent size to {cures.capacity_components}: the same alignment then costs nothing, "
-            "at any strength.",
+            "at any lambda.",
             call("align_first()", components=cures.capacity_components),
             components=cures.capacity_components,
         ),
@@ -201,7 +201,7 @@ def _remedy_records(cures: Remedies, solved: Solved, budget: float) -> dict[str,
             cures.split.alignment_r2,
             f"A split latent, of which {cures.split_shared} of {solved.solver.components} components are aligned "
             f"(lambda = {cures.split_lambda:g}). Never better than the unsplit latent at equal size and "
-            "strength when everything is linear; shown because deep methods split.",
+            "lambda when everything is linear; shown because deep methods split.",
             call("split_latent"),
             lam=cures.split_lambda,
             components_shared=cures.split_shared,
@@ -242,14 +242,16 @@ def _call_of(me: str, k: int, gauge: str) -> Callable[..., str]:
     return call
 
 
-def _carrier_records(
+def _attribution(
     solved: Solved, first: Solution, last: Solution, features: Sequence[str], targets: Sequence[str]
-) -> list[Carrier]:
+) -> list[AttributedFeature]:
     me = solved.direction
-    found = carriers(solved.moments.total("x1", "x2"), solved.solver, first, last, encoder=f"x{me}", predict=f"y{me}")
-    order = np.argsort(-found.weight, kind="stable")[:MOST_CARRIERS]
+    found = feature_attribution(
+        solved.moments.total("x1", "x2"), solved.solver, first, last, encoder=f"x{me}", predict=f"y{me}"
+    )
+    order = np.argsort(-found.weight, kind="stable")[:MOST_FEATURES]
     return [
-        Carrier(
+        AttributedFeature(
             features[j],
             float(found.weight[j]),
             float(found.per_unit[j]),

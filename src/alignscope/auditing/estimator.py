@@ -25,31 +25,31 @@ __all__ = ["AlignedReducedRank"]
 
 
 class AlignedReducedRank:
-    """Predict from a code of K components that is pulled towards what another modality knows.
+    """Predict from an embedding of K components that is aligned to what another modality predicts.
 
-        min  ||X V W - Y||^2 + strength ||X V Q - T||^2 + N alpha (||V W||^2 + strength ||V Q||^2)
+        min  ||X V W - Y||^2 + lam ||X V Q - T||^2 + N ridge (||V W||^2 + lam ||V Q||^2)
 
     over V (D1 x K), W and Q, all centred, Y scaled as a block to ||Y||^2 = N C; T is what reduced-rank regression of
     `other_y` on `other` predicts at the same K. Solved exactly by one SVD (THEORY 3; arXiv 2509.17943, theorem 1).
-    Without `other` there is nothing to align to: this is reduced-rank regression and `strength` has no effect;
-    with n_components of at least the rank of the target it is then ordinary least squares (ridge, with alpha).
+    Without `other` there is nothing to align to: this is reduced-rank regression and `lam` has no effect;
+    with components of at least the rank of the target it is then ordinary least squares (or ridge regression).
 
     Parameters
     ----------
-    n_components : K >= 1, the most components that the code may have.
-    strength : lambda in [0, inf]. 0 is its limit from above: predict first, align with what is left. Infinity is the
-        opposite limit.
+    components : K >= 1, the latent size.
+    lam : lambda in [0, inf], the alignment weight. 0 is its limit from above: predict first, align with what is left.
+        Infinity is the opposite limit.
     gauge : ``fitted`` (T as predicted), ``whitened`` (T^T T = N I), or another of `alignscope.linear.problem.Gauge`.
-    alpha : >= 0, the ridge.
+    ridge : >= 0.
 
     Attributes
     ----------
-    encoder_ : (D1 x K_eff) V. Codes have unit variance and are uncorrelated on the training rows (alpha = 0).
+    encoder_ : (D1 x K_eff) V. Embeddings have unit variance and are uncorrelated on the training rows (without ridge).
     head_ : (K_eff x C) W, in the units of y.
     mean_, target_mean_ : (D1,), (C,) means of the training rows.
     n_components_ : K_eff, the number of components in use.
     sigma_z_ : the share of ||Y||^2 that is predicted, in sample.
-    alignment_r2_ : the share of ||T||^2 that can be read from the code, in sample; NaN without `other`.
+    alignment_r2_ : the share of ||T||^2 that the embedding predicts, in sample; NaN without `other`.
     n_features_in_, feature_names_in_ : the number of input columns, and their names where they have any.
 
     Examples
@@ -59,23 +59,23 @@ class AlignedReducedRank:
     >>> shared, own = rng.normal(size=(2, 200, 1))
     >>> X, other = np.hstack([shared, own]), shared + rng.normal(size=(200, 1))
     >>> free = AlignedReducedRank(1).fit(X, X @ [[1.0], [2.0]], other, shared)
-    >>> pulled = AlignedReducedRank(1, strength=float("inf")).fit(X, X @ [[1.0], [2.0]], other, shared)
-    >>> free.sigma_z_ > 0.99, pulled.sigma_z_ < 0.5, pulled.alignment_r2_ > free.alignment_r2_
+    >>> aligned = AlignedReducedRank(1, lam=float("inf")).fit(X, X @ [[1.0], [2.0]], other, shared)
+    >>> free.sigma_z_ > 0.99, aligned.sigma_z_ < 0.5, aligned.alignment_r2_ > free.alignment_r2_
     (True, True, True)
     """
 
     def __init__(
         self,
-        n_components: int = 1,
+        components: int = 1,
         *,
-        strength: float = 0.0,
+        lam: float = 0.0,
         gauge: Gauge = "fitted",
-        alpha: float = 0.0,
+        ridge: float = 0.0,
     ) -> None:
-        self.n_components = n_components
-        self.strength = strength
+        self.components = components
+        self.lam = lam
         self.gauge = gauge
-        self.alpha = alpha
+        self.ridge = ridge
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name. `deep` has no effect."""
@@ -132,11 +132,11 @@ class AlignedReducedRank:
         return self
 
     def _check_parameters(self) -> None:
-        if not isinstance(self.n_components, (int, np.integer)):
-            raise AlignscopeError("E301", "n_components", f"{self.n_components!r}", "Give a whole number.")
-        check_components(int(self.n_components))
-        _not_negative(self.strength, "strength")
-        _not_negative(self.alpha, "alpha", finite=True)
+        if not isinstance(self.components, (int, np.integer)):
+            raise AlignscopeError("E301", "components", f"{self.components!r}", "Give a whole number.")
+        check_components(int(self.components))
+        _not_negative(self.lam, "lam")
+        _not_negative(self.ridge, "ridge", finite=True)
         if self.gauge not in get_args(Gauge):
             raise AlignscopeError(
                 "E305", "gauge", f"'{self.gauge}' is not known", f"Use one of {', '.join(get_args(Gauge))}."
@@ -144,15 +144,15 @@ class AlignedReducedRank:
 
     def _problem(self, moments: Moments) -> Problem:
         if "x2" in moments.blocks:
-            return Problem.from_moments(moments, self.n_components, gauge=self.gauge, ridge=self.alpha)
-        basis = moments.basis("x1", self.alpha)
+            return Problem.from_moments(moments, self.components, gauge=self.gauge, ridge=self.ridge)
+        basis = moments.basis("x1", self.ridge)
         scale = block_scale(moments, "y1")
         return Problem(
             ry=scale * basis.coordinates("y1"),
             rt_full=np.zeros((basis.rank, 0)),
             target_energies=np.zeros(0),
             y_energies=scale**2 * moments.energy("y1"),
-            components=self.n_components,
+            components=self.components,
             gauge=self.gauge,
             basis=basis,
         )
@@ -161,11 +161,11 @@ class AlignedReducedRank:
         problem = self._problem(moments)
         solver = Solver(problem)
         aligned = problem.target_energy > 0
-        solution = solver.at(self.strength if aligned else 0.0)
+        solution = solver.at(self.lam if aligned else 0.0)
         assert problem.basis is not None
         encoder = problem.basis.coefficients(solver.frame @ solution.code)
         head = solution.code.T @ solver.r_y
-        # Signs are free; fixed, so that equal data give equal codes on every machine.
+        # Signs are free; fixed, so that equal data give equal embeddings on every machine.
         largest = np.abs(encoder).argmax(axis=0)
         signs = np.where(encoder[largest, np.arange(encoder.shape[1])] < 0, -1.0, 1.0)
         unit = np.sqrt(moments.weight)
@@ -179,12 +179,12 @@ class AlignedReducedRank:
         self.alignment_r2_ = solution.alignment_r2 if aligned else float("nan")
 
     def transform(self, X: Array) -> Matrix:
-        """Return the codes (N x K_eff) of rows (N x D1)."""
-        code: Matrix = (self._checked(X) - self.mean_) @ self.encoder_
-        return code
+        """Return the embeddings (N x K_eff) of rows (N x D1)."""
+        embedding: Matrix = (self._checked(X) - self.mean_) @ self.encoder_
+        return embedding
 
     def fit_transform(self, X: Array, y: Array, other: Array | None = None, other_y: Array | None = None) -> Matrix:
-        """Fit, then return the codes of the training rows."""
+        """Fit, then return the embeddings of the training rows."""
         return self.fit(X, y, other, other_y).transform(X)
 
     def predict(self, X: Array) -> np.ndarray:

@@ -19,7 +19,7 @@ class Facts:
 
     notes: tuple[str, ...]
     groups: int | None
-    folds_asked: int
+    folds_wanted: int
     folds: int
     missing: tuple[int, int]
     scale_ratio: float
@@ -30,7 +30,7 @@ class Facts:
     form: str
 
 
-def gather_facts(pair: Pair, moments: FoldedMoments, autocorrelation: Mapping[str, float], folds_asked: int) -> Facts:
+def gather_facts(pair: Pair, moments: FoldedMoments, autocorrelation: Mapping[str, float], folds_wanted: int) -> Facts:
     """Return the facts of a pair from its moments."""
     ratios, far = [1.0], ("", 0.0)
     for name, table in (("x1", pair.x1), ("x2", pair.x2)):
@@ -47,7 +47,7 @@ def gather_facts(pair: Pair, moments: FoldedMoments, autocorrelation: Mapping[st
     return Facts(
         notes=pair.notes,
         groups=None if pair.groups is None else int(pair.groups.max()) + 1,
-        folds_asked=folds_asked,
+        folds_wanted=folds_wanted,
         folds=len(moments.fold_numbers),
         missing=(int(absent[0]), int(absent[1])),
         scale_ratio=max(ratios),

@@ -22,7 +22,7 @@ MATERIAL = 0.01
 
 def find(audit: Audit, facts: Facts) -> list[Finding]:
     """Return all findings of an audit, in the order of their codes."""
-    found = [*_about_data(audit, facts), *_about_knowledge(audit), *_about_directions(audit)]
+    found = [*_about_data(audit, facts), *_about_prediction(audit), *_about_directions(audit)]
     return sorted(found, key=lambda f: f.code)
 
 
@@ -77,8 +77,8 @@ def _about_data(audit: Audit, facts: Facts) -> Iterator[Finding]:
 def _about_sampling(audit: Audit, facts: Facts) -> Iterator[Finding]:
     if facts.groups is not None and facts.groups < 10:
         yield _finding("AS109", f"{facts.groups} groups only: take the intervals as rough.")
-    if facts.folds < facts.folds_asked:
-        yield _finding("AS110", f"{facts.folds} folds instead of {facts.folds_asked}.")
+    if facts.folds < facts.folds_wanted:
+        yield _finding("AS110", f"{facts.folds} folds instead of {facts.folds_wanted}.")
     if facts.lonely_classes:
         yield _finding("AS111", f"{_some(facts.lonely_classes)}: in one fold only, so held-out figures do not apply.")
     if facts.rare_classes:
@@ -93,7 +93,7 @@ def _about_sampling(audit: Audit, facts: Facts) -> Iterator[Finding]:
         yield _finding("AS901", "No labels: each modality is its own target.")
 
 
-def _about_knowledge(audit: Audit) -> Iterator[Finding]:
+def _about_prediction(audit: Audit) -> Iterator[Finding]:
     verdict = audit.non_redundant.verdict
     code = {"yes": "AS201", "no": "AS202", "undecided": "AS203"}[verdict]
     yield _finding(code, audit.non_redundant.text)
@@ -159,14 +159,14 @@ def _about_size(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Findi
 
 
 def _about_cost(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Finding]:
-    kept = d.limits["prediction_first"].sigma_z
+    first = d.limits["prediction_first"].sigma_z
     if d.at_risk <= 1e-9:
-        yield _finding("AS302", f"{name}: nothing is lost at any strength of alignment (K = {d.capacity.components}).")
+        yield _finding("AS302", f"{name}: nothing is lost at any lambda (K = {d.capacity.components}).")
         return
-    if d.at_risk < MATERIAL * kept:
+    if d.at_risk < MATERIAL * first:
         yield _finding(
             "AS303",
-            f"{name}: at most {d.at_risk:.4f} of {kept:.3f} is lost, at unlimited strength (in sample).",
+            f"{name}: at most {d.at_risk:.4f} of {first:.3f} is lost, by unlimited alignment (in sample).",
         )
         return
     if below_chance(audit, i):
@@ -186,7 +186,7 @@ def _about_cost(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Findi
             f"{name}: unlimited alignment gains {gain.value:.3f} ({gain.low:.3f} to {gain.high:.3f}), held out.",
         )
     else:
-        yield _finding("AS305", f"{name}: {d.at_risk:.3f} is lost in sample, but on unseen rows {text}.")
+        yield _finding("AS305", f"{name}: {d.at_risk:.3f} is lost in sample, but on held-out samples {text}.")
     worst = d.targets_at_risk[0]
     if len(d.targets_at_risk) < 2:
         yield _finding("AS902", f"{name}: its target has one column.")
@@ -196,9 +196,9 @@ def _about_cost(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Findi
             f"{name}: '{worst.target}' loses most, from {worst.sigma_z_prediction_first:.3f} to "
             f"{worst.sigma_z_align_first:.3f} of its variance (in sample).",
         )
-    room = d.remedies["capacity"]
-    if room.components is not None and room.components > d.capacity.components:
-        yield _finding("AS401", f"{name}: with {room.components} components alignment is free.")
+    wider = d.remedies["capacity"]
+    if wider.components is not None and wider.components > d.capacity.components:
+        yield _finding("AS401", f"{name}: with {wider.components} components alignment is lossless.")
     if np.isfinite(d.lambda_budget):
         yield _finding(
             "AS402",
@@ -209,18 +209,18 @@ def _about_cost(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Findi
 def verdict_sentence(audit: Audit) -> str:
     """Return the audit's answer in one plain sentence."""
     one, two = audit.modalities["1"].name, audit.modalities["2"].name
-    first, forth = _direction_words(audit, "1", f"pulling {one} towards {two}")
+    first, forth = _direction_words(audit, "1", f"aligning {one} to {two}")
     second, back = _direction_words(audit, "2", "the other way round it")
-    if first == second == "blind":
+    if first == second == "chance":
         return (
             f"Neither {one} nor {two} predicts its own target above chance, so there is nothing that aligning them "
             "could lose."
         )
-    if first == second and first in ("free", "little"):
-        much = "nothing" if first == "free" else "next to nothing"
+    if first == second and first in ("lossless", "little"):
+        much = "nothing" if first == "lossless" else "next to nothing"
         return (
             f"With {audit.components} components, aligning {one} and {two} costs {much}, in either direction and at "
-            "any strength."
+            "any lambda."
         )
     return f"{forth[:1].upper()}{forth[1:]}; {back}."
 
@@ -230,18 +230,18 @@ def _direction_words(audit: Audit, i: str, subject: str) -> tuple[str, str]:
     d, name = audit.directions[i], audit.modalities[i].name
     risk, base = d.held_out_at_risk, d.held_out_limits["prediction_first"]
     if below_chance(audit, i):
-        return "blind", f"{subject} has nothing to lose, since {name} does not predict its own target above chance"
+        return "chance", f"{subject} has nothing to lose, since {name} does not predict its own target above chance"
     if d.at_risk <= 1e-9:
-        return "free", f"{subject} costs nothing at any strength"
+        return "lossless", f"{subject} costs nothing at any lambda"
     if d.at_risk < MATERIAL * d.limits["prediction_first"].sigma_z:
         return "little", f"{subject} costs next to nothing"
     if risk.sign < 0:
-        return "helps", f"{subject} improves what {name} predicts on unseen rows"
+        return "helps", f"{subject} improves what {name} predicts on held-out samples"
     if risk.sign <= 0 or base <= 0:
         share = _percent(d.at_risk / d.limits["prediction_first"].sigma_z)
-        return "unsure", f"{subject} costs up to {share} in sample, which unseen rows do not confirm"
+        return "unsure", f"{subject} costs up to {share} in sample, which held-out samples do not confirm"
     most, low, high = (_percent(min(max(x / base, 0.0), 1.0)) for x in (risk.value, *risk.ends))
-    of = f"of what is predicted ({low} to {high}, unseen rows)"
+    of = f"of what is predicted ({low} to {high}, held-out samples)"
     if _extreme_only(d):
         return "extreme", f"{subject} costs next to nothing up to lambda = {lam(d.lambdas[-1])}, and {most} {of} beyond"
     worst = f", most of all of '{d.targets_at_risk[0].target}'" if len(d.targets_at_risk) > 1 else ""

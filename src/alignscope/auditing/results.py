@@ -17,10 +17,10 @@ from alignscope.linear.regimes.types import Regime
 from alignscope.linear.theorems import Theorem2
 
 __all__ = [
+    "AttributedFeature",
     "Audit",
     "Capacity",
     "CapacityCurve",
-    "Carrier",
     "Comparison",
     "DataRecord",
     "Direction",
@@ -37,7 +37,7 @@ __all__ = [
     "Remedy",
     "Sigma",
     "SigmaEstimate",
-    "TargetAtRisk",
+    "TargetLoss",
     "TargetRecord",
 ]
 
@@ -75,7 +75,7 @@ class NullRecord(msgspec.Struct, frozen=True):
 
 
 class Sigma(msgspec.Struct, frozen=True):
-    """Who knows what. Keys "11", "12", "21", "22", "b1", "b2": modality (b for both), then target."""
+    """Predictive power. Keys "11", "12", "21", "22", "b1", "b2": modality (b for both), then target."""
 
     in_sample: dict[str, float]
     held_out: dict[str, SigmaEstimate]
@@ -85,7 +85,7 @@ class Sigma(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """Whether a modality knows its own target better than the other one does (held out)."""
+    """Whether a modality predicts its own target better than the other one does (held out)."""
 
     knower: str
     other: str
@@ -95,14 +95,14 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 class Gain(msgspec.Struct, frozen=True):
-    """What both modalities together know of a target beyond the better one alone (held out)."""
+    """What both modalities together predict of a target beyond the better one alone (held out)."""
 
     gain: Interval
     answer: Answer
 
 
 class NonRedundancy(msgspec.Struct, frozen=True):
-    """The paper's definition: each modality knows its own target better than the other does."""
+    """The paper's definition: each modality predicts its own target better than the other does."""
 
     verdict: Answer
     text: str
@@ -119,7 +119,7 @@ class CapacityCurve(msgspec.Struct, frozen=True):
 
 
 class Capacity(msgspec.Struct, frozen=True):
-    """The latent size, the size at which alignment is free, and what lies between."""
+    """The latent size, the size from which alignment is lossless, and what lies between."""
 
     components: int
     lossless_at: int
@@ -134,8 +134,8 @@ class Limit(msgspec.Struct, frozen=True):
     alignment_r2: float
 
 
-class TargetAtRisk(msgspec.Struct, frozen=True):
-    """What one target column would lose to alignment at unlimited strength."""
+class TargetLoss(msgspec.Struct, frozen=True):
+    """What one target column would lose to unlimited alignment."""
 
     target: str
     sigma_z_prediction_first: float
@@ -145,7 +145,7 @@ class TargetAtRisk(msgspec.Struct, frozen=True):
 
 
 class Remedy(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An alignment that costs little or nothing, what it keeps and gets, and how to run it."""
+    """An alignment that costs little or nothing, what it retains and reaches, and how to run it."""
 
     sigma_z: float
     alignment_r2: float
@@ -157,7 +157,7 @@ class Remedy(msgspec.Struct, frozen=True, omit_defaults=True):
     components_private: int | None = None
 
 
-class Carrier(msgspec.Struct, frozen=True):
+class AttributedFeature(msgspec.Struct, frozen=True):
     """An input feature and its share of the signal that alignment drops."""
 
     feature: str
@@ -167,7 +167,7 @@ class Carrier(msgspec.Struct, frozen=True):
 
 
 class Direction(msgspec.Struct, frozen=True):
-    """One modality's encoder, trained on its own target and pulled towards the other modality."""
+    """One modality's encoder, trained on its own target and aligned to the other modality."""
 
     lambdas: list[float] = msgspec.field(name="lambda")
     sigma: float
@@ -186,10 +186,10 @@ class Direction(msgspec.Struct, frozen=True):
     held_out_lambda_budget: float
     limits: dict[str, Limit]
     held_out_limits: dict[str, float]
-    targets_at_risk: list[TargetAtRisk]
+    targets_at_risk: list[TargetLoss]
     theorem2: Theorem2
     remedies: dict[str, Remedy]
-    carriers: list[Carrier]
+    carriers: list[AttributedFeature]
 
 
 class ModalityRecord(msgspec.Struct, frozen=True):
@@ -212,7 +212,7 @@ class TargetRecord(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """Something worth saying, under a stable code that the documentation explains."""
+    """Something worth knowing, under a stable code that the documentation explains."""
 
     code: str
     severity: Severity

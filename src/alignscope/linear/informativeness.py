@@ -1,4 +1,4 @@
-"""Who knows what: sigma(X; Y), the share of a target that a modality explains, in sample and held out.
+"""Predictive power: sigma(X; Y), the share of a target that a modality explains, in sample and held out.
 
     sigma(X; Y) = 1 - RSS / ||Y||^2 = ||P_X Y||^2 / ||Y||^2,      Y centred.
 
@@ -189,7 +189,7 @@ def held_out_path(
         reach = problem.basis.coefficients(solver.frame)  # X1 @ reach = U1 @ frame
         unscale = np.sqrt(train.energy(y).sum() / problem.y_energy) if problem.y_energy > 0 else 0.0
         codes = solver.codes(grid)
-        distinct = list({id(g): g for g in codes}.values())  # one, where alignment is free
+        distinct = list({id(g): g for g in codes}.values())  # one, where alignment is lossless
         place = {id(g): k for k, g in enumerate(distinct)}
         which = [place[id(g)] for g in codes]
         weights = [g @ (g.T @ solver.r_y) * unscale for g in distinct]

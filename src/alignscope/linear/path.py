@@ -1,4 +1,4 @@
-"""The lambda path: exact solutions at every strength of alignment, their limits, and what is free.
+"""The lambda path: exact solutions at every lambda, their limits, and what is lossless.
 
 With M = [RY, sqrt(lambda) RT], the best code G is the top K left singular vectors of M, so that after one QR
 of [RY RT] every lambda costs one small SVD, whatever N and D (THEORY 3). The SVD of the factor is used and not
@@ -126,7 +126,7 @@ class Solver:
         self.r_y = small[:, : problem.ry.shape[1]]
         self.r_t = small[:, problem.ry.shape[1] :]
         self.components = min(problem.components, small.shape[0])
-        self._free = self.components >= min(small.shape) or self.components >= problem.capacity
+        self._lossless = self.components >= min(small.shape) or self.components >= problem.capacity
         shrink = None if problem.basis is None else problem.basis.shrinkage
         self._shrink = None if shrink is None else self.frame.T @ shrink @ self.frame
 
@@ -149,7 +149,7 @@ class Solver:
     def codes(self, lambdas: Sequence[float] | Vector) -> list[Matrix]:
         """Return the optimal codes (d x K) at every lambda; ties go to prediction."""
         lambdas = np.asarray(lambdas, dtype=np.float64)
-        if self._free:  # one code is optimal at every lambda
+        if self._lossless:  # one code is optimal at every lambda
             return [self.prediction_first().code] * len(lambdas)
         inner = (lambdas > 0) & np.isfinite(lambdas)
         solved = iter(self._inner_codes(lambdas[inner]))

@@ -33,7 +33,7 @@ then above 1e-16 of the whole, which is what float64 can tell from nothing."""
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """What the encoder is pulled towards: T = X2 `coefficients`, columns by falling importance.
+    """What the encoder is aligned to: T = X2 `coefficients`, columns by falling importance.
 
     Attributes
     ----------
@@ -138,7 +138,7 @@ class Problem:
 
     @cached_property
     def sigma(self) -> float:
-        """sigma_11 = ||RY||^2 / ||Y1||^2, what the modality knows without any limit of size (in sample)."""
+        """sigma_11 = ||RY||^2 / ||Y1||^2, what the modality predicts without any limit of size (in sample)."""
         return _share(np.square(self.ry).sum(), self.y_energy)
 
     @property
@@ -163,7 +163,7 @@ class Problem:
 
     @cached_property
     def capacity(self) -> int:
-        """c = rank [RY RT], the latent size at which alignment is free at any lambda (THEORY 4, item 2)."""
+        """c = rank [RY RT], the latent size from which alignment is lossless at any lambda (THEORY 4, item 2)."""
         both = np.hstack([column_space(self.ry, self.floor_y), column_space(self.rt, self.floor_t)])
         # A shared direction known to within an angle t leaves a singular value t / sqrt(2).
         return column_space(both, 1e-7).shape[1]
@@ -222,9 +222,9 @@ def _source_code(moments: Moments, through: str, ry: Matrix) -> Matrix:
 
 
 def stack_targets(problems: Sequence[Problem], weights: Sequence[float]) -> Problem:
-    """Return one problem that is pulled towards several frozen modalities at once.
+    """Return one problem that is aligned to several frozen modalities at once.
 
-    T = [sqrt(w_1) T_1, sqrt(w_2) T_2, ...], so that lambda w_j is the strength of modality j (THEORY 6).
+    T = [sqrt(w_1) T_1, sqrt(w_2) T_2, ...], so that lambda w_j is the alignment weight of modality j (THEORY 6).
     The problems must share the encoder and what it predicts; each target is cut to its own problem's latent size.
 
     Raises

@@ -1,4 +1,4 @@
-"""Alignments that cost nothing or little, in closed form, each beside what it gives up (THEORY 5)."""
+"""Alignments that cost nothing or little, in closed form, each with what it gives up (THEORY 5)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Remedies:
     Attributes
     ----------
     prediction_first : predict as well as possible, align with what is left of the latent.
-    target : align to the part of the target that the task can use; shown at infinite strength, its worst case.
-    budget : the strongest alignment that stays within the budget, at `budget_lambda`.
-    budget_lambda : that strength.
-    capacity : the solution at the latent size `capacity_components`, where alignment is free at any strength.
+    target : align to the part of the target that the task can use; shown for infinite lambda, its worst case.
+    budget : the largest lambda that stays within the budget.
+    budget_lambda : that lambda.
+    capacity : the solution at the latent size `capacity_components`, where alignment is lossless at any lambda.
     capacity_components : c = rank [RY RT].
     split : a split latent, only its first `split_shared` components aligned, at `split_lambda`.
     unsplit : the unsplit latent at the same lambda and size, which is never worse.
@@ -44,7 +44,7 @@ def remedies(solver: Solver, budget: float = 0.05) -> Remedies:
     """Return every remedy for one solved direction; `budget` is the share of sigma_z(0+) that may be lost."""
     problem = solver.problem
     lam = solver.budget_lambda(budget)
-    roomy = Solver(problem.with_components(max(problem.capacity, 1)))
+    wider = Solver(problem.with_components(max(problem.capacity, 1)))
     shared = max(1, problem.components // 2)
     split_lambda = 1.0
     return Remedies(
@@ -52,8 +52,8 @@ def remedies(solver: Solver, budget: float = 0.05) -> Remedies:
         target=target_remedy(solver),
         budget=solver.at(lam),
         budget_lambda=lam,
-        capacity=roomy.align_first(),
-        capacity_components=roomy.problem.components,
+        capacity=wider.align_first(),
+        capacity_components=wider.problem.components,
         split=split_latent(solver, shared, split_lambda),
         unsplit=solver.at(split_lambda),
         split_shared=shared,

@@ -105,7 +105,7 @@ def _theorem2_text(first: bool, second: bool, loses: bool, loses_by_alignment: b
         if loses_by_alignment
         else "the latent size costs prediction, alignment adds nothing"
         if loses
-        else "no prediction is lost at any strength"
+        else "no prediction is lost at any lambda"
     )
     if first and second:
         verdict = "and that is so" if loses_by_alignment else "but that is not so"
@@ -224,7 +224,7 @@ COUNTER_EXAMPLES: tuple[CounterExample, ...] = (
     ),
     CounterExample(
         "CE4", "a latent as large as the modality", 3,
-        "K >= rank X1: the encoder keeps everything whatever it is pulled towards.", _full_rank,
+        "K >= rank X1: the encoder retains everything whatever it is aligned to.", _full_rank,
     ),
     CounterExample(
         "CE5", "a latent that is too small", 1,
@@ -237,7 +237,7 @@ COUNTER_EXAMPLES: tuple[CounterExample, ...] = (
     ),
     CounterExample(
         "CE7", "nothing in common", 2,
-        "X1 is orthogonal to the target: alignment has nothing to pull, at any lambda.", _orthogonal,
+        "X1 is orthogonal to the target: alignment changes nothing, at any lambda.", _orthogonal,
     ),
 )  # fmt: skip
 """CE1 to CE7 of THEORY 4, each with the latent size that makes its point."""

@@ -33,10 +33,10 @@ def representation(name: str, z: Any, least: int = 2) -> Matrix:
 
 
 def check_paired(name1: str, rows1: Any, name2: str, rows2: Any) -> None:
-    """Raise E202 unless both have one row a sample."""
+    """Raise E202 unless both have one row per sample."""
     if len(rows1) != len(rows2):
         raise AlignscopeError(
-            "E202", f"{name1}, {name2}", f"{len(rows1)} and {len(rows2)} rows", "Give one row a sample, in one order."
+            "E202", f"{name1}, {name2}", f"{len(rows1)} and {len(rows2)} rows", "Give one row per sample, in one order."
         )
 
 

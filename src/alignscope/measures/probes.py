@@ -1,4 +1,4 @@
-"""What a representation keeps of a target: linear probes, fitted on some samples and scored on others."""
+"""What a representation retains of a target: linear probes, fitted on some samples and scored on others."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """How strongly two representations of the same samples are aligned.
 
-None of these is a score of quality: all rise with the strength of alignment whether or not performance does
+None of these is a score of quality: all rise with lambda whether or not performance does
 (arXiv 2511.12121).
 """
 

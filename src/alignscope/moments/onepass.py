@@ -44,7 +44,7 @@ class FoldedMoments:
     blocks : name of a block -> its columns in the full layout.
     folds : (N,) the fold of every row.
     present : (N x 2) which modalities each row has.
-    kept : the rows that were asked for, per block, in float64.
+    kept : the rows that were to be kept, per block, in float64.
     digests : sha256 of the bytes of every block's rows, as they were read.
     """
 
@@ -99,7 +99,7 @@ class FoldedMoments:
         return self._bases[key]
 
     def drop_fold_cache(self) -> None:
-        """Let go of what was worked out for the rows outside folds, much memory; all of it comes back if asked for."""
+        """Free what was worked out for the rows outside folds, much memory; it is worked out again when needed."""
         kept = {key: m for key, m in self._merged.items() if key[0] is None}
         bases = {key: b for key, b in self._bases.items() if key[0] is None}
         self._merged.clear()

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from alignscope.auditing.page import lambda_chart as _lambda_chart
 from alignscope.auditing.page import plane_charts as _plane_charts
 from alignscope.auditing.page import row_charts as _row_charts
-from alignscope.auditing.page import strength_chart as _strength_chart
 from alignscope.report.parts import Audit, Spec
 from alignscope.report.render import chart_files
 from alignscope.report.words import SIDES, direction_name
@@ -17,7 +17,7 @@ from alignscope.report.words import SIDES, direction_name
 __all__ = ["chart_specs", "render_charts"]
 
 _PER_DIRECTION: dict[str, Callable[[Audit, str, bool], Spec | None]] = {
-    "path": _strength_chart.path,
+    "path": _lambda_chart.path,
     "targets": _row_charts.targets,
     "carriers": _row_charts.carriers,
     "capacity": _plane_charts.capacity,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from alignscope.auditing.page.lambda_chart import start
 from alignscope.auditing.page.plane_charts import letters
 from alignscope.auditing.page.row_charts import TOP
-from alignscope.auditing.page.strength_chart import start
 from alignscope.auditing.page.texts import CONTENTS, GLOSSARY, REGIMES, SEVERITIES
 from alignscope.report.words import (
     REMEDIES,
@@ -108,49 +108,49 @@ def _together(audit: Audit) -> str:
     gains = audit["non_redundant"]["complementary"]
     more = [f"{signed(g['gain']['value'])} of target {j}" for j, g in gains.items() if g["answer"] == "yes"]
     if not more:
-        return "Both together are not seen to know more than the better one alone."
-    return f"Both together know more than the better one alone: {' and '.join(more)}."
+        return "Both together are not seen to predict more than the better one alone."
+    return f"Both together predict more than the better one alone: {' and '.join(more)}."
 
 
 def _cards(audit: Audit) -> list[dict[str, str]]:
-    """Return the headline figures, of the direction that risks more; the other one stands beneath."""
+    """Return the headline figures, of the direction that can lose more; the other one stands beneath."""
     worst = max(SIDES, key=lambda side: audit["directions"][side]["at_risk"])
     d, e = audit["directions"][worst], audit["directions"][other(worst)]
     here, there = direction_name(audit, worst), direction_name(audit, other(worst))
     budget = percent(d.get("budget", 0.05), None)
-    limit = "no strength costs more than that"
+    limit = "no λ costs more than that"
     if d["lambda_budget"] != "inf":
-        limit = f"beyond this, more than {budget} of what is kept of target {worst} is lost"
+        limit = f"beyond this, more than {budget} of the retained share of target {worst} is lost"
     verdict = str(audit["non_redundant"]["verdict"])
     return [
         {
-            "title": "Does each know its own target best?",
+            "title": "Does each predict its own target best?",
             "big": verdict.capitalize(),
             "text": audit["non_redundant"]["text"],
             "more": f"Held out. {_together(audit)}",
         },
-        {"title": "At risk under strong alignment", **_risk(audit, worst)},
+        {"title": "Maximum loss", **_maximum_loss(audit, worst)},
         {
-            "title": f"Alignment strength λ that costs at most {budget}",
+            "title": f"Alignment weight λ that costs at most {budget}",
             "big": strength(d["lambda_budget"]),
             "text": f"{here}: {limit} (in sample; held out: {strength(d.get('held_out_lambda_budget'))}).",
             "more": f"{there}: {strength(e['lambda_budget'])}.",
         },
         {
-            "title": "Latent size that makes alignment free",
+            "title": "Latent size from which alignment is lossless",
             "big": f"K ≥ {d['capacity']['lossless_at']}",
-            "text": f"{here}: with so many latent dimensions nothing is lost at any strength (in sample). "
+            "text": f"{here}: with so many latent dimensions nothing is lost at any λ (in sample). "
             f"This audit has K = {d['capacity']['components']}.",
             "more": f"{there}: K ≥ {e['capacity']['lossless_at']}.",
         },
     ]
 
 
-def _risk(audit: Audit, worst: str) -> dict[str, str]:
+def _maximum_loss(audit: Audit, worst: str) -> dict[str, str]:
     d, e = audit["directions"][worst], audit["directions"][other(worst)]
     held = estimate(d.get("held_out_at_risk"), 2)
     if d["at_risk"] <= NOTHING:
-        text = f"Even unlimited strength costs neither target anything (in sample; held out: {held})."
+        text = f"Even unlimited alignment costs neither target anything (in sample; held out: {held})."
         return {"big": "Nothing", "text": text, "more": ""}
     return {
         "big": f"{share(d['at_risk'], 2)} of {share(d['sigma_z'][0], 2)}",
@@ -164,15 +164,15 @@ def _risk(audit: Audit, worst: str) -> dict[str, str]:
 def _cost_words(audit: Audit, side: str) -> str:
     d = audit["directions"][side]
     if d["at_risk"] <= NOTHING:
-        return f"Alignment costs target {side} nothing, at any strength (in sample)."
+        return f"Alignment costs target {side} nothing, at any λ (in sample)."
     critical, allowed = d["lambda_critical"], d["lambda_budget"]
     budget = percent(d.get("budget", 0.05), None)
     onset = "Any λ above 0 costs something" if critical == 0 else f"Up to {_at(critical)} it costs nothing"
-    limit = {"inf": "no strength costs more"}.get(str(allowed), f"the {budget} budget ends at {_at(allowed)}")
+    limit = {"inf": "no λ costs more"}.get(str(allowed), f"the {budget} budget ends at {_at(allowed)}")
     part = percent(d["at_risk"] / d["sigma_z"][0]) if d["sigma_z"][0] > 0 else "–"
     return (
-        f"{onset}; {limit}. At unlimited strength {share(d['at_risk'])} of the {share(d['sigma_z'][0])} "
-        f"kept at λ\u00a0=\u00a00 is lost ({part}; in sample)."
+        f"{onset}; {limit}. As λ → ∞, {share(d['at_risk'])} of the {share(d['sigma_z'][0])} "
+        f"retained at λ\u00a0=\u00a00 is lost ({part}; in sample)."
     )
 
 
@@ -189,7 +189,7 @@ def _exact_words(t: Audit) -> str:
 def _theorem_words(t: Audit) -> str:
     if t["claims_loss"]:
         return "right this time" if _aligned_away(t) else "false alarm"
-    return "silent, and missed it" if _aligned_away(t) else "silent, and rightly so"
+    return "silent, and misses it" if _aligned_away(t) else "silent, and rightly so"
 
 
 def _aligned_away(t: Audit) -> bool:
@@ -206,7 +206,7 @@ def _remedy_rows(d: Audit) -> list[dict[str, Any]]:
         "letter": "",
         "title": "No remedy: align first",
         "setting": "λ → ∞",
-        "text": "What unlimited strength does, to compare with.",
+        "text": "What unlimited alignment does, to compare with.",
         "call": "",
         **d["limits"]["align_first"],
     }
@@ -220,7 +220,7 @@ def _setting(remedy: Audit) -> str:
     if "components_shared" in remedy:
         return f"K = {remedy['components_shared']} shared + {remedy['components_private']} private"
     if "lambda" in remedy:
-        return "any strength" if remedy["lambda"] == "inf" else _at(remedy["lambda"])
+        return "any λ" if remedy["lambda"] == "inf" else _at(remedy["lambda"])
     if "components" in remedy:
         return f"K\u00a0=\u00a0{remedy['components']}"
     return ""

@@ -1,4 +1,4 @@
-"""Charts of two quantities: what is kept at each latent size, and what each remedy keeps and reaches."""
+"""Charts of two quantities: what is retained at each latent size, and what each remedy retains and reaches."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from alignscope.report.words import REMEDIES, direction_name, finite, lam, share
 
 __all__ = ["capacity", "letters", "remedies"]
 
-ENDS = ("prediction first (λ → 0)", "align first (λ → ∞)")
+ENDS = ("limit λ → 0", "limit λ → ∞")
 NEAR = 0.05  # marks closer than this part of both axes share one label
 
 
 def capacity(audit: Audit, side: str, _live: bool) -> Spec | None:
-    """Draw what a latent of each size keeps, prediction first and align first; the gap is what is at risk."""
+    """Draw what a latent of each size retains in both limits of lambda; the gap is the maximum loss."""
     figures = audit["directions"][side]["capacity"]
     sizes = figures["curve"]["components"]
     if not sizes:
@@ -23,12 +23,12 @@ def capacity(audit: Audit, side: str, _live: bool) -> Spec | None:
         for name, curve in zip(ENDS, curves, strict=True)
         for j, k in enumerate(sizes)
     ]
-    gap = [{"k": k, "band": "at risk", "y": a, "y2": b} for k, a, b in zip(sizes, *curves, strict=True)]
+    gap = [{"k": k, "band": "maximum loss", "y": a, "y2": b} for k, a, b in zip(sizes, *curves, strict=True)]
     most = max([*sizes, figures["components"], figures["lossless_at"]])
     axis = {"title": "latent size K (dimensions)", "tickMinStep": 1, "format": "d", "grid": False}
     scale = {"domain": [min(sizes) - 0.3, most + 0.3], "nice": False}
     x = {"field": "k", "type": "quantitative", "scale": scale, "axis": axis}
-    y = share_axis("y", f"share of target {side} kept (R²)", low_end(p["y"] for p in points), 1.2)
+    y = share_axis("y", f"share of target {side} retained (R²)", low_end(p["y"] for p in points), 1.2)
     hues = [HUE[side], "var(--loss)"]
     layers: list[Spec] = [
         {
@@ -38,7 +38,7 @@ def capacity(audit: Audit, side: str, _live: bool) -> Spec | None:
                 "x": x,
                 "y": y,
                 "y2": {"field": "y2"},
-                "fill": by("band", ["at risk"], ["var(--loss)"], "square"),
+                "fill": by("band", ["maximum loss"], ["var(--loss)"], "square"),
             },
         },
         {
@@ -54,18 +54,18 @@ def capacity(audit: Audit, side: str, _live: bool) -> Spec | None:
             {
                 "transform": [{"filter": f"datum.series === '{name}'"}],
                 "mark": {"type": "point", "filled": True, "size": 45, "opacity": 1, "color": hue, "shape": shape},
-                "encoding": {"x": x, "y": y, "tooltip": tips(K="k", Curve="series", Kept_in_sample="R²")},
+                "encoding": {"x": x, "y": y, "tooltip": tips(K="k", Curve="series", Retained_in_sample="R²")},
             }
             for name, hue, shape in zip(ENDS, hues, ["circle", "square"], strict=True)
         ),
         *rules(_sizes(figures["components"], figures["lossless_at"], (min(sizes) + most) / 2), x),
     ]
-    text = f"{direction_name(audit, side)}: what is kept at each latent size, prediction first and align first."
+    text = f"{direction_name(audit, side)}: what is retained at each latent size, in the limits λ → 0 and λ → ∞."
     return chart(text, points, layers, 250, [])
 
 
-def _sizes(audited: int, free: int, middle: float) -> list[Spec]:
-    named = {audited: "audited", free: "free"} if audited != free else {free: "audited, free"}
+def _sizes(audited: int, lossless: int, middle: float) -> list[Spec]:
+    named = {audited: "audited", lossless: "lossless"} if audited != lossless else {audited: "audited, lossless"}
     return [
         {"k": k, "label": f"{text}: {k}", "line": line, "left": k < middle}
         for line, (k, text) in enumerate(named.items())
@@ -73,12 +73,12 @@ def _sizes(audited: int, free: int, middle: float) -> list[Spec]:
 
 
 def letters(d: Audit) -> dict[str, str]:
-    """Return the letter of each remedy at hand, as the chart and the table beside it show it: A, B, ..."""
+    """Return the letter of each remedy at hand, as the chart and its table show it: A, B, ..."""
     return {name: "ABCDEFGH"[place] for place, name in enumerate(name for name in REMEDIES if name in d["remedies"])}
 
 
 def remedies(audit: Audit, side: str, _live: bool) -> Spec:
-    """Draw the remedies in the plane of alignment reached and target kept, before the path as Pareto front."""
+    """Draw the remedies in the plane of alignment reached and target retained, before the path as Pareto front."""
     d = audit["directions"][side]
     front = [
         {"i": i, "x": a, "y": s, "λ": lam(v), "kept": share(s, 4), "reached": share(a, 4)}
@@ -90,8 +90,8 @@ def remedies(audit: Audit, side: str, _live: bool) -> Spec:
     front.append({"i": len(front), "x": last["alignment_r2"], "y": last["sigma_z"], "λ": "∞", **figures})
     marks = _remedy_marks(d, front)
     x = _near([p["x"] for p in front + marks], "x", "alignment reached (R², in sample)")
-    y = _near([p["y"] for p in front + marks], "y", f"share of target {side} kept (R², in sample)")
-    kinds = ["any strength, λ from 0 to ∞", "remedy"]
+    y = _near([p["y"] for p in front + marks], "y", f"share of target {side} retained (R², in sample)")
+    kinds = ["any λ from 0 to ∞", "remedy"]
     layers: list[Spec] = [
         {
             "data": {"values": [{**p, "kind": kinds[0]} for p in front]},
@@ -124,19 +124,19 @@ def remedies(audit: Audit, side: str, _live: bool) -> Spec:
             "encoding": {"x": x, "y": y, "text": {"field": "label"}},
         },
     ]
-    text = f"{direction_name(audit, side)}: alignment reached against the share of target {side} kept."
+    text = f"{direction_name(audit, side)}: alignment reached against the share of target {side} retained."
     return chart(text, marks, layers, 280, [])
 
 
 def _tip(head: str) -> list[Spec]:
-    return [{"field": head}, *tips(Kept_in_sample="kept", Alignment_in_sample="reached")]
+    return [{"field": head}, *tips(Retained_in_sample="kept", Alignment_in_sample="reached")]
 
 
 def _near(values: list[float], field: str, title: str) -> Spec:
-    """Return an axis just wide enough for `values`, with room for labels; it need not start at 0."""
+    """Return an axis just wide enough for `values`, with space for labels; it need not start at 0."""
     low, high = min(values), max(values)
-    room = max(0.02, 0.12 * (high - low))
-    scale = {"domain": [low - room, high + room], "nice": False, "zero": False}
+    margin = max(0.02, 0.12 * (high - low))
+    scale = {"domain": [low - margin, high + margin], "nice": False, "zero": False}
     return {
         "field": field,
         "type": "quantitative",

@@ -1,8 +1,8 @@
-"""Charts of one row per figure: who knows what, which targets pay, which features carried it."""
+"""Charts of one row per figure: which modality predicts what, which targets lose, which features hold the loss."""
 
 from __future__ import annotations
 
-from alignscope.auditing.page.strength_chart import start
+from alignscope.auditing.page.lambda_chart import start
 from alignscope.report.parts import BAR, HUE, Audit, Spec, by, chart, low_end, row_axis, share_axis, tips
 from alignscope.report.words import SIDES, direction_name, estimate, knower, lam, share, signed
 
@@ -12,7 +12,7 @@ TOP = 12  # rows drawn; the table beside the chart has them all
 
 
 def sigma(audit: Audit) -> Spec:
-    """Draw held-out sigma with its interval, the chance level and the in-sample figure, a row for each pair."""
+    """Draw held-out sigma with its interval, the chance level and the in-sample figure, one row per pair."""
     kinds = ["held out, with interval", "in sample", "chance (95% of permutations)"]
     labels: list[str] = []
     heads, spans, points = [], [], []
@@ -82,12 +82,12 @@ def _figures(audit: Audit, who: str, target: str, kinds: list[str]) -> tuple[Spe
 
 
 def targets(audit: Audit, side: str, live: bool) -> Spec | None:
-    """Draw what each target keeps, prediction first and align first, those that pay most on top."""
+    """Draw what each target retains in both limits of lambda, those that lose most on top."""
     d = audit["directions"][side]
     rows = d["targets_at_risk"][:TOP]
     if not rows:
         return None
-    kinds = ["prediction first (λ → 0)", "align first (λ → ∞)", "at the slider's λ"][: 3 if live else 2]
+    kinds = ["limit λ → 0", "limit λ → ∞", "at the slider's λ"][: 3 if live else 2]
     points, spans = [], []
     for row, target in enumerate(rows):
         ends = (target["sigma_z_prediction_first"], target["sigma_z_align_first"])
@@ -109,10 +109,10 @@ def targets(audit: Audit, side: str, live: bool) -> Spec | None:
     y, params = row_axis([target["target"] for target in rows])
     if live:
         params.append({"name": "lambda_i", "value": start(d["lambda"])})
-    x = share_axis("x", "explained variance kept (R², in sample)", low_end(p["x"] for p in points), 1.12)
+    x = share_axis("x", "explained variance retained (R², in sample)", low_end(p["x"] for p in points), 1.12)
     hues = [HUE[side], "var(--loss)", "var(--ink)"][: len(kinds)]
     fills = [HUE[side], "transparent", "transparent"][: len(kinds)]
-    tip_fields = tips(Target="Target", Prediction_first="First", Align_first="Last", Lost_in_sample="Lost")
+    tip_fields = tips(Target="Target", λ_to_0="First", λ_to_infinity="Last", Lost_in_sample="Lost")
     layers: list[Spec] = [
         {
             "data": {"values": spans},
@@ -137,12 +137,12 @@ def targets(audit: Audit, side: str, live: bool) -> Spec | None:
             "encoding": {"x": {**x, "field": "right"}, "y": y, "text": {"field": "text"}},
         },
     ]
-    text = f"{direction_name(audit, side)}: what each target keeps when prediction, or alignment, comes first."
+    text = f"{direction_name(audit, side)}: what each target retains in the limits λ → 0 and λ → ∞."
     return chart(text, points, layers, 26 * len(rows) + 10, params)
 
 
 def carriers(audit: Audit, side: str, _live: bool) -> Spec | None:
-    """Draw the input features by the share of the lost signal that each alone accounts for."""
+    """Draw the feature attribution: the share of the lost signal that each input feature alone accounts for."""
     rows = audit["directions"][side]["carriers"][:TOP]
     if not rows:
         return None
@@ -177,5 +177,5 @@ def carriers(audit: Audit, side: str, _live: bool) -> Spec | None:
             "encoding": {"x": x, "y": y, "text": {"field": "text"}},
         },
     ]
-    text = f"{direction_name(audit, side)}: the features of {knower(audit, side)} that carried what is lost."
+    text = f"{direction_name(audit, side)}: the features of {knower(audit, side)} that hold what is lost."
     return chart(text, bars, layers, 24 * len(rows) + 10, params)

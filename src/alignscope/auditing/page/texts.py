@@ -5,11 +5,11 @@ from __future__ import annotations
 __all__ = ["CONTENTS", "GLOSSARY", "REGIMES", "SEVERITIES"]
 
 CONTENTS = {
-    "knows": "Who knows what",
+    "knows": "Which modality predicts what",
     "cost": "What alignment costs",
     "classes": "",  # named after what the targets are
-    "features": "Which input features carried it",
-    "free": "At which latent size and strength it is free",
+    "features": "Feature attribution of the loss",
+    "free": "At which latent size and λ it is lossless",
     "todo": "What to do",
     "theorem": "What the paper’s theorem would have claimed",
     "regime": "Align or predict?",
@@ -31,23 +31,22 @@ SEVERITIES = {  # title and look of each group, the gravest first
     "not_applicable": ("Did not apply", "soft"),
 }
 GLOSSARY = {
-    "Aligned, alignment": "One encoder’s code is trained to predict the other modality’s representation as well as "
-    "its own target. Alignment R² is the share of that representation that the code explains.",
-    "At risk": "What a target loses between “prediction first” (alignment gets only the room that is left) and "
-    "“align first” (prediction gets only the room that is left).",
-    "Capacity, latent size K": "How many numbers the code has per sample. A code that is too small loses some of "
+    "Aligned, alignment": "One encoder’s embedding is trained to predict the other modality’s representation as well "
+    "as its own target. Alignment R² is the share of that representation that the embedding explains.",
+    "Capacity, latent size K": "How many numbers the embedding has per sample. One that is too small loses some of "
     "the target even without alignment: that part is called lost to capacity.",
-    "Chance": "What the same procedure reaches on rows whose targets were shuffled. 95% of shuffles stay below "
-    "the mark.",
+    "Chance": "What the same procedure reaches when targets are shuffled. 95% of shuffles stay below the mark.",
     "Complementary": "Both modalities together explain more of a target than the better one alone.",
-    "Gauge": "The scale of the representation that is aligned to, without which λ would mean nothing. “fitted”: the "
-    "other modality’s fitted targets. “whitened”: a code with equal variance in every direction.",
-    "Held out": "Measured on rows, or whole groups of rows, that the fit never saw. Can be negative: worse than "
+    "Gauge": "The scaling of the target that is aligned to, without which λ would mean nothing. “fitted”: the "
+    "other modality’s fitted targets. “whitened”: an embedding with equal variance in every direction.",
+    "Held out": "Measured on samples, or whole groups of samples, that the fit never saw. Can be negative: worse than "
     "predicting the mean.",
-    "In sample": "Measured on the rows that were fitted. Too good when there are many features for few rows.",
-    "Lambda, λ": "The strength of alignment: its weight in the sum of errors, with targets scaled to unit variance.",
+    "In sample": "Measured on the samples that were fitted. Too good when there are many features for few samples.",
+    "Lambda, λ": "The alignment weight: that of alignment in the sum of errors, with targets scaled to unit variance.",
+    "Maximum loss": "What a target loses between the limit λ → 0 (alignment gets only the capacity that prediction "
+    "leaves) and the limit λ → ∞ (prediction gets only the capacity that alignment leaves).",
     "Non-redundant": "Each modality explains its own target better than the other modality does.",
-    "Per unit": "By how much the lost part of the target named beside it changes for each unit of the feature, in the "
+    "Per unit": "By how much the lost part of the target named with it changes for each unit of the feature, in the "
     "target’s unit.",
     "R², explained variance, σ": "The share of a target’s variance that a straight-line (linear) map explains: 1 is "
     "all of it, 0 is no better than predicting the mean.",

@@ -1,4 +1,4 @@
-"""Regimes: whether aligning or predicting keeps what two modalities share about the target.
+"""Regimes: whether aligning or predicting retains what two modalities share about the target.
 
 Source: I. Kamai, H. Van Assel, A. Regev, H. B. Perets, R. Balestriero, "When to Align, When to Predict: A
 Phase Diagram for Multimodal Learning", arXiv 2606.11190. Theirs are rho, tau, nu, xi, the two ratios and the
@@ -50,7 +50,7 @@ def regime(
     units of the predicted modality.
 
     The paper finds the label directions by probing components one by one; here they are the span of the
-    whitened regression on the target, as far as it exceeds chance. What only one modality knows of the
+    whitened regression on the target, as far as it exceeds chance. What only one modality predicts of the
     label has no rho: the ratios leave it out, and unique_i reports it, the share of the explained energy of
     target i that modality i has in excess of the other, direction by direction: sum_k (e_ik - e_jk)_+ /
     sum_k e_ik. Largest singular values grow with D / n by chance: nu and xi are corrected for it, and what
@@ -307,8 +307,8 @@ def _sentence(
 
 def _warning(unique: dict[str, Bounds], names: tuple[str, str]) -> str:
     parts = [
-        f"{percent(bounds.value)} of what {name} explains of its target is more than the other knows"
+        f"{percent(bounds.value)} of what {name} explains of its target is more than the other predicts"
         for name, bounds in zip(names, unique.values(), strict=True)
         if bounds.value is not None and (bounds.value if bounds.low is None else bounds.low) > _MATERIAL
     ]
-    return "" if not parts else "; " + " and ".join(parts) + ", at risk under either objective"
+    return "" if not parts else "; " + " and ".join(parts) + ", which either objective can lose"

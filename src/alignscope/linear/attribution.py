@@ -1,4 +1,4 @@
-"""Which input features carry what alignment drops, in the input's own names and units."""
+"""Feature attribution of the loss: which input features hold what alignment drops, in their own units."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 from alignscope.linear.path import Solution, Solver
 from alignscope.moments.moments import Moments
 
-__all__ = ["Carriers", "carriers"]
+__all__ = ["FeatureAttribution", "feature_attribution"]
 
 
 @dataclass(frozen=True, eq=False)
-class Carriers:
+class FeatureAttribution:
     """The features behind the dropped signal.
 
     What is dropped is the part of the prediction-first fit that cannot be read from the aligned code,
-    Delta = U1 (I - G_inf G_inf^T) G_0 G_0^T RY; for K >= rank RY its energy is exactly what is at risk.
+    Delta = U1 (I - G_inf G_inf^T) G_0 G_0^T RY; for K >= rank RY its energy is exactly the maximum loss.
 
     Attributes
     ----------
@@ -34,13 +34,13 @@ class Carriers:
     most_affected: np.ndarray
 
 
-def carriers(
-    moments: Moments, solver: Solver, kept: Solution, lost: Solution, *, encoder: str, predict: str
-) -> Carriers:
-    """Return the carriers of what is read from the code `kept` but cannot be from the code `lost`."""
+def feature_attribution(
+    moments: Moments, solver: Solver, retained: Solution, lost: Solution, *, encoder: str, predict: str
+) -> FeatureAttribution:
+    """Return the attribution of what is read from the code of `retained` but cannot be from that of `lost`."""
     problem = solver.problem
     assert problem.basis is not None
-    fit = kept.code @ (kept.code.T @ solver.r_y)
+    fit = retained.code @ (retained.code.T @ solver.r_y)
     dropped = fit - lost.code @ (lost.code.T @ fit)
     scale = np.sqrt(moments.energy(predict).sum() / problem.y_energy) if problem.y_energy > 0 else 0.0
     # In target units, as a linear map of the features; then its co-moments with each feature.
@@ -51,8 +51,8 @@ def carriers(
     safe = np.where(problem.basis.constant | (variance <= 0), np.inf, variance)
     if energy.sum() <= problem.floor_y**2 * scale**2:
         none = np.zeros(len(variance))
-        return Carriers(none, none, none.astype(np.int64))
+        return FeatureAttribution(none, none, none.astype(np.int64))
     correlation = shared / np.sqrt(safe)[:, None] / np.sqrt(energy.sum())
     weight = np.square(correlation).sum(axis=1)
     most = np.abs(shared).argmax(axis=1)
-    return Carriers(np.minimum(weight, 1.0), shared[np.arange(len(safe)), most] / safe, most)
+    return FeatureAttribution(np.minimum(weight, 1.0), shared[np.arange(len(safe)), most] / safe, most)

@@ -1,4 +1,4 @@
-"""The chart along the alignment strength: what is kept, what is reached, and what each loss is due to."""
+"""The chart along lambda: what is retained, what is reached, and what each loss is due to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from alignscope.report.words import direction_name, finite, lam, percent, share
 
 __all__ = ["path", "start"]
 
-SERIES = ("kept, in sample", "kept, held out", "alignment R², in sample")
+SERIES = ("retained, in sample", "retained, held out", "alignment R², in sample")
 BANDS = ("lost to capacity", "lost to alignment")
 
 
@@ -41,7 +41,7 @@ def path(audit: Audit, side: str, live: bool) -> Spec:
     if live:
         params.append({"name": "lambda_i", "value": start(lambdas)})
         layers += _slider(hover, x, y, side)
-    text = f"{direction_name(audit, side)}: share of target {side} kept and alignment reached along the strength."
+    text = f"{direction_name(audit, side)}: share of target {side} retained and alignment reached along λ."
     return chart(text, points, layers, 300, params)
 
 
@@ -51,7 +51,7 @@ def _axis(lambdas: list[float]) -> tuple[float, Spec]:
     zero = least * (least / most) ** 0.08 if most > least else least / 3
     decades = range(math.ceil(math.log10(least) - 1e-9), math.floor(math.log10(most) + 1e-9) + 1)
     axis = {
-        "title": "alignment strength λ (no unit, log scale)",
+        "title": "alignment weight λ (no unit, log scale)",
         "values": [zero, *([10.0**k for k in decades] or [least, most])],
         "labelExpr": f"datum.value < {least * 0.999!r} ? '0' : format(datum.value, '~g')",
         "grid": False,
@@ -77,8 +77,8 @@ def _limits(d: Audit) -> list[Spec]:
 
 
 def _bands(d: Audit, places: list[Spec], x: Spec, y: Spec) -> list[Spec]:
-    first, free = d["sigma_z"][0], d["sigma"]
-    capacity = [{"band": BANDS[0], "x": places[end]["x"], "y": free, "y2": first} for end in (0, -1)]
+    first, whole = d["sigma_z"][0], d["sigma"]
+    capacity = [{"band": BANDS[0], "x": places[end]["x"], "y": whole, "y2": first} for end in (0, -1)]
     alignment = [{"band": BANDS[1], "x": p["x"], "y": first, "y2": d["sigma_z"][p["i"]]} for p in places[1:]]
     return [
         {
