@@ -32,7 +32,7 @@ class Group(NamedTuple):
     closed: bool
 
 
-MARKS = {  # icon and look of each verdict; the word stands beside it
+MARKS = {  # icon and look of each verdict; the word stands next to it
     "holds": ("✓", "good"),
     "holds with a correction": ("≈", "half"),
     "does not hold": ("✗", "bad"),
@@ -145,10 +145,10 @@ def _groups(claims: Sequence[Claim]) -> list[Group]:
     linear = [c for c in claims if c not in real and c not in made]
     tried = [c for c in linear if c.key.startswith("counter-example")]
     ours = [c for c in linear if c.source == "ours" or c.source.endswith("(ours)")]
-    said = [c for c in linear if c not in tried and c not in ours]
+    stated = [c for c in linear if c not in tried and c not in ours]
     groups = [
         Group("Synthetic experiment: encoders that are not linear", "", made, False),
-        Group("Linear theory: what the paper states", "", said, False),
+        Group("Linear theory: what the paper states", "", stated, False),
         Group(
             "Linear theory: counter-examples to theorem 2", "Each is a small problem with a known answer.", tried, True
         ),
@@ -194,8 +194,8 @@ def _summary(results: StudyResults, claims: Sequence[Claim]) -> list[str]:
             f"; the theorem’s conclusion fails in {count(int(fails))} of the {count(int(held))} random problems that "
             "meet its assumptions"
         )
-    row, said = headline(results), lead(results)
-    third = f"{said} {parts_words(results, row)}" if row is not None else said
+    row, first_words = headline(results), lead(results)
+    third = f"{first_words} {parts_words(results, row)}" if row is not None else first_words
     return [first, f"{second}.", third]
 
 
