@@ -23,6 +23,9 @@ CHECKED = (
     "alignscope.datasets",
     "alignscope.measures",
     "alignscope.auditing.direction",
+    "alignscope.study.data",
+    "alignscope.study.summary.cells",
+    "alignscope.study.summary.forecast",
     "alignscope.bench.summary",
     "alignscope.bench.tasks.data",
 )

@@ -242,7 +242,7 @@ def test_a_whole_run_with_its_page(tmp_path: Path) -> None:
     assert all(content.startswith(b"%PDF") for name, content in files.items() if name.endswith(".pdf"))
 
 
-def test_the_same_bytes_in_every_process(tmp_path: Path) -> None:
+def test_an_audit_of_files_gives_the_same_bytes_in_every_process(tmp_path: Path) -> None:
     """Hash seeds differ between processes; nothing may depend on the order of a set or dict of theirs."""
     arguments = given(y1=LABELS, groups=np.arange(N) // 4)(tmp_path)
     code = (

@@ -247,8 +247,8 @@ def test_paths_lose_nothing_from_the_capacity_on() -> None:
     lost: dict[tuple[str, str], float] = {}
     for row in linear_figures(0, 100)["paths"]:
         gap = row["components"] - row["capacity"]
-        assert row["room"] == ("below" if gap < 0 else "above" if gap > 0 else "at")
-        key = row["example"], row["room"]
+        assert row["against_capacity"] == ("below" if gap < 0 else "above" if gap > 0 else "at")
+        key = row["example"], row["against_capacity"]
         lost[key] = max(lost.get(key, 0.0), 1 - row["sigma_z"])
     assert lost["the paper's toy", "at"] == lost["the paper's toy", "above"] == 0
     assert lost["the paper's toy", "below"] == lost["with a trace of colour", "below"] == 0.5

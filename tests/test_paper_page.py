@@ -81,7 +81,7 @@ def _rows() -> dict[str, list[dict[str, Any]]]:
                 "example": name,
                 "components": k,
                 "capacity": 2,
-                "room": room,
+                "against_capacity": room,
                 "lambda": lam,
                 "sigma_z": 1.0 if k > 1 else 0.5,
                 "alignment_r2": 0.5,

@@ -128,7 +128,7 @@ SERIES_CASES = [
         named("sen-1-asc-products", 0, products("s2", ["20190101"])[0]),
         "E103",
         "part 5",
-        "s1_asc",
+        modality="s1_asc",
     ),
     Spoilt("a name that is no text", named("sen-2-products", 0, b"\xff\xfe_\xff_\xff"), "E103", "has no date"),
     Spoilt(
@@ -136,8 +136,8 @@ SERIES_CASES = [
         changed(lambda k: k["sen-1-asc-data"].fill(np.nan)),
         "E203",
         "asc-data: no finite value",
-        "s1_asc",
-        False,
+        modality="s1_asc",
+        header=False,
     ),
     Spoilt(
         "only infinity", changed(lambda k: k["sen-2-data"].fill(np.inf)), "E203", "sen-2-data: no finite", header=False

@@ -1,6 +1,6 @@
 """Where work is computed: in this thread, in processes, or on a given executor. The only maker of process pools.
 
-loky would make pools that also notice a worker's death; what is asked here beyond that (no cell in doubt, an end with
+loky would make pools that also notice a worker's death; the rest that is needed here (no cell in doubt, an end with
 the parent, at once on an interrupt) it has not either, so that it would make nothing shorter.
 """
 

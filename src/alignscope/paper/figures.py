@@ -48,7 +48,7 @@ def _paths(example: str, problem: Problem) -> list[dict[str, Any]]:
     for k in range(1, c + 2):
         path = trace(Solver(problem.with_components(k)), _LAMBDAS)
         fixed = {"example": example, "components": k, "capacity": c,
-                 "room": "below" if k < c else "at" if k == c else "above"}  # fmt: skip
+                 "against_capacity": "below" if k < c else "at" if k == c else "above"}  # fmt: skip
         rows += [
             fixed | {"lambda": _digits(lam), "sigma_z": _digits(sigma), "alignment_r2": _digits(r2)}
             for lam, sigma, r2 in zip(path.lambdas, path.sigma_z, path.alignment_r2, strict=True)

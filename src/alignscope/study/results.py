@@ -1,8 +1,8 @@
 """What a study returns: frozen records whose fields are the keys of results.json.
 
-Every figure depends on the specification alone; time and memory are kept apart. A held-out figure (`test`) is
-scored on rows that no training saw, with the in-sample one (`train`) beside it. `None` stands for a figure that
-does not exist, such as an accuracy for a number, or a retention where nothing was known to begin with.
+Every figure depends on the specification alone; time and memory are stored elsewhere. A held-out figure (`test`) is
+scored on samples that no training saw, with the in-sample one (`train`) next to it. `None` stands for a figure that
+does not exist, such as an accuracy for a number, or a retention where nothing was predicted to begin with.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ class ClassRow(VariantRow, frozen=True, kw_only=True):
 
 
 class ForecastRow(VariantRow, frozen=True, kw_only=True):
-    """Retention as forecast from the lambda = 0 encoders, beside what the longest training gave; both held out.
+    """Retention as forecast from the lambda = 0 encoders, next to what the longest training gave; both held out.
 
     forecast_loss, measured_loss : the same as R^2 at lambda = 0 less R^2 at lambda, which divides by nothing.
     """

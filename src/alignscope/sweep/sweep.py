@@ -23,15 +23,13 @@ from alignscope._lib.workers import Slot, slots
 from alignscope.errors import AlignscopeError
 from alignscope.sweep.store import Cell, Store, TrainedCell
 
-__all__ = ["NOTHING", "Outcome", "Progress", "Train", "Unit", "run_units"]
+__all__ = ["NOTHING", "Outcome", "Train", "Unit", "run_units"]
 
 Unit = tuple[Cell, ...]
 """Cells that are trained together: usually one, many on a GPU."""
 
 Train = Callable[[Any], Sequence[TrainedCell[Any]]]
 """Trains the cells of a unit and returns one result a cell, in their order. Sent to processes, so picklable."""
-
-"""Told what is going on, and the share that is done."""
 
 FIRST_LOOK, LAST_LOOK = 0.5, 5.0  # seconds between looks at what another run computes
 
@@ -83,7 +81,7 @@ def run_units(
     workers : processes, each with one thread; by default one a core. 1 trains in this process. With `executor`, how
         many units it computes at once.
     executor : any `concurrent.futures.Executor`, such as dask's ``Client.get_executor()``. Its workers need the folder.
-    progress : told of the progress.
+    progress : called with what is going on, and the share of all work that is done.
 
     Raises
     ------
@@ -99,8 +97,8 @@ def run_units(
 
 
 @dataclass(frozen=True)
-class _Told:
-    """What a worker has to say of a unit. One that is busy elsewhere, or to be split into cells, is given out again."""
+class _Report:
+    """What a worker reports of a unit. One that is busy elsewhere, or to be split into cells, is given out again."""
 
     busy: bool = False
     split: bool = False
@@ -110,15 +108,15 @@ class _Told:
     seconds: float = 0.0
 
 
-def _work(unit: Unit, store: Store[Any], train: Train, turn: int) -> _Told:
+def _work(unit: Unit, store: Store[Any], train: Train, turn: int) -> _Report:
     """Compute, in the worker, what is missing of a unit. `turn` differs in every call: dask makes equal ones once."""
     with store.claim(cell.id for cell in unit) as mine:
         if not mine:
-            return _Told(busy=True)
+            return _Report(busy=True)
         damaged = tuple(cell.id for cell in unit if store.set_aside_damaged(cell.id))
         missing = tuple(cell for cell in unit if store.read(cell.id) is None)
         if not missing:
-            return _Told(damaged=damaged)
+            return _Report(damaged=damaged)
         begin, written = time.perf_counter(), []
         try:
             for cell, trained in zip(missing, train(missing), strict=True):
@@ -130,15 +128,17 @@ def _work(unit: Unit, store: Store[Any], train: Train, turn: int) -> _Told:
             if isinstance(error, AlignscopeError) and error.code.startswith("E4"):
                 raise
             if len(missing) > 1:
-                return _Told(split=True, computed=tuple(written), damaged=damaged, seconds=time.perf_counter() - begin)
+                return _Report(
+                    split=True, computed=tuple(written), damaged=damaged, seconds=time.perf_counter() - begin
+                )
             reason = f"{type(error).__name__}: {error}"
             store.write_failure(missing[0], reason, traceback.format_exc())
-            return _Told(failed=((missing[0].id, reason),), damaged=damaged)
-        return _Told(computed=tuple(written), damaged=damaged, seconds=time.perf_counter() - begin)
+            return _Report(failed=((missing[0].id, reason),), damaged=damaged)
+        return _Report(computed=tuple(written), damaged=damaged, seconds=time.perf_counter() - begin)
 
 
 class _Sweep:
-    """Gives out the units and takes in what is told of them."""
+    """Gives out the units and takes in what is reported of them."""
 
     def __init__(
         self,
@@ -155,7 +155,7 @@ class _Sweep:
         left = (tuple(cell for cell in unit if cell.id not in self.finished) for unit in units)
         self.queue = deque(unit for unit in left if unit)
         self.suspects: deque[Unit] = deque()  # whose worker was lost
-        self.running: dict[Future[_Told], tuple[int, Unit]] = {}
+        self.running: dict[Future[_Report], tuple[int, Unit]] = {}
         self.later: list[tuple[float, Unit]] = []  # what another run computes, and when to look again
         self.looks: Counter[str] = Counter()  # by the id of a unit's first cell
         self.turns = itertools.count()
@@ -213,18 +213,18 @@ class _Sweep:
             except Exception as error:  # of the executor, such as dask's KilledWorker
                 self._strike(unit, f"worker lost twice: {type(error).__name__}: {error}")
 
-    def _note(self, unit: Unit, told: _Told) -> None:
-        self.damaged += told.damaged
-        if told.busy:
+    def _note(self, unit: Unit, report: _Report) -> None:
+        self.damaged += report.damaged
+        if report.busy:
             delay = min(FIRST_LOOK * 1.5 ** min(self.looks[unit[0].id], 9), LAST_LOOK)
             self.later.append((time.monotonic() + delay, unit))
             self.looks[unit[0].id] += 1
             return
-        self.seconds.update({id: told.seconds / len(told.computed) for id in told.computed})
-        if told.split:
+        self.seconds.update({id: report.seconds / len(report.computed) for id in report.computed})
+        if report.split:
             self.queue.extendleft((cell,) for cell in reversed(unit))
             return
-        self.failed.update(told.failed)
+        self.failed.update(report.failed)
         self.finished.update(cell.id for cell in unit if cell.id not in self.failed)
         self._report()
 

@@ -17,7 +17,7 @@ from alignscope.report.words import capital, named, signed
 __all__ = ["columns", "paired"]
 
 REACH = 20.0  # percentage points; differences beyond are drawn at the end of the axis
-ROOM = 0.62  # share of a panel's width that marks have where figures stand next to them
+ROOM = 0.56  # share of a panel's width that marks have where figures stand next to them
 
 
 def _row_labels(board: Board, rows: Sequence[MethodRow]) -> tuple[list[str], list[int], dict[str, int]]:
@@ -100,8 +100,8 @@ def _dots(board: Board, column: Column) -> Spec:
 
 def _unit(column: Column) -> str:
     if column.unit == "percent":
-        return "balanced accuracy, percent (held out)"
-    return "percent of the exact ceiling (held out)" if column.unit == CEILING else "percent of the variance (held out)"
+        return "balanced accuracy, %"
+    return "% of the exact ceiling" if column.unit == CEILING else "% of the variance"
 
 
 # Paired differences

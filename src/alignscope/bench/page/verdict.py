@@ -218,7 +218,8 @@ def cards(board: Board) -> list[dict[str, str]]:
     if exact:
         value, column = min(exact, key=lambda pair: pair[0].value)
         state, why = reached(value, REACHED)
-        text = f"{_who(board, row)}, {board.column_text(column)}, its lowest: {value_text(value)}% of the ceiling."
+        where = f"{board.column_text(column)}, its lowest"
+        text = f"{_who(board, row)}, {where}: {value_text(value)}, in percent of the ceiling."
         big = f"{times_100(value.value)}%"
         out.append({"title": "Goal: 98% of the ceiling", "big": big, "state": state, "why": why, "text": text})
     return out

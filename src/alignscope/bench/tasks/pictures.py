@@ -16,13 +16,7 @@ __all__ = ["PicturesTask"]
 Values = Annotated[int, Meta(ge=2, le=10)]
 
 _ROLES: dict[str, dict[str, Role]] = {
-    "comm": {
-        "shape": "shared",
-        "texture1": "unique",
-        "texture2": "unique",
-        "colour1": "unique",
-        "colour2": "unique",
-    },
+    "comm": {"shape": "shared", "texture1": "unique", "texture2": "unique", "colour1": "unique", "colour2": "unique"},
     "paper": {"shape": "shared", "texture": "unique", "colour": "unique"},
     "three": {
         "shape": "shared",
@@ -36,7 +30,7 @@ _ROLES: dict[str, dict[str, Role]] = {
 
 
 class _Scored(NamedTuple):
-    """A column but for the task: the (target, embedding) pairs that it averages, and its words."""
+    """A column but for the task: its key, title and words, and the (target, embedding) pairs that it averages."""
 
     key: str
     title: str
@@ -44,66 +38,39 @@ class _Scored(NamedTuple):
     targets: tuple[tuple[str, str], ...]
 
 
-def _fused(*targets: str) -> tuple[tuple[str, str], ...]:
-    return tuple((target, "fused") for target in targets)
+def _fused(key: str, title: str, text: str, *targets: str) -> _Scored:
+    return _Scored(key, title, text, tuple((target, "fused") for target in targets))
 
 
+_RELATION = (
+    "whether the second colour is the one that the mapping gives for the first texture, from the joint embedding (a "
+    "linear probe of embeddings side by side adds them up, and cannot be better than chance)"
+)
+_PRODUCTS = (
+    "the same relation, but for every method from both embeddings and the product of the two: what training has put "
+    "into the embeddings, with the same readout for all"
+)
+_TWO = "the texture of the first two and the colour of the last two images, from all embeddings"
+_ONE = "the colour of the first and the texture of the last image, from all embeddings"
+_TEXTURES = "the two textures, each in one image alone, from both embeddings"
 _COLUMNS = {
     "comm": (
-        _Scored("R", "Redundancy", "the shape, which both images share, from both embeddings", _fused("shape")),
-        _Scored(
-            "U",
-            "Uniqueness",
-            "the two textures, each in one image alone, from both embeddings",
-            _fused("texture1", "texture2"),
-        ),
+        _fused("R", "Redundancy", "the shape, which both images share, from both embeddings", "shape"),
+        _fused("U", "Uniqueness", _TEXTURES, "texture1", "texture2"),
     ),
     "biased": (
-        _Scored(
-            "S",
-            "Synergy",
-            "whether the second colour is the one that the mapping gives for the first texture, from the joint "
-            "embedding (a linear probe of embeddings side by side adds them up, and cannot be better than "
-            "chance)",
-            _fused("synergy"),
-        ),
-        _Scored(
-            "Sx",
-            "Synergy, products read",
-            "the same relation, but for every method from both embeddings and the product of the two: what "
-            "training has put into the embeddings, with the same readout for all",
-            (("synergy", "products"),),
-        ),
+        _fused("S", "Synergy", _RELATION, "synergy"),
+        _Scored("Sx", "Synergy, products read", _PRODUCTS, (("synergy", "products"),)),
     ),
     "paper": (
-        _Scored(
-            "shape",
-            "Shape",
-            "the shared shape, from either embedding, mean of both",
-            (("shape", "1"), ("shape", "2")),
-        ),
+        _Scored("shape", "Shape", "the shared shape, mean of both embeddings", (("shape", "1"), ("shape", "2"))),
         _Scored("texture", "Texture", "the texture, in the first image alone, from its embedding", (("texture", "1"),)),
         _Scored("colour", "Colour", "the colour, in the second image alone, from its embedding", (("colour", "2"),)),
     ),
     "three": (
-        _Scored(
-            "shared",
-            "Shared by all",
-            "the shape, which all three images share, from all embeddings",
-            _fused("shape"),
-        ),
-        _Scored(
-            "pairwise",
-            "Shared by two",
-            "the texture of the first two and the colour of the last two images, from all embeddings",
-            _fused("texture1", "colour2"),
-        ),
-        _Scored(
-            "unique",
-            "In one alone",
-            "the colour of the first and the texture of the last image, from all embeddings",
-            _fused("colour1", "texture2"),
-        ),
+        _fused("shared", "Shared by all", "the shape, which all images share, from all embeddings", "shape"),
+        _fused("pairwise", "Shared by two", _TWO, "texture1", "colour2"),
+        _fused("unique", "In one alone", _ONE, "colour1", "texture2"),
     ),
 }
 _TITLES = {

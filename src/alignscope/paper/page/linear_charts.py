@@ -67,10 +67,10 @@ def _path(field: str, words: str, example: str, rows: Rows) -> Spec:
             "lam": r["lambda"],
             "y": r[field],
             "K": r["components"],
-            "room": CAPACITY[r["room"]][0],
+            "against_capacity": CAPACITY[r["against_capacity"]][0],
             "λ": lam(r["lambda"]),
             "text": share(r[field]),
-            "size": f"{size_text(r['components'])}, {CAPACITY[r['room']][0]}",
+            "size": f"{size_text(r['components'])}, {CAPACITY[r['against_capacity']][0]}",
         }
         for r in rows
         if r["lambda"] > 0
@@ -78,7 +78,12 @@ def _path(field: str, words: str, example: str, rows: Rows) -> Spec:
     x, y = _lambda_axis(rows), value_axis("y", words, 0.0, 1.15, values=[0, 0.2, 0.4, 0.6, 0.8, 1])
     labels, hues, dashes = (list(column) for column in zip(*CAPACITY.values(), strict=True))
     at, last = {"x": x, "y": y}, max(p["lam"] for p in points)
-    line = {**at, "color": by("room", labels, hues), "strokeDash": by("room", labels, dashes), "detail": {"field": "K"}}
+    line = {
+        **at,
+        "color": by("against_capacity", labels, hues),
+        "strokeDash": by("against_capacity", labels, dashes),
+        "detail": {"field": "K"},
+    }
     ends = _labels([p for p in points if p["lam"] == last])
     look: Spec = {"align": "right", "dx": -3, "dy": -3, "baseline": "bottom", "fontSize": 11}
     tip = tips(Latent="size", λ="λ", **{f"{capital(words)}_(in_sample)": "text"})

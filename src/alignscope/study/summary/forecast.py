@@ -7,7 +7,7 @@ Two questions, two answers, both with the trunks held fixed:
   make of H2.
 - `LatentForecast`: at the latent size that was trained. What is aligned to is the other encoder's own latent, in the
   gauge of the training; the problem is solved on the training rows and scored on the held-out ones, as the aligned
-  encoder will be. On real data it tells far better what will be lost (see the satellite results).
+  encoder will be. On real data it predicts far better what will be lost (see the satellite results).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from alignscope.study.data.prepared import StudyData
 __all__ = ["BUDGET", "FeatureForecast", "LatentForecast", "RetentionCurve"]
 
 BUDGET = 0.05
-"""The share that may be lost at a latent size that is called free."""
+"""The share that may be lost at a latent size that is called lossless."""
 
 _FOLDS = 5
 _ROUNDING = 4 * float(np.finfo(np.float32).eps)  # as in `alignscope.nn.alignment`
@@ -60,9 +60,9 @@ class FeatureForecast:
         return RetentionCurve(path.first_per_target, path.per_target, energy, self.data.blocks(modality - 1))
 
     def retention(self, modality: int, components: int, lambdas: Sequence[float]) -> dict[str, Vector]:
-        """Return target -> (L,) held-out R^2 at each lambda over that at lambda = 0; NaN where nothing is known."""
-        retention_curve = self.retention_curve(modality, components, lambdas)
-        return {target: retention_curve.retention(target) for target in retention_curve.blocks}
+        """Return target -> (L,) held-out R^2 at each lambda over that at 0; NaN where nothing was predicted."""
+        curve = self.retention_curve(modality, components, lambdas)
+        return {target: curve.retention(target) for target in curve.blocks}
 
     def maximum_loss(self, modality: int, components: int) -> float:
         """Return the share of sigma^z that is lost as lambda grows without bound."""
@@ -77,14 +77,14 @@ class FeatureForecast:
     def within_budget_at(self, modality: int, sizes: Sequence[int]) -> int | None:
         """Return the smallest latent size from which on all of `sizes` lose at most `BUDGET` at any lambda, or None.
 
-        A tiny latent can lose nothing since it holds little; that is not the size which is asked for.
+        A tiny latent can lose nothing since it holds little; that is not the size sought.
         """
-        free = None
+        lossless = None
         for k in sorted(sizes, reverse=True):
             if self.maximum_loss(modality, k) > BUDGET:
                 break
-            free = k
-        return free
+            lossless = k
+        return lossless
 
     def _path(self, modality: int, components: int, lambdas: Vector) -> HeldOutPath:
         with one_blas_thread():
@@ -93,7 +93,7 @@ class FeatureForecast:
 
 @dataclass(frozen=True, eq=False)
 class RetentionCurve:
-    """The forecast of one modality: held-out shares of its C target columns, without alignment and at L strengths.
+    """The forecast of one modality: held-out shares of its C target columns, without alignment and at L lambdas.
 
     Attributes
     ----------
@@ -116,12 +116,12 @@ class RetentionCurve:
         return self._joined(slice(None))
 
     def retention(self, name: str) -> Vector:
-        """Return (L,) what is kept of a target; NaN where nothing is known."""
+        """Return (L,) the retention of a target; NaN where nothing was predicted."""
         before, along = self.target(name)
         return along / (before if before >= KNOWN_R2 else np.nan)
 
     def class_retention(self, name: str) -> Matrix:
-        """Return (L, C) what is kept of every column of a target; NaN where nothing is known."""
+        """Return (L, C) the retention of every column of a target; NaN where nothing was predicted."""
         columns = self.blocks[name]
         before = self.before[columns]
         return self.along[:, columns] / np.where((before >= KNOWN_R2) & (self.energy[columns] > 0), before, np.nan)
@@ -149,7 +149,7 @@ class LatentForecast:
     def of(cls, data: StudyData, features: Mapping[str, np.ndarray]) -> LatentForecast | None:
         """Return it from features ``h1``, ``h2`` and latents ``z1``, ``z2`` of held-out rows, and ``train_h1``, ...
 
-        None where the latents were not kept, as by earlier versions.
+        None where the latents were not stored, as by earlier versions.
         """
         if "train_z1" not in features:
             return None
@@ -167,7 +167,7 @@ class LatentForecast:
         return cls(data, z[0].shape[1], (first, second))
 
     def of_modality(self, modality: int, lambdas: Sequence[float], gauge: str) -> RetentionCurve:
-        """Return what one modality keeps along lambda in the gauge ``normalised`` or ``whitened``."""
+        """Return the retention of one modality along lambda in the gauge ``normalised`` or ``whitened``."""
         moments = self.moments[modality - 1]
         with one_blas_thread():
             path = held_out_path(

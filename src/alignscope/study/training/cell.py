@@ -22,7 +22,7 @@ from alignscope.nn.training import learning_rates, one_thread
 from alignscope.study.data.prepared import StudyData
 from alignscope.study.results import CellRecord, Epoch, Mark
 from alignscope.study.spec import SCHEMA, CellSpec
-from alignscope.study.training.models import Alone, Joint, Pretrained, Pulled, Stack, Towers, build, targets_of
+from alignscope.study.training.models import Alone, Joint, Learner, Pretrained, Stack, Towers, build, targets_of
 from alignscope.study.training.scoring import Outputs, Scorer
 
 __all__ = ["train_cells"]
@@ -123,9 +123,9 @@ class _Trainer:
         frozen = torch.from_numpy(self._outputs(towers).z[other - 1][: self.data.train])
         target = towers.alignment.target(frozen).to(self.device)
         chosen = towers.train_modality(learner)
-        pulled = Pulled(towers, learner)
+        objective = Learner(towers, learner)
         rows = [self.x[learner - 1], self.y[learner - 1], target]
-        self._fit(Stack([pulled], chosen), rows, [1.0, 1.0, math.nan], frozen=other)
+        self._fit(Stack([objective], chosen), rows, [1.0, 1.0, math.nan], frozen=other)
 
     def _fit(
         self,
@@ -141,7 +141,7 @@ class _Trainer:
         """Minimise the weighted terms; a weight of NaN stands for each cell's lambda."""
         spec, epochs = self.first.optimiser, epochs or self.first.epochs
         lambdas = torch.tensor([c.lambda_ for c in self.cells], device=self.device)
-        strength = torch.stack([lambdas if math.isnan(w) else torch.full_like(lambdas, w) for w in weights], dim=1)
+        weight = torch.stack([lambdas if math.isnan(w) else torch.full_like(lambdas, w) for w in weights], dim=1)
         optimiser = torch.optim.AdamW(
             stack.parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=self.device.type != "mps"
         )
@@ -154,7 +154,7 @@ class _Trainer:
         )
         for epoch in range(1, epochs + 1):
             stack.train(frozen)
-            sums = torch.zeros_like(strength)
+            sums = torch.zeros_like(weight)
             order = self._order(epoch)
             for step in range(steps):
                 chosen = order[..., step * batch : (step + 1) * batch]
@@ -163,22 +163,22 @@ class _Trainer:
                 with self._precision():
                     terms = stack([self._input(r, chosen) for r in rows], self._shared)
                 optimiser.zero_grad()
-                (terms * strength).sum().backward()
+                (terms * weight).sum().backward()
                 optimiser.step()
                 after_step()
                 sums += terms.detach()
             if record:
-                self._record(epoch, (sums / steps).cpu().double().numpy(), strength.cpu().double().numpy(), stack)
+                self._record(epoch, (sums / steps).cpu().double().numpy(), weight.cpu().double().numpy(), stack)
             if all(p.diverged is not None for p in self.progress):
                 return
 
-    def _record(self, epoch: int, terms: np.ndarray, strength: np.ndarray, stack: Stack) -> None:
+    def _record(self, epoch: int, terms: np.ndarray, weight: np.ndarray, stack: Stack) -> None:
         due = epoch in self.first.marks or epoch == self.first.epochs
         for k, progress in enumerate(self.progress):
             if progress.diverged is not None:
                 continue
             values = terms[k].tolist()
-            loss = float(terms[k] @ strength[k])
+            loss = float(terms[k] @ weight[k])
             if not math.isfinite(loss):
                 progress.diverged = epoch
                 continue
@@ -193,7 +193,7 @@ class _Trainer:
             return
         self.progress[k].marks.append(self.scorer.mark(epoch, outputs, reverse=self.first.direction == "2to1"))
         if self.cells[k].lambda_ == 0 and not self.cells[k].baseline and epoch == self.first.epochs:
-            self.progress[k].features = _kept(outputs, self.data.train)
+            self.progress[k].features = _stored(outputs, self.data.train)
 
     def _outputs(self, towers: Towers) -> Outputs:
         """Return features, latents and predictions of both modalities for all rows."""
@@ -233,7 +233,7 @@ class _Trainer:
 
     @property
     def _steps(self) -> int:
-        """Steps an epoch; what is left over is dropped."""
+        """Steps per epoch; what is left over is dropped."""
         return self.data.train // min(self.first.optimiser.batch, self.data.train)
 
     @property
@@ -270,8 +270,8 @@ def _placed(x: np.ndarray, device: torch.device) -> Tensor:
     return rows.to(device)
 
 
-def _kept(outputs: Outputs, train: int) -> dict[str, np.ndarray]:
+def _stored(outputs: Outputs, train: int) -> dict[str, np.ndarray]:
     """Return features and latents of the held-out rows, and as ``train_h1``, ... those of the training rows."""
     named = {f"{name}{i}": rows for name in "hz" for i, rows in enumerate(getattr(outputs, name), start=1)}
-    kept = {name: rows[train:] for name, rows in named.items()}
-    return kept | {f"train_{name}": rows[:train] for name, rows in named.items()}
+    held_out = {name: rows[train:] for name, rows in named.items()}
+    return held_out | {f"train_{name}": rows[:train] for name, rows in named.items()}

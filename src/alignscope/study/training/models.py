@@ -17,7 +17,7 @@ from alignscope.nn.towers import TwoTowers
 from alignscope.study.data.prepared import StudyData
 from alignscope.study.spec import CellSpec
 
-__all__ = ["Alone", "Joint", "Pretrained", "Pulled", "Stack", "Towers", "build", "targets_of"]
+__all__ = ["Alone", "Joint", "Learner", "Pretrained", "Stack", "Towers", "build", "targets_of"]
 
 Towers = TwoTowers | FusedTowers
 
@@ -26,8 +26,8 @@ def build(cell: CellSpec, data: StudyData) -> Towers:
     """Return the untrained model of a cell, at its seed's start."""
     k = cell.components
     outputs1, outputs2 = (
-        [len(data.classes[t]) for t in asked] if cell.task == "cross_entropy" else [y.values.shape[1]]
-        for y, asked in zip(data.target_columns, data.trained_on, strict=True)
+        [len(data.classes[t]) for t in targets] if cell.task == "cross_entropy" else [y.values.shape[1]]
+        for y, targets in zip(data.target_columns, data.trained_on, strict=True)
     )
     encoder1, encoder2 = (cell.encoder.build(x.shape[1:], k) for x in data.x)
     towers: Towers
@@ -76,7 +76,7 @@ class Alone(Joint):
         return torch.stack([loss, zero, zero] if self.modality == 1 else [zero, loss, zero])
 
 
-class Pulled(Alone):
+class Learner(Alone):
     """One modality learns its task, and to predict the frozen target of the other."""
 
     def forward(self, x: Tensor, y: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
@@ -87,7 +87,7 @@ class Pulled(Alone):
 
 
 class Pretrained(nn.Module):  # type: ignore[misc]
-    """The terms of pre-training: each modality's reconstruction of hidden places, and the alignment; no labels.
+    """The terms of pre-training: each modality's reconstruction of hidden patches, and the alignment; no labels.
 
     What is hidden depends on the seed and on the step alone.
     """
@@ -172,5 +172,5 @@ def targets_of(cell: CellSpec, data: StudyData) -> list[Tensor]:
     if cell.task == "squared":
         return [torch.from_numpy(y.values) for y in data.target_columns]
     if cell.task == "binary":
-        return [torch.from_numpy(np.hstack([data.columns(t) for t in asked])) for asked in data.trained_on]
-    return [torch.from_numpy(np.stack([data.targets[t] for t in asked], axis=1)) for asked in data.trained_on]
+        return [torch.from_numpy(np.hstack([data.columns(t) for t in targets])) for targets in data.trained_on]
+    return [torch.from_numpy(np.stack([data.targets[t] for t in targets], axis=1)) for targets in data.trained_on]

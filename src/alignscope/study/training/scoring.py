@@ -95,13 +95,13 @@ class Scorer:
     def _target_scores(
         self, outputs: Outputs, modality: int, rows: slice, probes: Mapping[str, Probe]
     ) -> list[TargetScore]:
-        asked = self.data.trained_on[modality]
-        heads = {t: self._head(outputs, modality, t, rows) for t in asked}
+        trained_on = self.data.trained_on[modality]
+        heads = {t: self._head(outputs, modality, t, rows) for t in trained_on}
         return [
             TargetScore(
                 modality=modality + 1,
                 target=t,
-                trained_on=t in asked,
+                trained_on=t in trained_on,
                 probe_r2=_number(probes[t].r2),
                 probe_per_class=tuple(map(_number, probes[t].per_column)) if t in self.data.classes else (),
                 **heads.get(t, {}),
@@ -123,19 +123,19 @@ class Scorer:
     def _head(self, outputs: Outputs, modality: int, target: str, rows: slice) -> dict[str, Any]:
         """Return R^2 and, of classes and labels, accuracy and F1 of the trained head for one target."""
         columns = self.data.blocks(modality)[target]
-        said = outputs.y[modality][rows, columns].astype(np.float64)
+        predicted = outputs.y[modality][rows, columns].astype(np.float64)
         scaled = self.data.target_columns[modality]
         if self.task == "squared":
             truth = scaled.values[rows, columns]
-            # Targets are centred and scaled; classes are told by what the columns were before.
-            guess = (said + scaled.offset[columns]) / scaled.scale
+            # Targets are centred and scaled; classes are read off what the columns were before.
+            guess = (predicted + scaled.offset[columns]) / scaled.scale
         else:
-            guess = expit(said) if self.task == "binary" else softmax(said, axis=1)
+            guess = expit(predicted) if self.task == "binary" else softmax(predicted, axis=1)
             plain = self.data.columns(target)
             mean = plain[: self.data.train].mean(axis=0)
-            truth, said = plain[rows] - mean, guess - mean
+            truth, predicted = plain[rows] - mean, guess - mean
         total = np.square(truth).sum()
-        found: dict[str, Any] = {"r2": 1 - float(np.square(truth - said).sum() / total) if total > 0 else 0.0}
+        found: dict[str, Any] = {"r2": 1 - float(np.square(truth - predicted).sum() / total) if total > 0 else 0.0}
         if target in self.data.classes:
             found |= self._classified(target, guess, rows)
         return found
@@ -155,22 +155,22 @@ class Scorer:
         }
 
     def _task_loss(self, outputs: Outputs, modality: int, rows: slice) -> float:
-        said = outputs.y[modality][rows].astype(np.float64)
+        predicted = outputs.y[modality][rows].astype(np.float64)
         if self.task == "squared":
-            return float(np.square(said - self.data.target_columns[modality].values[rows]).sum(axis=1).mean())
+            return float(np.square(predicted - self.data.target_columns[modality].values[rows]).sum(axis=1).mean())
         if self.task == "binary":
             truth = np.hstack([self.data.columns(t)[rows] for t in self.data.trained_on[modality]])
-            return float((np.logaddexp(0, said) - truth * said).sum(axis=1).mean())
+            return float((np.logaddexp(0, predicted) - truth * predicted).sum(axis=1).mean())
         loss = 0.0
         for target, columns in self.data.blocks(modality).items():
-            scores = said[:, columns]
+            scores = predicted[:, columns]
             right = np.take_along_axis(scores, self.data.targets[target][rows, None], axis=1)
             loss += float((logsumexp(scores, axis=1, keepdims=True) - right).mean())
         return loss
 
 
 def _number(value: float) -> float:
-    """A figure that does not exist, since its target does not vary, counts as nothing known."""
+    """A figure that does not exist, since its target does not vary, counts as nothing predicted."""
     return float(value) if math.isfinite(value) else 0.0
 
 
