@@ -384,7 +384,7 @@ def test_a_part_and_nothing_are_no_folder_of_it(tmp_path: Path) -> None:
 
 def test_what_cannot_be_asked_of_an_archive(tmp_path: Path) -> None:
     archive = Archive.open(write_archive(tmp_path, STEMS[:1]))
-    with pytest.raises(AlignscopeError, match=r"modality: 'lidar'. Known are aerial, s2.*E305"):
+    with pytest.raises(AlignscopeError, match=r"modality: 'lidar' is not known. Use one of aerial, s2.*E305"):
         archive.patch(STEMS[0], ("lidar",))
     with pytest.raises(AlignscopeError, match=rf"sentinel-ts/{STEMS[1]}_<YYYY>.h5: there is no such file.*E101"):
         archive.patch(STEMS[1], ("s2",))

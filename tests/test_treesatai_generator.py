@@ -406,7 +406,7 @@ BAD = [
     ({"n": 3, "texture": 2.5}, "E304", r"texture: 2\.5\. Give a number in 0\.\.1"),
     ({"n": 3, "noise": float("nan")}, "E304", r"noise: nan"),
     ({"n": 3, "overlap": 1.5}, "E304", r"overlap: 1\.5"),
-    ({"n": 3, "modalities": ("s3",)}, "E305", r"no 's3'\. Choose among aerial, s2, s1_asc, s1_des"),
+    ({"n": 3, "modalities": ("s3",)}, "E305", r"'s3' is not known\. Use one of aerial, s2, s1_asc, s1_des"),
 ]
 
 
@@ -424,5 +424,5 @@ def test_a_patch_that_is_not_there_is_named():
     wrong = source.stems[1].replace("_1_", "_2_")
     with pytest.raises(AlignscopeError, match=r"not one of the generated patches"):
         source.patch(wrong, ["s2"])
-    with pytest.raises(AlignscopeError, match=r"no 'aerial'\. Choose among s2"):
+    with pytest.raises(AlignscopeError, match=r"'aerial' is not known\. Use one of s2"):
         source.patch(source.stems[1], ["aerial"])

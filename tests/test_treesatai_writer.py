@@ -179,7 +179,7 @@ def test_other_options_or_other_files_are_left_alone(tmp_path):
         write_archive(small, tmp_path / "mine")
     with pytest.raises(AlignscopeError, match=r"layout: 'maestro'.*E305"):
         write_archive(small, tmp_path / "new", layout="maestro")
-    with pytest.raises(AlignscopeError, match=r"splits: 4.*E305"):
+    with pytest.raises(AlignscopeError, match=r"splits: 4 is not known.*E305"):
         write_archive(small, tmp_path / "new", splits=4)
     assert not (tmp_path / "new").exists()
 

@@ -13,7 +13,7 @@ from alignscope.errors import AlignscopeError
 __all__ = ["one_of", "real", "whole"]
 
 Number = TypeVar("Number")
-Name = TypeVar("Name", bound=str)
+Name = TypeVar("Name")
 
 
 def whole(name: str, given: Any, low: int = 0, high: int | None = None, *, code: str = "E304") -> int:
@@ -49,7 +49,9 @@ def real(
 def one_of(name: str, given: Name, known: Iterable[Name]) -> Name:
     """Return a choice that is among those known. Raises E305."""
     if given not in (known := tuple(known)):
-        raise AlignscopeError("E305", name, f"'{given}' is not known", f"Use one of {', '.join(known)}.")
+        raise AlignscopeError(
+            "E305", name, f"{_shown(given)} is not known", f"Use one of {', '.join(map(str, known))}."
+        )
     return given
 
 

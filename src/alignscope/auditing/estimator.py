@@ -14,10 +14,11 @@ from typing import Any, get_args
 
 import numpy as np
 
+from alignscope._lib.checks import one_of, whole
 from alignscope._lib.types import Array, Matrix, Vector
 from alignscope.errors import AlignscopeError
 from alignscope.linear.path import Solver
-from alignscope.linear.problem import Gauge, Problem, block_scale, check_components
+from alignscope.linear.problem import Gauge, Problem, block_scale
 from alignscope.moments.moments import Moments
 from alignscope.pair.readers.rows import as_numpy
 
@@ -132,15 +133,10 @@ class AlignedReducedRank:
         return self
 
     def _check_parameters(self) -> None:
-        if not isinstance(self.components, (int, np.integer)):
-            raise AlignscopeError("E301", "components", f"{self.components!r}", "Give a whole number.")
-        check_components(int(self.components))
+        whole("components", self.components, 1, code="E301")
         _not_negative(self.lam, "lam")
         _not_negative(self.ridge, "ridge", finite=True)
-        if self.gauge not in get_args(Gauge):
-            raise AlignscopeError(
-                "E305", "gauge", f"'{self.gauge}' is not known", f"Use one of {', '.join(get_args(Gauge))}."
-            )
+        one_of("gauge", self.gauge, get_args(Gauge))
 
     def _problem(self, moments: Moments) -> Problem:
         if "x2" in moments.blocks:

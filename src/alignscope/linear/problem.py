@@ -17,7 +17,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from alignscope._lib.checks import whole
+from alignscope._lib.checks import one_of, whole
 from alignscope._lib.types import Matrix, Vector
 from alignscope.errors import AlignscopeError
 from alignscope.moments.moments import Basis, Moments
@@ -195,8 +195,7 @@ def alignment_target(
     ------
     AlignscopeError : E305 for an unknown gauge.
     """
-    if gauge not in get_args(Gauge):
-        raise AlignscopeError("E305", "gauge", f"'{gauge}' is not known", f"Use one of {', '.join(get_args(Gauge))}.")
+    one_of("gauge", gauge, get_args(Gauge))
     basis = basis or moments.basis(towards)
     if gauge == "cca":
         code = np.eye(basis.rank) * np.sqrt(moments.weight)

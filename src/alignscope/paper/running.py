@@ -12,6 +12,7 @@ from typing import Any, Literal, Self, get_args
 import msgspec
 from msgspec.structs import replace
 
+from alignscope._lib.checks import one_of
 from alignscope._lib.results import Result, to_json_ready
 from alignscope._lib.threads import one_blas_thread
 from alignscope._lib.types import Progress
@@ -126,8 +127,7 @@ def run_paper(
     ------
     AlignscopeError : E305 for an unknown scale, and all that `run_study` raises.
     """
-    if scale not in _SPECS:
-        raise AlignscopeError("E305", "scale", f"'{scale}' is not known", f"Use one of {', '.join(_SPECS)}.")
+    one_of("scale", scale, _SPECS)
     progress = progress or (lambda what, share: None)
     ends = (0.0, *_SHARES)
     specs = [_read(_SPECS[scale]), *_satellite_specs(_read(_SATELLITE[scale]), treesatai, scale)]

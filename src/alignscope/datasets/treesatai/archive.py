@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from alignscope._lib.checks import one_of
 from alignscope.datasets.treesatai.format import MODALITIES, SERIES, Labels, Patch, parse_stem
 from alignscope.datasets.treesatai.labels import (
     LABEL_FILE,
@@ -170,8 +171,7 @@ class Archive:
     def patch(self, stem: str, modalities: Collection[str]) -> Patch:
         """Read one patch. Raises as `read_aerial` and `read_series`; E101 names the place of a missing file."""
         for modality in modalities:
-            if modality not in MODALITIES:
-                raise AlignscopeError("E305", "modality", f"{modality!r}", f"Known are {', '.join(MODALITIES)}.")
+            one_of("modality", modality, MODALITIES)
             if stem not in self._files(modality):
                 way = "Put it there, or take other modalities."
                 raise AlignscopeError("E101", str(self.place(stem, modality)), "there is no such file", way)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from alignscope._lib.checks import real
+from alignscope._lib.checks import one_of, real
 from alignscope._lib.interval import Answer
 from alignscope._lib.types import Matrix
 from alignscope.errors import AlignscopeError
@@ -142,8 +142,7 @@ class _Interval:
 
 
 def _check(replicates: Sequence[RegimeInput], kind: str, confidence: float) -> None:
-    if kind not in ("jackknife", "bootstrap"):
-        raise AlignscopeError("E305", "kind", f"{kind!r}", "Use jackknife or bootstrap.")
+    one_of("kind", kind, ("jackknife", "bootstrap"))
     real("confidence", confidence, 0, 1, above=True, below=True)
     if len(replicates) == 1:
         raise AlignscopeError("E304", "replicates", "one replicate", "Give none, or at least 2.")

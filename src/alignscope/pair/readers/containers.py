@@ -288,9 +288,6 @@ def _tensor_rows(tensor: Array, where: Where) -> Rows:
         array = as_numpy(tensor)
     except (TypeError, RuntimeError) as error:
         raise AlignscopeError(
-            "E106",
-            where.text,
-            f"a tensor of type {kind} ({tensor.layout})",
-            "Save it as a dense tensor of numbers.",
+            "E106", where.text, f"a tensor of type {kind} ({tensor.layout})", "Save it as a dense tensor of numbers."
         ) from error
     return ArrayRows.of(array, name=where.name, role=where.role, notes=notes)

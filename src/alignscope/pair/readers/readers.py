@@ -68,10 +68,7 @@ def read_vector(value: Input, role: str) -> np.ndarray:
     n, width = rows.shape
     if width != 1:
         raise AlignscopeError(
-            "E201",
-            role,
-            f"{n:,} rows of {width:,} columns",
-            "Give one value per row; name the column of a table.",
+            "E201", role, f"{n:,} rows of {width:,} columns", "Give one value per row; name the column of a table."
         )
     return as_numpy(rows.read(0, n)).reshape(-1)
 
@@ -173,8 +170,5 @@ def _text_found(rows: Rows, where: str) -> AlignscopeError:
                 "Give numbers only; text labels belong in a target.",
             )
     return AlignscopeError(
-        "E106",
-        where,
-        "numbers stored as text",
-        "Save them as numbers, for example with array.astype('float64').",
+        "E106", where, "numbers stored as text", "Save them as numbers, for example with array.astype('float64')."
     )

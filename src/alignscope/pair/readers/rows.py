@@ -314,10 +314,7 @@ class NpyRows(StoredRows):
             block = self._columns(start, stop) if self.fortran else self._block(start, stop)
         except OSError as error:
             raise AlignscopeError(
-                "E101",
-                self.where,
-                f"it cannot be read ({error.strerror})",
-                "Check that the file is still there.",
+                "E101", self.where, f"it cannot be read ({error.strerror})", "Check that the file is still there."
             ) from error
         return block if self.source.isnative else block.astype(self.source.newbyteorder("="))
 

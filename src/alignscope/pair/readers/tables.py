@@ -104,10 +104,7 @@ def pick(where: Where, names: Sequence[str]) -> list[int]:
     if missing:
         listed = ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
         raise AlignscopeError(
-            "E105",
-            where.text,
-            f"it has no column {missing[0]!r} (it has {listed})",
-            "Name columns that are there.",
+            "E105", where.text, f"it has no column {missing[0]!r} (it has {listed})", "Name columns that are there."
         )
     return [names.index(name) for name in wanted]
 
@@ -196,10 +193,7 @@ def _text_in(name: str, values: Sequence[object], where: Where, line: int) -> Al
         at = f"line {place + line}" if line else f"row {place}, counted from 0"
         found = f"column {name!r} holds text, first {values[place]!r} in {at}"
     return AlignscopeError(
-        "E106",
-        where.text,
-        found,
-        f"Give numbers only, or pick columns, as in {where.path.name}:first,second.",
+        "E106", where.text, found, f"Give numbers only, or pick columns, as in {where.path.name}:first,second."
     )
 
 

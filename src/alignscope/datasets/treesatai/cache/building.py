@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from alignscope._lib import files as _files
-from alignscope._lib.checks import whole
+from alignscope._lib.checks import one_of, whole
 from alignscope._lib.contents import npz_bytes
 from alignscope._lib.progress import quiet
 from alignscope._lib.threads import cores, one_blas_thread
@@ -73,9 +73,7 @@ def build_cache(
 def _modalities(source: Source, options: CacheOptions) -> tuple[str, ...]:
     wanted = source.modalities if options.modalities is None else options.modalities
     for name in wanted:
-        if name not in source.modalities:
-            found = f"{name!r} is not in the source"
-            raise AlignscopeError("E305", "modalities", found, f"It holds {', '.join(source.modalities)}.")
+        one_of("modalities", name, source.modalities)
     return tuple(name for name in MODALITIES if name in wanted)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from alignscope._lib.checks import whole
+from alignscope._lib.checks import one_of, whole
 from alignscope.datasets.treesatai.cache.codes import Coded
 from alignscope.datasets.treesatai.cache.series import DateChoice, Statistics
 from alignscope.datasets.treesatai.cache.shards import ReadFailure, Shard, shard_place
@@ -61,8 +61,7 @@ class CacheOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         for name, low in (("shard", 1), ("sample", 1), ("seed", 0)):
             whole(name, getattr(self, name), low, 2**63)
         for name in self.modalities or ():
-            if name not in MODALITIES:
-                raise AlignscopeError("E305", "modalities", f"{name!r}", f"There are {', '.join(MODALITIES)}.")
+            one_of("modalities", name, MODALITIES)
 
 
 class CacheRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from alignscope._lib.checks import one_of
 from alignscope.datasets.treesatai.cache.cache import Cache
 from alignscope.datasets.treesatai.cache.codes import NEVER, Coded, decoded, valid_pixels
 from alignscope.datasets.treesatai.cache.series import DateChoice, choose_dates, day_of_year, normalised, year
@@ -46,10 +47,7 @@ def _packed(
     cache: Cache, modality: str, index: np.ndarray, choice: DateChoice, out: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the arrays, and the dates (N, T) datetime64[D] of a series, NaT where none stands."""
-    if modality not in cache.modalities:
-        found = f"{modality!r} is not in the cache"
-        raise AlignscopeError("E305", "modality", found, f"It holds {', '.join(cache.modalities)}.")
-    if modality == "aerial":
+    if one_of("modality", modality, cache.modalities) == "aerial":
         side = cache.options.side
         pictures = _room((len(index), side, side, len(CHANNELS["aerial"])), np.uint8, out)
         for row, patch in enumerate(index.tolist()):
@@ -136,13 +134,10 @@ class TreeSatAI:
     choice: DateChoice = field(default_factory=DateChoice)
 
     def __post_init__(self) -> None:
-        for what, given, known in (
-            ("modalities", self.modalities, self.cache.modalities),
-            ("split", (self.split,), (*SPLITS, None)),
-            ("require", (self.require,), ("all", "any")),
-        ):
-            if not given or not set(given) <= set(known):
-                raise AlignscopeError("E305", what, f"{given}", f"Known are {', '.join(map(str, known))}.")
+        for modality in self.modalities or ("",):
+            one_of("modalities", modality, self.cache.modalities)
+        one_of("split", self.split, (*SPLITS, None))
+        one_of("require", self.require, ("all", "any"))
         if not len(self.index):
             found = f"no patch of split {self.split} has {self.require} of {', '.join(self.modalities)}"
             raise AlignscopeError("E205", str(self.cache.folder), found, "Take another split or other modalities.")
@@ -204,8 +199,7 @@ class TreeSatAI:
         ------
         AlignscopeError : E305 for a modality that is not a series of the cache.
         """
-        if modality == "aerial" or modality not in self.cache.modalities:
-            raise AlignscopeError("E305", "modality", f"{modality!r}", "Name a series of the cache.")
+        one_of("modality", modality, (name for name in self.cache.modalities if name != "aerial"))
         held = self.cache.present[:, self.cache.modalities.index(modality)]
         return tuple(self.cache.stems[i] for i in self.index.tolist() if held[i] and not self._clear(modality, i))
 

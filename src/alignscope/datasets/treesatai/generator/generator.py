@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from alignscope._lib.checks import real, whole
+from alignscope._lib.checks import one_of, real, whole
 from alignscope.datasets.treesatai.format import (
     GENERA,
     MODALITIES,
@@ -88,7 +88,8 @@ class Generated:
         most = {"overlap": 1, "texture": 1, "shared": 2, "phenology": 2, "moisture": 2, "noise": 2}
         for name, high in most.items():
             real(name, getattr(self, name), 0, high)
-        _known(self.modalities, MODALITIES)
+        for name in self.modalities:
+            one_of("modalities", name, MODALITIES)
 
     @cached_property
     def truth(self) -> dict[str, np.ndarray]:
@@ -129,7 +130,8 @@ class Generated:
 
     def patch(self, stem: str, modalities: Collection[str]) -> Patch:
         """Make one patch. Raises E305 for a patch or a modality that is not there."""
-        _known(modalities, self.modalities)
+        for name in modalities:
+            one_of("modalities", name, self.modalities)
         parsed = parse_stem(stem)
         if not (parsed.number < self.n and self.stems[parsed.number] == stem):
             raise AlignscopeError("E305", stem, "not one of the generated patches", "Take one of `stems`.")
@@ -174,9 +176,3 @@ def _split(stem: str) -> str:
     """About 80, 10 and 10 of 100 patches for training, validation and test."""
     drawn = int(hashlib.sha256(stem.encode()).hexdigest()[:8], 16) % 10
     return SPLITS[0] if drawn > 1 else SPLITS[drawn + 1]
-
-
-def _known(wanted: Collection[str], there: tuple[str, ...]) -> None:
-    for name in wanted:
-        if name not in there:
-            raise AlignscopeError("E305", "modalities", f"no {name!r}", f"Choose among {', '.join(there)}.")

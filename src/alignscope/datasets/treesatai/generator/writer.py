@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from alignscope._lib import files as _files
+from alignscope._lib.checks import one_of
 from alignscope._lib.contents import csv_bytes, json_bytes
 from alignscope._lib.geotiff import import_rasterio
 from alignscope._lib.types import Progress
@@ -65,10 +66,8 @@ def write_archive(
         else, E401 or E402 it cannot be written.
     """
     folder = Path(folder)
-    if layout not in ("released", "anysat"):
-        raise AlignscopeError("E305", "layout", f"{layout!r}", 'Give "released" or "anysat".')
-    if splits not in (2, 3):
-        raise AlignscopeError("E305", "splits", f"{splits}", "Give 2 or 3.")
+    one_of("layout", layout, ("released", "anysat"))
+    one_of("splits", splits, (2, 3))
     if "aerial" in source.modalities:
         import_rasterio("aerial pictures")
     _claim(folder, {"layout": layout, "splits": splits} | dataclasses.asdict(source))
