@@ -5,17 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Self, get_args
+from typing import get_args
 
-import msgspec
 from msgspec.structs import replace
 
 from alignscope._lib.checks import whole
 from alignscope._lib.files import check_writable
-from alignscope._lib.results import Result
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
 from alignscope._lib.workers import check_device, peak_bytes
@@ -26,7 +24,7 @@ from alignscope.bench.results import BenchRecord, BenchResults, Failure
 from alignscope.bench.spec import SCHEMA, BenchCell, BenchSpec, Scale, checked_spec, read_scale, read_spec
 from alignscope.bench.summary import Choice, Summary
 from alignscope.bench.tasks.kind import Column
-from alignscope.errors import AlignscopeError
+from alignscope.sweep.finished import Finished
 from alignscope.sweep.store import Layout, Store, TrainedCell, check_resumable
 from alignscope.sweep.sweep import NOTHING, Outcome, run_units
 
@@ -39,30 +37,11 @@ BENCH = Layout("bench", SCHEMA, BenchRecord)
 _TRAINING = 0.95  # share of the time that all but the page takes
 
 
-@dataclass(frozen=True, repr=False)
-class Bench(Result):
-    """A finished bench.
+class Bench(Finished[BenchResults]):
+    """A finished bench; `results` depends on the specification and the methods' code alone."""
 
-    Attributes
-    ----------
-    results : everything found; depends on the specification and the methods' code alone.
-    outcome : what this run did: how many cells it reused, which failed; nothing for one that was read back.
-    """
-
-    results: BenchResults
-    outcome: Outcome = NOTHING
-
-    @classmethod
-    def from_json(cls, content: bytes) -> Self:
-        """Return the bench of a results.json. Raises E103 where it is none."""
-        try:
-            return cls(msgspec.json.decode(content, type=BenchResults))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise AlignscopeError("E103", cls.json_name, f"{error}", "Run the bench again.") from None
-
-    def to_json(self) -> bytes:
-        """Return results.json: keys in a fixed order, one line, a newline at the end."""
-        return msgspec.json.encode(self.results, order="deterministic") + b"\n"
+    noun = "bench"
+    content = BenchResults
 
     def _files(self) -> dict[str, bytes]:
         from alignscope.bench.page.page import bench_charts, render_bench  # with the page's libraries

@@ -5,17 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Self
 
 import msgspec
 import numpy as np
 
 from alignscope._lib.checks import whole
 from alignscope._lib.files import check_writable
-from alignscope._lib.results import Result
 from alignscope._lib.types import Progress
 from alignscope._lib.workers import check_device, peak_bytes
 from alignscope.errors import AlignscopeError
@@ -30,8 +27,9 @@ from alignscope.study.spec import (
     checked_spec,
     read_spec,
 )
+from alignscope.sweep.finished import Finished
 from alignscope.sweep.store import Layout, Store, TrainedCell, check_resumable
-from alignscope.sweep.sweep import NOTHING, Outcome, run_units
+from alignscope.sweep.sweep import run_units
 
 __all__ = ["STUDY", "Study", "run_study", "train_unit", "units_of"]
 
@@ -43,30 +41,11 @@ GPU_STACK = 64
 """How many cells are trained at once on a GPU, unless it is said."""
 
 
-@dataclass(frozen=True, repr=False)
-class Study(Result):
-    """A finished study.
+class Study(Finished[StudyResults]):
+    """A finished study; `results` depends on the specification alone."""
 
-    Attributes
-    ----------
-    results : everything found; depends on the specification alone.
-    outcome : what this run did: how many cells it reused, which failed; nothing for one that was read back.
-    """
-
-    results: StudyResults
-    outcome: Outcome = NOTHING
-
-    @classmethod
-    def from_json(cls, content: bytes) -> Self:
-        """Return the study of a results.json. Raises E103 where it is none."""
-        try:
-            return cls(msgspec.json.decode(content, type=StudyResults))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise AlignscopeError("E103", cls.json_name, f"{error}", "Run the study again.") from None
-
-    def to_json(self) -> bytes:
-        """Return results.json: keys in a fixed order, one line, a newline at the end."""
-        return msgspec.json.encode(self.results, order="deterministic") + b"\n"
+    noun = "study"
+    content = StudyResults
 
     def _files(self) -> dict[str, bytes]:
         from alignscope.study.page.page import render_study, study_charts  # with the page's libraries

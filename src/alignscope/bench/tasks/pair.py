@@ -78,9 +78,7 @@ class PairTask(Kind, frozen=True, kw_only=True, tag="pair"):
 
     def check(self, where: str) -> None:
         """Raise ValidationError for files that are given twice or not at all, and for shares that leave no rows."""
-        given = [name for name in ("x1", "x2", "y1") if getattr(self, name) is not None]
-        if (self.pair is None) == (not given) or (given and given != ["x1", "x2", "y1"]):
-            raise invalid("Expected either `pair`, or all of `x1`, `x2` and `y1`", where)
+        self.files.check_given(where)
         if self.test + self.validation >= 1:
             raise invalid(f"With `test` {self.test} nothing is left to train on", f"{where}.validation")
         if self.fingerprint:

@@ -44,10 +44,14 @@ class FileData(DataKind, frozen=True, kw_only=True, tag="files"):
 
     def check(self, encoder: EncoderKind) -> None:
         """Raise ValidationError unless the arrays are given in one way of the two."""
+        self.check_given("data")
+        super().check(encoder)
+
+    def check_given(self, where: str) -> None:
+        """Raise ValidationError, with the path `where`, unless a folder is given or all arrays are."""
         given = [name for name in ("x1", "x2", "y1") if getattr(self, name) is not None]
         if (self.pair is None) == (not given) or (given and given != ["x1", "x2", "y1"]):
-            raise invalid("Expected either `pair`, or all of `x1`, `x2` and `y1`", "data")
-        super().check(encoder)
+            raise invalid("Expected either `pair`, or all of `x1`, `x2` and `y1`", where)
 
     def fingerprinted(self, base: Path) -> Self:
         """Return the data with the hash of all files that the pair is read from."""

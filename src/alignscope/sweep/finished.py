@@ -1,0 +1,46 @@
+"""What a study and a bench return: everything found, and what this run did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Generic, Self, TypeVar
+
+import msgspec
+
+from alignscope._lib.results import Result
+from alignscope.errors import AlignscopeError
+from alignscope.sweep.sweep import NOTHING, Outcome
+
+__all__ = ["Finished"]
+
+Found = TypeVar("Found", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, repr=False)
+class Finished(Result, Generic[Found]):
+    """A finished run of many trainings; the abstract base.
+
+    Attributes
+    ----------
+    results : everything found, the content of results.json.
+    outcome : what this run did: how many cells it reused, which failed; nothing for one that was read back.
+    noun : what it is, for messages. content : the type of `results`.
+    """
+
+    noun: ClassVar[str]
+    content: ClassVar[type[msgspec.Struct]]
+
+    results: Found
+    outcome: Outcome = NOTHING
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Self:
+        """Return the run of a results.json. Raises E103 where it is none."""
+        try:
+            return cls(msgspec.json.decode(content, type=cls.content))  # type: ignore[arg-type]
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise AlignscopeError("E103", cls.json_name, f"{error}", f"Run the {cls.noun} again.") from None
+
+    def to_json(self) -> bytes:
+        """Return results.json: keys in a fixed order, one line, a newline at the end."""
+        return msgspec.json.encode(self.results, order="deterministic") + b"\n"
