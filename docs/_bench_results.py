@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 
 from _tables import table
 from alignscope.bench.page import tables as _bench_tables
-from alignscope.bench.page.board import GROUPS, Board, gap_text, value_text
+from alignscope.bench.page.board import GROUPS, Board, gap_text
 from alignscope.bench.page.page import bench_charts
 from alignscope.bench.page.verdict import cards
 from alignscope.bench.page.verdict import verdict as sentences
@@ -26,7 +26,7 @@ from alignscope.bench.results import BenchResults, MethodRow, ParetoPoint
 from alignscope.bench.spec import PicturesTask
 from alignscope.bench.summary import REFERENCE
 from alignscope.bench.tasks.kind import Column
-from alignscope.report.words import MISSING, capital, count, lam, share
+from alignscope.report.words import MISSING, capital, count, estimate_100, lam, share
 
 KEPT = Path(__file__).parent / "results"
 FULL, LONGER = "bench-full", "bench-long"
@@ -278,7 +278,7 @@ def _value(board: Board, method: str, role: str) -> str:
     return (
         MISSING
         if column is None or row is None or column.key not in row.columns
-        else value_text(row.columns[column.key])
+        else estimate_100(row.columns[column.key])
     )
 
 

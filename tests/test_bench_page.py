@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alignscope.bench.page.board import Board, gap_text, share_text, value_text
+from alignscope.bench.page.board import Board, gap_text
 from alignscope.bench.page.page import bench_charts, render_bench
 from alignscope.bench.page.pareto import pareto, spread_out
 from alignscope.bench.page.published import PUBLISHED, best
@@ -28,6 +28,7 @@ from alignscope.bench.page.verdict import GOALS, cards, reached, tone, verdict
 from alignscope.bench.results import BenchResults, MeanOverSeeds
 from alignscope.report.look import LIGHT
 from alignscope.report.panels import Figure, panel_specs
+from alignscope.report.words import estimate, estimate_100
 from bench_example import MADE, TASKS, VARIANTS, build
 from page_reader import Page
 from report_example import HOSTILE
@@ -178,7 +179,7 @@ def test_every_figure_of_the_results_is_on_the_page(pages: dict[str, str], resul
             assert re.sub("[★≈]", "", cell) == text
     cells = {cell for row in page.rows for cell in row}
     for point in found.pareto:
-        assert {share_text(point.alignment_r2), share_text(point.retention)} <= cells
+        assert {estimate(point.alignment_r2), estimate(point.retention)} <= cells
     for gap in found.differences:
         if gap.other == "complement":
             turned = board.gap(gap.column, "complement", gap.method)
@@ -191,7 +192,7 @@ def test_published_figures_stand_beside_ours(pages: dict[str, str]) -> None:
     rows = {row[0]: row for row in Page(pages["example"]).rows if len(row) == 8}
     for line in PUBLISHED:
         assert [rows[line.title][i] for i in (2, 4, 6)] == [line.shared, line.unique, line.synergy]
-    assert rows["CoMM"][5] == value_text(Board(VARIANTS["example"]()).rows["comm"].columns["comm.U"])
+    assert rows["CoMM"][5] == estimate_100(Board(VARIANTS["example"]()).rows["comm"].columns["comm.U"])
     assert rows["HRIL"][3] == rows["COrAL"][5] == "–"
     assert [best(role).title for role in GOALS] == ["Cross (CLIP)", "HRIL", "HRIL"]  # COrAL is not comparable
 
@@ -259,7 +260,7 @@ def test_the_answer_gives_by_how_much_ours_is_behind(results: dict[str, BenchRes
     board = Board(results["example"])
     gap = board.gap("biased.S", "infmasking", "complement")
     assert gap is not None and gap.low is not None and gap.low > 0
-    assert f"Synergy on CoMM’s biased pairs by {value_text(gap)} (InfMasking is the highest)" in verdict(board)[1]
+    assert f"Synergy on CoMM’s biased pairs by {estimate_100(gap)} (InfMasking is the highest)" in verdict(board)[1]
 
 
 def test_goals_stand_next_to_what_is_reached(results: dict[str, BenchResults]) -> None:

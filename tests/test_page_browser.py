@@ -81,7 +81,7 @@ def _inner_overflow(page: Any) -> list[str]:
     """Return the elements that stick out of the window and are in no scrolling box of their own."""
     script = """() => [...document.querySelectorAll('body *')].filter(e => {
         const box = e.getBoundingClientRect();
-        return box.width > 0 && box.right > innerWidth + 1 && !e.closest('.scroll, pre, svg, #tip');
+        return box.width > 0 && box.right > innerWidth + 1 && !e.closest('.scroll, .toc, pre, svg, #tip');
     }).map(e => e.tagName + '.' + e.className)"""
     return list(page.evaluate(script))
 

@@ -364,7 +364,7 @@ def test_every_panel_is_drawn_wide_and_narrow(visit: Any, name: str) -> None:
             page.evaluate(
                 """() => [...document.querySelectorAll('body *')].filter(e => {
                 const box = e.getBoundingClientRect();
-                return box.width > 0 && box.right > innerWidth + 1 && !e.closest('.scroll, pre, svg, #tip');
+                return box.width > 0 && box.right > innerWidth + 1 && !e.closest('.scroll, .toc, pre, svg, #tip');
             }).map(e => e.tagName + '.' + e.className)"""
             )
             == []

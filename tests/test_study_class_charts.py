@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from alignscope.report.look import LIGHT
 from alignscope.report.panels import figure_files, panel_specs
+from alignscope.report.words import estimate
 from alignscope.study.page.classes import class_lead, class_words, rank_correlation, retained, shown
 from alignscope.study.page.page import render_study, study_context, study_figures
 from alignscope.study.page.retention_charts import along_training
@@ -25,7 +26,6 @@ from alignscope.study.page.scores import measure_name, score_words
 from alignscope.study.page.selection import up_to_one
 from alignscope.study.page.sentences import data_text, pretraining_text
 from alignscope.study.page.verdict import verdict
-from alignscope.study.page.words import spread
 from alignscope.study.results import ClassRow, SeedInterval, StudyResults
 from alignscope.study.spec import PretrainingSpec, TreeSatAIData
 from page_reader import Page
@@ -303,8 +303,8 @@ def test_tables_have_every_class(pages: dict[str, Page]) -> None:
             mine = {r.lambda_: r for r in results.class_rows if (r.modality, r.label) == (m, label)}
             start = (label, "genus", str(m), "normalised, 1to2, joint", "K\u00a0=\u00a08")
             for field in ("retention", "forecast", "r2"):
-                figures = tuple(spread(getattr(mine[v], field)) for v in lambdas)
-                there = any((*line[:5], *line[6:]) == (*start, spread(mine[1.0].before), *figures) for line in lines)
+                figures = tuple(estimate(getattr(mine[v], field)) for v in lambdas)
+                there = any((*line[:5], *line[6:]) == (*start, estimate(mine[1.0].before), *figures) for line in lines)
                 assert there == (getattr(mine[1.0], field) is not None)
     nobody = next(row for row in rows if row[:4] == ["Tilia", "genus", "1", "each modality alone"])
     assert set(nobody[6:]) == {"–"}

@@ -16,10 +16,10 @@ import pytest
 
 from alignscope.report.look import DARK, LIGHT, RAMP_DARK, RAMP_LIGHT
 from alignscope.report.panels import Steps, panel_specs, ramp
+from alignscope.report.words import estimate
 from alignscope.study.page.decomposition_charts import headline
 from alignscope.study.page.page import render_study, study_charts, study_figures
 from alignscope.study.page.verdict import tone, verdict
-from alignscope.study.page.words import spread
 from alignscope.study.results import CostParts, SeedInterval, StudyResults
 from page_reader import Page
 from report_example import HOSTILE
@@ -195,15 +195,15 @@ def test_every_figure_of_the_records_is_in_a_table(pages: dict[str, str]) -> Non
     lines = {tuple(row) for row in rows}
     cells = {cell for row in rows for cell in row}
     for r in results.retention:
-        assert spread(r.retention) in cells and spread(r.r2) in cells and spread(r.alignment_r2) in cells
+        assert estimate(r.retention) in cells and estimate(r.r2) in cells and estimate(r.alignment_r2) in cells
     for c in results.cost_parts:
         parts = (c.apparent, c.norm_collapse, c.under_training, c.capacity, c.residual)
         size, strength = f"K\u00a0=\u00a0{c.components}", f"{c.lambda_:g}"
-        assert (c.target, str(c.modality), size, strength, *map(spread, parts)) in lines
+        assert (c.target, str(c.modality), size, strength, *map(estimate, parts)) in lines
     for p in results.loss_parts:
-        assert all(spread(v) in cells for v in (p.fall, p.norm_collapse, p.alignment))
+        assert all(estimate(v) in cells for v in (p.fall, p.norm_collapse, p.alignment))
     for f in results.forecast:
-        assert any(row[-2:] == (spread(f.forecast), spread(f.measured)) for row in lines)
+        assert any(row[-2:] == (estimate(f.forecast), estimate(f.measured)) for row in lines)
     for cell in results.cells:
         assert any(row and row[0].endswith(f"({cell.id})") and row[1] == cell.status for row in rows)
     for failure in results.failures:
@@ -211,7 +211,7 @@ def test_every_figure_of_the_records_is_in_a_table(pages: dict[str, str]) -> Non
     for point in results.forecast_map:
         assert f"{point.retention:.3f}" in cells
     for size in results.capacity:
-        assert (spread(size.lossless_at), spread(size.within_budget_at), spread(size.maximum_loss)) in {
+        assert (estimate(size.lossless_at), estimate(size.within_budget_at), estimate(size.maximum_loss)) in {
             r[2:] for r in lines
         }
 
@@ -224,7 +224,7 @@ def test_a_row_of_retention_stands_under_its_lambda(pages: dict[str, str]) -> No
             continue
         key = ["raw scale, 1to2, joint", "K\u00a0=\u00a04", r.target, str(r.modality), "40", "40"]
         column = head.index(f"λ\u00a0=\u00a0{r.lambda_:g}")
-        assert next(row for row in page.rows if row[:6] == key)[column] == spread(r.retention)
+        assert next(row for row in page.rows if row[:6] == key)[column] == estimate(r.retention)
 
 
 def test_every_setting_is_shown(pages: dict[str, str]) -> None:
@@ -268,7 +268,9 @@ def test_the_headline_is_of_one_modality_alone_within_the_papers_range() -> None
     row = headline(example())
     assert row is not None
     assert (row.target in ("texture", "colour"), row.lambda_, row.components) == (True, 1.0, 4)
-    assert verdict(example())[0].startswith("Trained in the paper’s raw scale (λ = 1, K\u00a0=\u00a04, 10 epochs)")
+    assert verdict(example())[0].startswith(
+        "Trained in the paper’s raw scale (λ\u00a0=\u00a01, K\u00a0=\u00a04, 10 epochs)"
+    )
 
 
 def test_one_seed_has_no_interval_and_says_so() -> None:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from alignscope._lib.interval import Interval
 
 __all__ = [
     "MISSING",
     "REMEDIES",
     "SIDES",
+    "at_lambda",
+    "at_size",
     "capital",
     "count",
     "counts",
     "direction_name",
     "estimate",
+    "estimate_100",
+    "estimate_percent",
     "finite",
     "knower",
     "lam",
@@ -27,6 +34,7 @@ __all__ = [
     "short",
     "signed",
     "strength",
+    "times_100",
 ]
 
 SIDES = ("1", "2")
@@ -60,11 +68,42 @@ def signed(value: Any, digits: int = 3) -> str:
     return number(rounded, f"+.{digits}f" if rounded else f".{digits}f")
 
 
-def estimate(value: Any, digits: int = 3) -> str:
-    """Write a share with its interval where it has one: "0.178 (0.153 to 0.202)"."""
-    if not isinstance(value, Mapping):
-        return share(value, digits)
-    return f"{share(value['value'], digits)} ({share(value['low'], digits)} to {share(value['high'], digits)})"
+def estimate(value: Any, digits: int = 3, write: Callable[[Any, int], str] = share) -> str:
+    """Write a figure with its interval where it has one: "0.178 (0.153 to 0.202)"; a dash where there is no figure.
+
+    Parameters
+    ----------
+    value : an `Interval`, the mapping that JSON keeps of one, a number or None.
+    write : writes each of the three numbers, as `share` or `times_100` do.
+    """
+    middle, low, high = value, None, None
+    if isinstance(value, Mapping):
+        middle, low, high = value["value"], value["low"], value["high"]
+    elif value is not None and not finite(value) and hasattr(value, "low"):
+        middle, low, high = value.value, value.low, value.high
+    text = write(middle, digits)
+    if not finite(middle) or low is None or high is None or low == high:
+        return text
+    return f"{text} ({write(low, digits)} to {write(high, digits)})"
+
+
+def estimate_100(value: Any, digits: int = 1) -> str:
+    """Write a figure times 100 with its interval: "93.1 (92.4 to 93.8)"."""
+    return estimate(value, digits, times_100)
+
+
+def estimate_percent(value: Interval | None) -> str:
+    """Write a mean share with its interval in percent: "18% (12 to 25%)"."""
+    if value is None or not finite(value.value):
+        return MISSING
+    if value.low is None or value.high is None:
+        return f"{percent(value.value)} (one seed, no interval)"
+    return f"{percent(value.value)} ({times_100(value.low, 0)} to {percent(value.high)})"
+
+
+def times_100(value: Any, digits: int = 1) -> str:
+    """Write a share times 100: "93.1"."""
+    return share(100 * value, digits) if finite(value) else MISSING
 
 
 def number(value: float, form: str = ".4g") -> str:
@@ -113,6 +152,16 @@ def setting(value: Any) -> str:
     if isinstance(value, float):
         return number(value, ".6g")
     return "∞" if value == "inf" else str(value)
+
+
+def at_lambda(value: Any) -> str:
+    """Write where on the axis of lambda: "λ = 0.305"."""
+    return f"λ\u00a0=\u00a0{lam(value)}"
+
+
+def at_size(components: int | None) -> str:
+    """Write a latent size: "K = 8"; None stands for all of a study."""
+    return "all K together" if components is None else f"K\u00a0=\u00a0{components}"
 
 
 def strength(value: Any) -> str:

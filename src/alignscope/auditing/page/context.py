@@ -12,6 +12,8 @@ from alignscope.auditing.page.texts import CONTENTS, GLOSSARY, REGIMES, SEVERITI
 from alignscope.report.words import (
     REMEDIES,
     SIDES,
+    at_lambda,
+    at_size,
     direction_name,
     estimate,
     finite,
@@ -167,17 +169,13 @@ def _cost_words(audit: Audit, side: str) -> str:
         return f"Alignment costs target {side} nothing, at any λ (in sample)."
     critical, allowed = d["lambda_critical"], d["lambda_budget"]
     budget = percent(d.get("budget", 0.05), None)
-    onset = "Any λ above 0 costs something" if critical == 0 else f"Up to {_at(critical)} it costs nothing"
-    limit = {"inf": "no λ costs more"}.get(str(allowed), f"the {budget} budget ends at {_at(allowed)}")
+    onset = "Any λ above 0 costs something" if critical == 0 else f"Up to {at_lambda(critical)} it costs nothing"
+    limit = {"inf": "no λ costs more"}.get(str(allowed), f"the {budget} budget ends at {at_lambda(allowed)}")
     part = percent(d["at_risk"] / d["sigma_z"][0]) if d["sigma_z"][0] > 0 else "–"
     return (
         f"{onset}; {limit}. As λ → ∞, {share(d['at_risk'])} of the {share(d['sigma_z'][0])} "
         f"retained at λ\u00a0=\u00a00 is lost ({part}; in sample)."
     )
-
-
-def _at(value: Any) -> str:
-    return f"λ\u00a0=\u00a0{lam(value)}"
 
 
 def _exact_words(t: Audit) -> str:
@@ -220,9 +218,9 @@ def _setting(remedy: Audit) -> str:
     if "components_shared" in remedy:
         return f"K = {remedy['components_shared']} shared + {remedy['components_private']} private"
     if "lambda" in remedy:
-        return "any λ" if remedy["lambda"] == "inf" else _at(remedy["lambda"])
+        return "any λ" if remedy["lambda"] == "inf" else at_lambda(remedy["lambda"])
     if "components" in remedy:
-        return f"K\u00a0=\u00a0{remedy['components']}"
+        return at_size(remedy["components"])
     return ""
 
 

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from alignscope.bench.results import BenchResults, MeanOverSeeds, MethodRow
 from alignscope.bench.tasks.kind import Column
 from alignscope.bench.tasks.pictures import PicturesTask
-from alignscope.report.words import named, share, short, signed
+from alignscope.report.words import estimate, named, short, signed, times_100
 
-__all__ = ["GROUPS", "Board", "cut", "gap_text", "range_text", "share_text", "times_100", "value_text"]
+__all__ = ["GROUPS", "Board", "cut", "gap_text", "range_text"]
 
 GROUPS = {
     "none": "without labels",
@@ -121,31 +121,11 @@ def cut(value: MeanOverSeeds) -> MeanOverSeeds:
     return value if value.high is None else replace(value, high=min(1.0, value.high))
 
 
-def times_100(value: float | None, digits: int = 1) -> str:
-    """Write a share times 100: "93.1"."""
-    return share(None if value is None else 100 * value, digits)
-
-
 def range_text(value: MeanOverSeeds) -> str:
     """Write the interval alone, times 100: "(92.4 to 93.8)"; empty where there is none."""
     return "" if value.low is None or value.high is None else f"({times_100(value.low)} to {times_100(value.high)})"
 
 
-def value_text(value: MeanOverSeeds) -> str:
-    """Write a mean with its interval, times 100: "93.1 (92.4 to 93.8)"."""
-    return f"{times_100(value.value)} {range_text(value)}".strip()
-
-
-def share_text(value: MeanOverSeeds) -> str:
-    """Write a share with its interval: "0.926 (0.904 to 0.948)"."""
-    if value.low is None or value.high is None:
-        return share(value.value)
-    return f"{share(value.value)} ({share(value.low)} to {share(value.high)})"
-
-
 def gap_text(gap: MeanOverSeeds) -> str:
     """Write a difference in percentage points: "+2.1 (+0.9 to +3.3)"."""
-    text = signed(100 * gap.value, 1)
-    if gap.low is None or gap.high is None:
-        return text
-    return f"{text} ({signed(100 * gap.low, 1)} to {signed(100 * gap.high, 1)})"
+    return estimate(gap, 1, lambda value, digits: signed(100 * value, digits))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from alignscope.bench.page.board import Board, cut, times_100, value_text
+from alignscope.bench.page.board import Board, cut
 from alignscope.bench.results import MeanOverSeeds, MethodRow
 from alignscope.bench.summary import REFERENCE
 from alignscope.bench.tasks.kind import Column
 from alignscope.report.tables import Table
-from alignscope.report.words import MISSING, capital, count, named
+from alignscope.report.words import MISSING, capital, count, estimate_100, named, times_100
 
 __all__ = ["cost", "every_target", "question", "retained"]
 
@@ -49,7 +49,7 @@ def _cost(board: Board, column: Column) -> str:
         return ""
     less = sorted((pair for pair in gaps if pair[0].sign < 0), key=lambda pair: pair[0].value)
     more = sum(gap.sign > 0 for gap, _ in gaps)
-    most = f" (most: {board.title(less[0][1])}, by {value_text(-less[0][0])})" if less else ""
+    most = f" (most: {board.title(less[0][1])}, by {estimate_100(-less[0][0])})" if less else ""
     lower = f"{count(len(less))} of {count(len(gaps))} methods without labels are significantly lower{most}"
     return f"{board.column_text(column)}: {lower}, {count(more)} significantly higher"
 
@@ -87,4 +87,4 @@ def _targets(board: Board, task: str) -> Table:
 
 
 def _figure(values: list[float] | None) -> str:
-    return MISSING if values is None else value_text(cut(MeanOverSeeds.of(values)))
+    return MISSING if values is None else estimate_100(cut(MeanOverSeeds.of(values)))

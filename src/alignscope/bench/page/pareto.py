@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alignscope.bench.page.board import GROUPS, Board, cut, share_text
+from alignscope.bench.page.board import GROUPS, Board, cut
 from alignscope.bench.page.pairs import retained
 from alignscope.bench.page.parts import RULE, channels, kind_of, legend, marks_layer
 from alignscope.bench.results import ParetoPoint
 from alignscope.report.panels import Figure, Row, missing, panel, value_axis
 from alignscope.report.parts import Spec, tips
-from alignscope.report.words import capital, named
+from alignscope.report.words import capital, estimate, named
 
 __all__ = ["pareto", "spread_out"]
 
@@ -128,8 +128,8 @@ def _mark(board: Board, p: ParetoPoint) -> Spec:
         "kind": kind_of(row),
         "title": board.title(row),
         "group": GROUPS[row.supervision],
-        "aligned": share_text(p.alignment_r2),
-        "retained": share_text(p.retention),
+        "aligned": estimate(p.alignment_r2),
+        "retained": estimate(p.retention),
         "on": "yes" if p.front else "no",
     }
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from alignscope.bench.page.board import GROUPS, Board, gap_text, value_text
+from alignscope.bench.page.board import GROUPS, Board, gap_text
 from alignscope.bench.page.parts import RULE, channels, kind_of, legend, marks_layer
 from alignscope.bench.results import MethodRow
 from alignscope.bench.tasks.gaussian import CEILING
 from alignscope.bench.tasks.kind import Column
 from alignscope.report.panels import Figure, Row, missing, panel, value_axis
 from alignscope.report.parts import Spec, by, row_axis, tips
-from alignscope.report.words import capital, named, signed
+from alignscope.report.words import capital, estimate_100, named, signed
 
 __all__ = ["columns", "paired"]
 
@@ -76,7 +76,7 @@ def _dots(board: Board, column: Column) -> Spec:
             "high": None if value.high is None else 100 * value.high,
             "kind": kind_of(row),
             "title": board.title(row),
-            "text": value_text(value),
+            "text": estimate_100(value),
         }
         for row in rows
         for value in [row.columns[column.key]]

@@ -7,14 +7,14 @@ from typing import Any
 
 from msgspec import to_builtins
 
-from alignscope.bench.page.board import GROUPS, Board, gap_text, range_text, share_text, times_100, value_text
+from alignscope.bench.page.board import GROUPS, Board, gap_text, range_text
 from alignscope.bench.page.pairs import retained
 from alignscope.bench.page.published import PUBLISHED
 from alignscope.bench.results import MeanOverSeeds, MethodRow
 from alignscope.bench.summary import REFERENCE
 from alignscope.bench.tasks.kind import Column
 from alignscope.report.tables import Table, setting_rows, setting_text
-from alignscope.report.words import MISSING, capital, count, named
+from alignscope.report.words import MISSING, capital, count, estimate, estimate_100, named, times_100
 
 __all__ = [
     "Cell",
@@ -154,7 +154,7 @@ def published(board: Board) -> Table:
     def here(row: MethodRow | None, role: str) -> str:
         column = columns[role]
         value = row.columns.get(column.key) if row is not None and column is not None else None
-        return MISSING if value is None else value_text(value)
+        return MISSING if value is None else estimate_100(value)
 
     rows = []
     for line in PUBLISHED:
@@ -199,8 +199,8 @@ def tables(board: Board) -> list[Table]:
             board.tasks[p.task],
             GROUPS[board.rows[p.method].supervision],
             "yes" if p.front else "no",
-            share_text(p.alignment_r2),
-            share_text(p.retention),
+            estimate(p.alignment_r2),
+            estimate(p.retention),
         ]
         for p in board.results.pareto
         if p.method in board.rows

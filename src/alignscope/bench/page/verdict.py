@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alignscope.bench.page.board import GROUPS, Board, gap_text, times_100, value_text
+from alignscope.bench.page.board import GROUPS, Board, gap_text
 from alignscope.bench.page.pairs import cost, retained
 from alignscope.bench.page.published import best
 from alignscope.bench.results import MeanOverSeeds, MethodRow, ParetoPoint
 from alignscope.bench.tasks.gaussian import CEILING
 from alignscope.bench.tasks.kind import Column
-from alignscope.report.words import count, share
+from alignscope.report.words import count, estimate_100, share, times_100
 
 __all__ = ["GOALS", "cards", "reached", "tone", "verdict"]
 
@@ -30,7 +30,7 @@ def verdict(board: Board) -> list[str]:
         return ["No training gave figures, so there is nothing to rank."]
     if len(board.rows) == 1:
         row = board.ordered[0]
-        said = "; ".join(f"{board.column_text(c)} {value_text(row.columns[c.key])}" for c in board.columns)
+        said = "; ".join(f"{board.column_text(c)} {estimate_100(row.columns[c.key])}" for c in board.columns)
         return [f"Only {board.title(row)} has figures, so there is nothing to compare it with.", f"It reaches {said}."]
     return [text for text in (_leaders(board), cost(board), _ours(board), _advice(board)) if text]
 
@@ -86,9 +86,9 @@ def _standing(board: Board, row: MethodRow) -> str:
             continue
         text = board.column_text(column)
         if gap.sign > 0:
-            ahead.append(f"{text} by {value_text(gap)}")
+            ahead.append(f"{text} by {estimate_100(gap)}")
         elif gap.sign < 0:
-            behind.append((gap.value, f"{text} by {value_text(-gap)} ({board.title(rival)} is the highest)"))
+            behind.append((gap.value, f"{text} by {estimate_100(-gap)} ({board.title(rival)} is the highest)"))
         else:
             level.append(text)
     worst = [words for _, words in sorted(behind)]
@@ -219,7 +219,7 @@ def cards(board: Board) -> list[dict[str, str]]:
         value, column = min(exact, key=lambda pair: pair[0].value)
         state, why = reached(value, REACHED)
         where = f"{board.column_text(column)}, its lowest"
-        text = f"{_who(board, row)}, {where}: {value_text(value)}, in percent of the ceiling."
+        text = f"{_who(board, row)}, {where}: {estimate_100(value)}, in percent of the ceiling."
         big = f"{times_100(value.value)}%"
         out.append({"title": "Goal: 98% of the ceiling", "big": big, "state": state, "why": why, "text": text})
     return out
@@ -232,7 +232,7 @@ def _who(board: Board, row: MethodRow) -> str:
 def _card(board: Board, row: MethodRow, column: Column, role: str, goal: float) -> dict[str, str]:
     value = row.columns[column.key]
     state, why = reached(value, goal)
-    text = f"{_who(board, row)}: {value_text(value)}."
+    text = f"{_who(board, row)}: {estimate_100(value)}."
     rival = board.best(row.supervision, column.key, but=row.method)
     gap = board.gap(column.key, row.method, rival.method) if rival is not None else None
     if rival is not None and gap is not None:

@@ -7,8 +7,7 @@ from typing import Any
 
 from alignscope.report.panels import DASHES, Figure, Row, key, missing, panel, value_axis
 from alignscope.report.parts import Spec, by, dots, layer, tips
-from alignscope.report.words import capital, count, lam, percent, share
-from alignscope.study.page.words import size_text
+from alignscope.report.words import at_size, capital, count, lam, percent, share
 
 __all__ = ["linear_figures"]
 
@@ -70,7 +69,7 @@ def _path(field: str, words: str, example: str, rows: Rows) -> Spec:
             "against_capacity": CAPACITY[r["against_capacity"]][0],
             "λ": lam(r["lambda"]),
             "text": share(r[field]),
-            "size": f"{size_text(r['components'])}, {CAPACITY[r['against_capacity']][0]}",
+            "size": f"{at_size(r['components'])}, {CAPACITY[r['against_capacity']][0]}",
         }
         for r in rows
         if r["lambda"] > 0

@@ -11,13 +11,12 @@ from alignscope.paper.page.linear_charts import Rows, linear_figures
 from alignscope.paper.page.satellite import Satellite, real_context, real_figures, real_words
 from alignscope.report.panels import Figure, figure_files, panel_specs
 from alignscope.report.shell import write_page
-from alignscope.report.words import MISSING, capital, count, lam
+from alignscope.report.words import MISSING, at_lambda, at_size, capital, count, estimate_100
 from alignscope.study.page.decomposition_charts import fall_next_to, headline
 from alignscope.study.page.forecast_charts import correlation_text
 from alignscope.study.page.page import study_context, study_figures
 from alignscope.study.page.texts import GLOSSARY, WORDS_OF
 from alignscope.study.page.verdict import fall_words, lead, main_agreement, parts_words
-from alignscope.study.page.words import points, size_text
 from alignscope.study.results import SeedInterval, StudyResults
 
 __all__ = ["paper_charts", "render_paper"]
@@ -205,7 +204,7 @@ def _advice(results: StudyResults) -> list[tuple[str, str]]:
     fall = fall_next_to(results, row) if row is not None else None
     scale = "A raw alignment loss also falls when the norm of a representation collapses."
     if fall is not None:
-        scale = fall_words(fall, f"Here (λ = {lam(fall.lambda_)}, {size_text(fall.components)})")
+        scale = fall_words(fall, f"Here ({at_lambda(fall.lambda_)}, {at_size(fall.components)})")
     length, size = "What is late is not lost.", "A small latent has to choose."
     if row is not None:
         length = _part(row.under_training, row.apparent, "under-training")
@@ -225,7 +224,7 @@ def _advice(results: StudyResults) -> list[tuple[str, str]]:
 
 
 def _part(part: SeedInterval, whole: SeedInterval, name: str) -> str:
-    cost = f"of an apparent cost of {points(whole)}"
+    cost = f"of an apparent cost of {estimate_100(whole, 0)}"
     if part.sign > 0:
-        return f"Here {points(part)} percentage points {cost} are {name} (held out)."
-    return f"Here {name} is {points(part)} percentage points {cost}: not significant (held out)."
+        return f"Here {estimate_100(part, 0)} percentage points {cost} are {name} (held out)."
+    return f"Here {name} is {estimate_100(part, 0)} percentage points {cost}: not significant (held out)."

@@ -8,7 +8,7 @@ from typing import Any
 from alignscope.paper.claim import Claim
 from alignscope.report.panels import Figure, missing
 from alignscope.report.tables import failure_table
-from alignscope.report.words import count, percent, share
+from alignscope.report.words import count, estimate, estimate_percent, percent, share
 from alignscope.study.page import tables as _study_tables
 from alignscope.study.page.classes import class_words, unknown_words
 from alignscope.study.page.page import study_figures
@@ -16,7 +16,6 @@ from alignscope.study.page.score_tables import baselines, score_tables
 from alignscope.study.page.scores import score_words, scored
 from alignscope.study.page.sentences import data_text
 from alignscope.study.page.texts import CONTENTS
-from alignscope.study.page.words import spread, spread_percent
 from alignscope.study.results import SeedInterval, StudyResults
 
 __all__ = ["Satellite", "real_context", "real_figures", "real_words"]
@@ -130,7 +129,7 @@ def _redundancy(same: Mapping[str, float]) -> str:
         return "Not tested here: no model that sees both modalities finished."
     found = _interval(same, "fused_gain")
     one = "" if found.low is not None else " (one seed, no interval)"
-    gain = f"A model that sees both gains {spread(found, 2)}{one} in macro F1 on the better modality alone"
+    gain = f"A model that sees both gains {estimate(found, 2)}{one} in macro F1 on the better modality alone"
     answers: dict[float | None, str] = {
         1.0: "So they are redundant for this target, and redundancy can explain it.",
         0.0: "So they are not redundant: each predicts something that the other one does not.",
@@ -163,4 +162,4 @@ def _interval(some: Mapping[str, float], name: str) -> SeedInterval:
 
 
 def _cost(some: Mapping[str, float]) -> str:
-    return spread_percent(_interval(some, "cost"))
+    return estimate_percent(_interval(some, "cost"))

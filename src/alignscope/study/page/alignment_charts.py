@@ -20,9 +20,9 @@ from alignscope.report.panels import (
     value_axis,
 )
 from alignscope.report.parts import Spec, by, dots, layer, tips
-from alignscope.report.words import capital, lam, number, share
+from alignscope.report.words import at_size, capital, lam, number, share
 from alignscope.study.page.selection import ended, in_variant, lambda_steps, variants
-from alignscope.study.page.words import epochs_text, size_text, variant_text
+from alignscope.study.page.words import epochs_text, variant_text
 from alignscope.study.results import CellRecord, Scores, StudyResults
 from alignscope.study.spec import Variant
 
@@ -96,9 +96,9 @@ def _against(
 
     def draw(variant: Variant, k: int) -> Spec | None:
         drawn, where = [m for m in marks[variant, k] if m["x"] is not None], variant_text(results, variant)
-        text = f"Prediction loss against alignment, {where}, {size_text(k)}: {len(drawn)} trainings."
+        text = f"Prediction loss against alignment, {where}, {at_size(k)}: {len(drawn)} trainings."
         layers = _layers(drawn, x, y, steps, lengths)
-        return panel(size_text(k), where, text, drawn, layers, 220, None) if marks[variant, k] else None
+        return panel(at_size(k), where, text, drawn, layers, 220, None) if marks[variant, k] else None
 
     rows = panel_rows(
         (capital(variant_text(results, v)), [draw(v, k) for k in results.spec.sweep.components])

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 from alignscope.report.panels import Figure, Row, Steps, missing, panel
 from alignscope.report.parts import Spec, layer, tips
-from alignscope.report.words import capital, lam, named, share, short
+from alignscope.report.words import capital, estimate, lam, named, share, short
 from alignscope.study.page.selection import fixed_variants, in_variant, lambda_steps, longest, variants
-from alignscope.study.page.words import spread, variant_text
+from alignscope.study.page.words import variant_text
 from alignscope.study.results import StudyResults
 from alignscope.study.spec import Variant
 
@@ -119,7 +119,7 @@ def _measured(results: StudyResults, variant: Variant, modality: int, steps: Ste
             ]
             if some:
                 mean = sum(i.value for _, i in some) / len(some)
-                each = "; ".join(f"{short(named(target), 24)} {spread(i, 2)}" for target, i in some)
+                each = "; ".join(f"{short(named(target), 24)} {estimate(i, 2)}" for target, i in some)
                 text = {"lam": lam(value), "text": share(mean, 2), "each": each}
                 marks.append({"x": steps.at(value), "y": k, "retention": mean, **text})
     return marks
@@ -149,7 +149,7 @@ def _sizes(results: StudyResults, modality: int, y: Spec, sizes: list[int]) -> l
         (row.lossless_at, "lossless", [1, 0]),
     ):
         if value is not None and sizes[0] / EDGE <= value.value <= sizes[-1] * EDGE:
-            text = spread(value, 1 if value.value % 1 else 0)
+            text = estimate(value, 1 if value.value % 1 else 0)
             marks.append({"y": value.value, "words": f"{words}: K ≥ {text}", "dash": dash})
     # The words of two lines that lie close together would cover each other.
     if len(marks) == 2 and abs(math.log(marks[0]["y"] / marks[1]["y"])) < 0.1:

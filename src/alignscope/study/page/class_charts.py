@@ -7,11 +7,10 @@ from typing import Any
 
 from alignscope.report.panels import DASHES, Figure, Row, key, missing, panel
 from alignscope.report.parts import Spec, dots, intervals, reference, row_axis, tips
-from alignscope.report.words import capital, named, percent, share, short
+from alignscope.report.words import at_size, capital, estimate, named, percent, share, short
 from alignscope.study.page.classes import class_share, groups, retained, shown, where
 from alignscope.study.page.retention_charts import ends_of, retention_axis
 from alignscope.study.page.selection import Target
-from alignscope.study.page.words import size_text, spread
 from alignscope.study.results import ClassRow, StudyResults
 
 __all__ = ["classes"]
@@ -73,10 +72,10 @@ def _panel(target: Target, k: int, rows: list[ClassRow], x: Spec, number: int) -
             "forecast": r.forecast.value if r.forecast else None,
             "label": named(r.label),
             "share": percent(r.share, 1),
-            "measured": spread(r.retention),
-            "predicted": spread(r.forecast),
-            "before": spread(r.before),
-            "r2": spread(r.r2),
+            "measured": estimate(r.retention),
+            "predicted": estimate(r.forecast),
+            "before": estimate(r.before),
+            "r2": estimate(r.r2),
         }
         for at, (r, value) in enumerate(some)
     ]
@@ -94,7 +93,7 @@ def _panel(target: Target, k: int, rows: list[ClassRow], x: Spec, number: int) -
         dots({"x": x, "y": y, "tooltip": _TIP}, 70, color=hue),
         dots(forecast, 70, where="isValid(datum.forecast)", **hollow),
     ]
-    text = f"Retention of each class, {target.text}, {size_text(k)}: {len(some)} classes, {share(mean)} on average."
-    title = f"{capital(target.text)}, {size_text(k)}"
+    text = f"Retention of each class, {target.text}, {at_size(k)}: {len(some)} classes, {share(mean)} on average."
+    title = f"{capital(target.text)}, {at_size(k)}"
     spec = panel(title, f"{len(some)} classes", text, points, layers, 22 * len(some) + 12, None)
     return {**spec, "params": [*spec["params"], *params]}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from alignscope.report.words import capital, lam, named, number, percent, share
+from alignscope.report.words import at_lambda, at_size, capital, estimate_percent, named, number, percent, share
 from alignscope.study.page.selection import Target, fixed_variants, longest, targets, up_to_one, variants
-from alignscope.study.page.words import epochs_text, size_text, spread_percent, variant_text
+from alignscope.study.page.words import epochs_text, variant_text
 from alignscope.study.results import ClassRow, SeedInterval, StudyResults
 from alignscope.study.spec import Variant
 
@@ -69,7 +69,7 @@ def where(results: StudyResults) -> str:
     """Say which λ, scale and length the rows shown are of."""
     row = shown(results)[0]
     variant = variant_text(results, Variant(row.gauge, row.direction, row.training))
-    return f"λ = {lam(row.lambda_)}, {variant}, {epochs_text(longest(results))}"
+    return f"{at_lambda(row.lambda_)}, {variant}, {epochs_text(longest(results))}"
 
 
 def class_words(results: StudyResults) -> list[str]:
@@ -81,12 +81,12 @@ def _words(target: Target, sizes: dict[int, list[ClassRow]]) -> str:
     k, some = next((k, known) for k, rows in sizes.items() if (known := retained(rows)))
     worst, lowest = some[0]
     sentences = [
-        f"{capital(target.text)} ({size_text(k)}): {_least(worst)}; {_significance(worst.retention)}.",
+        f"{capital(target.text)} ({at_size(k)}): {_least(worst)}; {_significance(worst.retention)}.",
         f"The mean over the {len(some)} classes predicted at λ = 0 is {percent(_mean(some))}"
         f"{', which hides it' if _mean(some) - lowest > HIDDEN else ''}.{_below(some)}",
     ]
     ranks = {size: rank_correlation(rows) for size, rows in sizes.items()}
-    listed = [f"{share(v, 2)} ({size_text(size)})" for size, v in ranks.items() if v is not None]
+    listed = [f"{share(v, 2)} ({at_size(size)})" for size, v in ranks.items() if v is not None]
     if listed:
         sentences.append(f"Rank correlation of forecast and measured over classes: {', '.join(listed)}.")
     return " ".join(sentences)
@@ -104,7 +104,7 @@ def _below(some: list[tuple[ClassRow, float]]) -> str:
 def _least(row: ClassRow) -> str:
     return (
         f"{named(row.label)}, which {class_share(row.share)} of the held-out samples have, retains least, "
-        f"{spread_percent(row.retention)}"
+        f"{estimate_percent(row.retention)}"
     )
 
 
@@ -133,7 +133,7 @@ def class_lead(results: StudyResults) -> str | None:
     _, target, k, some = min(found, key=lambda f: f[0])
     row = some[0][0]
     return (
-        f"By class ({where(results)}, {size_text(k)}): of {target.text}, {_least(row)}, and "
+        f"By class ({where(results)}, {at_size(k)}): of {target.text}, {_least(row)}, and "
         f"{_significance(row.retention)}; the mean over the {len(some)} classes is {percent(_mean(some))} (held "
         f"out).{_below(some)}"
     )
@@ -151,5 +151,5 @@ def unknown_words(results: StudyResults) -> list[str]:
         for k, rows in sizes.items():
             names = [f"{named(r.label)} ({class_share(r.share)} of the samples)" for r in rows if r.retention is None]
             if names:
-                sentences.append(f"{capital(target.text)}, {size_text(k)}: {', '.join(names)}.")
+                sentences.append(f"{capital(target.text)}, {at_size(k)}: {', '.join(names)}.")
     return sentences

@@ -7,9 +7,9 @@ from collections import defaultdict
 
 from alignscope.report.panels import Figure, Steps, key, missing, panel, panel_rows, ramp
 from alignscope.report.parts import Spec, by, dots, layer, tips
-from alignscope.report.words import capital, lam, number
+from alignscope.report.words import at_size, capital, lam, number
 from alignscope.study.page.selection import in_variant, lambda_steps, longest, variants
-from alignscope.study.page.words import epochs_text, size_text, variant_text
+from alignscope.study.page.words import epochs_text, variant_text
 from alignscope.study.results import CellRecord, StudyResults
 from alignscope.study.spec import Variant
 
@@ -37,8 +37,8 @@ def training_curves(results: StudyResults) -> Figure:
     def draw(variant: Variant, k: int) -> Spec | None:
         if (variant, k) not in curves:
             return None
-        text, points = f"Training curves, {_name(results, variant)}, {size_text(k)}.", curves[variant, k]
-        return panel(size_text(k), _name(results, variant), text, points, _layers(steps, low, high), 170, None)
+        text, points = f"Training curves, {_name(results, variant)}, {at_size(k)}.", curves[variant, k]
+        return panel(at_size(k), _name(results, variant), text, points, _layers(steps, low, high), 170, None)
 
     return Figure(
         f"How to read it: prediction loss (both modalities, in sample) along the {epochs_text(longest(results))} of "

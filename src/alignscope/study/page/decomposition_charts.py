@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from alignscope.report.panels import Figure, Row, Steps, key, missing, panel, panel_rows, span, value_axis
 from alignscope.report.parts import Spec, by, dots, intervals, layer, reference, tips
-from alignscope.report.words import capital, lam
+from alignscope.report.words import at_lambda, at_size, capital, estimate, estimate_percent, lam
 from alignscope.study.page.selection import Target, fixed_variants, longest, own_targets, targets, up_to_one
-from alignscope.study.page.words import epochs_text, gauge_text, size_text, spread, spread_percent
+from alignscope.study.page.words import epochs_text, gauge_text
 from alignscope.study.results import CostParts, LossParts, SeedInterval, StudyResults
 
 __all__ = ["COST", "cost_parts", "decomposition", "fall_next_to", "headline", "loss_parts"]
@@ -87,7 +87,7 @@ def decomposition(results: StudyResults) -> Figure:
     row = headline(results)
     if row is None:
         return missing(NO_COST)
-    fall, here = fall_next_to(results, row), f"λ = {lam(row.lambda_)}, {size_text(row.components)}"
+    fall, here = fall_next_to(results, row), f"{at_lambda(row.lambda_)}, {at_size(row.components)}"
     target, panels = Target(row.modality, row.target), []
     if fall is not None:
         name, unit = "fall of the raw alignment loss", "decades (factors of ten)"
@@ -107,7 +107,7 @@ def decomposition(results: StudyResults) -> Figure:
         "step is long and the green one short, the loss fell because the norm of a representation collapsed, not "
         f"because the two agree. Right, the cost seen in the paper's setting ({epochs_text(short)}, raw scale) is "
         f"decomposed the same way. Each step undoes one cause: the scale is fixed{scale}, training goes on to "
-        f"{epochs_text(longest(results))}, the latent grows to {size_text(max(results.spec.sweep.components))}; the "
+        f"{epochs_text(longest(results))}, the latent grows to {at_size(max(results.spec.sweep.components))}; the "
         "last step is the residual. The thin lines are 95% intervals of the steps, over seeds. A raw and a fixed "
         "scale are compared at the same number λ, which need not mean the same weight.",
         [Row("", panels)],
@@ -124,7 +124,7 @@ def _steps(
     for row, ((meaning, hue), value) in enumerate(zip(named, (parts.total, *parts.values), strict=True)):
         start = 0.0 if row < 2 else at
         at = start + value.value
-        text = spread_percent(value) if percent else spread(value, 2)
+        text = estimate_percent(value) if percent else estimate(value, 2)
         bars.append({"row": row, "x": start, "x2": at, "words": f"{text}  {meaning}", "hue": hue})
         if value.low is not None and value.high is not None:
             bars[-1] |= {"low": start + value.low, "high": start + value.high}
@@ -159,8 +159,8 @@ def loss_parts(results: StudyResults) -> Figure:
     def draw(gauge: str, k: int) -> Spec | None:
         sums = [_fall(r) for r in rows if (r.gauge, r.components) == (gauge, k)]
         where = f"{gauge_text(gauge)}, {epochs_text(longest(results))}"
-        text = f"Fall of the raw alignment loss along λ and its two parts, {where}, {size_text(k)}."
-        return _stacks(size_text(k), where, text, sums, FALL, y, steps, lambda v: spread(v, 2)) if sums else None
+        text = f"Fall of the raw alignment loss along λ and its two parts, {where}, {at_size(k)}."
+        return _stacks(at_size(k), where, text, sums, FALL, y, steps, lambda v: estimate(v, 2)) if sums else None
 
     return Figure(
         "How to read it: the diamond is how far the raw alignment loss fell from λ = 0, in factors of ten (in "
@@ -185,8 +185,8 @@ def cost_parts(results: StudyResults) -> Figure:
 
     def draw(target: Target, k: int) -> Spec | None:
         sums = [_cost(r) for r in results.cost_parts if (r.modality, r.target, r.components) == (*target, k)]
-        text = f"Apparent cost along λ and its four parts, {target.text}, {size_text(k)}."
-        return _stacks(size_text(k), target.text, text, sums, COST, y, steps, spread_percent) if sums else None
+        text = f"Apparent cost along λ and its four parts, {target.text}, {at_size(k)}."
+        return _stacks(at_size(k), target.text, text, sums, COST, y, steps, estimate_percent) if sums else None
 
     return Figure(
         "How to read it: the diamond is the cost seen in the paper's setting (raw scale, shortest training), with "

@@ -6,10 +6,10 @@ import math
 
 from alignscope.report.panels import DASHES, HUES, Figure, Row, key, missing, panel, panel_rows, value_axis
 from alignscope.report.parts import Spec, by, dots, intervals, layer, tips
-from alignscope.report.words import capital, lam, named, share, short
+from alignscope.report.words import at_size, capital, estimate, lam, named, share, short
 from alignscope.study.page.retention_charts import ends_of, retention_axis, target_looks
 from alignscope.study.page.selection import Target, in_variant, lambda_steps, targets, variants
-from alignscope.study.page.words import size_text, spread, variant_text
+from alignscope.study.page.words import variant_text
 from alignscope.study.results import Agreement, ForecastRow, StudyResults
 from alignscope.study.spec import Variant
 
@@ -38,8 +38,8 @@ def _figures(row: ForecastRow) -> Spec:
         "high": row.measured.high,
         "K": row.components,
         "lam": lam(row.lambda_),
-        "predicted": spread(row.forecast),
-        "measured": spread(row.measured),
+        "predicted": estimate(row.forecast),
+        "measured": estimate(row.measured),
     }
 
 
@@ -76,7 +76,7 @@ def forecast_points(results: StudyResults) -> Figure:
         "The rank correlation says whether it put the losses in the right order: 1 is perfectly, 0 not at all.",
         [Row("", [spec for variant in variants(results) if (spec := draw(variant))])],
         key(
-            ("Latent size", [size_text(k) for k in sizes], {"fill": _size_hues(sizes)}),
+            ("Latent size", [at_size(k) for k in sizes], {"fill": _size_hues(sizes)}),
             ("Target", [short(named(n), 30) for n in shapes], {"shape": list(shapes.values())}),
         ),
     )
@@ -119,7 +119,7 @@ def forecast_curves(results: StudyResults) -> Figure:
         "How to read it: lines are the forecast from the λ = 0 encoders, dots with 95% intervals what training gave "
         "(both held out), a colour for each latent size. Dots on their line were predicted.",
         rows,
-        key(("Latent size", [size_text(k) for k in sizes], {"stroke": _size_hues(sizes), "strokeDash": dashes})),
+        key(("Latent size", [at_size(k) for k in sizes], {"stroke": _size_hues(sizes), "strokeDash": dashes})),
     )
 
 

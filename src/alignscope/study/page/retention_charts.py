@@ -20,9 +20,9 @@ from alignscope.report.panels import (
     value_axis,
 )
 from alignscope.report.parts import Spec, by, dots, layer, reference, tips
-from alignscope.report.words import capital, lam, named, short
+from alignscope.report.words import at_size, capital, estimate, lam, named, short
 from alignscope.study.page.selection import Target, in_variant, lambda_steps, longest, own_targets, targets, variants
-from alignscope.study.page.words import epochs_text, size_text, spread, variant_text
+from alignscope.study.page.words import epochs_text, variant_text
 from alignscope.study.results import RetentionRow, SeedInterval, StudyResults
 
 __all__ = ["along_lambda", "along_training", "ends_of", "retention_axis", "target_looks"]
@@ -65,8 +65,8 @@ def _points(rows: list[RetentionRow], steps: Steps) -> list[Spec]:
             "target": r.target,
             "trained_on": r.trained_on,
             "lam": lam(r.lambda_),
-            "retained": spread(r.retention),
-            "r2": spread(r.r2),
+            "retained": estimate(r.retention),
+            "r2": estimate(r.r2),
             "seeds": r.retention.seeds,
         }
         for r in rows
@@ -127,8 +127,8 @@ def _lambda_panel(
         faint = 0.75 if dash else 1
         layers.append(layer("line", at, where=some, strokeWidth=width, strokeDash=DASHES[dash], opacity=faint))
         layers.append(dots({**at, "shape": shape, "tooltip": _TIP}, size, where=some))
-    text = f"Retention of each target along λ, {where}, {size_text(k)}."
-    return panel(size_text(k), where, text, points, layers, 190, steps)
+    text = f"Retention of each target along λ, {where}, {at_size(k)}."
+    return panel(at_size(k), where, text, points, layers, 190, steps)
 
 
 def _one() -> Spec:
@@ -217,5 +217,5 @@ def _training_panel(
     if moments:
         points = [{**p, "at": moments.at(p["epoch"])} for p in points]
     layers = [_one(), layer("line", at, strokeWidth=2), dots({**at, "tooltip": _TIP}, 30)]
-    text = f"Retention of {target.text} along training, {where}, {size_text(k)}."
-    return panel(size_text(k), f"{target.text}, {where}", text, points, layers, 180, moments)
+    text = f"Retention of {target.text} along training, {where}, {at_size(k)}."
+    return panel(at_size(k), f"{target.text}, {where}", text, points, layers, 180, moments)

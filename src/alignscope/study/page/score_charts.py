@@ -7,11 +7,11 @@ from typing import Any
 
 from alignscope.report.panels import Figure, key, missing, panel, panel_rows, ramp, span, value_axis
 from alignscope.report.parts import Spec, by, dots, layer, tips
-from alignscope.report.words import capital, lam, share
+from alignscope.report.words import at_size, capital, estimate, lam, share
 from alignscope.study.page.alignment_charts import alignment_axis, alignment_r2
 from alignscope.study.page.scores import MEASURES, PARTS, head, mean, measure_name, models, over, scored
 from alignscope.study.page.selection import Target, ended, in_variant, lambda_steps, longest, main_variant
-from alignscope.study.page.words import epochs_text, size_text, spread, variant_text
+from alignscope.study.page.words import epochs_text, variant_text
 from alignscope.study.results import CellRecord, StudyResults
 from alignscope.study.spec import Variant
 
@@ -87,7 +87,7 @@ def _panel(
     ]
     looks, steps = models(results, target, k, longest(results)), lambda_steps(results)
     lines = [
-        {"y": value.value, "name": model.name, "value": spread(value)}
+        {"y": value.value, "name": model.name, "value": estimate(value)}
         for model in looks
         if (value := mean(over(model.records, part, model.target, measure)))
     ]
@@ -102,8 +102,8 @@ def _panel(
         dots({"x": x, "y": y, "fill": colour, "tooltip": tip}, 55, opacity=0.9, strokeWidth=0.8, stroke="var(--paper)"),
     ]
     name = capital(measure_name(results, target.name, measure))
-    text = f"{name} {PARTS[part]} of {target.text} against alignment R², {size_text(k)}: {len(marks)} trainings."
-    return panel(f"{name}, {size_text(k)}", f"{target.text}, {PARTS[part]}", text, marks, layers, 210, None)
+    text = f"{name} {PARTS[part]} of {target.text} against alignment R², {at_size(k)}: {len(marks)} trainings."
+    return panel(f"{name}, {at_size(k)}", f"{target.text}, {PARTS[part]}", text, marks, layers, 210, None)
 
 
 def _caption(results: StudyResults, variant: Variant) -> str:

@@ -8,12 +8,12 @@ from functools import partial
 from typing import NamedTuple
 
 from alignscope.report.tables import Table
-from alignscope.report.words import capital, lam, named
+from alignscope.report.words import at_size, capital, estimate, lam, named
 from alignscope.study.page.classes import class_share
 from alignscope.study.page.scores import MEASURES, PARTS, head, mean, measure_name, over, scored
 from alignscope.study.page.selection import Target, ended, in_variant, longest, targets, variants
 from alignscope.study.page.tables import Columns, alignment, lambda_table, row_table
-from alignscope.study.page.words import BASELINES, epochs_text, size_text, spread, variant_text
+from alignscope.study.page.words import BASELINES, epochs_text, variant_text
 from alignscope.study.results import CellRecord, ClassRow, SeedInterval, StudyResults
 
 __all__ = ["baselines", "pretraining", "score_tables"]
@@ -86,7 +86,7 @@ def _heads(results: StudyResults) -> Iterator[_Head]:
 
 
 def _measure(measure: str, h: _Head) -> str:
-    return spread(mean(over(h.records, h.part, h.target, measure)))
+    return estimate(mean(over(h.records, h.part, h.target, measure)))
 
 
 def _score_table(results: StudyResults, title: str, of: str, rows: Iterable[_Head]) -> Table:
@@ -95,7 +95,7 @@ def _score_table(results: StudyResults, title: str, of: str, rows: Iterable[_Hea
         "Model": lambda h: h.group.model,
         "Target": lambda h: named(h.target.name),
         "Modality": lambda h: str(h.target.modality),
-        "Latent": lambda h: size_text(h.group.components),
+        "Latent": lambda h: at_size(h.group.components),
         "λ": lambda h: lam(h.group.lambda_),
         "Epochs": lambda h: str(h.group.epochs),
         "Scored": lambda h: _whole(PARTS[h.part]),
@@ -127,9 +127,9 @@ def _f1_by_class(results: StudyResults) -> Table:
         for c, label in enumerate(results.classes.get(target.name, ())):
             for (group, records), part in itertools.product(groups, PARTS):
                 found = [s.f1_per_class[c] for r in records if (s := head(r, part, target)) and s.f1_per_class]
-                where = group.model, size_text(group.components), _whole(PARTS[part])
+                where = group.model, at_size(group.components), _whole(PARTS[part])
                 words = named(label), named(target.name), str(target.modality), *where
-                lines.append(_Line(group.lambda_, words, spread(mean(v for v in found if v is not None))))
+                lines.append(_Line(group.lambda_, words, estimate(mean(v for v in found if v is not None))))
     caption = f"F1 of the trained heads after {epochs_text(longest(results))}: mean over seeds with 95% interval."
     return _line_table("F1 by class", caption, ["Class", "Target", "Modality", "Model", "Latent", "Scored"], lines)
 
@@ -140,13 +140,13 @@ def _classes(results: StudyResults, title: str, what: str, cell: Callable[[Class
         "Target": lambda r: named(r.target),
         "Modality": lambda r: str(r.modality),
         "Alignment": alignment,
-        "Latent": lambda r: size_text(r.components),
+        "Latent": lambda r: at_size(r.components),
         "Share of samples": lambda r: class_share(r.share),
-        "R² at λ\u00a0=\u00a00": lambda r: spread(r.before),
+        "R² at λ\u00a0=\u00a00": lambda r: estimate(r.before),
     }
     caption = f"{what}, after the longest training: mean over seeds with 95% interval, held out."
     rows = [r for r in results.class_rows if cell(r) is not None]
-    return lambda_table(title, caption, columns, rows, lambda r: spread(cell(r)), 5)
+    return lambda_table(title, caption, columns, rows, lambda r: estimate(cell(r)), 5)
 
 
 def pretraining(results: StudyResults) -> Table:
@@ -157,7 +157,7 @@ def pretraining(results: StudyResults) -> Table:
             for epochs in sorted(results.spec.sweep.epochs):
                 cells = [r for r in ended(results.cells) if in_variant(r.cell, variant)]
                 some = [r for r in cells if (r.cell.components, r.cell.epochs) == (k, epochs)]
-                lines += _moments(results, some, (variant_text(results, variant), size_text(k), str(epochs)))
+                lines += _moments(results, some, (variant_text(results, variant), at_size(k), str(epochs)))
     heads = ["Moment", "Target", "Modality", "Alignment", "Latent", "Epochs", "Figure"]
     caption = "Before and after fine-tuning: mean over seeds with 95% interval, held out."
     return _line_table("Before and after fine-tuning", caption, heads, lines)
@@ -181,4 +181,4 @@ def _moments(results: StudyResults, cells: list[CellRecord], where: tuple[str, .
                 called = measure_name(results, target.name, "accuracy") if name == "accuracy" else name
                 words = moment, named(target.name), str(target.modality), *where, _whole(called)
                 if any(found.values()):
-                    yield from (_Line(value, words, spread(mean(some))) for value, some in found.items())
+                    yield from (_Line(value, words, estimate(mean(some))) for value, some in found.items())

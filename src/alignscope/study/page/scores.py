@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from alignscope.report.words import capital, lam
+from alignscope.report.words import at_lambda, at_size, capital, estimate
 from alignscope.study.page.selection import (
     Target,
     ended,
@@ -16,7 +16,7 @@ from alignscope.study.page.selection import (
     targets,
     up_to_one,
 )
-from alignscope.study.page.words import BASELINES, size_text, spread
+from alignscope.study.page.words import BASELINES
 from alignscope.study.results import CellRecord, SeedInterval, StudyResults, TargetScore
 
 __all__ = [
@@ -130,8 +130,8 @@ def score_words(results: StudyResults) -> list[str]:
         change = mean(aligned[seed] - alone[seed] for seed in sorted(alone.keys() & aligned.keys()))
         if change is not None:
             sentences.append(
-                f"{capital(target.text)} ({size_text(k)}, held out): macro F1 is {spread(mean(alone.values()))} alone "
-                f"and {spread(mean(aligned.values()))} at λ = {lam(top)}, a change of {spread(change)}"
+                f"{capital(target.text)} ({at_size(k)}, held out): macro F1 is {estimate(mean(alone.values()))} alone "
+                f"and {estimate(mean(aligned.values()))} at {at_lambda(top)}, a change of {estimate(change)}"
                 f"{_significance(change)}.{_best(results, target, k)}"
             )
     return sentences
@@ -149,4 +149,4 @@ def _best(results: StudyResults, target: Target, k: int) -> str:
     if not found:
         return ""
     value, name = max(found, key=lambda pair: pair[0].value)
-    return f" The best that sees both modalities reaches {spread(value)} ({name})."
+    return f" The best that sees both modalities reaches {estimate(value)} ({name})."

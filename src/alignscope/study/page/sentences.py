@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from statistics import fmean
 
-from alignscope.report.words import lam, named, percent, share
+from alignscope.report.words import at_lambda, at_size, estimate_100, named, percent, share
 from alignscope.study.page.texts import TEXTS
-from alignscope.study.page.words import epochs_text, points, size_text, variant_text
+from alignscope.study.page.words import epochs_text, variant_text
 from alignscope.study.results import StudyResults
 from alignscope.study.spec import Variant
 
@@ -63,7 +63,7 @@ def forecast_words(results: StudyResults) -> list[str]:
         "Of all targets of a modality together, in percentage points of their variance, the forecast is off by "
         f"{share(100 * off, 1)} on average over {cases} (variant, latent size, λ), against {share(100 * none, 1)} for "
         f"the guess that nothing is lost{useless} (held out).",
-        f"Most is lost by modality {worst.modality} at λ = {lam(worst.lambda_)}, {size_text(worst.components)}, "
-        f"{where}: {points(worst.measured)} of {points(worst.before)} percentage points, where "
-        f"{points(worst.forecast)} were forecast (held out{one}).",
+        f"Most is lost by modality {worst.modality} at {at_lambda(worst.lambda_)}, {at_size(worst.components)}, "
+        f"{where}: {estimate_100(worst.measured, 0)} of {estimate_100(worst.before, 0)} percentage points, where "
+        f"{estimate_100(worst.forecast, 0)} were forecast (held out{one}).",
     ]

@@ -11,8 +11,8 @@ from typing import Any
 from msgspec import to_builtins
 
 from alignscope.report.tables import Table, setting_rows
-from alignscope.report.words import MISSING, lam, named, number, share
-from alignscope.study.page.words import GAUGES, cell_text, epochs_text, gauge_text, size_text, spread
+from alignscope.report.words import MISSING, at_lambda, at_size, estimate, lam, named, number, share
+from alignscope.study.page.words import GAUGES, cell_text, epochs_text, gauge_text
 from alignscope.study.results import CellRecord, StudyResults
 
 __all__ = ["Columns", "alignment", "lambda_table", "row_table", "settings", "sizes", "tables"]
@@ -27,7 +27,7 @@ def alignment(row: Any) -> str:
 
 
 def _spread(field: str) -> Callable[[Any], str]:
-    return lambda row: spread(getattr(row, field))
+    return lambda row: estimate(getattr(row, field))
 
 
 def _share(field: str) -> Callable[[Any], str]:
@@ -35,7 +35,7 @@ def _share(field: str) -> Callable[[Any], str]:
 
 
 _ALIGNMENT: Columns = {"Alignment": alignment}
-_LATENT: Columns = {"Latent": lambda r: size_text(r.components)}
+_LATENT: Columns = {"Latent": lambda r: at_size(r.components)}
 _TARGET: Columns = {"Target": lambda r: named(r.target)}
 _MODALITY: Columns = {"Modality": lambda r: str(r.modality)}
 _LAMBDA: Columns = {"λ": lambda r: lam(r.lambda_)}
@@ -55,7 +55,7 @@ def lambda_table(
     for row in rows:
         lines.setdefault(tuple(write(row) for write in columns.values()), {})[row.lambda_] = cell(row)
     lambdas = sorted({value for line in lines.values() for value in line})
-    head = [*columns, *(f"λ\u00a0=\u00a0{lam(v)}" for v in lambdas)]
+    head = [*columns, *(f"{at_lambda(v)}" for v in lambdas)]
     return Table(title, caption, head, [[*k, *(v.get(at, MISSING) for at in lambdas)] for k, v in lines.items()], words)
 
 
@@ -133,7 +133,7 @@ def tables(results: StudyResults) -> list[Table]:
         row_table(
             "Latent sizes by the audit of the λ = 0 encoders",
             f"{_MEAN.capitalize()}.",
-            {"Latent of the λ = 0 encoders": lambda r: size_text(r.components), **_MODALITY}
+            {"Latent of the λ = 0 encoders": lambda r: at_size(r.components), **_MODALITY}
             | {"Lossless from K ≥ (in sample)": _spread("lossless_at")}
             | {"At most 5% lost from K ≥ (held out)": _spread("within_budget_at")}
             | {"Maximum loss (held out)": _spread("maximum_loss")},

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 
-from alignscope.report.words import capital, count, lam, number, percent, share
+from alignscope.report.words import (
+    at_lambda,
+    at_size,
+    capital,
+    count,
+    estimate,
+    estimate_100,
+    estimate_percent,
+    number,
+    percent,
+    share,
+    times_100,
+)
 from alignscope.study.page.classes import class_lead
 from alignscope.study.page.decomposition_charts import COST, fall_next_to, headline
 from alignscope.study.page.forecast_charts import correlation_text
 from alignscope.study.page.selection import Target, fixed_variants, longest, main_variant, own_targets, up_to_one
-from alignscope.study.page.words import (
-    epochs_text,
-    gauge_text,
-    point,
-    points,
-    size_text,
-    spread,
-    spread_percent,
-    variant_text,
-)
+from alignscope.study.page.words import epochs_text, gauge_text, variant_text
 from alignscope.study.results import Agreement, CostParts, LossParts, RetentionRow, SeedInterval, StudyResults
 from alignscope.study.spec import Variant
 
@@ -44,9 +47,9 @@ def lead(results: StudyResults) -> str:
     row, worst = headline(results), _least_retained(results)
     if row is not None:
         short = epochs_text(min(results.spec.sweep.epochs))
-        where = f"λ = {lam(row.lambda_)}, {size_text(row.components)}, {short}"
+        where = f"{at_lambda(row.lambda_)}, {at_size(row.components)}, {short}"
         return (
-            f"Trained in the paper’s raw scale ({where}), alignment seems to cost {spread_percent(row.apparent)} of "
+            f"Trained in the paper’s raw scale ({where}), alignment seems to cost {estimate_percent(row.apparent)} of "
             f"the explained variance of {Target(row.modality, row.target).text} (held out)."
         )
     if worst is not None:
@@ -61,9 +64,9 @@ def parts_words(results: StudyResults, row: CostParts) -> str:
     undone = {
         "norm_collapse": f", undone by a fixed scale ({scale}),",
         "under_training": f", undone by {epochs_text(longest(results))},",
-        "capacity": f", undone by {size_text(max(results.spec.sweep.components))},",
+        "capacity": f", undone by {at_size(max(results.spec.sweep.components))},",
     }
-    listed = [f"{part.name}{undone.get(part.field, '')} {points(getattr(row, part.field))}" for part in COST]
+    listed = [f"{part.name}{undone.get(part.field, '')} {estimate_100(getattr(row, part.field), 0)}" for part in COST]
     significant = [part.name for part in COST if getattr(row, part.field).significant]
     found = f"Significant (95% CI excludes 0): {', '.join(significant)}."
     if not significant:
@@ -115,10 +118,10 @@ def _least_retained(results: StudyResults) -> RetentionRow | None:
 
 def _loss_words(results: StudyResults, row: RetentionRow) -> str:
     variant = variant_text(results, Variant(row.gauge, row.direction, row.training))
-    where = f"λ = {lam(row.lambda_)}, {size_text(row.components)}, {variant}, {epochs_text(row.epochs)}"
+    where = f"{at_lambda(row.lambda_)}, {at_size(row.components)}, {variant}, {epochs_text(row.epochs)}"
     return (
-        f"Hit hardest is {Target(row.modality, row.target).text}: its retention is {spread_percent(row.retention)} of "
-        f"the variance explained without alignment (held out; {where})."
+        f"Hit hardest is {Target(row.modality, row.target).text}: its retention is "
+        f"{estimate_percent(row.retention)} of the variance explained without alignment (held out; {where})."
     )
 
 
@@ -168,8 +171,8 @@ def cards(results: StudyResults) -> list[dict[str, str]]:
     )
     if most is not None:
         text = (
-            f"Modality {most.modality}, by the audit of its λ = 0 encoders: {spread(most.lossless_at, 1)} (in sample); "
-            f"{_within(most.within_budget_at)} (held out)."
+            f"Modality {most.modality}, by the audit of its λ = 0 encoders: {estimate(most.lossless_at, 1)} (in "
+            f"sample); {_within(most.within_budget_at)} (held out)."
         )
         big = f"K ≥ {math.ceil(most.lossless_at.value)}"
         out.append({"title": "Latent size at which alignment is lossless", "big": big, "text": text})
@@ -182,29 +185,30 @@ def cards(results: StudyResults) -> list[dict[str, str]]:
 def _within(value: SeedInterval | None) -> str:
     if value is None:
         return "no size looked at stays within a loss of 5%"
-    return f"within a loss of 5% from {spread(value, 1)} on"
+    return f"within a loss of 5% from {estimate(value, 1)} on"
 
 
 def _cost_cards(row: CostParts) -> list[dict[str, str]]:
-    where = f"λ = {lam(row.lambda_)}, {size_text(row.components)}"
+    where = f"{at_lambda(row.lambda_)}, {at_size(row.components)}"
     target = f"{Target(row.modality, row.target).text}, the target hit hardest, at {where}"
     artefacts, real = (row.norm_collapse, row.under_training), (row.capacity, row.residual)
     return [
         {
             "title": "Seems lost in the paper’s setting",
             "big": percent(row.apparent.value),
-            "text": f"{spread_percent(row.apparent)} of the explained variance of {target} (held out).",
+            "text": f"{estimate_percent(row.apparent)} of the explained variance of {target} (held out).",
         },
         {
             "title": "Of it, norm collapse and under-training",
-            "big": f"{' and '.join(map(point, artefacts))} points",
-            "text": f"{' and '.join(map(points, artefacts))} percentage points: artefacts, gone with a fixed scale and "
-            "with longer training (held out).",
+            "big": f"{' and '.join(times_100(v.value, 0) for v in artefacts)} points",
+            "text": " and ".join(estimate_100(v, 0) for v in artefacts)
+            + " percentage points: artefacts, gone with a fixed scale and with longer training (held out).",
         },
         {
             "title": "Of it, capacity and residual",
-            "big": f"{' and '.join(map(point, real))} points",
-            "text": f"{' and '.join(map(points, real))} percentage points: the real loss, by a latent too small for "
-            "both tasks, and whatever else alignment does (held out).",
+            "big": f"{' and '.join(times_100(v.value, 0) for v in real)} points",
+            "text": " and ".join(estimate_100(v, 0) for v in real)
+            + " percentage points: the real loss, by a latent too small for both tasks, and whatever "
+            "else alignment does (held out).",
         },
     ]

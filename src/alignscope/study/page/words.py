@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from alignscope.report.words import MISSING, count, finite, lam, percent, share
-from alignscope.study.results import CellRecord, SeedInterval, StudyResults
+from alignscope.report.words import at_lambda, at_size, count
+from alignscope.study.results import CellRecord, StudyResults
 from alignscope.study.spec import Variant
 
 __all__ = [
@@ -12,11 +12,6 @@ __all__ = [
     "cell_text",
     "epochs_text",
     "gauge_text",
-    "point",
-    "points",
-    "size_text",
-    "spread",
-    "spread_percent",
     "variant_text",
 ]
 
@@ -56,45 +51,10 @@ def epochs_text(epochs: int) -> str:
     return f"{count(epochs)} epoch{'s' if epochs != 1 else ''}"
 
 
-def size_text(components: int | None) -> str:
-    """Write a latent size: "K = 8"."""
-    return "all K together" if components is None else f"K\u00a0=\u00a0{components}"
-
-
-def spread(value: SeedInterval | None, digits: int = 3) -> str:
-    """Write a mean with its interval: "0.931 (0.902 to 0.960)"; a dash where there is none."""
-    if value is None or not finite(value.value):
-        return MISSING
-    if value.low is None or value.high is None or value.low == value.high:
-        return share(value.value, digits)
-    return f"{share(value.value, digits)} ({share(value.low, digits)} to {share(value.high, digits)})"
-
-
-def spread_percent(value: SeedInterval | None) -> str:
-    """Write a mean share with its interval in percent: "18% (12 to 25%)"."""
-    if value is None or not finite(value.value):
-        return MISSING
-    if value.low is None or value.high is None:
-        return f"{percent(value.value)} (one seed, no interval)"
-    return f"{percent(value.value)} ({share(100 * value.low, 0)} to {percent(value.high)})"
-
-
-def point(value: SeedInterval) -> str:
-    """Write a share in whole percentage points, without the unit: "12"."""
-    return share(100 * value.value, 0)
-
-
-def points(value: SeedInterval) -> str:
-    """Write a share in whole percentage points with its interval: "12 (7 to 18)"."""
-    if value.low is None or value.high is None:
-        return point(value)
-    return f"{point(value)} ({share(100 * value.low, 0)} to {share(100 * value.high, 0)})"
-
-
 def cell_text(cell: CellRecord) -> str:
     """Write what a cell is: "λ = 1, seed 0, K = 8, raw scale, 40 epochs"."""
     c = cell.cell
     if c.baseline:
-        return f"{BASELINES[c.training]}, seed {c.seed}, {size_text(c.components)}, {epochs_text(c.epochs)}"
+        return f"{BASELINES[c.training]}, seed {c.seed}, {at_size(c.components)}, {epochs_text(c.epochs)}"
     gauge = "" if c.gauge == "none" else f", {_SHORT[c.gauge]}, {_DIRECTIONS[c.direction]}, {_TRAININGS[c.training]}"
-    return f"λ = {lam(c.lambda_)}, seed {c.seed}, {size_text(c.components)}{gauge}, {epochs_text(c.epochs)}"
+    return f"{at_lambda(c.lambda_)}, seed {c.seed}, {at_size(c.components)}{gauge}, {epochs_text(c.epochs)}"
