@@ -57,7 +57,7 @@ def homes() -> dict[str, str]:
 
 def index() -> str:
     """Return the table of the packages, and the tree of their pages."""
-    rows = [[f"[`{face}`](api/{face}.md)", summary(importlib.import_module(face))] for face in FACES]
+    rows = [[f"[`{face}`](generated/api/{face}.md)", summary(importlib.import_module(face))] for face in FACES]
     pages = "\n".join(f"generated/api/{face}" for face in FACES)
     return f"{table(['package', 'what it holds'], rows)}\n```{{toctree}}\n:hidden:\n\n{pages}\n```\n"
 

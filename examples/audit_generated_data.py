@@ -28,7 +28,7 @@ print(result.verdict)
 
 # %%
 # Which modality predicts what
-# --------------
+# ----------------------------
 # Held out: fitted without some of the sites, scored on them. The generator says what an unlimited number of
 # samples would give, and the estimate agrees with it.
 
