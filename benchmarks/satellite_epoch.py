@@ -9,7 +9,9 @@ import torch
 
 from alignscope.study.data.dataset import prepare
 from alignscope.study.data.prepared import StudyData, open_data
-from alignscope.study.spec import OmniSatSpec, OptimiserSpec, StudySpec, SweepSpec, TreeSatAIData, cells_of
+from alignscope.study.data.treesatai import TreeSatAIData
+from alignscope.study.encoders import OmniSatSpec
+from alignscope.study.spec import OptimiserSpec, StudySpec, SweepSpec, cells_of
 from alignscope.study.training.cell import train_cells
 from benchmarks._result import Claim, Result, median, seconds
 

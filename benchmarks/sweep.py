@@ -16,8 +16,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from alignscope._lib.threads import cores
 from alignscope.study.data.dataset import prepare
 from alignscope.study.data.prepared import StudyData, open_data
+from alignscope.study.data.trifeature import TrifeatureData
 from alignscope.study.running import run_study
-from alignscope.study.spec import CellSpec, OptimiserSpec, StudySpec, SweepSpec, TrifeatureData, cells_of
+from alignscope.study.spec import CellSpec, OptimiserSpec, StudySpec, SweepSpec, cells_of
 from alignscope.study.training.models import build
 from alignscope.study.training.scoring import Outputs, Scorer
 from benchmarks._result import Claim, Result, in_turn, median

@@ -22,7 +22,9 @@ from alignscope.pair.folder import open_folder
 from alignscope.paper.running import _satellite_specs
 from alignscope.scenes import cut
 from alignscope.study import read_spec, run_study
-from alignscope.study.spec import ConvSpec, EncoderSpec, FileData, MLPSpec, OptimiserSpec, StudySpec, SweepSpec
+from alignscope.study.data.files import FileData
+from alignscope.study.encoders import ConvSpec, EncoderSpec, MLPSpec
+from alignscope.study.spec import OptimiserSpec, StudySpec, SweepSpec
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 TEST = 0.3

@@ -16,6 +16,10 @@ from typing import Any
 
 import msgspec
 
+from alignscope.study.data.files import FileData
+from alignscope.study.data.treesatai import TreeSatAIData
+from alignscope.study.data.trifeature import TrifeatureData
+from alignscope.study.encoders import MLPSpec, OmniSatSpec
 from alignscope.study.results import (
     Agreement,
     Capacity,
@@ -35,18 +39,7 @@ from alignscope.study.results import (
     StudyResults,
     TargetScore,
 )
-from alignscope.study.spec import (
-    CellSpec,
-    FileData,
-    MLPSpec,
-    OmniSatSpec,
-    PretrainingSpec,
-    StudySpec,
-    SweepSpec,
-    TreeSatAIData,
-    TrifeatureData,
-    cells_of,
-)
+from alignscope.study.spec import CellSpec, PretrainingSpec, StudySpec, SweepSpec, cells_of
 from report_example import HOSTILE
 
 Names = tuple[str, ...]

@@ -10,9 +10,11 @@ import msgspec
 import numpy as np
 
 import twins
+from alignscope.study.data.files import FileData
 from alignscope.study.data.prepared import StudyData
+from alignscope.study.encoders import LinearSpec, MLPSpec
 from alignscope.study.results import CellRecord, Epoch, Mark, Scores, TargetScore
-from alignscope.study.spec import SCHEMA, CellSpec, FileData, LinearSpec, MLPSpec, OptimiserSpec
+from alignscope.study.spec import SCHEMA, CellSpec, OptimiserSpec
 
 MLP = MLPSpec(hidden=(12, 12))
 LINEAR = LinearSpec()

@@ -36,7 +36,7 @@ from alignscope.nn.methods.base import Batch, Method
 from alignscope.study.data.dataset import prepare
 from alignscope.study.data.kind import FEWEST
 from alignscope.study.data.prepared import open_data
-from alignscope.study.spec import ConvSpec, EncoderSpec, LinearSpec, MLPSpec, OmniSatSpec
+from alignscope.study.encoders import ConvSpec, EncoderSpec, LinearSpec, MLPSpec, OmniSatSpec
 from bench_helpers import GAUSSIAN, OWN, FakeTraining, files
 from page_reader import Page
 

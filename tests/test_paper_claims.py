@@ -17,6 +17,7 @@ from alignscope.paper import Claim, linear_claims
 from alignscope.paper.claim import GLOSSARY, Run, judge
 from alignscope.paper.problems import factor_pair, generic_pair
 from alignscope.paper.table import linear_figures, real_claims, study_claims
+from alignscope.study.data.trifeature import TrifeatureData
 from alignscope.study.results import (
     Agreement,
     CostParts,
@@ -26,7 +27,7 @@ from alignscope.study.results import (
     SeedInterval,
     StudyResults,
 )
-from alignscope.study.spec import StudySpec, SweepSpec, TrifeatureData
+from alignscope.study.spec import StudySpec, SweepSpec
 from study_example import ages, all_failed, genera, one_seed
 
 TRIALS = 200

@@ -15,9 +15,11 @@ from scipy import stats
 from alignscope.paper import Claim
 from alignscope.paper.claims.satellite_figures import classes_of, compare_forecast, fused_gain
 from alignscope.paper.table import real_claims
+from alignscope.study.data.treesatai import TreeSatAIData
+from alignscope.study.encoders import OmniSatSpec
 from alignscope.study.results import CellRecord, ClassRow, Mark, RetentionRow, Scores, SeedInterval, StudyResults
 from alignscope.study.results import TargetScore as Score
-from alignscope.study.spec import OmniSatSpec, StudySpec, SweepSpec, TreeSatAIData, cells_of
+from alignscope.study.spec import StudySpec, SweepSpec, cells_of
 from study_example import ages, all_failed, genera, one_seed
 
 KEYS = ("real-data", "real-average", "real-own-target", "real-forecast")

@@ -16,8 +16,9 @@ import torch
 from alignscope.linear import Problem, Solver
 from alignscope.moments.moments import Moments
 from alignscope.study.data.prepared import StudyData
+from alignscope.study.encoders import ConvSpec
 from alignscope.study.results import CellRecord, TargetScore
-from alignscope.study.spec import CellSpec, ConvSpec
+from alignscope.study.spec import CellSpec
 from alignscope.study.training.cell import train_cells
 from alignscope.study.training.models import build
 from study_helpers import LINEAR, MLP, cell, classes, numbers, plain, rows, swapped, training_rows

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from alignscope.report.look import LIGHT
 from alignscope.report.panels import figure_files, panel_specs
 from alignscope.report.words import estimate
+from alignscope.study.data.treesatai import TreeSatAIData
 from alignscope.study.page.classes import class_lead, class_words, rank_correlation, retained, shown
 from alignscope.study.page.page import render_study, study_context, study_figures
 from alignscope.study.page.retention_charts import along_training
@@ -27,7 +28,7 @@ from alignscope.study.page.selection import up_to_one
 from alignscope.study.page.sentences import data_text, pretraining_text
 from alignscope.study.page.verdict import verdict
 from alignscope.study.results import ClassRow, SeedInterval, StudyResults
-from alignscope.study.spec import PretrainingSpec, TreeSatAIData
+from alignscope.study.spec import PretrainingSpec
 from page_reader import Page
 from report_example import HOSTILE
 from study_example import GENERA, PATCHES, ages, bare, genera, one_seed

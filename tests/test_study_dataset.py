@@ -22,8 +22,9 @@ from alignscope.datasets.trifeature import PairView
 from alignscope.errors import AlignscopeError
 from alignscope.study.data import files, prepared
 from alignscope.study.data.dataset import prepare
+from alignscope.study.data.files import FileData
 from alignscope.study.data.prepared import StudyData, open_data
-from alignscope.study.spec import FileData, TrifeatureData
+from alignscope.study.data.trifeature import TrifeatureData
 from study_helpers import classes, numbers, rows
 from study_helpers import write_files as write
 
@@ -347,7 +348,7 @@ def test_a_run_killed_half_way_leaves_no_folder_that_is_taken_for_whole(tmp_path
         import os, signal
         from pathlib import Path
         from alignscope.study.data import dataset, prepared
-        from alignscope.study.spec import FileData
+        from alignscope.study.data.files import FileData
         saved = []
         save = prepared.np.save
         def kill(path, values):

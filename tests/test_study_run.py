@@ -17,9 +17,10 @@ import torch
 
 from alignscope.errors import AlignscopeError
 from alignscope.study import running
+from alignscope.study.encoders import ConvSpec, LinearSpec
 from alignscope.study.results import StudyResults
 from alignscope.study.running import Study, run_study, train_unit, units_of
-from alignscope.study.spec import ConvSpec, LinearSpec, StudySpec, cells_of, parse_spec, read_spec
+from alignscope.study.spec import StudySpec, cells_of, parse_spec, read_spec
 from alignscope.study.summary import comparison as foretold
 from study_helpers import SPEC, cell, rows, write_files
 

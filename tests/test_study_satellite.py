@@ -18,7 +18,8 @@ from alignscope.errors import AlignscopeError
 from alignscope.study import run_study
 from alignscope.study.data.dataset import prepare
 from alignscope.study.data.prepared import StudyData, open_data
-from alignscope.study.spec import CellSpec, StudySpec, TreeSatAIData, cells_of, checked_spec, parse_spec
+from alignscope.study.data.treesatai import TreeSatAIData
+from alignscope.study.spec import CellSpec, StudySpec, cells_of, checked_spec, parse_spec
 from alignscope.study.training.cell import train_cells
 from alignscope.study.training.models import Pretrained, build
 

@@ -17,19 +17,10 @@ from hypothesis import strategies as st
 from alignscope._lib.types import LatentGauge
 from alignscope.errors import AlignscopeError
 from alignscope.study import spec as specs
-from alignscope.study.spec import (
-    CellSpec,
-    ConvSpec,
-    FileData,
-    LinearSpec,
-    MLPSpec,
-    StudySpec,
-    SweepSpec,
-    TrifeatureData,
-    cells_of,
-    parse_spec,
-    read_spec,
-)
+from alignscope.study.data.files import FileData
+from alignscope.study.data.trifeature import TrifeatureData
+from alignscope.study.encoders import ConvSpec, LinearSpec, MLPSpec
+from alignscope.study.spec import CellSpec, StudySpec, SweepSpec, cells_of, parse_spec, read_spec
 from study_helpers import SPEC, cell
 
 PICTURES = """\

@@ -14,7 +14,7 @@ from alignscope.errors import AlignscopeError
 from alignscope.nn import initialise
 from alignscope.nn.encoders import OmniSatPretraining, omnisat_encoder
 from alignscope.study.data.dataset import prepare
-from alignscope.study.spec import TreeSatAIData
+from alignscope.study.data.treesatai import TreeSatAIData
 
 torch.set_num_threads(1)
 

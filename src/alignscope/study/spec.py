@@ -18,27 +18,18 @@ from msgspec import Meta
 
 from alignscope._lib.toml import convert, invalid, parse, read_text
 from alignscope._lib.types import AlignmentDirection, LatentGauge
-from alignscope.study.data.dataset import DataSpec, FileData, TreeSatAIData, TrifeatureData
+from alignscope.study.data.dataset import DataSpec
 from alignscope.study.data.kind import Seed, Share
-from alignscope.study.encoders import ConvSpec, Count, EncoderSpec, LinearSpec, MLPSpec, OmniSatSpec
+from alignscope.study.encoders import ConvSpec, Count, EncoderSpec
 
 __all__ = [
     "FIXED_GAUGES",
     "SCHEMA",
     "CellSpec",
-    "ConvSpec",
-    "DataSpec",
-    "EncoderSpec",
-    "FileData",
-    "LinearSpec",
-    "MLPSpec",
-    "OmniSatSpec",
     "OptimiserSpec",
     "PretrainingSpec",
     "StudySpec",
     "SweepSpec",
-    "TreeSatAIData",
-    "TrifeatureData",
     "Variant",
     "cells_of",
     "checked_spec",

@@ -16,7 +16,8 @@ from alignscope._lib.types import Progress
 from alignscope.bench.tasks.kind import Column, Kind, NotNegative, Part, TrainingSpec, View
 from alignscope.errors import AlignscopeError
 from alignscope.report.words import short
-from alignscope.study.data.dataset import FileData, prepare
+from alignscope.study.data.dataset import prepare
+from alignscope.study.data.files import FileData
 from alignscope.study.data.kind import FEWEST
 from alignscope.study.data.prepared import StudyData, open_data
 from alignscope.study.encoders import ConvSpec, EncoderSpec
