@@ -6,7 +6,6 @@ import json
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +38,7 @@ from alignscope.study.data.prepared import open_data
 from alignscope.study.encoders import ConvSpec, EncoderSpec, LinearSpec, MLPSpec, OmniSatSpec
 from bench_helpers import GAUSSIAN, OWN, FakeTraining, files
 from page_reader import Page
+from spec_mistakes import Mistake, cases
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "bench-pair.toml"
 GIVEN = os.environ.get("ALIGNSCOPE_DATA")
@@ -141,16 +141,6 @@ class Inputs(Method):
 # The specification.
 
 
-@dataclass(frozen=True)
-class Mistake:
-    name: str
-    old: str
-    new: str
-    line: int
-    field: str
-    found: str
-
-
 TASK = SPEC.count("\n", 0, SPEC.index('kind = "pair"')) + 1
 PAIR = 'pair = "chips"\n'
 MISTAKES = [
@@ -168,12 +158,9 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize("case", [pytest.param(m, id=m.name) for m in MISTAKES])
-def test_a_mistake_is_named_with_line_and_field(case: Mistake) -> None:
-    assert case.old in SPEC
-    with pytest.raises(AlignscopeError, match=re.escape(case.found)) as caught:
-        parse_spec(SPEC.replace(case.old, case.new, 1))
-    assert (caught.value.code, caught.value.where) == ("E306", f"spec, line {case.line}: {case.field}")
+@cases(*MISTAKES)
+def test_a_mistake_is_named_with_line_and_field(case: Mistake, tmp_path: Path) -> None:
+    case.check(SPEC, read_spec, tmp_path / "bench.toml")
 
 
 def test_the_example_is_a_specification() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -18,17 +17,7 @@ from alignscope.bench.registry import METHODS, entry, load_methods, register
 from alignscope.bench.spec import BenchCell, TrainingSpec, checked_spec, parse_spec, read_scale, read_spec
 from alignscope.errors import AlignscopeError
 from bench_helpers import GAUSSIAN, OWN, SPEC
-
-
-@dataclass(frozen=True)
-class Mistake:
-    name: str
-    old: str
-    new: str
-    line: int
-    field: str
-    found: str
-
+from spec_mistakes import Mistake, cases
 
 TASK = SPEC.count("\n", 0, SPEC.index('kind = "pictures"')) + 1  # the line of the first task's kind
 SECOND = SPEC.count("\n", 0, SPEC.index('kind = "gaussian"')) + 1
@@ -58,15 +47,9 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize("case", [pytest.param(m, id=m.name) for m in MISTAKES])
+@cases(*MISTAKES)
 def test_a_mistake_is_named_with_file_line_and_field(case: Mistake, tmp_path: Path) -> None:
-    path = tmp_path / "bench.toml"
-    assert case.old in SPEC
-    path.write_text(SPEC.replace(case.old, case.new, 1))
-    with pytest.raises(AlignscopeError, match=re.escape(case.found)) as caught:
-        read_spec(path)
-    assert (caught.value.code, caught.value.where) == ("E306", f"{path}, line {case.line}: {case.field}")
-    assert "bench guide" in str(caught.value)
+    assert "bench guide" in case.check(SPEC, read_spec, tmp_path / "bench.toml")
 
 
 def test_a_file_that_is_no_specification(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import re
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from alignscope.study.data.files import FileData
 from alignscope.study.data.trifeature import TrifeatureData
 from alignscope.study.encoders import ConvSpec, LinearSpec, MLPSpec
 from alignscope.study.spec import CellSpec, StudySpec, SweepSpec, cells_of, parse_spec, read_spec
+from spec_mistakes import Mistake, cases
 from study_helpers import SPEC, cell
 
 PICTURES = """\
@@ -38,17 +38,6 @@ batch = 64
 lambdas = [0, 1]
 components = [4]
 """
-
-
-@dataclasses.dataclass(frozen=True)
-class Mistake:
-    name: str
-    old: str
-    new: str
-    line: int
-    field: str
-    found: str
-    text: str = SPEC
 
 
 MISTAKES = [
@@ -119,15 +108,9 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize("case", [pytest.param(m, id=m.name) for m in MISTAKES])
+@cases(*MISTAKES)
 def test_a_mistake_is_named_with_file_line_and_field(case: Mistake, tmp_path: Path) -> None:
-    path = tmp_path / "study.toml"
-    assert case.old in case.text
-    path.write_text(case.text.replace(case.old, case.new, 1))
-    place = f"{path}, line {case.line}" if case.line else str(path)
-    with pytest.raises(AlignscopeError, match=re.escape(case.found)) as caught:
-        read_spec(path)
-    assert (caught.value.code, caught.value.where) == ("E306", f"{place}: {case.field}")
+    case.check(SPEC, read_spec, tmp_path / "study.toml")
 
 
 @pytest.mark.parametrize(

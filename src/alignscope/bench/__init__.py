@@ -1,7 +1,7 @@
 """One bench for all methods: the same encoders, steps, augmentation and tuning effort, on data with known truth.
 
 >>> from alignscope.bench import parse_spec, register, run_bench
->>> @register(note="Mean squared distance of the two representations.")
+>>> @register(note="Mean squared distance of the two embeddings.")
 ... def distance(z1, z2):
 ...     return (z1 - z2).square().sum(1).mean()
 
@@ -10,7 +10,7 @@ specification lists tasks, methods and their common training; `read_spec` reads 
 
 >>> spec = parse_spec('''
 ... name = "one task"
-... methods = ["none", "info_nce"]
+... methods = ["none", "cross"]
 ... seeds = [0, 1]
 ... [[tasks]]
 ... kind = "gaussian"
@@ -18,13 +18,13 @@ specification lists tasks, methods and their common training; `read_spec` reads 
 ... training = { steps = 50, batch = 100 }
 ... ''')
 >>> type(spec).__name__, spec.methods
-('BenchSpec', ('none', 'info_nce'))
+('BenchSpec', ('none', 'cross'))
 
 `run_bench` trains what is not in its folder yet, and returns a `Bench` with `BenchResults`:
 
 >>> import tempfile
 >>> bench = run_bench(spec, tempfile.mkdtemp(), workers=1)  # doctest: +SKIP
->>> bench.results.methods[0].name  # doctest: +SKIP
+>>> bench.results.methods[0].title  # doctest: +SKIP
 """
 
 from alignscope.bench.registry import load_methods, register
