@@ -198,10 +198,10 @@ def test_explain_refuses_what_it_does_not_know(capsys: pytest.CaptureFixture[str
 
 
 def test_interrupted(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(*arguments: object) -> None:
+    def stop(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("alignscope.auditing.api.audit_pair", stop)
+    monkeypatch.setattr("alignscope.auditing.api.audit", stop)
     arguments = given()(folder)
     before = tree(folder)
     status = cli.main(["audit", *arguments, "--out", "run"])

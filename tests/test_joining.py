@@ -24,7 +24,7 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from alignscope import cli
-from alignscope.auditing.api import AuditOptions, audit_pair
+from alignscope.auditing.api import audit
 from alignscope.errors import AlignscopeError
 from alignscope.joining import rows as joining_rows
 from alignscope.joining.ids import match_ids
@@ -275,8 +275,7 @@ def test_the_audit_of_the_folder_is_that_of_the_rows(tmp_path: Path) -> None:
     kept = np.sort(PART[PART >= 5])
     by_hand = Pair.of(x1[kept], 2 * X[kept], LABELS[kept], groups=kept // 10)
     found, expected = (
-        audit_pair(pair, AuditOptions(lambdas=lambda_grid(0.01, 100, 5)))
-        for pair in (open_folder(tmp_path / "out"), by_hand)
+        audit(pair, lambdas=lambda_grid(0.01, 100, 5)) for pair in (open_folder(tmp_path / "out"), by_hand)
     )
     assert found.sigma == expected.sigma
     assert found.directions["1"].sigma_z == expected.directions["1"].sigma_z
@@ -372,7 +371,7 @@ KILLED = """
 import itertools, os, sys
 from pathlib import Path
 from alignscope import cli
-from alignscope.auditing.api import AuditOptions, audit_pair
+from alignscope.auditing.api import audit
 
 replace, count = Path.replace, itertools.count()
 Path.replace = lambda source, target: os._exit(9) if next(count) == int(sys.argv[1]) else replace(source, target)

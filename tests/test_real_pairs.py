@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alignscope.auditing.api import AuditOptions, audit_pair
+from alignscope.auditing.api import audit
 from alignscope.auditing.results import Audit
 from alignscope.linear.path import lambda_grid
 from alignscope.pair.folder import open_folder
@@ -35,11 +35,11 @@ SIGMA = {
     "leaves_texture_shape": {"1": (0.213, 0.250, 0.412)},
 }
 VERDICTS = {"statlog_centre_neighbours": "no"}
-OPTIONS = AuditOptions(lambdas=lambda_grid(0.01, 100, 9))
+LAMBDAS = lambda_grid(0.01, 100, 9)
 
 
 def audited(name: str) -> Audit:
-    return audit_pair(open_folder(PAIRS / name), OPTIONS)
+    return audit(open_folder(PAIRS / name), lambdas=LAMBDAS)
 
 
 @pytest.mark.parametrize("name", SIGMA)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alignscope.auditing.api import AuditOptions, audit_pair
+from alignscope.auditing.api import audit
 from alignscope.auditing.results import Audit
 from alignscope.linear.path import lambda_grid
 from alignscope.pair.folder import open_folder
@@ -45,7 +45,7 @@ def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     name = request.param
     out = tmp_path_factory.mktemp(name)
     cut(EXAMPLES / f"scenes-{name}.toml", out, SCENES / FOLDERS[name])
-    return name, out, audit_pair(open_folder(out / "features"), AuditOptions(lambdas=lambda_grid(0.01, 100, 9)))
+    return name, out, audit(open_folder(out / "features"), lambdas=lambda_grid(0.01, 100, 9))
 
 
 def test_sigma(scene: tuple[str, Path, Audit]) -> None:
@@ -80,9 +80,9 @@ def test_tiles_are_another_question_than_blocks(tmp_path: Path) -> None:
     text = (EXAMPLES / "scenes-flair2.toml").read_text().replace("block = 4 ", 'block = "scene" ')
     (tmp_path / "tiles.toml").write_text(text)
     cut(tmp_path / "tiles.toml", tmp_path / "out", SCENES / FOLDERS["flair2"])
-    audit = audit_pair(open_folder(tmp_path / "out" / "features"), AuditOptions(lambdas=lambda_grid(0.01, 100, 9)))
-    assert audit.sigma.in_sample["11"] == pytest.approx(0.71, abs=0.01)
-    assert audit.sigma.held_out["11"].low < audit.sigma.held_out["11"].null95
+    found = audit(open_folder(tmp_path / "out" / "features"), lambdas=lambda_grid(0.01, 100, 9))
+    assert found.sigma.in_sample["11"] == pytest.approx(0.71, abs=0.01)
+    assert found.sigma.held_out["11"].low < found.sigma.held_out["11"].null95
 
 
 def test_real_geotiffs(tmp_path: Path) -> None:

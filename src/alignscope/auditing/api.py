@@ -48,7 +48,7 @@ from alignscope.pair.folds import assign_folds
 from alignscope.pair.paired import Pair
 from alignscope.pair.readers.readers import Input
 
-__all__ = ["AuditOptions", "audit", "audit_pair"]
+__all__ = ["AuditOptions", "audit"]
 
 
 class AuditOptions(msgspec.Struct, frozen=True):
@@ -60,6 +60,11 @@ class AuditOptions(msgspec.Struct, frozen=True):
     budget: float = 0.05
     folds: int = 5
     seed: int = 0
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The options by name, as `audit` takes them."""
+        return msgspec.structs.asdict(self)
 
     def grid(self) -> Vector:
         """Return the lambdas, ascending from 0. Raises E302 where they are none."""
@@ -145,15 +150,13 @@ def audit(
     if isinstance(x1, Pair):
         if twice := [name for name, value in given.items() if value is not None]:
             raise AlignscopeError("E201", ", ".join(twice), "given next to a Pair", "Give them to Pair.of.")
-        return audit_pair(x1, options, progress)
+        return _audited(x1, options, progress)
     if x2 is None:
         raise AlignscopeError("E201", "x2", "not given", "Give audit(x1, x2), or audit(pair).")
-    return audit_pair(Pair.of(x1, name1=name1, name2=name2, **given), options, progress)
+    return _audited(Pair.of(x1, name1=name1, name2=name2, **given), options, progress)
 
 
-def audit_pair(pair: Pair, options: AuditOptions | None = None, progress: Progress | None = None) -> Audit:
-    """Return the audit of a validated pair."""
-    options = (options or AuditOptions()).check()
+def _audited(pair: Pair, options: AuditOptions, progress: Progress | None) -> Audit:
     progress = progress or (lambda what, share: None)
     folds = assign_folds(pair.n, options.folds, options.seed, pair.groups)
     keep = null_rows(pair.n, pair.d1 + pair.d2, pair.groups, options.seed)

@@ -173,19 +173,19 @@ def _remedy_records(cures: Remedies, solved: Solved, budget: float) -> dict[str,
             cures.prediction_first.alignment_r2,
             "Predict first, then align with the components that are left: retains all that K can, with as much "
             "alignment as that allows.",
-            call("prediction_first()"),
+            call("solver.prediction_first()"),
         ),
         "target": Remedy(
             cures.target.sigma_z,
             cures.target.alignment_r2,
             f"Align only to the part of the target that the task uses: {useful}; shown for infinite lambda.",
-            call("target_remedy"),
+            call("target_remedy(solver)"),
         ),
         "budget": Remedy(
             cures.budget.sigma_z,
             cures.budget.alignment_r2,
             f"The largest lambda that costs at most {percent(budget, None)} of what is predicted.",
-            call(f"at(solver.budget_lambda({budget:g}))"),
+            call(f"solver.at(solver.budget_lambda({budget:g}))"),
             lam=cures.budget_lambda,
         ),
         "capacity": Remedy(
@@ -193,7 +193,7 @@ def _remedy_records(cures: Remedies, solved: Solved, budget: float) -> dict[str,
             cures.capacity.alignment_r2,
             f"Raise the latent size to {cures.capacity_components}: the same alignment then costs nothing, "
             "at any lambda.",
-            call("align_first()", components=cures.capacity_components),
+            call("solver.align_first()", components=cures.capacity_components),
             components=cures.capacity_components,
         ),
         "split": Remedy(
@@ -202,7 +202,7 @@ def _remedy_records(cures: Remedies, solved: Solved, budget: float) -> dict[str,
             f"A split latent, of which {cures.split_shared} of {solved.solver.components} components are aligned "
             f"(lambda = {cures.split_lambda:g}). Never better than the unsplit latent at equal size and "
             "lambda when everything is linear; shown because deep methods split.",
-            call("split_latent"),
+            call(f"split_latent(solver, shared={cures.split_shared}, lam={cures.split_lambda})"),
             lam=cures.split_lambda,
             components_shared=cures.split_shared,
             components_private=solved.solver.components - cures.split_shared,
@@ -214,27 +214,19 @@ def _call_of(me: str, k: int, gauge: str) -> Callable[..., str]:
     """Return a maker of runnable snippets for this direction."""
     other = "2" if me == "1" else "1"
 
-    def call(what: str, components: int = k) -> str:
-        extra = ""
-        if what == "target_remedy":
-            extra = "from alignscope.linear.remedies import target_remedy\n"
-            what = "target_remedy(solver)"
-        elif what == "split_latent":
-            extra = "from alignscope.linear.remedies import split_latent\n"
-            what = f"split_latent(solver, shared={max(1, k // 2)}, lam=1.0)"
-        else:
-            what = f"solver.{what}"
+    def call(solution: str, components: int = k) -> str:
+        function = solution.partition("(")[0]
+        extra = "" if "." in function else f", {function}"
         return (
             "import numpy as np\n"
-            "from alignscope.moments.moments import Moments\n"
-            "from alignscope.linear import Problem, Solver\n"
-            f"{extra}"
+            "from alignscope.moments import Moments\n"
+            f"from alignscope.linear import Problem, Solver{extra}\n"
             "m = Moments.of({'x1': x1, 'x2': x2, 'y1': y1, 'y2': y2})  # (N, columns) float arrays\n"
             f"problem = Problem.from_moments(m, {components}, encoder='x{me}', predict='y{me}',\n"
             f"                               towards='x{other}', through='y{other}',\n"
             f"                               target_components={k}, gauge='{gauge}')\n"
             "solver = Solver(problem)\n"
-            f"solution = {what}\n"
+            f"solution = {solution}\n"
             "encoder = problem.basis.coefficients(solver.frame @ solution.code)  # z = (x - mean) @ encoder\n"
             "print(solution.sigma_z, solution.alignment_r2)"
         )

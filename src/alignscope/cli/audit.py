@@ -88,7 +88,7 @@ class AuditCommand(Command, frozen=True, kw_only=True):
 
     def run(self) -> None:
         """Audit, write the results, and print the verdict."""
-        from alignscope.auditing.api import AuditOptions, audit_pair  # slow to load, and help does without
+        from alignscope.auditing.api import AuditOptions, audit  # slow to load, and help does without
 
         options = AuditOptions(
             self.components, self.gauge, read_lambdas(self.lambdas), self.budget, self.folds, self.seed
@@ -96,7 +96,7 @@ class AuditCommand(Command, frozen=True, kw_only=True):
         check_writable(self.out)
         pair = _open(self)
         with Bar() as progress:
-            result = audit_pair(pair, options, progress)
+            result = audit(pair, **options.named, progress=progress)
             progress("drawing the page", 0.5)
             page = result.save(self.out)
         _summarise(result, page)

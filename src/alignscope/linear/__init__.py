@@ -35,7 +35,7 @@ True
 
 from alignscope.linear.path import Path, Solution, Solver, lambda_grid, trace
 from alignscope.linear.problem import Problem, stack_targets
-from alignscope.linear.remedies import Remedies, remedies
+from alignscope.linear.remedies import Remedies, remedies, split_latent, target_remedy
 from alignscope.linear.theorems import COUNTER_EXAMPLES, theorem2
 
 __all__ = [
@@ -47,7 +47,9 @@ __all__ = [
     "Solver",
     "lambda_grid",
     "remedies",
+    "split_latent",
     "stack_targets",
+    "target_remedy",
     "theorem2",
     "trace",
 ]

@@ -19,7 +19,7 @@ import scipy.linalg as sla
 
 from alignscope._lib.types import Matrix, Vector
 from alignscope.errors import AlignscopeError
-from alignscope.linear.problem import Problem
+from alignscope.linear.problem import Problem, share_of
 
 __all__ = ["Path", "Solution", "Solver", "lambda_grid", "lambdas_text", "trace", "with_zero"]
 
@@ -198,8 +198,8 @@ class Solver:
             code=code,
             predicted=predicted,
             aligned=aligned,
-            sigma_z=_share(per_column.sum(), p.y_energy),
-            alignment_r2=_share(aligned_columns.sum(), p.target_energy),
+            sigma_z=share_of(per_column.sum(), p.y_energy),
+            alignment_r2=share_of(aligned_columns.sum(), p.target_energy),
             per_target=per_column / energies,
         )
 
@@ -311,7 +311,3 @@ def _largest(good: Callable[[float], bool], low: float = 1e-16, high: float = 1e
         middle = (a + b) / 2
         a, b = (middle, b) if good(float(np.exp(middle))) else (a, middle)
     return float(np.exp(a))
-
-
-def _share(part: float, whole: float) -> float:
-    return float(part / whole) if whole > 0 else 0.0

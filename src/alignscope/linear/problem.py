@@ -22,7 +22,7 @@ from alignscope._lib.types import Matrix, Vector
 from alignscope.errors import AlignscopeError
 from alignscope.moments.moments import Basis, Moments
 
-__all__ = ["RANK_RTOL", "Gauge", "Problem", "Target", "alignment_target", "column_space", "stack_targets"]
+__all__ = ["RANK_RTOL", "Gauge", "Problem", "Target", "alignment_target", "column_space", "share_of", "stack_targets"]
 
 Gauge = Literal["fitted", "whitened", "source", "cca"]
 
@@ -139,7 +139,7 @@ class Problem:
     @cached_property
     def sigma(self) -> float:
         """sigma_11 = ||RY||^2 / ||Y1||^2, what the modality predicts without any limit of size (in sample)."""
-        return _share(np.square(self.ry).sum(), self.y_energy)
+        return share_of(np.square(self.ry).sum(), self.y_energy)
 
     @property
     def floor_y(self) -> float:
@@ -265,5 +265,6 @@ def column_space(matrix: Matrix, floor: float) -> Matrix:
     return left[:, s > floor]
 
 
-def _share(part: float, whole: float) -> float:
+def share_of(part: float, whole: float) -> float:
+    """Return part / whole, 0 of nothing."""
     return float(part / whole) if whole > 0 else 0.0
