@@ -156,6 +156,24 @@ def test_a_rank_deficient_block_in_root_form_has_its_rank_and_an_infinite_condit
     assert basis.predicted_loss == 0
 
 
+def test_a_direction_below_the_digits_that_the_mean_took_is_none() -> None:
+    """Far away means leave rounding noise, which has a direction of its own; near ones leave a real direction alone."""
+    z, noise = np.random.default_rng(0).normal(size=(2, 400, 1))
+    far = Moments.of({"x": np.hstack([1e8 + z, 1e8 + 0.7 * z])}, form="root").basis("x")
+    assert far.rank == 1
+    near = Moments.of({"x": np.hstack([z, 0.7 * z + 1e-9 * noise])}, form="root").basis("x")
+    assert near.rank == 2
+
+
+@pytest.mark.parametrize("width", [2, 8, 16, 150])
+def test_the_expected_loss_grows_with_the_squared_condition_and_falls_with_the_width_beyond_8(width: int) -> None:
+    x = np.random.default_rng(0).normal(size=(600, width)) @ np.diag(np.geomspace(1, 0.1, width))
+    x[:, -1] += 10 * x[:, 0]
+    basis = Moments.of({"x": x}, form="chan").basis("x")
+    expected = 0.5 * min(1.0, 8 / width) * np.finfo(float).eps * basis.condition**2
+    assert basis.predicted_loss == pytest.approx(expected, rel=1e-12)
+
+
 def test_the_chan_form_says_how_much_it_is_expected_to_lose() -> None:
     """Measured loss stays below what is predicted, from harmless to hopeless."""
     rng = np.random.default_rng(0)

@@ -158,6 +158,17 @@ def test_a_dead_dimension_of_the_latent_is_no_target(gauge: str, noise: float) -
 
 
 @pytest.mark.parametrize("gauge", ["normalised", "whitened"])
+def test_a_dimension_just_above_rounding_is_a_target_of_its_own(gauge: str) -> None:
+    """A spread of ten roundings about its mean counts as any other."""
+    third = np.random.default_rng(0).normal(size=(180, 1))
+    wide, narrow = (
+        replace(MADE.changed(z2=np.c_[MADE.whole("z2"), dimension]).latent_forecast, components=3)
+        for dimension in (third, 0.3 + 1.5e-6 * third)
+    )
+    np.testing.assert_allclose(along(narrow.of_modality(1, LAMBDAS, gauge)), along(wide.of_modality(1, LAMBDAS, gauge)))
+
+
+@pytest.mark.parametrize("gauge", ["normalised", "whitened"])
 def test_a_latent_that_collapsed_pulls_nowhere(gauge: str) -> None:
     found = MADE.changed(z2=np.full((180, 2), 0.1)).latent_forecast.of_modality(1, LAMBDAS, gauge)
     np.testing.assert_allclose(found.along, np.tile(found.before, (3, 1)), atol=1e-9)
