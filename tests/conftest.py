@@ -12,8 +12,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import jaxtyping
 from hypothesis import HealthCheck, settings
 
-# The numerical modules. Those that define command-line options and records resolve their own annotations at
-# import, and check what they are given themselves.
+# The numerical modules. Those that take choices by name check these themselves; those that define command-line options
+# and records resolve their own annotations at import.
 CHECKED = (
     "alignscope.moments",
     "alignscope.linear",
@@ -22,6 +22,11 @@ CHECKED = (
     "alignscope.scenes",
     "alignscope.datasets",
     "alignscope.measures",
+    "alignscope.nn.objectives",
+    "alignscope.nn.samples",
+    "alignscope.nn.monitor",
+    *(f"alignscope.nn.encoders.{name}" for name in ("ltae", "token_blocks", "aerial_tokens")),
+    *(f"alignscope.nn.methods.{name}" for name in ("base", "canonical", "comm", "decur", "disentangled", "factorcl")),
     "alignscope.auditing.direction",
     "alignscope.study.data",
     "alignscope.study.summary.cells",

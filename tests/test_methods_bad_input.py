@@ -30,10 +30,9 @@ from alignscope.nn.methods import (
     SingleModality,
     SupervisedAlignment,
     TargetRemedy,
-    nce_club_upper,
-    nce_lower,
 )
 from alignscope.nn.methods.comm import infinite_mask_bound
+from alignscope.nn.methods.factorcl import nce_club_upper, nce_lower
 from method_helpers import CLASSES, ONE_COLUMN, linear, normal
 
 

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from alignscope.measures.gaussian_information import gaussian_information
 from alignscope.nn import initialise
 from alignscope.nn.encoders import MLPEncoder
-from alignscope.nn.methods import DisentangledSSL, nce_club_upper, nce_lower
+from alignscope.nn.methods import DisentangledSSL
 from alignscope.nn.methods.disentangled import orthogonality
+from alignscope.nn.methods.factorcl import nce_club_upper, nce_lower
 from alignscope.nn.objectives import info_nce
 from method_helpers import WIDTHS, a_batch, backward, built, normal
 from strategies import seeds

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Self
 
 import torch
 from torch import Tensor
@@ -76,7 +75,7 @@ class DisentangledSSL(Method):
         self.frozen = copy.deepcopy(self.encoders).requires_grad_(False).eval()
         self.register_buffer("taken", torch.tensor(0))
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> DisentangledSSL:
         """Set the mode of all but the frozen copy, which stays as it ended."""
         super().train(mode)
         self.frozen.eval()

@@ -23,6 +23,9 @@ __all__ = ["Folds", "Sums", "fold_of", "merged"]
 class Sums:
     """Moments of some rows, in float64; of torch while they stream, of numpy when figures are made.
 
+    Not `alignscope.moments.moments.Moments`: those are of numpy, and hold all D x D products, which for a target of
+    many classes would be most of the work; here they stay on the device and only P x D are made.
+
     Attributes
     ----------
     rows : number of rows. mean : (D,). product : (P, D) centred Z^T [Z Y]. energy : (D,) centred sums of squares.
