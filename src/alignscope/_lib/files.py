@@ -1,4 +1,7 @@
-"""Writing a folder of results: all of its files, or none."""
+"""Writing a folder of results: all of its files, or none.
+
+Libraries for this put one file in place at a time and leave the others of a folder to the caller.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pathlib import Path
 
 from alignscope.errors import AlignscopeError
 
-__all__ = ["check_writable", "make_folder", "preallocate", "reported", "temporary_names", "temporary_path", "write_all"]
+__all__ = ["check_writable", "make_folder", "placed", "preallocate", "reported", "temporary_path", "write_all"]
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -66,23 +69,27 @@ def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 @contextlib.contextmanager
-def temporary_names(folder: Path, names: Sequence[str]) -> Iterator[list[Path]]:
-    """Make a folder, and yield a temporary path for every file that is to be written there and renamed by the caller.
+def placed(folder: Path, names: Sequence[str]) -> Iterator[list[Path]]:
+    """Make a folder, and yield a temporary path for every file, to be written there; then rename them into place.
 
-    After an error the temporary files are removed, and the folder where it is new. Raises E401 or E402.
+    The first name is put in place last. After an error the temporary files are removed, and the folder where it is
+    new. Raises E401 or E402.
     """
     paths = [temporary_path(folder / name) for name in names]
     new = not folder.exists()
-    try:
-        make_folder(folder)
-        yield paths
-    except BaseException:
-        with contextlib.suppress(OSError):
-            for path in paths:
-                path.unlink(missing_ok=True)
-            if new:
-                folder.rmdir()
-        raise
+    with reported(folder):
+        try:
+            make_folder(folder)
+            yield paths
+            for path, name in zip(reversed(paths), reversed(names), strict=True):
+                path.replace(folder / name)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                for path in paths:
+                    path.unlink(missing_ok=True)
+                if new:
+                    folder.rmdir()
+            raise
 
 
 def _into_place(temporary: list[Path], targets: list[Path]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -103,26 +102,16 @@ def _save(joined: Joined, out: Path, progress: Progress) -> Path:
     small["pair.toml"] = _described(joined)
     small["report.html"] = page(record).encode(errors="backslashreplace")
     small["results.json"] = json_bytes(record)
-    with _gathered(joined, out, progress) as big, _files.reported(out):
-        # Without x1.npy the folder is no pair, so old and new tables never stand together as one.
+    names = [f"{name}.npy" for name in joined.tables]
+    with _files.placed(out, names) as temporary:
+        _remove_stale(out)
+        for k, (path, table) in enumerate(zip(temporary, joined.tables.values(), strict=True)):
+            _write(joined, table, path, _share(progress, k, len(names)))
+        # Without x1.npy, which is placed last, the folder is no pair: old and new tables never stand together as one.
         for name in _WRITTEN:
             (out / name).unlink(missing_ok=True)
         _files.write_all(out, small)
-        for target, temporary in reversed(big.items()):  # x1.npy last
-            temporary.replace(target)
     return out / "report.html"
-
-
-@contextlib.contextmanager
-def _gathered(joined: Joined, out: Path, progress: Progress) -> Iterator[dict[Path, Path]]:
-    """Write every table under a temporary name; yields target -> temporary, and removes what is left of them."""
-    names = [f"{name}.npy" for name in joined.tables]
-    with _files.temporary_names(out, names) as temporary:
-        with _files.reported(out):
-            _remove_stale(out)
-            for k, (path, table) in enumerate(zip(temporary, joined.tables.values(), strict=True)):
-                _write(joined, table, path, _share(progress, k, len(names)))
-        yield {out / name: path for name, path in zip(names, temporary, strict=True)}
 
 
 def _share(progress: Progress, k: int, parts: int) -> Progress:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
@@ -79,18 +78,18 @@ def cut(
     scenes = open_scenes(spec, root)
     survey = scan(spec, scenes, progress)
     small = _small(spec, survey)
-    with _streamed(out, spec, survey, progress) as written:
+    with _files.placed(out, ["x1.npy", "x2.npy"]) as temporary:
+        written = _stream(spec, survey, temporary, progress)
         for i, features in reversed([*enumerate(written.features, 1)]):
             small[f"features/x{i}.npy"] = npy_bytes(features)
         hashes = written.hashes | {name: hashlib.sha256(content).hexdigest() for name, content in small.items()}
         record = _record(spec, survey, written.filled, hashes)
         progress("drawing the page", 0.98)
         drawn = page(spec, survey, written.shown, record).encode()
-        with _files.reported(out):
-            # Without x1.npy neither folder is a pair, so old and new tables never stand together as one.
-            for folder in (out, out / "features"):
-                for name in _TABLES:
-                    (folder / name).unlink(missing_ok=True)
+        # Without x1.npy neither folder is a pair, so old and new tables never stand together as one.
+        for folder in (out, out / "features"):
+            for name in _TABLES:
+                (folder / name).unlink(missing_ok=True)
         _files.write_all(out, {"results.json": json_bytes(record), "report.html": drawn, **small})
     return out / "report.html"
 
@@ -103,16 +102,6 @@ class _Written:
     features: list[np.ndarray]
     filled: list[int]
     shown: list[np.ndarray]
-
-
-@contextlib.contextmanager
-def _streamed(out: Path, spec: SceneSpec, survey: Survey, progress: Progress) -> Iterator[_Written]:
-    """Write x1.npy and x2.npy under temporary names, and rename them when what follows has gone well."""
-    names = ["x1.npy", "x2.npy"]
-    with _files.temporary_names(out, names) as temporary, _files.reported(out):
-        yield _stream(spec, survey, temporary, progress)
-        for source, name in zip(temporary[::-1], names[::-1], strict=True):  # x1.npy last of all
-            source.replace(out / name)
 
 
 def _stream(spec: SceneSpec, survey: Survey, paths: list[Path], progress: Progress) -> _Written:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -112,26 +111,18 @@ def make_trifeature(options: TrifeatureOptions, out: str | Path, progress: Progr
     small = {name: npy_bytes(array) for name, array in arrays.items()}
     small["samples.csv"] = _table(options, view, index, targets)
     small["pair.toml"] = _described(view)
-    with _drawn(view, index, out, progress) as hashes:
+    names = [f"x{k}.npy" for k in range(1, len(view.modalities) + 1)]
+    with _files.placed(out, names) as temporary:
+        hashes = dict(zip(names, _stream(view, index, temporary, progress), strict=True))
         hashes |= {name: hashlib.sha256(content).hexdigest() for name, content in small.items()}
         record = _record(options, view, targets, hashes)
         progress("drawing the page", 0.99)
         small["report.html"] = page(view, index, record).encode()
         small["results.json"] = json_bytes(record)
-    _files.write_all(out, small)
-    return out / "report.html"
-
-
-@contextlib.contextmanager
-def _drawn(view: PairView, index: np.ndarray, out: Path, progress: Progress) -> Iterator[dict[str, str]]:
-    """Write x1.npy, x2.npy, ...: yields the SHA-256 of each, and renames them when what follows has gone well."""
-    names = [f"x{k}.npy" for k in range(1, len(view.modalities) + 1)]
-    with _files.temporary_names(out, names) as temporary, _files.reported(out):
-        yield dict(zip(names, _stream(view, index, temporary, progress), strict=True))
         # The record of an older run must not stand next to new pictures, should this run be killed just here.
         (out / "results.json").unlink(missing_ok=True)
-        for source, name in zip(temporary, names, strict=True):
-            source.replace(out / name)
+    _files.write_all(out, small)
+    return out / "report.html"
 
 
 def _stream(view: PairView, index: np.ndarray, paths: list[Path], progress: Progress) -> list[str]:
