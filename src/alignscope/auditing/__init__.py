@@ -10,18 +10,16 @@
 True
 
 `Audit` holds a `Direction` for each modality that is aligned to the other, and `Finding` what is worth knowing of them;
-`AuditOptions` are the options that an audit has been done with. `AlignedReducedRank` is the encoder behind it, as an
-estimator in scikit-learn's style.
+`AlignedReducedRank` is the encoder behind it, as an estimator in scikit-learn's style.
 """
 
-from alignscope.auditing.api import AuditOptions, audit
+from alignscope.auditing.api import audit
 from alignscope.auditing.estimator import AlignedReducedRank
 from alignscope.auditing.results import Audit, Direction, Finding
 
 __all__ = [
     "AlignedReducedRank",
     "Audit",
-    "AuditOptions",
     "Direction",
     "Finding",
     "audit",
