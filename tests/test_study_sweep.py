@@ -211,7 +211,7 @@ def test_divergence_is_a_result(store: Store, log: Path) -> None:
     ("act", "reason"),
     [
         ("nan", r"ValidationError: Expected `float`, got `null`"),
-        ("other", rf"ValueError: asked for cell {IDS[1]}, and got"),
+        ("other", rf"ValueError: the training of cell {IDS[1]} gave"),
     ],
 )
 def test_a_record_that_cannot_be_kept_is_a_failure(act: str, reason: str, store: Store, log: Path) -> None:

@@ -121,7 +121,7 @@ def _work(unit: Unit, store: Store[Any], train: Train, turn: int) -> _Report:
         try:
             for cell, trained in zip(missing, train(missing), strict=True):
                 if trained.record.id != cell.id:
-                    raise ValueError(f"asked for cell {cell.id}, and got {trained.record.id}")
+                    raise ValueError(f"the training of cell {cell.id} gave {trained.record.id}")
                 store.write(trained)
                 written.append(cell.id)
         except Exception as error:
