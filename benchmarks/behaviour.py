@@ -34,12 +34,13 @@ RENAMED: dict[str, str] = {
     "rest": "residual",
     "strength": "alignment_weight",
     "touching": "adjacent",
+    "code": "embedding",
 }
 """Keys and tags of the results that have another name now: before -> after."""
 
 # What differs from run to run, an archive's identity by the times of its files too, or states the sources themselves.
 UNSTABLE = {
-    "seconds", "elapsed", "started", "finished", "host", "machine", "id", "identity", "digest", "alignscope", "code"
+    "seconds", "elapsed", "started", "finished", "host", "machine", "id", "identity", "digest", "alignscope"
 }  # fmt: skip
 
 # Folders whose files are named by hashes of sources and specifications; what they hold is in results.json too.
