@@ -226,7 +226,7 @@ def test_paper_is_light_open_and_complete(visit: Any, tmp_path: Path) -> None:
 
 def test_names_for_those_who_do_not_see_it(visit: Any) -> None:
     page = visit()
-    assert page.get_by_role("slider", name="Alignment strength").count() == 1
+    assert page.get_by_role("slider", name="Alignment weight").count() == 1
     assert page.evaluate("[...document.querySelectorAll('[role=img]')].every(e => e.getAttribute('aria-label'))")
     assert page.evaluate("[...document.querySelectorAll('[role=region]')].every(e => e.getAttribute('aria-label'))")
     levels = page.evaluate("[...document.querySelectorAll('h1, h2, h3')].map(h => +h.tagName[1])")
