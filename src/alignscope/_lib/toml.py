@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ import msgspec
 
 from alignscope.errors import AlignscopeError
 
-__all__ = ["convert", "invalid", "parse", "read_text"]
+__all__ = ["check_finite", "check_unique", "convert", "invalid", "parse", "read_text"]
 
 Spec = TypeVar("Spec")
 Part = str | int
@@ -71,6 +72,31 @@ def convert(tree: Any, where: str, kind: type[Spec], check: Callable[[Spec], Non
 def invalid(message: str, field: str) -> msgspec.ValidationError:
     """Return the error of a field, which carries its path."""
     return msgspec.ValidationError(f"{message} - at `$.{field}`")
+
+
+def check_unique(values: Sequence[object], field: str) -> None:
+    """Raise ValidationError where a value stands twice; `field` is its path with {} for the index."""
+    for i, value in enumerate(values):
+        if value in values[:i]:
+            raise invalid(f"`{value}` stands twice", field.format(i))
+
+
+def check_finite(spec: msgspec.Struct) -> None:
+    """Raise ValidationError, which carries the path, for a number that is not finite."""
+    for path in _infinite(msgspec.to_builtins(spec), ""):
+        raise invalid("Expected a finite number", path)
+
+
+def _infinite(value: object, path: str) -> Iterator[str]:
+    """Yield the paths of all numbers that are not finite."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _infinite(part, f"{path}.{name}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        for i, part in enumerate(value):
+            yield from _infinite(part, f"{path}[{i}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield path
 
 
 def _line_of(text: str, field: str) -> int | None:

@@ -104,7 +104,8 @@ def own_sources() -> str:
     """Return the hash of the sources that decide what a training gives: networks, tasks, data, measures, the loop."""
     root = Path(__file__).parents[1]
     parts = ("nn", "bench/tasks", "pair", "datasets", "moments", "measures", "linear", "study/data")
-    files = [root / "bench/cell.py", *(p for part in parts for p in (root / part).rglob("*.py"))]
+    loop = ("bench/cell.py", "bench/objective.py", "study/encoders.py")
+    files = [*(root / path for path in loop), *(p for part in parts for p in (root / part).rglob("*.py"))]
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(f"{path.relative_to(root).as_posix()}\n".encode() + path.read_bytes())

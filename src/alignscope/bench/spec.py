@@ -7,9 +7,7 @@ result, the source of a method that is not alignscope's own included.
 from __future__ import annotations
 
 import hashlib
-import math
 import re
-from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,7 +15,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from alignscope._lib.toml import convert, invalid, parse, read_text
+from alignscope._lib.toml import check_finite, check_unique, convert, invalid, parse, read_text
 from alignscope.bench.tasks.gaussian import GaussianTask
 from alignscope.bench.tasks.kind import Count, TrainingSpec
 from alignscope.bench.tasks.pair import PairTask
@@ -142,12 +140,10 @@ def checked_spec(spec: BenchSpec) -> BenchSpec:
 def _check(spec: BenchSpec) -> None:
     """Raise ValidationError, which carries the path, for what types cannot say."""
     names = [task.name for task in spec.tasks]
-    for values, field in ((names, "tasks[{}].name"), (spec.seeds, "seeds[{}]"), (spec.methods, "methods[{}]")):
-        for i, value in enumerate(values):
-            if value in values[:i]:
-                raise invalid(f"`{value}` stands twice", field.format(i))
-    for path in _infinite(msgspec.to_builtins(spec), ""):
-        raise invalid("Expected a finite number", path)
+    check_unique(names, "tasks[{}].name")
+    check_unique(spec.seeds, "seeds[{}]")
+    check_unique(spec.methods, "methods[{}]")
+    check_finite(spec)
     for i, task in enumerate(spec.tasks):
         if not re.fullmatch(r"[\w -]+", task.name):
             raise invalid(f"`{task.name}`: use letters, digits, spaces, `_` and `-`", f"tasks[{i}].name")
@@ -156,15 +152,3 @@ def _check(spec: BenchSpec) -> None:
         raise invalid(f"`{spec.tuning.task}` is none of the tasks", "tuning.task")
     if spec.tuning is not None and spec.tuning.seed in spec.seeds:
         raise invalid(f"{spec.tuning.seed} is among the seeds; tuning needs one of its own", "tuning.seed")
-
-
-def _infinite(value: object, path: str) -> Iterator[str]:
-    """Yield the paths of all numbers that are not finite."""
-    if isinstance(value, dict):
-        for name, part in value.items():
-            yield from _infinite(part, f"{path}.{name}".lstrip("."))
-    elif isinstance(value, list | tuple):
-        for i, part in enumerate(value):
-            yield from _infinite(part, f"{path}[{i}]")
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield path

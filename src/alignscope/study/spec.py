@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
@@ -16,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 import msgspec
 from msgspec import Meta
 
-from alignscope._lib.toml import convert, invalid, parse, read_text
+from alignscope._lib.toml import check_finite, check_unique, convert, invalid, parse, read_text
 from alignscope._lib.types import AlignmentDirection, LatentGauge
 from alignscope.study.data.dataset import DataSpec
 from alignscope.study.data.kind import Seed, Share
@@ -247,15 +246,8 @@ def _cells(spec: StudySpec) -> Iterator[CellSpec]:
 def _check(spec: StudySpec) -> None:
     """Raise ValidationError, which carries the path, for what types cannot say."""
     for field in msgspec.structs.fields(SweepSpec):
-        values = getattr(spec.sweep, field.name)
-        for i, value in enumerate(values):
-            if value in values[:i]:
-                raise invalid(f"`{value}` stands twice, which would be the same cell", f"sweep.{field.name}[{i}]")
-    numbers = {f"sweep.lambdas[{i}]": lam for i, lam in enumerate(spec.sweep.lambdas)}
-    numbers |= {f"optimiser.{name}": getattr(spec.optimiser, name) for name in ("learning_rate", "weight_decay")}
-    for name, number in numbers.items():
-        if not math.isfinite(number):
-            raise invalid("Expected a finite number", name)
+        check_unique(getattr(spec.sweep, field.name), f"sweep.{field.name}[{{}}]")
+    check_finite(spec)
     if 0.0 not in spec.sweep.lambdas:
         raise invalid("It lacks 0, the baseline that every cost is relative to", "sweep.lambdas")
     if "bilevel" in spec.sweep.trainings and "both" in spec.sweep.directions:
