@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 # Problems here are small: threads of the linear algebra only get in each other's way.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import jaxtyping
+import pytest
 from hypothesis import HealthCheck, settings
+
+from browser_sizes import WIDE
 
 # The numerical modules. Those that take choices by name check these themselves; those that define command-line options
 # and records resolve their own annotations at import.
@@ -48,3 +55,46 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("alignscope")
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """An installed chromium, driven by playwright."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install alignscope[test])")
+    named = os.environ.get("ALIGNSCOPE_CHROMIUM")
+    if named and not Path(named).exists():
+        pytest.skip(f"ALIGNSCOPE_CHROMIUM names {named}, which does not exist")
+    found = named or next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip("no chromium installed: apt-get install chromium, or set ALIGNSCOPE_CHROMIUM to its path")
+    with sync_api.sync_playwright() as driver:
+        launched = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def visit(browser: Any, files: dict[str, Path]) -> Iterator[Any]:
+    """Open one of a test module's `files`; at the end there must have been no error, no message and no request."""
+    trouble: list[str] = []
+    contexts = []
+
+    def open_page(name: str = "example", *, ready: bool = True, **options: Any) -> Any:
+        context = browser.new_context(**{"viewport": WIDE, **options})
+        contexts.append(context)
+        page = context.new_page()
+        url = files[name].as_uri()
+        page.on("console", lambda message: trouble.append(f"console {message.type}: {message.text}"))
+        page.on("pageerror", lambda error: trouble.append(f"error: {error}"))
+        page.on("request", lambda r: None if r.url == url or r.url == "data:," else trouble.append(f"request {r.url}"))
+        page.goto(url)
+        if ready:
+            page.wait_for_selector("html[data-ready=yes]", state="attached")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert trouble == []

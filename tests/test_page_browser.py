@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,32 +11,10 @@ import pytest
 from alignscope.auditing.page.charts import chart_specs
 from alignscope.auditing.page.page import render_page
 from alignscope.report.look import DARK, LIGHT
+from browser_sizes import NARROW, WIDE
 from report_example import VARIANTS, example
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install alignscope[test])")
 pytestmark = pytest.mark.browser
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-WIDE, NARROW = {"width": 1200, "height": 900}, {"width": 400, "height": 800}
-
-
-def _chromium() -> str:
-    named = os.environ.get("ALIGNSCOPE_CHROMIUM")
-    if named and not Path(named).exists():
-        pytest.skip(f"ALIGNSCOPE_CHROMIUM names {named}, which does not exist")
-    found = named or next((path for name in NAMES if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip("no chromium installed: apt-get install chromium, or set ALIGNSCOPE_CHROMIUM to its path")
-    return found
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = _chromium()
-    with sync_api.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")
@@ -50,31 +25,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         written[name] = folder / f"{number}.html"
         written[name].write_text(render_page(make()), encoding="utf-8")
     return written
-
-
-@pytest.fixture
-def visit(browser: Any, files: dict[str, Path]) -> Iterator[Any]:
-    """Open a page; at the end of the test there must have been no error, no message and no request."""
-    trouble: list[str] = []
-    contexts = []
-
-    def open_page(name: str = "example", *, ready: bool = True, **options: Any) -> Any:
-        context = browser.new_context(**{"viewport": WIDE, **options})
-        contexts.append(context)
-        page = context.new_page()
-        url = files[name].as_uri()
-        page.on("console", lambda message: trouble.append(f"console {message.type}: {message.text}"))
-        page.on("pageerror", lambda error: trouble.append(f"error: {error}"))
-        page.on("request", lambda r: None if r.url == url or r.url == "data:," else trouble.append(f"request {r.url}"))
-        page.goto(url)
-        if ready:
-            page.wait_for_selector("html[data-ready=yes]", state="attached")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert trouble == []
 
 
 def _inner_overflow(page: Any) -> list[str]:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 import re
-import shutil
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,12 +19,11 @@ from alignscope.paper.page.page import MARKS, SHOWN, paper_charts, render_paper
 from alignscope.paper.page.satellite import real_context
 from alignscope.report.panels import panel_specs
 from alignscope.study.page.page import render_study
+from browser_sizes import NARROW, WIDE
 from page_reader import Page
 from report_example import HOSTILE
 from study_example import VARIANTS, ages, all_failed, example, genera
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 400, "height": 800}
 LINEAR = ["paths", "theorem2_counts", "two_projector_loss"]
 REAL = ["same_scores", "same_classes", *(f"different_{n}" for n in ("scores", "classes", "retention", "forecast"))]
 SATELLITE = {"same": genera(), "different": ages()}
@@ -288,24 +284,6 @@ def test_counts_and_labels_of_the_linear_figures() -> None:
     assert [label["label"] for label in labels] == ["K\u00a0=\u00a01", "K\u00a0=\u00a02, 3"]
 
 
-def _chromium() -> str:
-    named = os.environ.get("ALIGNSCOPE_CHROMIUM")
-    found = named or next((path for name in NAMES if (path := shutil.which(name))), None)
-    if found is None or not Path(found).exists():
-        pytest.skip("no chromium installed: apt-get install chromium, or set ALIGNSCOPE_CHROMIUM to its path")
-    return found
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install alignscope[test])")
-    path = _chromium()
-    with sync_api.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield launched
-        launched.close()
-
-
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory, html: str) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
@@ -315,31 +293,6 @@ def files(tmp_path_factory: pytest.TempPathFactory, html: str) -> dict[str, Path
         written[name] = folder / f"{name.replace(' ', '_')}.html"
         written[name].write_text(render_study(VARIANTS[name]()), encoding="utf-8")
     return written
-
-
-@pytest.fixture
-def visit(browser: Any, files: dict[str, Path]) -> Iterator[Any]:
-    """Open a page; at the end of the test there must have been no error, no message and no request."""
-    trouble: list[str] = []
-    contexts = []
-
-    def open_page(name: str, *, ready: bool = True, **options: Any) -> Any:
-        context = browser.new_context(**{"viewport": WIDE, **options})
-        contexts.append(context)
-        page = context.new_page()
-        url = files[name].as_uri()
-        page.on("console", lambda message: trouble.append(f"console {message.type}: {message.text}"))
-        page.on("pageerror", lambda error: trouble.append(f"error: {error}"))
-        page.on("request", lambda r: None if r.url == url or r.url == "data:," else trouble.append(f"request {r.url}"))
-        page.goto(url)
-        if ready:
-            page.wait_for_selector("html[data-ready=yes]", state="attached")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert trouble == []
 
 
 @pytest.mark.browser
