@@ -35,12 +35,4 @@ from alignscope.nn.encoders.basic import initialise
 from alignscope.nn.monitor.monitor import Monitor
 from alignscope.nn.towers import TwoTowers
 
-__all__ = [
-    "Budget",
-    "LatentSize",
-    "Monitor",
-    "RegressionAlignment",
-    "TwoTowers",
-    "initialise",
-    "latent_size",
-]
+__all__ = ["Budget", "LatentSize", "Monitor", "RegressionAlignment", "TwoTowers", "initialise", "latent_size"]

@@ -183,10 +183,7 @@ def _figures(where: str, given: Mapping[str, float | None] | MonitorReport) -> d
     for name, value in (given if isinstance(given, Mapping) else given.r2).items():
         if value is None or not math.isfinite(value):
             raise AlignscopeError(
-                "E203",
-                where,
-                f"R2 of {name} is {value}",
-                "Give a number; a training that diverged has none.",
+                "E203", where, f"R2 of {name} is {value}", "Give a number; a training that diverged has none."
             )
         figures[name] = value
     return figures

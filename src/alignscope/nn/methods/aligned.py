@@ -95,10 +95,7 @@ class Aligned(Method):
         super().__init__(several(encoders), projector=projector)
         self.alignment_weight = real("alignment_weight", alignment_weight)
         self.alignment = _alignment(
-            one_of("objective", objective, OBJECTIVES),
-            encoders,
-            real("temperature", temperature, above=True),
-            momentum,
+            one_of("objective", objective, OBJECTIVES), encoders, real("temperature", temperature, above=True), momentum
         )
 
     def loss(self, batch: Batch) -> Tensor:

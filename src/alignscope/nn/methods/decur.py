@@ -51,12 +51,7 @@ class DeCUR(Method):
     views: ClassVar[int] = 2
 
     def __init__(
-        self,
-        encoders: Sequence[Encoder],
-        *,
-        shared_share: float = 0.5,
-        off_diagonal: float = 0.005,
-        projector: int = 0,
+        self, encoders: Sequence[Encoder], *, shared_share: float = 0.5, off_diagonal: float = 0.005, projector: int = 0
     ) -> None:
         super().__init__(several(encoders), projector=projector)
         self.shared = split(encoders, shared_share, "shared_share")

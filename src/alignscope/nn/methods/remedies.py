@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -45,7 +46,30 @@ def usable_part(target: Tensor, labels: Tensor, present: Tensor | None = None) -
         return part if present is None else torch.zeros_like(target).index_put((present,), part)
 
 
-class TargetRemedy(SupervisedAlignment):
+class _OneWay(SupervisedAlignment):
+    """`SupervisedAlignment` in which the earlier modality of each pair is aligned; the abstract base of both remedies.
+
+    Attributes
+    ----------
+    least : the fewest components that an embedding must have.
+    """
+
+    least: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        encoders: Sequence[Encoder],
+        *,
+        classes: Sequence[Mapping[str, int]],
+        alignment_weight: float = 1.0,
+        gauge: LatentGauge = "whitened",
+    ) -> None:
+        super().__init__(encoders, classes=classes, alignment_weight=alignment_weight, gauge=gauge)
+        if any(e.components < self.least for e in encoders):
+            raise AlignscopeError("E301", "components", "1", "An embedding that is split in two needs at least 2.")
+
+
+class TargetRemedy(_OneWay):
     """Align to the part of the other modality that one's own task can use, and to nothing else.
 
         L = sum_m task_m + lambda mean_{i<j} ||z_i Q_ij - T'||^2,     T' = Pi_Y T(sg(z_j)),  Y the labels of i's task
@@ -65,16 +89,6 @@ class TargetRemedy(SupervisedAlignment):
     ------
     AlignscopeError : as `SupervisedAlignment`.
     """
-
-    def __init__(
-        self,
-        encoders: Sequence[Encoder],
-        *,
-        classes: Sequence[Mapping[str, int]],
-        alignment_weight: float = 1.0,
-        gauge: LatentGauge = "whitened",
-    ) -> None:
-        super().__init__(encoders, classes=classes, alignment_weight=alignment_weight, gauge=gauge)
 
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the prediction loss and the alignment loss, scalars, without any alignment weight."""
@@ -97,7 +111,7 @@ class TargetRemedy(SupervisedAlignment):
         return torch.cat([_columns_of(labels[t], width) for t, width in widths.items()], dim=1)
 
 
-class PredictionFirst(SupervisedAlignment):
+class PredictionFirst(_OneWay):
     """Give the task what it needs, and align with what is left of the embedding: prediction never pays.
 
         z = [a, b],   a = h A learns the task,   b = sg(h) B learns to align
@@ -119,21 +133,13 @@ class PredictionFirst(SupervisedAlignment):
     AlignscopeError : as `SupervisedAlignment`; E301 for K = 1.
     """
 
-    def __init__(
-        self,
-        encoders: Sequence[Encoder],
-        *,
-        classes: Sequence[Mapping[str, int]],
-        alignment_weight: float = 1.0,
-        gauge: LatentGauge = "whitened",
-    ) -> None:
-        super().__init__(encoders, classes=classes, alignment_weight=alignment_weight, gauge=gauge)
-        if any(e.components < 2 for e in encoders):
-            raise AlignscopeError("E301", "components", "1", "An embedding that is split in two needs at least 2.")
-        self.sizes = tuple(
-            min(max(sum(max(n - 1, 1) for n in own.values()), 1), e.components - 1)
-            for e, own in zip(encoders, classes, strict=True)
-        )
+    least: ClassVar[int] = 2
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many dimensions the task's part of each embedding has."""
+        ranks = (sum(max(head.out_features - 1, 1) for head in readout.heads) for readout in self.readouts)
+        return tuple(min(rank, e.components - 1) for rank, e in zip(ranks, self.encoders, strict=True))
 
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the prediction loss and the alignment loss, scalars, without any alignment weight."""

@@ -179,9 +179,7 @@ class SupervisedAlignment(Method):
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the prediction loss and the alignment loss, scalars, without any alignment weight."""
         zs = self.encoded(batch)[0]
-        return self.prediction(zs, batch), self.over_pairs(
-            lambda align, i, j: align(zs[i], zs[j], batch.both(i, j)),
-        )
+        return self.prediction(zs, batch), self.over_pairs(lambda align, i, j: align(zs[i], zs[j], batch.both(i, j)))
 
     def prediction(self, zs: Sequence[Tensor], batch: Batch) -> Tensor:
         """Return the prediction loss of each modality's readout on its embedding, summed, a scalar."""

@@ -12,6 +12,4 @@
 
 from alignscope.nn.monitor.report import MonitorReport
 
-__all__ = [
-    "MonitorReport",
-]
+__all__ = ["MonitorReport"]
