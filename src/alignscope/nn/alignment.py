@@ -1,10 +1,10 @@
-"""The regression alignment of the paper, in four gauges.
+"""The regression alignment of the paper, with four scalings of its target (`gauge`).
 
-    L = (1/N) sum_n ||z1_n Q + q - T_n||^2,      T made from z2 by the gauge
+    L = (1/N) sum_n ||z1_n Q + q - T_n||^2,      T made from z2 by the target scaling
 
 Source: arXiv 2509.17943, the non-linear objective, where T = z2. That leaves a leak: the second encoder can shrink its
 output, so that the term vanishes with nothing aligned (THEORY 3). An alignment weight lambda has a meaning only once
-the gauge fixes the scale of T.
+the scale of T is fixed.
 
 | gauge | T | gradient reaches z2 | how the second encoder can still escape |
 |---|---|---|---|
@@ -13,10 +13,10 @@ the gauge fixes the scale of T.
 | ``normalised`` | z2, every dimension centred, unit variance | yes | its dimensions become copies: T loses rank |
 | ``whitened`` | z2, centred and decorrelated, T^T T = N I | yes | not above the ridge |
 
-In the last two ||T||^2 = N K, as in the gauge ``whitened`` of `alignscope.linear`, so that lambda has the unit of the
+In the last two ||T||^2 = N K, as with ``whitened`` in `alignscope.linear`, so that lambda has the unit of the
 linear theory. Statistics are those of the batch at hand, in training and in evaluation alike. When both encoders learn,
 read the effective rank of z2 with the alignment. In the bilevel variant (`alignscope.nn.towers`) z2 is frozen, and
-no gauge can be escaped.
+no target scaling can be escaped.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class RegressionAlignment(nn.Module):  # type: ignore[misc]
         return 1 if self.direction == "1to2" else 2
 
     def target(self, z: Tensor, present: Tensor | None = None) -> Tensor:
-        """Return T of the other modality's latent: `gauge_target` in this gauge; detach z where it is frozen."""
+        """Return T of the other modality's latent: `gauge_target` in this scaling; detach z where it is frozen."""
         return gauge_target(z, self.gauge, present)
 
     def towards(self, z: Tensor, target: Tensor, present: Tensor | None = None) -> Tensor:

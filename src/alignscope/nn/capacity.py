@@ -52,7 +52,7 @@ def latent_size(
     """Return the latent sizes at which one modality can be aligned to the other at any alignment weight.
 
     The features are those of trunks trained without alignment, on samples that were not trained on; trunks are held
-    fixed, and the linear problem (gauge ``whitened``) is solved for each size, five-fold cross-validated.
+    fixed, and the linear problem (target ``whitened``) is solved for each size, five-fold cross-validated.
 
     Parameters
     ----------

@@ -193,7 +193,7 @@ class TwoTowers(nn.Module):  # type: ignore[misc]
     def target(self, x: Tensor) -> Tensor:
         """Return T of the frozen modality's inputs, for the second step of the bilevel variant, (N, K), detached.
 
-        The gauge's statistics are those of the samples given: give all training samples at once.
+        The target's statistics are those of the samples given: give all training samples at once.
         """
         frozen = self.tower2 if self.alignment.learner == 1 else self.tower1
         with torch.no_grad():

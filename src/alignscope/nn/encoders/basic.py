@@ -164,8 +164,8 @@ def initialise(module: nn.Module, seed: int) -> None:
         normalisation: scale 1, shift 0, fresh statistics
 
     Each name has its own stream of random numbers, filled row by row. So two models of one seed that differ in
-    latent size, alignment weight or gauge start from the same trunks, and the projection to a larger K begins with the
-    rows of the smaller. The numbers are drawn on the CPU in float64: the start is the same on every device.
+    latent size, alignment weight or target scaling start from the same trunks, and the projection to a larger K begins
+    with the rows of the smaller. The numbers are drawn on the CPU in float64: the start is the same on every device.
     The gain is 1 since batch normalisation undoes any other.
 
     Parameters

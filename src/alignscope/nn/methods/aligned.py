@@ -53,7 +53,7 @@ class Aligned(Method):
     | ``info_nce``, ``barlow_twins``, ``vicreg``, ``cca``, ``spectral``, ``gram`` | nothing |
     | ``siglip`` | temperature and bias (from -10), arXiv 2303.15343 |
     | ``symile`` | temperature |
-    | ``regression`` | linear heads, both directions, whitened gauge (arXiv 2509.17943) |
+    | ``regression`` | linear heads, both directions, whitened targets (arXiv 2509.17943) |
     | ``jepa`` | an MLP for each ordered pair, from an embedding to the other modality's EMA teacher |
     | ``bottleneck`` | a linear head a modality, from the mean to the log-variance; a negative control (2506.04870) |
 
@@ -208,7 +208,7 @@ class _SymILE(nn.Module):  # type: ignore[misc]
 
 
 class _Regression(nn.Module):  # type: ignore[misc]
-    """The paper's term for every pair, both directions, in the gauge that neither encoder escapes."""
+    """The paper's term for every pair, both directions, with the target that neither encoder escapes."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__()

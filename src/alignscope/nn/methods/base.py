@@ -88,16 +88,19 @@ class Method(nn.Module):  # type: ignore[misc]
         """Return the joint embedding that is probed, (N, F); by default the embeddings side by side."""
         return torch.cat(tuple(embeddings), dim=1)
 
+    def viewed(self, batch: Batch) -> tuple[tuple[Tensor, ...], ...]:
+        """Return views[v][m] of a batch that this method looks at. Raises E201 where there are fewer."""
+        if len(batch.views) < self.views:
+            raise AlignscopeError("E201", "views", f"{len(batch.views)}", f"{type(self).__name__} needs {self.views}.")
+        return batch.views[: self.views]
+
     def featured(self, batch: Batch) -> list[list[Tensor]]:
         """Return features[v][m], (N, F_m), of the views that this method looks at; each trunk runs once.
 
         Rows that are absent are never shown to a network: theirs are 0.
         """
-        chosen = batch.views[: self.views]
-        if len(chosen) < self.views:
-            raise AlignscopeError("E201", "views", f"{len(chosen)}", f"{type(self).__name__} needs {self.views}.")
         columns = []
-        for m, (encoder, xs) in enumerate(zip(self.encoders, zip(*chosen, strict=True), strict=True)):
+        for m, (encoder, xs) in enumerate(zip(self.encoders, zip(*self.viewed(batch), strict=True), strict=True)):
             has = batch.has(m)
             seen = None if has is None else has.repeat(self.views)
             columns.append(rows(encoder.features, torch.cat(xs), seen, encoder.n_features).chunk(self.views))

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from alignscope._lib.checks import real, whole
-from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import across, several, split
 from alignscope.nn.methods.base import Batch, Method
@@ -130,9 +129,7 @@ class CanonicalSplit(Method):
 
     def _look(self, m: int, batch: Batch) -> _Views:
         encoder, has = self.encoders[m], batch.has(m)
-        if len(batch.views) < self.views:
-            raise AlignscopeError("E201", "views", f"{len(batch.views)}", f"{type(self).__name__} needs {self.views}.")
-        xs = [view[m] if has is None else view[m][has] for view in batch.views[: self.views]]
+        xs = [view[m] if has is None else view[m][has] for view in self.viewed(batch)]
         if len(xs[0]) == 0:
             # A leaf that wants a gradient: with nothing there at all, `backward` still has somewhere to go.
             empty = torch.zeros(len(batch.views[0][m]), encoder.components, device=batch.views[0][m].device)

@@ -134,14 +134,14 @@ class SupervisedAlignment(Method):
 
     `alignment_weight` is lambda, read at every step: change it between steps as a budget does.
 
-    Source: arXiv 2509.17943, the non-linear objective, with the gauges of `alignscope.nn.RegressionAlignment`.
+    Source: arXiv 2509.17943, the non-linear objective, with the target scalings of `alignscope.nn.RegressionAlignment`.
 
     Parameters
     ----------
     encoders : of two modalities or more, of any latent sizes.
     classes : for each modality, the number of classes of its targets, or of their columns where they hold floats.
     alignment_weight : lambda, at least 0.
-    gauge : one of `alignscope.nn.GAUGES`; ``whitened`` gives lambda the unit of the linear theory.
+    gauge : one of `alignscope.nn.whitening.GAUGES`; ``whitened`` gives lambda the unit of the linear theory.
     direction : ``1to2`` predicts the later modality of a pair from the earlier, ``2to1`` the reverse, ``both`` adds the
         two.
 

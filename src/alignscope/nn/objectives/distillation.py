@@ -23,7 +23,7 @@ def jepa(prediction: Tensor, teacher_latent: Tensor, *, present: Tensor | None =
 
     smooth_l1(e) = e^2 / 2 below 1, |e| - 1/2 above; LayerNorm over K, without affine parameters, eps 1e-5. Without the
     stop-gradient, or with a teacher that does not lag, encoders may collapse. Linear encoders, a whitened embedding and
-    the squared error give K - sum rho_k^2, reached on the CCA subspace: that is `RegressionAlignment` in the gauge
+    the squared error give K - sum rho_k^2, reached on the CCA subspace: that is `RegressionAlignment` with the target
     ``whitened``. Source: Assran 2023 (2301.08243); across modalities, Astruc 2025 (2412.14123).
 
     Parameters
