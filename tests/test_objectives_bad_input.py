@@ -23,7 +23,7 @@ ALIKE = [o.info_nce, o.siglip, o.spectral_contrastive, o.barlow_twins, o.vicreg]
 @pytest.mark.parametrize(
     ("z1", "z2", "present", "match"),
     [
-        (A, B[:5], None, r"^z1, z2: 6 and 5 rows\. Give one row a sample, in one order\. \[E202\]$"),
+        (A, B[:5], None, r"^z1, z2: 6 and 5 rows\. Give one row per sample, in one order\. \[E202\]$"),
         (A[0], B, None, r"^z1: shape \(4,\)\. Give a matrix of samples x dimensions\. \[E201\]$"),
         (A, B[:, :0], None, r"^z2: shape \(6, 0\)\. Give a matrix of samples x dimensions\. \[E201\]$"),
         (

@@ -56,10 +56,10 @@ def rows(
 
 
 def same_rows(name: str, zs: Sequence[Tensor]) -> None:
-    """Raise E202 unless all have one row a sample."""
+    """Raise E202 unless all have one row per sample."""
     if len({len(z) for z in zs}) > 1:
         counts = " and ".join(str(len(z)) for z in zs)
-        raise AlignscopeError("E202", name, f"{counts} rows", "Give one row a sample, in one order.")
+        raise AlignscopeError("E202", name, f"{counts} rows", "Give one row per sample, in one order.")
 
 
 def mask(present: Tensor, *shape: int) -> Tensor:
