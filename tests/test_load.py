@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import alignscope
 from alignscope.auditing.results import Audit
 from alignscope.errors import AlignscopeError
 from audit_helpers import X1, X2, Y1, quick_page
+
+KEPT = Path(__file__).parents[1] / "docs" / "results"
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +43,20 @@ def test_it_is_printed_in_few_lines(audited: Audit) -> None:
     assert len(lines) < 15
 
 
+@pytest.mark.parametrize("name", ["study-paper", "satellite-pretraining"])
+def test_a_study_comes_back(name: str, tmp_path: Path) -> None:
+    study = alignscope.load(KEPT / f"{name}.json")
+    (tmp_path / "results.json").write_bytes(study.to_json())
+    assert type(study).__name__ == "Study"
+    assert study.to_dict()["cells"] == json.loads((KEPT / f"{name}.json").read_bytes())["cells"]
+    assert alignscope.load(tmp_path) == study
+    assert len(repr(study).splitlines()) < 15
+
+
 REFUSED = {
     "nothing there": (None, "E101", "no audit.json or results.json"),
     "another JSON": (b'{"samples": 3}', "E102", "no result of audit, study, bench or paper"),
+    "a list": (b"[1, 2]", "E102", "no result of audit, study, bench or paper"),
     "no JSON": (b"\x00\xff", "E103", "malformed"),
     "cut short": (b'{"directions": {"1"', "E103", "truncated"),
     "a key too few": (b'{"directions": {}}', "E103", "missing required field"),

@@ -94,9 +94,11 @@ def load(path: str | Path) -> "Audit | Study | Bench | Paper":
         path = found[0]
     try:
         content = path.read_bytes()
-        keys = msgspec.json.decode(content, type=dict[str, msgspec.Raw]).keys()
+        keys = set(msgspec.json.decode(content, type=dict[str, msgspec.Raw]))
     except OSError as error:
         raise AlignscopeError("E101", str(path), f"{error.strerror}", "Give the folder of a run.") from None
+    except msgspec.ValidationError:  # JSON, but not an object
+        keys = set()
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise AlignscopeError("E103", str(path), f"{error}", "Run it again.") from None
     home = next((home for key, home in _RESULTS.items() if key in keys), None)
