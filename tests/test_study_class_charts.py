@@ -352,7 +352,7 @@ def test_table_of_pre_training_has_the_probe_before_and_after(pages: dict[str, P
 DATA = [  # data, what the page must say, what it must not
     (
         TreeSatAIData(),
-        ["1\u202f024 generated patches", "nothing about forests", "are both trained to predict the genera"],
+        ["1,024 generated patches", "nothing about forests", "are both trained to predict the genera"],
         "archive",
     ),
     (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from alignscope.report.words import MISSING, count, lam
+from alignscope.report.words import count, setting
 
-__all__ = ["Bars", "Table", "failure_table", "setting_rows", "setting_text"]
+__all__ = ["Bars", "Table", "failure_table", "setting_rows"]
 
 Bars = list[list[tuple[float, str, str]]]
 """For each bar its parts, drawn over each other: (share of the full height, colour, words that a pointer shows)."""
@@ -33,20 +33,12 @@ def failure_table(failures: Sequence[Any], trainings: int) -> Table:
 
 
 def setting_rows(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yield (path in words, text) of every setting of a specification in plain values."""
-    if isinstance(value, dict):
+    """Yield (path in words, text) of every value of nested mappings and lists."""
+    if isinstance(value, Mapping):
         for key, item in value.items():
             yield from setting_rows(item, f"{name} {key}".strip().replace("_", " "))
-    elif isinstance(value, list | tuple):
-        yield name, ", ".join(map(setting_text, value)) or "none"
+    elif isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
+        for place, item in enumerate(value, 1):
+            yield from setting_rows(item, f"{name} {place}")
     else:
-        yield name, setting_text(value)
-
-
-def setting_text(value: Any) -> str:
-    """Write one setting: "yes", "0.002", "–" for none."""
-    if value is None or value == "":
-        return MISSING
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return lam(value) if isinstance(value, float) else str(value)
+        yield name, setting(value)

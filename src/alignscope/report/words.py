@@ -119,12 +119,12 @@ def percent(value: Any, digits: int | None = 0) -> str:
 
 
 def count(value: Any) -> str:
-    """Write a whole number with thin spaces between thousands: "4 812"."""
-    return f"{value:,}".replace(",", "\u202f") if finite(value) else MISSING
+    """Write a whole number with commas between thousands, as the console does: "4,812"."""
+    return f"{value:,}" if finite(value) else MISSING
 
 
 def counts(by: Mapping[Any, int]) -> str:
-    """Write how many there are of each: "oak: 1 204, ash: 96"."""
+    """Write how many there are of each: "oak: 1,204, ash: 96"."""
     return ", ".join(f"{name}: {count(n)}" for name, n in by.items())
 
 
@@ -150,8 +150,8 @@ def setting(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(setting(item) for item in value) or "none"
     if isinstance(value, float):
-        return number(value, ".6g")
-    return "∞" if value == "inf" else str(value)
+        return number(value, ".6g").replace("inf", "∞")
+    return "∞" if value == "inf" else str(value) or MISSING
 
 
 def at_lambda(value: Any) -> str:

@@ -9,6 +9,7 @@ from alignscope.auditing.page.lambda_chart import start
 from alignscope.auditing.page.plane_charts import letters
 from alignscope.auditing.page.row_charts import TOP
 from alignscope.auditing.page.texts import CONTENTS, GLOSSARY, REGIMES, SEVERITIES
+from alignscope.report.tables import setting_rows
 from alignscope.report.words import (
     REMEDIES,
     SIDES,
@@ -21,7 +22,6 @@ from alignscope.report.words import (
     lam,
     other,
     percent,
-    setting,
     share,
     signed,
     strength,
@@ -62,7 +62,7 @@ def context(audit: Audit) -> dict[str, Any]:
         "targets": {side: _target_rows(audit["directions"][side]) for side in SIDES},
         "remedies": {side: _remedy_rows(audit["directions"][side]) for side in SIDES},
         "findings": _findings(audit),
-        "regime_rows": list(_flat({k: v for k, v in audit["regime"].items() if k not in ("verdict", "text")})),
+        "regime_rows": list(setting_rows({k: v for k, v in audit["regime"].items() if k not in ("verdict", "text")})),
         "settings": list(_settings(audit)),
     }
 
@@ -235,18 +235,6 @@ def _findings(audit: Audit) -> list[dict[str, Any]]:
 
 def _settings(audit: Audit) -> Iterator[tuple[str, str]]:
     heads = ("version", "n", "d1", "d2", "components", "gauge", "modalities", "targets")
-    yield from _flat({key: audit[key] for key in heads})
-    yield from _flat({key: audit["sigma"][key] for key in ("folds", "interval", "null")}, "held out: ")
-    yield from _flat({key: value for key, value in audit["provenance"].items() if key != "data"})
-
-
-def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every figure of nested mappings as (path in words, text)."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _flat(item, f"{name}{' ' if name and not name.endswith(' ') else ''}{key}".replace("_", " "))
-    elif isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
-        for place, item in enumerate(value, 1):
-            yield from _flat(item, f"{name} {place}")
-    else:
-        yield name, setting(value)
+    yield from setting_rows({key: audit[key] for key in heads})
+    yield from setting_rows({key: audit["sigma"][key] for key in ("folds", "interval", "null")}, "held out:")
+    yield from setting_rows({key: value for key, value in audit["provenance"].items() if key != "data"})

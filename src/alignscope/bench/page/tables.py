@@ -13,8 +13,8 @@ from alignscope.bench.page.published import PUBLISHED
 from alignscope.bench.results import MeanOverSeeds, MethodRow
 from alignscope.bench.summary import REFERENCE
 from alignscope.bench.tasks.kind import Column
-from alignscope.report.tables import Table, setting_rows, setting_text
-from alignscope.report.words import MISSING, capital, count, estimate, estimate_100, named, times_100
+from alignscope.report.tables import Table, setting_rows
+from alignscope.report.words import MISSING, capital, count, estimate, estimate_100, named, setting, times_100
 
 __all__ = [
     "Cell",
@@ -106,7 +106,7 @@ def notes(board: Board) -> list[dict[str, Any]]:
             "note": row.note,
             "source": row.source,
             "group": GROUPS[row.supervision],
-            "settings": ", ".join(f"{k} {setting_text(v)}" for k, v in row.settings.items()) or "its defaults",
+            "settings": ", ".join(f"{k} {setting(v)}" for k, v in row.settings.items()) or "its defaults",
             "tried": f"best of {count(row.tried)}" if row.tried > 1 else "not tuned",
             "lost": [*_retention(board, row), *_behind(board, row)] if row.columns else ["No training gave figures."],
         }

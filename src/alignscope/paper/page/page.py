@@ -54,7 +54,7 @@ _HEAD = {
     "means": "What it means for your encoders",
     "checks": "Every claim, checked",
     "linear": "The linear theory in figures",
-    "experiment": "",
+    "experiment": "The synthetic experiment",
     "real": "Real data",
 }
 
@@ -81,7 +81,7 @@ def render_paper(
     drawn = _figures(results, figures, satellite)
     study = study_context(results, drawn)
     left_out = {"settings", "glossary", *(name for name in ("scores", "classes") if name not in drawn)}
-    contents = {k: v for k, v in _HEAD.items() if k not in ("experiment", "real")}
+    contents = {k: v for k, v in _HEAD.items() if k != "real"}
     contents |= {k: v for k, v in study["contents"].items() if k not in left_out}
     contents |= {"real": _HEAD["real"], "settings": "Settings and limits", "glossary": study["contents"]["glossary"]}
     words = {w: text for w, text in GLOSSARY.items() if w in study["glossary"] or (satellite and w in _SATELLITE_WORDS)}

@@ -1,0 +1,141 @@
+"""What holds for every page: one shell, one look, one spelling of numbers, and names for those who do not see it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bench_example
+import report_example
+import study_example
+from alignscope.auditing.page.page import render_page
+from alignscope.bench.page.page import render_bench
+from alignscope.cli import main
+from alignscope.paper.page.page import render_paper
+from alignscope.report.shell import css
+from alignscope.study.page.page import render_study
+from page_reader import Page
+from test_paper_page import CLAIMS, SATELLITE
+
+TEMPLATES = sorted((Path(__file__).parents[1] / "src" / "alignscope").rglob("*.html.j2"))
+KIT = ("base.html.j2", "kit.html.j2", "sections.html.j2", "notebook.html.j2")
+NAMES = ["audit", "study", "bench", "paper", "trifeature", "treesatai-like", "treesatai", "join", "scenes"]
+
+SCENES = """
+chip = 4
+block = 2
+[modality1]
+name = "one"
+rasters = [{ path = "scenes.npz:one", axes = "scene channel y x", names = ["red", "green", "blue"] }]
+[modality2]
+name = "two"
+rasters = [{ path = "scenes.npz:two", axes = "scene y x", names = ["height"] }]
+[[target]]
+name = "cover"
+modality = 1
+raster = { path = "scenes.npz:cover", axes = "scene y x" }
+kind = "fractions"
+groups = { low = [1], high = [2] }
+"""
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Every page, of small data."""
+    folder = tmp_path_factory.mktemp("pages")
+    rng = np.random.default_rng(0)
+    scenes = {"one": (3, 3, 16, 16), "two": (3, 16, 16)}
+    arrays = {name: rng.normal(size=shape) for name, shape in scenes.items()}
+    np.savez(folder / "scenes.npz", cover=rng.integers(1, 3, (3, 16, 16)), **arrays)
+    (folder / "scenes.toml").write_text(SCENES)
+    ids = np.array([f"<i>{k}" for k in range(12)])
+    for name in ("one", "two"):
+        np.savez(folder / f"{name}.npz", x=rng.normal(size=(12, 3)), id=ids)
+        ids = ids[1:].repeat([1] * 10 + [2])[:12] if name == "two" else np.append(ids[1:], "new")
+    commands = {
+        "trifeature": ["trifeature", "--n", "12", "--size", "32", "--n-test", "4"],
+        "treesatai-like": ["treesatai-like", "--n", "6"],
+        "treesatai": ["treesatai", str(folder / "treesatai-like"), "--workers", "1"],
+        "join": ["join", str(folder / "one.npz:x"), str(folder / "two.npz:x"),
+                 "--ids1", str(folder / "one.npz:id"), "--ids2", str(folder / "two.npz:id")],
+        "scenes": ["scenes", str(folder / "scenes.toml")],
+    }  # fmt: skip
+    written = {}
+    for name, words in commands.items():
+        assert main(["data", *words, "--out", str(folder / name)]) == 0
+        written[name] = (folder / name / "report.html").read_text(encoding="utf-8")
+    return {
+        "audit": render_page(report_example.example()),
+        "study": render_study(study_example.example()),
+        "bench": render_bench(bench_example.VARIANTS["example"]()),
+        "paper": render_paper(study_example.example(), CLAIMS, {}, "quick", SATELLITE),
+        **written,
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_shell(pages: dict[str, str], name: str) -> None:
+    page = Page(pages[name])
+    assert page.all("html") == [{"lang": "en"}]
+    assert re.search(r"<title>\S.*?</title>", pages[name], re.DOTALL)
+    assert page.all("a")[0] == {"class": "skip", "href": "#main"}
+    assert [tag["id"] for tag in page.all("main")] == ["main"]
+    assert [tag["aria-label"] for tag in page.all("nav")] == ["Contents"]
+    assert len(page.all("h1")) == 1
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    sections = [f"#{id}" for id in page.ids("section")]
+    assert sections == [a["href"] for a in page.all("a")[1 : 1 + len(sections)]]
+    assert {a["href"] for a in page.all("a")} <= {f"#{id}" for id in ids}
+    assert "default-src 'none'" in str(page.all("meta"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_heads_have_a_scope_and_wide_tables_scroll_by_key(pages: dict[str, str], name: str) -> None:
+    page = Page(pages[name])
+    for tag, attrs in page.tags:
+        if tag == "th":
+            assert attrs.get("scope") in ("col", "row", "colgroup", "rowgroup"), attrs
+        if "scroll" in (attrs.get("class") or "").split():
+            assert attrs["tabindex"] == "0" and attrs["role"] == "region" and attrs["aria-label"], attrs
+    assert not re.search(r"<th[^>]*></th>", pages[name])
+    for box, table in re.findall(r'(<div class="scroll[^>]*>)?\s*(<table[^>]*>)', pages[name]):
+        assert box or 'class="checks' in table, table  # tables of checks fold on small screens
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pictures_have_words(pages: dict[str, str], name: str) -> None:
+    page = Page(pages[name])
+    assert all(tag["alt"] and (tag["src"] or "").startswith("data:image/") for tag in page.all("img"))
+    assert all(tag["role"] == "img" and tag["aria-label"] for tag in page.all("svg"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numbers_are_written_in_one_way(pages: dict[str, str], name: str) -> None:
+    text = Page(pages[name]).text
+    for wrong in (r"\d\s+%", r"(?<![\w.-])-\d", r"\d\u202f\d", r"\b(?:nan|NaN|None(?!\.)|True|False|undefined)\b"):
+        found = re.search(wrong, text)
+        assert found is None, text[max(0, found.start() - 40) : found.end() + 20]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_light_dark_and_print_come_from_one_style_sheet(pages: dict[str, str], name: str) -> None:
+    assert css() in pages[name]
+    body = pages[name][pages[name].index("<body>") : pages[name].index('<script type="application/json"')]
+    assert not re.search(r"""(?:fill|stroke|color|background)\s*[=:]\s*["']?(?:#|rgb)""", body)
+
+
+def test_the_style_sheet_knows_screens_and_paper() -> None:
+    for media in ("screen and (prefers-color-scheme: dark)", "print", "(max-width: 560px)"):
+        assert f"@media {media}" in css()
+    assert "position: sticky" in css() and ".skip:focus" in css()
+
+
+def test_there_is_one_shell() -> None:
+    own = [path for path in TEMPLATES if path.name not in KIT]
+    assert len(own) == len(NAMES)
+    for path in own:
+        assert path.read_text(encoding="utf-8").startswith('{% extends "base.html.j2" %}'), path
