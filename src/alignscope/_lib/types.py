@@ -26,3 +26,5 @@ LatentGauge = Literal["raw", "stop_gradient", "normalised", "whitened"]
 """How the latent that a network is aligned to is scaled (`alignscope.nn.alignment`)."""
 AlignmentDirection = Literal["1to2", "2to1", "both"]
 """From the modality whose latent predicts to the one whose latent is predicted."""
+Supervision = Literal["none", "monitor", "labels"]
+"""What a method does with labels: nothing; lets them steer the alignment weight only; learns from them."""

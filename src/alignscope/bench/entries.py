@@ -6,8 +6,9 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
+from alignscope._lib.types import Supervision
 from alignscope.bench.spec import Setting, TaskSpec
 from alignscope.bench.tasks.kind import View
 from alignscope.errors import AlignscopeError
@@ -15,9 +16,7 @@ from alignscope.errors import AlignscopeError
 if TYPE_CHECKING:
     from alignscope.nn.methods.base import Method
 
-__all__ = ["MOST_SETTINGS", "Build", "Entry", "Supervision", "TaskFacts"]
-
-Supervision = Literal["none", "monitor", "labels"]
+__all__ = ["MOST_SETTINGS", "Build", "Entry", "TaskFacts"]
 
 MOST_SETTINGS = 3
 """How many settings a method may have tuned: the same effort for all."""

@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from alignscope._lib.types import Supervision
 from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders.basic import BatchNorm, Encoder
 
-__all__ = ["Batch", "Method", "Supervision", "pairs", "rows"]
-
-Supervision = Literal["none", "monitor", "labels"]
+__all__ = ["Batch", "Method", "pairs", "rows"]
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from alignscope._lib.checks import real, whole
+from alignscope._lib.types import Supervision
 from alignscope.errors import AlignscopeError
 from alignscope.nn.budget import Budget
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import across, per_modality, several, within
-from alignscope.nn.methods.base import Batch, Method, Supervision
+from alignscope.nn.methods.base import Batch, Method
 from alignscope.nn.monitor.monitor import Monitor
 
 __all__ = ["BudgetedAlignment"]

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from alignscope._lib.checks import real
+from alignscope._lib.types import Supervision
 from alignscope.errors import AlignscopeError
 from alignscope.nn.alignment import regression_loss
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import mlp, several, split
-from alignscope.nn.methods.base import Batch, Method, Supervision
+from alignscope.nn.methods.base import Batch, Method
 from alignscope.nn.methods.supervised import Readout, any_modality, target_loss
 from alignscope.nn.objectives.contrastive import sup_con
 from alignscope.nn.samples import available

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from alignscope._lib.checks import real
-from alignscope._lib.types import AlignmentDirection, LatentGauge
+from alignscope._lib.types import AlignmentDirection, LatentGauge, Supervision
 from alignscope.errors import AlignscopeError
 from alignscope.nn.alignment import RegressionAlignment, regression_loss
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import per_modality, several
-from alignscope.nn.methods.base import Batch, Method, Supervision, pairs
+from alignscope.nn.methods.base import Batch, Method, pairs
 from alignscope.nn.samples import available, full_precision
 
 __all__ = ["Concatenation", "LateFusion", "Readout", "SupervisedAlignment", "target_loss"]
