@@ -24,8 +24,8 @@ True
 >>> [case.code for case in COUNTER_EXAMPLES]
 ['CE1', 'CE2', 'CE3', 'CE4', 'CE5', 'CE6', 'CE7']
 
-`Path`, `Solution` and `Remedies` are the types of what is returned. Several frozen modalities at once
-are one problem with stacked targets:
+`target_remedy` and `split_latent` are two of these by themselves; `Path`, `Solution` and `Remedies` are the types of
+what is returned. Several frozen modalities at once are one problem with stacked targets:
 
 >>> from alignscope.linear import stack_targets
 >>> both = stack_targets([solver.problem, solver.problem], weights=[1, 2])
