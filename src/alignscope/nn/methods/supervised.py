@@ -179,12 +179,16 @@ class SupervisedAlignment(Method):
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the prediction loss and the alignment loss, scalars, without any alignment weight."""
         zs = self.encoded(batch)[0]
-        return self.prediction(zs, batch), self.over_pairs(lambda align, i, j: align(zs[i], zs[j], batch.both(i, j)))
+        present = [available(z, batch.has(m)) for m, z in enumerate(zs)]
+        return (
+            self.prediction(present, batch),
+            self.over_pairs(lambda align, i, j: align(zs[i], zs[j], batch.both(i, j))),
+        )
 
     def prediction(self, zs: Sequence[Tensor], batch: Batch) -> Tensor:
-        """Return the prediction loss of each modality's readout on its embedding, summed, a scalar."""
+        """Return the prediction losses of the readouts on their embeddings, absent ones 0, summed, a scalar."""
         return sum(
-            target_loss(readout(available(z, batch.has(m))), batch.labels, batch.has(m))
+            target_loss(readout(z), batch.labels, batch.has(m))
             for m, (readout, z) in enumerate(zip(self.readouts, zs, strict=True))
         )
 
