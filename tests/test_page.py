@@ -160,7 +160,7 @@ def test_headline_says_what_matters(pages: dict[str, str]) -> None:
     assert text.index(example()["verdict"]) < text.index("Does each predict its own target best?")
     assert "0.18 of 0.65" in text and "up to 0.305" in text and "K ≥ 9" in text
     free = " ".join(Page(pages["nothing at risk"]).text.split())
-    assert "Even unlimited alignment costs neither target anything" in free and "any strength" in free
+    assert "Even unlimited alignment costs neither target anything" in free and "any λ" in free
 
 
 EXACT = [

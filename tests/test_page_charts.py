@@ -10,11 +10,25 @@ from xml.etree import ElementTree
 
 import pytest
 
+from alignscope._lib.interval import Interval
 from alignscope.auditing.page.charts import chart_specs, render_charts
 from alignscope.report import shell as _shell
 from alignscope.report.look import DARK, LIGHT, paint
 from alignscope.report.pdf import canonical
-from alignscope.report.words import count, estimate, lam, percent, share, short, signed, strength
+from alignscope.report.words import (
+    at_lambda,
+    count,
+    counts,
+    estimate,
+    estimate_100,
+    lam,
+    lambda_limit,
+    percent,
+    setting,
+    share,
+    short,
+    signed,
+)
 from report_example import HOSTILE, VARIANTS, example, hostile_names
 
 CHARTS = ["sigma"] + [f"{c}_{j}" for c in ["path", "targets", "carriers", "capacity", "remedies"] for j in "12"]
@@ -163,14 +177,26 @@ def test_paint_leaves_data_alone() -> None:
         (lam, "inf", "∞"),
         (lam, float("inf"), "∞"),
         (lam, None, "–"),
-        (strength, "inf", "any strength"),
-        (strength, 0.0, "none"),
-        (strength, 0.5, "up to 0.5"),
-        (strength, None, "–"),
+        (lambda_limit, "inf", "any λ"),
+        (lambda_limit, 0.0, "none"),
+        (lambda_limit, 0.5, "up to 0.5"),
+        (lambda_limit, None, "–"),
         (count, 4812, "4,812"),
         (count, None, "–"),
         (percent, 0.05, "5%"),
         (percent, None, "–"),
+        (lambda value: percent(value, None), 0.025, "2.5%"),
+        (lambda value: percent(value, 1), -0.0478, "−4.8%"),
+        (estimate, Interval(0.178, 0.153, 0.202), "0.178 (0.153 to 0.202)"),
+        (estimate, Interval(0.178, None, None), "0.178"),
+        (estimate, None, "–"),
+        (estimate_100, Interval(0.931, 0.924, 0.938), "93.1 (92.4 to 93.8)"),
+        (at_lambda, 0.25, "λ\u00a0=\u00a00.25"),
+        (counts, {"oak": 1204, "ash": 96}, "oak: 1,204, ash: 96"),
+        (setting, True, "yes"),
+        (setting, (1, 0.05, None), "1, 0.05, –"),
+        (setting, float("inf"), "∞"),
+        (setting, [], "none"),
         (short, "a" * 60, "a" * 43 + "…"),
         (short, "radar", "radar"),
     ],

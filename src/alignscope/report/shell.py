@@ -15,13 +15,13 @@ from alignscope.report.words import (
     estimate,
     finite,
     lam,
+    lambda_limit,
     named,
     number,
     percent,
     setting,
     share,
     signed,
-    strength,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def environment() -> jinja2.Environment:
         setting=setting,
         share=share,
         signed=signed,
-        strength=strength,
+        lambda_limit=lambda_limit,
         width=lambda value: f"{100 * min(1.0, max(0.0, value)):.1f}" if finite(value) else "0",
     )
     return engine

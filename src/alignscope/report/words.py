@@ -23,8 +23,9 @@ __all__ = [
     "estimate_100",
     "estimate_percent",
     "finite",
-    "knower",
     "lam",
+    "lambda_limit",
+    "modality_name",
     "named",
     "number",
     "other",
@@ -33,7 +34,6 @@ __all__ = [
     "share",
     "short",
     "signed",
-    "strength",
     "times_100",
 ]
 
@@ -164,13 +164,13 @@ def at_size(components: int | None) -> str:
     return "all K together" if components is None else f"K\u00a0=\u00a0{components}"
 
 
-def strength(value: Any) -> str:
-    """Write a limit on lambda in words: "any strength", "none", "up to 0.305"."""
+def lambda_limit(value: Any) -> str:
+    """Write a limit on lambda in words: "any λ", "none", "up to 0.305"."""
     text = lam(value)
-    return {"∞": "any strength", "0": "none", MISSING: MISSING}.get(text, f"up to {text}")
+    return {"∞": "any λ", "0": "none", MISSING: MISSING}.get(text, f"up to {text}")
 
 
-def knower(audit: Mapping[str, Any], who: str) -> str:
+def modality_name(audit: Mapping[str, Any], who: str) -> str:
     """Name the modality "1" or "2", or "b", both together."""
     if who == "b":
         return "both together"
@@ -189,8 +189,8 @@ def short(name: Any, most: int = 44) -> str:
 
 
 def direction_name(audit: Mapping[str, Any], side: str) -> str:
-    """Name the direction `side`: its own modality is pulled towards the other one."""
-    return f"{knower(audit, side)} → {knower(audit, other(side))}"
+    """Name the direction `side`: the encoder of its own modality is aligned to the other one."""
+    return f"{modality_name(audit, side)} → {modality_name(audit, other(side))}"
 
 
 def other(side: str) -> str:

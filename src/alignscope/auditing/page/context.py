@@ -18,13 +18,13 @@ from alignscope.report.words import (
     direction_name,
     estimate,
     finite,
-    knower,
     lam,
+    lambda_limit,
+    modality_name,
     other,
     percent,
     share,
     signed,
-    strength,
 )
 
 __all__ = ["context", "live_data"]
@@ -35,7 +35,7 @@ NOTHING = 5e-4  # a share that reads 0.000 is called nothing
 
 def context(audit: Audit) -> dict[str, Any]:
     """Return the names that the templates use."""
-    one, two = knower(audit, "1"), knower(audit, "2")
+    one, two = modality_name(audit, "1"), modality_name(audit, "2")
     lambdas = [lam(value) for value in audit["directions"]["1"]["lambda"]]
     return {
         "a": audit,
@@ -43,7 +43,7 @@ def context(audit: Audit) -> dict[str, Any]:
         "two": two,
         "sides": SIDES,
         "dirs": [audit["directions"][side] for side in SIDES],
-        "name": lambda who: knower(audit, who),
+        "name": lambda who: modality_name(audit, who),
         "other": other,
         "direction": lambda side: direction_name(audit, side),
         "target_label": lambda side: _target_label(audit, side),
@@ -134,9 +134,9 @@ def _cards(audit: Audit) -> list[dict[str, str]]:
         {"title": "Maximum loss", **_maximum_loss(audit, worst)},
         {
             "title": f"Alignment weight λ that costs at most {budget}",
-            "big": strength(d["lambda_budget"]),
-            "text": f"{here}: {limit} (in sample; held out: {strength(d.get('held_out_lambda_budget'))}).",
-            "more": f"{there}: {strength(e['lambda_budget'])}.",
+            "big": lambda_limit(d["lambda_budget"]),
+            "text": f"{here}: {limit} (in sample; held out: {lambda_limit(d.get('held_out_lambda_budget'))}).",
+            "more": f"{there}: {lambda_limit(e['lambda_budget'])}.",
         },
         {
             "title": "Latent size from which alignment is lossless",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alignscope.auditing.page.lambda_chart import start
 from alignscope.report.parts import BAR, HUE, Audit, Spec, by, chart, low_end, row_axis, share_axis, tips
-from alignscope.report.words import SIDES, direction_name, estimate, knower, lam, share, signed
+from alignscope.report.words import SIDES, direction_name, estimate, lam, modality_name, share, signed
 
 __all__ = ["TOP", "carriers", "sigma", "targets"]
 
@@ -23,7 +23,7 @@ def sigma(audit: Audit) -> Spec:
             span, marks = _figures(audit, who, target, kinds)
             spans.append({"row": len(labels), **span})
             points += [{"row": len(labels), **mark} for mark in marks]
-            labels.append(knower(audit, who))
+            labels.append(modality_name(audit, who))
     low = low_end([s["low"] for s in spans] + [p["x"] for p in points])
     y, params = row_axis(labels, heads)
     x = share_axis("x", "explained variance (R²; 1 = all of it)", low, 1.0)
@@ -71,7 +71,7 @@ def _figures(audit: Audit, who: str, target: str, kinds: list[str]) -> tuple[Spe
     held, sample = audit["sigma"]["held_out"][who + target], audit["sigma"]["in_sample"][who + target]
     tip = {
         "who": who,
-        "Row": f"{knower(audit, who)} on target {target}",
+        "Row": f"{modality_name(audit, who)} on target {target}",
         "Held": share(held["value"], 4),
         "Interval": f"{share(held['low'], 4)} to {share(held['high'], 4)}",
         "Chance": share(held["null95"], 4),
@@ -177,5 +177,5 @@ def carriers(audit: Audit, side: str, _live: bool) -> Spec | None:
             "encoding": {"x": x, "y": y, "text": {"field": "text"}},
         },
     ]
-    text = f"{direction_name(audit, side)}: the features of {knower(audit, side)} that hold what is lost."
+    text = f"{direction_name(audit, side)}: the features of {modality_name(audit, side)} that hold what is lost."
     return chart(text, bars, layers, 24 * len(rows) + 10, params)
