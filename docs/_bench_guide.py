@@ -11,7 +11,11 @@ from msgspec import inspect
 from _tables import table
 from alignscope.bench.methods import METHODS
 from alignscope.bench.page.board import GROUPS
-from alignscope.bench.spec import BenchSpec, GaussianTask, PairTask, PicturesTask, TrainingSpec, TuningSpec, read_scale
+from alignscope.bench.spec import BenchSpec, TuningSpec, read_scale
+from alignscope.bench.tasks.gaussian import GaussianTask
+from alignscope.bench.tasks.kind import TrainingSpec
+from alignscope.bench.tasks.pair import PairTask
+from alignscope.bench.tasks.pictures import PicturesTask
 
 BENCH = {
     "name": "what the page calls it",

@@ -23,9 +23,9 @@ from alignscope.bench.page.page import bench_charts
 from alignscope.bench.page.verdict import cards
 from alignscope.bench.page.verdict import verdict as sentences
 from alignscope.bench.results import BenchResults, MethodRow, ParetoPoint
-from alignscope.bench.spec import PicturesTask
 from alignscope.bench.summary import REFERENCE
 from alignscope.bench.tasks.kind import Column
+from alignscope.bench.tasks.pictures import PicturesTask
 from alignscope.report.words import MISSING, capital, count, estimate_100, lam, share
 
 KEPT = Path(__file__).parent / "results"

@@ -17,7 +17,9 @@ from msgspec.structs import replace
 from _satellite_results import CHIPS
 from alignscope.auditing.api import audit
 from alignscope.bench.running import run_bench
-from alignscope.bench.spec import BenchSpec, PairTask, TrainingSpec
+from alignscope.bench.spec import BenchSpec
+from alignscope.bench.tasks.kind import TrainingSpec
+from alignscope.bench.tasks.pair import PairTask
 from alignscope.pair.folder import open_folder
 from alignscope.paper.running import _satellite_specs
 from alignscope.scenes import cut

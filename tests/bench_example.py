@@ -10,9 +10,11 @@ import numpy as np
 
 from alignscope.bench.entries import Entry
 from alignscope.bench.results import BenchRecord, BenchResults, Failure, Measures, Score
-from alignscope.bench.spec import BenchCell, BenchSpec, GaussianTask, PicturesTask, TaskSpec, TrainingSpec, TuningSpec
+from alignscope.bench.spec import BenchCell, BenchSpec, TaskSpec, TuningSpec
 from alignscope.bench.summary import Choice, Summary
-from alignscope.bench.tasks.kind import Column
+from alignscope.bench.tasks.gaussian import GaussianTask
+from alignscope.bench.tasks.kind import Column, TrainingSpec
+from alignscope.bench.tasks.pictures import PicturesTask
 from report_example import HOSTILE
 
 

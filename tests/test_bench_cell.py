@@ -15,8 +15,11 @@ from torch import Tensor
 from alignscope.bench.cell import train, train_cell
 from alignscope.bench.registry import load_methods
 from alignscope.bench.results import BenchRecord
-from alignscope.bench.spec import SCHEMA, BenchCell, GaussianTask, PicturesTask, TaskSpec, TrainingSpec
+from alignscope.bench.spec import SCHEMA, BenchCell, TaskSpec
 from alignscope.bench.tasks.data.opening import open_task
+from alignscope.bench.tasks.gaussian import GaussianTask
+from alignscope.bench.tasks.kind import TrainingSpec
+from alignscope.bench.tasks.pictures import PicturesTask
 from alignscope.errors import AlignscopeError
 from alignscope.nn import initialise
 from alignscope.nn.methods.base import Batch, Method

@@ -23,12 +23,13 @@ from alignscope.bench.page.page import render_bench
 from alignscope.bench.page.pairs import cost, every_target, question
 from alignscope.bench.results import BenchRecord, BenchResults
 from alignscope.bench.running import run_bench
-from alignscope.bench.spec import BenchCell, PairTask, TrainingSpec, checked_spec, parse_spec, read_spec
+from alignscope.bench.spec import BenchCell, checked_spec, parse_spec, read_spec
 from alignscope.bench.summary import Choice, Summary, column_value
 from alignscope.bench.tasks.data.base import Encoded
 from alignscope.bench.tasks.data.opening import open_task
 from alignscope.bench.tasks.data.pair import OwnPair
-from alignscope.bench.tasks.pair import sides, split, targets_of
+from alignscope.bench.tasks.kind import TrainingSpec
+from alignscope.bench.tasks.pair import PairTask, sides, split, targets_of
 from alignscope.errors import AlignscopeError
 from alignscope.measures import linear_probe, logistic_probes
 from alignscope.nn.methods.base import Batch, Method

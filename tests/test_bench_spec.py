@@ -12,9 +12,11 @@ import pytest
 
 from alignscope.bench import registry
 from alignscope.bench.entries import Entry, TaskFacts
+from alignscope.bench.methods import METHODS
 from alignscope.bench.plan import cells_of, choices_of, entries_of, tuning_cells
-from alignscope.bench.registry import METHODS, entry, load_methods, register
-from alignscope.bench.spec import BenchCell, TrainingSpec, checked_spec, parse_spec, read_scale, read_spec
+from alignscope.bench.registry import entry, load_methods, register
+from alignscope.bench.spec import BenchCell, checked_spec, parse_spec, read_scale, read_spec
+from alignscope.bench.tasks.kind import TrainingSpec
 from alignscope.errors import AlignscopeError
 from bench_helpers import GAUSSIAN, OWN, SPEC
 from spec_mistakes import Mistake, cases

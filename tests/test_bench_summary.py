@@ -16,9 +16,11 @@ from scipy import stats
 from alignscope.bench.entries import Entry
 from alignscope.bench.plan import choices_of, tuning_cells
 from alignscope.bench.results import BenchRecord, MeanOverSeeds, Score
-from alignscope.bench.spec import BenchCell, BenchSpec, GaussianTask, PicturesTask, TaskSpec, TrainingSpec, TuningSpec
+from alignscope.bench.spec import BenchCell, BenchSpec, TaskSpec, TuningSpec
 from alignscope.bench.summary import Choice, Summary, column_value
-from alignscope.bench.tasks.kind import Column
+from alignscope.bench.tasks.gaussian import GaussianTask
+from alignscope.bench.tasks.kind import Column, TrainingSpec
+from alignscope.bench.tasks.pictures import PicturesTask
 from bench_helpers import made
 
 TASKS: tuple[TaskSpec, ...] = (

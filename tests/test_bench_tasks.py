@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from alignscope.bench.results import Score
-from alignscope.bench.spec import GaussianTask, PicturesTask, TrainingSpec
 from alignscope.bench.tasks.data.base import Encoded, measures, orders
 from alignscope.bench.tasks.data.gaussian import Gaussian
 from alignscope.bench.tasks.data.opening import open_task
 from alignscope.bench.tasks.data.pictures import Pictures
+from alignscope.bench.tasks.gaussian import GaussianTask
+from alignscope.bench.tasks.kind import TrainingSpec
+from alignscope.bench.tasks.pictures import PicturesTask
 from alignscope.errors import AlignscopeError
 from alignscope.measures import alignment_r2, cka
 from alignscope.nn import initialise

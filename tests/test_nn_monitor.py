@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from alignscope.datasets.factors import FactorModel
 from alignscope.errors import AlignscopeError
 from alignscope.measures import spectrum
-from alignscope.nn.monitor.monitor import Monitor, MonitorReport
+from alignscope.nn.monitor.monitor import Monitor
+from alignscope.nn.monitor.report import MonitorReport
 from strategies import seeds
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way

@@ -12,8 +12,8 @@ import torch
 
 from alignscope.errors import AlignscopeError
 from alignscope.pair.labels import ClassRows, encode_labels
-from alignscope.pair.paired import Pair, Rows
-from alignscope.pair.readers.rows import ArrayRows
+from alignscope.pair.paired import Pair
+from alignscope.pair.readers.rows import ArrayRows, Rows
 
 N = 30
 RNG = np.random.default_rng(0)

@@ -6,8 +6,6 @@ the command line prints its one line to stderr and exits with status 2.
 
 from __future__ import annotations
 
-__all__ = ["CODES", "AlignscopeError"]
-
 CODES: dict[str, str] = {
     "E101": "A file does not exist or may not be read.",
     "E102": "A file's format is not one that alignscope reads.",

@@ -10,8 +10,6 @@ from typing import Any, SupportsIndex, TypeVar
 
 from alignscope.errors import AlignscopeError
 
-__all__ = ["one_of", "real", "whole"]
-
 Number = TypeVar("Number")
 Name = TypeVar("Name")
 

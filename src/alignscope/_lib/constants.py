@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["KNOWN_R2"]
-
 KNOWN_R2 = 0.05
 """R^2 (or score above chance) below which nothing counts as predicted: there is nothing to retain, and a ratio of two
 such numbers says nothing."""

@@ -15,8 +15,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["NpyWriter", "csv_bytes", "json_bytes", "npy_bytes", "npy_header", "npz_arrays", "npz_bytes", "toml_bytes"]
-
 
 def npy_bytes(array: np.ndarray) -> bytes:
     """Return a .npy."""

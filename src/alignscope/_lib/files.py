@@ -13,8 +13,6 @@ from pathlib import Path
 
 from alignscope.errors import AlignscopeError
 
-__all__ = ["check_writable", "make_folder", "placed", "preallocate", "reported", "temporary_path", "write_all"]
-
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 

@@ -10,8 +10,6 @@ from typing import Any
 
 from alignscope.errors import AlignscopeError
 
-__all__ = ["import_rasterio", "open_geotiff"]
-
 
 def import_rasterio(where: str) -> Any:
     """Return rasterio with its errors. Raises E107, for `where`, where it is not installed."""

@@ -9,8 +9,6 @@ from typing import Literal, Self
 import msgspec
 import numpy as np
 
-__all__ = ["LEVEL", "Answer", "Interval"]
-
 Answer = Literal["yes", "no", "undecided"]
 
 LEVEL = 0.95

@@ -18,8 +18,6 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-__all__ = ["Held", "lock"]
-
 Held = Literal["held", "busy", "no locks"]
 
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # numpy, which `--help` does without
     from alignscope._lib.types import Progress
 
-__all__ = ["Bar", "quiet"]
-
 
 def quiet(what: str, share: float) -> None:
     """Show nothing: the default `Progress`."""

@@ -12,8 +12,6 @@ import msgspec
 
 from alignscope._lib.files import write_all
 
-__all__ = ["Result", "to_json_ready"]
-
 _MOST_LINES = 14
 
 

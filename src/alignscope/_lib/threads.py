@@ -14,8 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-__all__ = ["cores", "one_blas_thread", "side_by_side"]
-
 Item = TypeVar("Item")
 Done = TypeVar("Done")
 

@@ -14,8 +14,6 @@ import msgspec
 
 from alignscope.errors import AlignscopeError
 
-__all__ = ["check_finite", "check_unique", "convert", "invalid", "parse", "read_text"]
-
 Spec = TypeVar("Spec")
 Part = str | int
 

@@ -22,8 +22,6 @@ from typing import Any, TypeVar
 from alignscope._lib.threads import one_blas_thread
 from alignscope.errors import AlignscopeError
 
-__all__ = ["Slot", "check_began", "check_device", "peak_bytes", "process_pools", "slots"]
-
 Done = TypeVar("Done")
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")

@@ -48,8 +48,6 @@ from alignscope.pair.folds import assign_folds
 from alignscope.pair.paired import Pair
 from alignscope.pair.readers.readers import Input
 
-__all__ = ["AuditOptions", "audit"]
-
 
 class AuditOptions(msgspec.Struct, frozen=True):
     """How an audit is done; the arguments of `audit`, which explains them."""

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from alignscope.auditing.results import Severity
 
-__all__ = ["CODES", "Code"]
-
 
 @dataclass(frozen=True)
 class Code:

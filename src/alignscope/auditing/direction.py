@@ -27,8 +27,6 @@ from alignscope.linear.theorems import Theorem2, theorem2
 from alignscope.moments.onepass import FoldedMoments
 from alignscope.report.words import percent
 
-__all__ = ["Solved", "record_direction", "solve_direction"]
-
 MOST_FEATURES = 50
 MOST_SIZES = 33  # latent sizes on the capacity curve; a quarter of them where many targets make each one slow
 

@@ -22,8 +22,6 @@ from alignscope.linear.problem import Gauge, Problem, block_scale
 from alignscope.moments.moments import Moments
 from alignscope.pair.readers.rows import as_numpy
 
-__all__ = ["AlignedReducedRank"]
-
 
 class AlignedReducedRank:
     """Predict from an embedding of K components that is aligned to what another modality predicts.

@@ -10,8 +10,6 @@ import numpy as np
 from alignscope.moments.onepass import FoldedMoments
 from alignscope.pair.paired import Pair
 
-__all__ = ["Facts", "gather_facts"]
-
 
 @dataclass(frozen=True, eq=False)
 class Facts:

@@ -14,8 +14,6 @@ from alignscope.auditing.facts import Facts
 from alignscope.auditing.results import Audit, Direction, Finding
 from alignscope.report.words import lam, percent
 
-__all__ = ["find", "verdict_sentence"]
-
 MATERIAL = 0.01
 """A loss below this share of what is predicted is not worth a warning."""
 

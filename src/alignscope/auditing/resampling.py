@@ -20,8 +20,6 @@ from alignscope.moments.moments import Form
 from alignscope.moments.onepass import FoldedMoments
 from alignscope.pair.paired import Pair
 
-__all__ = ["Intervals", "NullSample", "locate_regime"]
-
 REGIME_PERMUTATIONS = 39
 
 

@@ -16,31 +16,6 @@ from alignscope.errors import AlignscopeError
 from alignscope.linear.regimes.types import Regime
 from alignscope.linear.theorems import Theorem2
 
-__all__ = [
-    "AttributedFeature",
-    "Audit",
-    "Capacity",
-    "CapacityCurve",
-    "Comparison",
-    "DataRecord",
-    "Direction",
-    "Finding",
-    "Folds",
-    "Gain",
-    "IntervalRecord",
-    "Limit",
-    "ModalityRecord",
-    "MomentsRecord",
-    "NonRedundancy",
-    "NullRecord",
-    "Provenance",
-    "Remedy",
-    "Sigma",
-    "SigmaEstimate",
-    "TargetLoss",
-    "TargetRecord",
-]
-
 Severity = Literal["issue", "tip", "info", "not_applicable"]
 
 
@@ -286,10 +261,9 @@ class Audit(Result, msgspec.Struct, frozen=True):
         return msgspec.json.format(msgspec.json.encode(self.to_dict()), indent=1) + b"\n"
 
     def _files(self) -> dict[str, bytes]:
-        from alignscope.auditing.page.page import (  # figures need none of the page's libraries
-            render_charts,
-            render_page,
-        )
+        # Figures need none of the page's libraries.
+        from alignscope.auditing.page.charts import render_charts
+        from alignscope.auditing.page.page import render_page
 
         record = self.to_dict()
         return {"report.html": render_page(record).encode(), **render_charts(record)}

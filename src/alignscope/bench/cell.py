@@ -23,8 +23,6 @@ from alignscope.nn.encoders.basic import initialise
 from alignscope.nn.methods.base import Batch, Method
 from alignscope.nn.training import learning_rates, one_thread
 
-__all__ = ["train", "train_cell", "try_method"]
-
 _PARTS = 10  # of a training, whose mean loss is recorded
 _LARGEST_GRADIENT = 1.0  # norm over all parameters, beyond which a gradient is scaled down
 

@@ -16,8 +16,6 @@ from alignscope.errors import AlignscopeError
 if TYPE_CHECKING:
     from alignscope.nn.methods.base import Method
 
-__all__ = ["MOST_SETTINGS", "Build", "Entry", "TaskFacts"]
-
 MOST_SETTINGS = 3
 """How many settings a method may have tuned: the same effort for all."""
 

@@ -16,8 +16,6 @@ from typing import Any
 
 from alignscope.bench.entries import Build, Entry, TaskFacts
 
-__all__ = ["METHODS"]
-
 _HEAD = 256  # width of the head between embedding and loss, where one is tried
 _NCE = ({"temperature": 0.1}, {"temperature": 0.2}, {"temperature": 0.1, "projector": _HEAD})
 _TEMPERATURES = ({"temperature": 0.1}, {"temperature": 0.2}, {"temperature": 0.05})

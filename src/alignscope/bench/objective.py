@@ -13,8 +13,6 @@ from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods.base import Batch, Method, pairs
 
-__all__ = ["OwnObjective"]
-
 
 class OwnObjective(Method):
     """Nothing but a function of two embeddings.

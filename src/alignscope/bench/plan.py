@@ -11,14 +11,12 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from alignscope.bench.entries import Entry
-from alignscope.bench.registry import METHODS
+from alignscope.bench.methods import METHODS
 from alignscope.bench.results import BenchRecord
 from alignscope.bench.spec import BenchCell, BenchSpec, Setting, TaskSpec
 from alignscope.bench.summary import Choice, column_value
 from alignscope.bench.tasks.kind import Column
 from alignscope.errors import AlignscopeError
-
-__all__ = ["cells_of", "choices_of", "entries_of", "own_sources", "tuning_cells"]
 
 
 def entries_of(spec: BenchSpec, own: Mapping[str, Entry], only: Sequence[str] | None = None) -> dict[str, Entry]:

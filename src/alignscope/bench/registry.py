@@ -32,8 +32,6 @@ from alignscope.bench.spec import Setting
 from alignscope.bench.tasks.kind import View
 from alignscope.errors import AlignscopeError
 
-__all__ = ["METHODS", "Entry", "TaskFacts", "entry", "load_methods", "own_line", "register"]
-
 _registered: ContextVar[list[Entry] | None] = ContextVar("registered", default=None)
 _loaded: dict[str, dict[str, Entry]] = {}  # by the hash of the file: a worker runs each file once
 

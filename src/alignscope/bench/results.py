@@ -11,18 +11,6 @@ from alignscope._lib.interval import Interval
 from alignscope.bench.spec import BenchCell, BenchSpec, Setting
 from alignscope.bench.tasks.kind import Column, Role
 
-__all__ = [
-    "BenchRecord",
-    "BenchResults",
-    "Difference",
-    "Failure",
-    "MeanOverSeeds",
-    "Measures",
-    "MethodRow",
-    "ParetoPoint",
-    "Score",
-]
-
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
     """How well one embedding predicts one target on held-out samples.

@@ -28,9 +28,6 @@ from alignscope.sweep.finished import Finished
 from alignscope.sweep.store import Layout, Store, TrainedCell, check_resumable
 from alignscope.sweep.sweep import NOTHING, Outcome, run_units
 
-__all__ = ["BENCH", "Bench", "run_bench", "train_unit"]
-
-
 BENCH = Layout("bench", SCHEMA, BenchRecord)
 """What the folder of a bench holds."""
 

@@ -17,26 +17,9 @@ from msgspec import Meta
 
 from alignscope._lib.toml import check_finite, check_unique, convert, invalid, parse, read_text
 from alignscope.bench.tasks.gaussian import GaussianTask
-from alignscope.bench.tasks.kind import Count, TrainingSpec
+from alignscope.bench.tasks.kind import Count
 from alignscope.bench.tasks.pair import PairTask
 from alignscope.bench.tasks.pictures import PicturesTask
-
-__all__ = [
-    "SCHEMA",
-    "BenchCell",
-    "BenchSpec",
-    "GaussianTask",
-    "PairTask",
-    "PicturesTask",
-    "Scale",
-    "TaskSpec",
-    "TrainingSpec",
-    "TuningSpec",
-    "checked_spec",
-    "parse_spec",
-    "read_scale",
-    "read_spec",
-]
 
 SCHEMA = 1
 """Version of cells and results; part of every cell's id."""

@@ -20,8 +20,6 @@ from alignscope.bench.spec import BenchSpec, Setting
 from alignscope.bench.tasks.gaussian import CEILING
 from alignscope.bench.tasks.kind import Column
 
-__all__ = ["REFERENCE", "Choice", "Summary", "column_value"]
-
 REFERENCE = "none"
 """The method without alignment, which retention is relative to."""
 

@@ -18,20 +18,6 @@ if TYPE_CHECKING:
     from alignscope.study.results import StudyResults
     from alignscope.sweep.sweep import Outcome
 
-__all__ = [
-    "Command",
-    "Device",
-    "Out",
-    "Resume",
-    "Scheduler",
-    "Stack",
-    "TrainingCommand",
-    "Workers",
-    "arg",
-    "print_outcome",
-    "print_where",
-]
-
 arg = tyro.conf.arg
 
 

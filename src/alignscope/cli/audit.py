@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from alignscope.auditing.results import Audit
     from alignscope.pair.paired import Pair
 
-__all__ = ["AuditCommand"]
-
 
 class AuditCommand(Command, frozen=True, kw_only=True):
     """Say what aligning two modalities would cost, before it is done.

@@ -8,8 +8,6 @@ from typing import Annotated, Literal
 from alignscope._lib.progress import Bar
 from alignscope.cli._options import TrainingCommand, arg, print_outcome, print_where
 
-__all__ = ["BenchCommand"]
-
 
 class BenchCommand(TrainingCommand, frozen=True, kw_only=True):
     """Train all methods alike on data with known truth, and rank them by what they retain.

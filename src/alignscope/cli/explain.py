@@ -10,8 +10,6 @@ from alignscope.cli._options import Command, arg
 from alignscope.errors import CODES as ERRORS
 from alignscope.errors import AlignscopeError
 
-__all__ = ["ExplainCommand"]
-
 
 class ExplainCommand(Command, frozen=True, kw_only=True):
     """Explain a finding or error code, such as AS301 or E203."""

@@ -12,8 +12,6 @@ from alignscope._lib.files import check_writable
 from alignscope._lib.progress import Bar
 from alignscope.cli._options import Command, Out, arg, print_where
 
-__all__ = ["JoinCommand"]
-
 
 class JoinCommand(Command, frozen=True, kw_only=True):
     """Join the embeddings of two encoders, with targets and groups, by sample ids and never by their order.

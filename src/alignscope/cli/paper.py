@@ -8,8 +8,6 @@ from typing import Annotated, Literal
 from alignscope._lib.progress import Bar
 from alignscope.cli._options import Stack, TrainingCommand, arg, print_where
 
-__all__ = ["PaperCommand"]
-
 
 class PaperCommand(TrainingCommand, frozen=True, kw_only=True):
     """Recompute the paper: every definition, theorem, figure and experiment of it, and what holds and what does not.

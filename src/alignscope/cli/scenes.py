@@ -11,8 +11,6 @@ import tyro
 from alignscope._lib.progress import Bar
 from alignscope.cli._options import Command, Out, arg, print_where
 
-__all__ = ["ScenesCommand"]
-
 
 class ScenesCommand(Command, frozen=True, kw_only=True):
     """Cut chips from co-registered rasters (GeoTIFF, .npy, .npz), with targets and blocks for held-out figures.

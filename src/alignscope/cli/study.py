@@ -10,8 +10,6 @@ import tyro
 from alignscope._lib.progress import Bar
 from alignscope.cli._options import Stack, TrainingCommand, arg, print_outcome, print_where
 
-__all__ = ["StudyCommand"]
-
 
 class StudyCommand(TrainingCommand, frozen=True, kw_only=True):
     """Train encoders over alignment weights lambda, latent sizes, gauges and seeds, and say what alignment costs.

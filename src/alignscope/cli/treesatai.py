@@ -15,8 +15,6 @@ from alignscope.report.words import percent
 if TYPE_CHECKING:
     from alignscope.datasets.treesatai.inspection.inspection import Inspection
 
-__all__ = ["TreeSatAICommand"]
-
 _SHOWN = 10
 
 

@@ -9,8 +9,6 @@ import msgspec
 from alignscope._lib.progress import Bar
 from alignscope.cli._options import Command, Out, arg, print_where
 
-__all__ = ["TreeSatAILikeCommand"]
-
 
 class TreeSatAILikeCommand(Command, frozen=True, kw_only=True):
     """Make patches in the exact format of TreeSatAI-Time-Series with known factors behind their pixels.

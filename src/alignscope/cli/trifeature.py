@@ -9,8 +9,6 @@ import msgspec
 from alignscope._lib.progress import Bar
 from alignscope.cli._options import Command, Out, arg, print_where
 
-__all__ = ["TrifeatureCommand"]
-
 Three = tuple[float, float, float]
 
 

@@ -12,8 +12,6 @@ import numpy as np
 
 from alignscope._lib.types import Array
 
-__all__ = ["below", "cos_sin", "hashed", "key", "mix", "order", "uniform"]
-
 _GAMMA = -7046029254386353131  # 0x9E3779B97F4A7C15, the odd integer next to 2^64 over the golden ratio
 _MIX = ((30, -4658895280553007687), (27, -7723592293110705685))  # shift, then multiply: splitmix64's finaliser
 _LAST_SHIFT = 31

@@ -13,8 +13,6 @@ from alignscope._lib.checks import real
 from alignscope._lib.types import Matrix, Vector
 from alignscope.errors import AlignscopeError
 
-__all__ = ["Mixing", "Side", "Targets", "orthogonal", "side", "weights"]
-
 Mixing: TypeAlias = "str | float | Matrix"  # 'identity', 'orthogonal', a condition number, or the matrix
 Targets: TypeAlias = "Mapping[str, str | Mapping[str, float]] | Matrix"
 

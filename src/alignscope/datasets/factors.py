@@ -18,15 +18,6 @@ from alignscope._lib.types import Codes, Matrix, Vector
 from alignscope.datasets.factor_parts import Mixing, Side, Targets, orthogonal, side, weights
 from alignscope.errors import AlignscopeError
 
-__all__ = [
-    "AngleSample",
-    "FactorModel",
-    "FactorSample",
-    "FactorTruth",
-    "example_pair",
-    "prescribed_angles",
-]
-
 
 @dataclass(frozen=True, eq=False)
 class FactorTruth:

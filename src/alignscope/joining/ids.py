@@ -11,8 +11,6 @@ from alignscope._lib.types import Codes, Mask
 from alignscope.errors import AlignscopeError
 from alignscope.pair.identity import as_text, show_id
 
-__all__ = ["Matching", "listed", "match_ids", "spelling_hint"]
-
 SHOWN = 3
 _EXACT = 2**53  # from here on floating-point numbers skip whole numbers
 

@@ -19,8 +19,6 @@ from alignscope.joining.rows import IdTable, open_table
 from alignscope.pair.paired import Pair
 from alignscope.pair.readers.readers import Input
 
-__all__ = ["join", "match"]
-
 
 def match(
     x1: Input,

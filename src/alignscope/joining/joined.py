@@ -23,8 +23,6 @@ from alignscope.pair.folder import require_own
 from alignscope.pair.paired import Pair
 from alignscope.pair.readers.rows import ArrayRows
 
-__all__ = ["Joined"]
-
 _WRITTEN = tuple(f"{name}.npy" for name in ("x1", "x2", "y1", "y2", "groups", "ids1", "ids2"))
 _SMALL = ("dropped.csv", "pair.toml", "report.html", "results.json")
 

@@ -8,8 +8,6 @@ from alignscope.report.shell import write_page
 from alignscope.report.tables import Table
 from alignscope.report.words import count, percent
 
-__all__ = ["page"]
-
 _CONTENTS = {"tables": "Tables", "dropped": "What was left out", "next": "Next"}
 _HEAD = ["Table", "Source", "Columns", "Rows", "Kept", "Share kept", "Left out"]
 

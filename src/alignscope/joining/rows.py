@@ -14,9 +14,6 @@ from alignscope.pair.identity import ids_of
 from alignscope.pair.readers.readers import Input, open_any, open_rows, read_vector
 from alignscope.pair.readers.rows import ArrayRows, Rows, StoredRows, as_numpy, release
 
-__all__ = ["IdTable", "open_table"]
-
-
 BYTES = 32 << 20  # read at once
 
 

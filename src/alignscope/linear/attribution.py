@@ -9,8 +9,6 @@ import numpy as np
 from alignscope.linear.path import Solution, Solver
 from alignscope.moments.moments import Moments
 
-__all__ = ["FeatureAttribution", "feature_attribution"]
-
 
 @dataclass(frozen=True, eq=False)
 class FeatureAttribution:

@@ -21,19 +21,6 @@ from alignscope.linear.problem import Gauge, Problem
 from alignscope.moments.moments import Moments
 from alignscope.moments.onepass import FoldedMoments
 
-__all__ = [
-    "KEYS",
-    "HeldOutPath",
-    "Predictor",
-    "blocks_of",
-    "direction_problem",
-    "fit_predictors",
-    "held_out_path",
-    "held_out_residuals",
-    "in_sample_sigma",
-    "truncated_sigma",
-]
-
 KEYS = ("11", "12", "21", "22", "b1", "b2")
 """Modality 1, modality 2 or both (b), on target 1 or 2."""
 

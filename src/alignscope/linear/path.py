@@ -21,8 +21,6 @@ from alignscope._lib.types import Matrix, Vector
 from alignscope.errors import AlignscopeError
 from alignscope.linear.problem import Problem, share_of
 
-__all__ = ["Path", "Solution", "Solver", "lambda_grid", "lambdas_text", "trace", "with_zero"]
-
 _TIE = 1e-10  # eigenvalues closer than this, relative to the largest, are one: rounding decides their order
 _INVARIANT = 1e-7  # how far B may turn the prediction-first code before every lambda > 0 costs something
 _MOST_LAMBDAS = 10_000

@@ -22,8 +22,6 @@ from alignscope._lib.types import Matrix, Vector
 from alignscope.errors import AlignscopeError
 from alignscope.moments.moments import Basis, Moments
 
-__all__ = ["RANK_RTOL", "Gauge", "Problem", "Target", "alignment_target", "column_space", "share_of", "stack_targets"]
-
 Gauge = Literal["fitted", "whitened", "source", "cca"]
 
 RANK_RTOL = 1e-8

@@ -9,8 +9,6 @@ import numpy as np
 from alignscope.linear.path import Solution, Solver
 from alignscope.linear.problem import Problem, column_space
 
-__all__ = ["Remedies", "remedies", "split_latent", "target_remedy"]
-
 
 @dataclass(frozen=True, eq=False)
 class Remedies:

@@ -21,8 +21,6 @@ from alignscope.linear.informativeness import KEYS, blocks_of
 from alignscope.linear.residuals import UnitSums
 from alignscope.moments.moments import Form, Moments, block_slices, merge
 
-__all__ = ["REPLICATES", "Bootstrap", "Null", "null_rows", "permutation_null", "shuffled_rows"]
-
 REPLICATES = 1_000
 
 _INPUTS = tuple(dict.fromkeys(blocks_of(key)[0] for key in KEYS))

@@ -15,11 +15,10 @@ import numpy as np
 from alignscope._lib.threads import side_by_side
 from alignscope._lib.types import Array, Codes, Matrix, Vector
 from alignscope.linear.informativeness import Predictor
+from alignscope.moments.cells import to_numpy
 from alignscope.moments.moments import block_slices
-from alignscope.moments.onepass import FoldedMoments, chunk_rows, read_chunks, sources, to_numpy
+from alignscope.moments.onepass import FoldedMoments, chunk_rows, read_chunks, sources
 from alignscope.pair.paired import Pair
-
-__all__ = ["UnitSums", "Units", "sampling_units", "unit_sums"]
 
 ROWS_AS_UNITS = 10_000
 BLOCKS = 1_000

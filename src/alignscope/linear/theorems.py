@@ -18,15 +18,6 @@ from alignscope.linear.path import Solver
 from alignscope.linear.problem import Problem
 from alignscope.moments.moments import Moments
 
-__all__ = [
-    "COUNTER_EXAMPLES",
-    "CounterExample",
-    "Theorem2",
-    "theorem1_eigenproblem",
-    "theorem2",
-    "two_projector_loss",
-]
-
 _EQUAL = 1e-9  # two sigmas closer than this are equal: the accuracy that every linear figure has
 
 

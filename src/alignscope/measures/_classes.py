@@ -9,8 +9,6 @@ import numpy as np
 from alignscope._lib.types import Codes, Vector
 from alignscope.errors import AlignscopeError
 
-__all__ = ["class_codes", "recalls"]
-
 
 def class_codes(name: str, codes: Any) -> Codes:
     """Return (N,) int64 codes. Raises E106 for others than whole numbers from 0, E201 for another shape."""

@@ -9,8 +9,6 @@ import numpy as np
 from alignscope._lib.types import Matrix, Vector
 from alignscope.errors import AlignscopeError
 
-__all__ = ["centred", "check_paired", "inverse_root", "representation"]
-
 _RANK = 1e-12  # a direction of a correlation matrix below this share of the largest is rounding
 
 

@@ -10,8 +10,6 @@ import numpy as np
 from alignscope._lib.types import Vector
 from alignscope.errors import AlignscopeError
 
-__all__ = ["F1", "f1_scores"]
-
 
 @dataclass(frozen=True, eq=False)
 class F1:

@@ -14,8 +14,6 @@ from alignscope._lib.types import Matrix
 from alignscope.errors import AlignscopeError
 from alignscope.measures._rows import inverse_root
 
-__all__ = ["GaussianPID", "gaussian_information", "gaussian_pid"]
-
 _SURE = 1e-12  # a canonical correlation within this of 1 is 1
 
 

@@ -14,8 +14,6 @@ from alignscope._lib.types import Codes, Matrix, Vector
 from alignscope.measures._classes import class_codes, recalls
 from alignscope.measures._rows import centred, check_paired, representation
 
-__all__ = ["LogisticProbe", "logistic_probes"]
-
 _TOLERANCE = 1e-4  # largest gradient of the mean loss at the end, as in scikit-learn
 _ITERATIONS = 500
 

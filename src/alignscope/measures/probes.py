@@ -14,8 +14,6 @@ from alignscope.measures._classes import class_codes, recalls
 from alignscope.measures._rows import check_paired, representation
 from alignscope.measures.readout import Readout, explained, explained_share
 
-__all__ = ["Probe", "linear_probe", "linear_probes"]
-
 
 @dataclass(frozen=True, eq=False)
 class Probe:

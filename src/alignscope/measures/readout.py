@@ -8,8 +8,6 @@ import scipy.linalg as sla
 from alignscope._lib.types import Matrix, Vector
 from alignscope.measures._rows import centred
 
-__all__ = ["RIDGE", "Readout", "explained", "explained_share", "ridge_solution"]
-
 RIDGE = 1e-8
 """Added to the correlation matrix (unit diagonal) of the representation. On a direction of eigenvalue mu it costs a
 share (1e-8 / (mu + 1e-8))^2 of what could be explained: nothing, but it makes the fit defined whatever the rank."""

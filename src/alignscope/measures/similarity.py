@@ -14,8 +14,6 @@ from alignscope._lib.types import Matrix, Vector
 from alignscope.measures._rows import centred, check_paired, inverse_root, representation
 from alignscope.measures.readout import Readout, explained_share
 
-__all__ = ["alignment_r2", "canonical_correlations", "cka"]
-
 
 def cka(z1: Any, z2: Any, *, debiased: bool = True) -> float:
     """Return the linear centred kernel alignment of two representations (N, K1), (N, K2); higher is more alike.

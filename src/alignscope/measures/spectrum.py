@@ -10,8 +10,6 @@ import numpy as np
 from alignscope._lib.types import Vector
 from alignscope.measures._rows import centred, representation
 
-__all__ = ["Spectrum", "spectrum"]
-
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:

@@ -10,8 +10,6 @@ import numpy as np
 from alignscope._lib.types import Array, Matrix, Vector
 from alignscope.moments.moments import Moments, block_slices, merge
 
-__all__ = ["ChanCell", "RootCell", "as_array_like", "to_numpy"]
-
 _EVERY = 16  # rows that tell whether the mean has moved off
 
 

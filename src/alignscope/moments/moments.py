@@ -24,8 +24,6 @@ from alignscope._lib.contents import npz_arrays, npz_bytes
 from alignscope._lib.types import Matrix, Vector
 from alignscope.errors import AlignscopeError
 
-__all__ = ["CHAN_TOLERANCE", "Basis", "Form", "Moments", "merge"]
-
 Form = Literal["chan", "root"]
 
 CHAN_TOLERANCE = 1e-9

@@ -21,9 +21,8 @@ from alignscope._lib.types import Array, Codes, Matrix, Progress, Vector
 from alignscope.errors import AlignscopeError
 from alignscope.moments.cells import ChanCell, RootCell, as_array_like, to_numpy
 from alignscope.moments.moments import CHAN_TOLERANCE, Basis, Form, Moments, block_slices, merge
-from alignscope.pair.paired import Pair, Rows
-
-__all__ = ["FoldedMoments", "chunk_rows", "collect", "read_chunks", "sources", "to_numpy"]
+from alignscope.pair.paired import Pair
+from alignscope.pair.readers.rows import Rows
 
 CHUNK_BYTES = 192 << 20
 """How much float64 a chunk of rows may take: enough that each fold's share still makes an efficient product."""

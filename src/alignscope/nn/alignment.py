@@ -31,8 +31,6 @@ from alignscope.errors import AlignscopeError
 from alignscope.nn.samples import available, count, full_precision, single
 from alignscope.nn.whitening import GAUGES, gauge_target
 
-__all__ = ["DIRECTIONS", "RegressionAlignment", "regression_loss"]
-
 DIRECTIONS: tuple[AlignmentDirection, ...] = get_args(AlignmentDirection)
 
 

@@ -29,8 +29,6 @@ from alignscope._lib.constants import KNOWN_R2
 from alignscope.errors import AlignscopeError
 from alignscope.nn.monitor.report import MonitorReport
 
-__all__ = ["Budget"]
-
 DAMPING = 3.0
 """How many updates ahead the slack is looked at. Measured in examples/monitor_plain_loop.py, epochs 46 to 80: with 0
 the weight swings between 1.1 and 4.2, with 3 it lies between 2.31 and 2.47; 2 and 5 differ little from 3."""

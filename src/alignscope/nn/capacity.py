@@ -17,8 +17,6 @@ from alignscope.moments.onepass import FoldedMoments, collect
 from alignscope.pair.folds import assign_folds
 from alignscope.pair.paired import Pair
 
-__all__ = ["LatentSize", "latent_size"]
-
 
 class LatentSize(NamedTuple):
     """Latent sizes at which alignment is lossless.

@@ -21,8 +21,6 @@ from alignscope.nn.encoders.omnisat_fusion import OmniSatFusion
 from alignscope.nn.samples import full_precision
 from alignscope.nn.towers import Losses, Reading, Task, task_loss
 
-__all__ = ["FUSIONS", "FusedTowers"]
-
 Fusion = Literal["concatenation", "late_fusion", "attention"]
 FUSIONS: tuple[Fusion, ...] = ("concatenation", "late_fusion", "attention")
 

@@ -10,20 +10,6 @@ from torch import Tensor
 
 from alignscope.errors import AlignscopeError
 
-__all__ = [
-    "available",
-    "count",
-    "finite_rows",
-    "full_precision",
-    "mask",
-    "nothing",
-    "positive",
-    "rows",
-    "same_rows",
-    "single",
-    "unit",
-]
-
 
 def rows(
     zs: Sequence[Tensor], present: Tensor | None, *, names: Sequence[str] | None = None, alike: bool = True

@@ -27,8 +27,6 @@ from alignscope.nn.alignment import RegressionAlignment, regression_loss
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.samples import full_precision
 
-__all__ = ["TASKS", "Losses", "Outputs", "Reading", "Tower", "TwoTowers", "task_loss"]
-
 Task = Literal["squared", "cross_entropy", "binary"]
 TASKS: tuple[Task, ...] = get_args(Task)
 

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 
 import torch
 
-__all__ = ["learning_rates", "one_thread"]
-
 
 def learning_rates(peak: float, steps: int, *, warmup: float, cosine: bool = True) -> Iterator[float]:
     """Yield the learning rate of every step: a linear warm-up times a cosine decay to zero.

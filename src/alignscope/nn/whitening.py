@@ -11,8 +11,6 @@ from alignscope._lib.checks import one_of
 from alignscope._lib.types import LatentGauge
 from alignscope.nn.samples import available, count, full_precision, single
 
-__all__ = ["GAUGES", "WHITENING_RIDGE", "correlation_factor", "cross_correlation", "gauge_target"]
-
 GAUGES: tuple[LatentGauge, ...] = get_args(LatentGauge)
 
 WHITENING_RIDGE = 1e-8

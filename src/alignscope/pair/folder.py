@@ -12,8 +12,6 @@ from alignscope.errors import AlignscopeError
 from alignscope.pair.paired import Pair
 from alignscope.pair.readers.readers import FORMATS, KEYED
 
-__all__ = ["TABLES", "open_folder", "require_own"]
-
 TABLES = ("x1", "x2", "y1", "y2", "groups", "ids1", "ids2", "weights", "present1", "present2")
 """The names that tables have in a folder, before their suffix."""
 

@@ -10,8 +10,6 @@ from alignscope._lib.checks import whole
 from alignscope._lib.types import Codes
 from alignscope.errors import AlignscopeError
 
-__all__ = ["assign_folds", "fold_count"]
-
 MOST_FOLDS = 1 << 16
 
 

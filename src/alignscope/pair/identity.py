@@ -7,8 +7,6 @@ import numpy as np
 from alignscope.errors import AlignscopeError
 from alignscope.pair.labels import as_labels, first_rows, require_finite
 
-__all__ = ["as_text", "ids_of", "require_same_ids", "show_id"]
-
 SHOWN = 3
 
 

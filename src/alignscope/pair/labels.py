@@ -12,16 +12,6 @@ from alignscope._lib.types import Codes, Matrix
 from alignscope.errors import AlignscopeError
 from alignscope.pair.readers.rows import Rows, StoredRows, as_numpy, require_numbers
 
-__all__ = [
-    "ClassRows",
-    "Target",
-    "encode_labels",
-    "first_rows",
-    "modality_target",
-    "require_finite",
-    "target_of",
-]
-
 SCAN = 1 << 22  # numbers looked at in one step
 MOST_CLASSES = 10_000
 FEW_VALUES = 20

@@ -14,7 +14,6 @@ from alignscope._lib.types import Codes, Mask, Vector
 from alignscope.errors import AlignscopeError
 from alignscope.pair.identity import require_same_ids
 from alignscope.pair.labels import (
-    ClassRows,
     Target,
     encode_labels,
     first_rows,
@@ -24,9 +23,7 @@ from alignscope.pair.labels import (
     target_of,
 )
 from alignscope.pair.readers.readers import Input, open_any, open_rows, read_vector
-from alignscope.pair.readers.rows import ArrayRows, NpyRows, Rows, StoredRows, require_numbers
-
-__all__ = ["ArrayRows", "ClassRows", "NpyRows", "Pair", "Rows", "StoredRows", "Target"]
+from alignscope.pair.readers.rows import Rows, StoredRows, require_numbers
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,6 @@ import numpy as np
 
 from alignscope.report.words import number
 
-__all__ = ["GLOSSARY", "Claim", "Found", "Run", "Verdict", "check", "digits", "judge", "untested"]
-
 P = ParamSpec("P")
 Verdict = Literal["holds", "holds with a correction", "does not hold", "undecided", "not tested here"]
 

@@ -14,8 +14,6 @@ from alignscope.paper.claim import Run
 from alignscope.paper.claims.theorems import theorem2_trial
 from alignscope.paper.problems import Case, solve
 
-__all__ = ["figures"]
-
 _LAMBDAS = np.geomspace(1e-2, 1e3, 51)
 
 

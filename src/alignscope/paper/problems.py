@@ -11,8 +11,6 @@ from alignscope.linear.path import Solver
 from alignscope.linear.problem import Gauge, Problem
 from alignscope.moments.moments import Moments
 
-__all__ = ["Case", "factor_pair", "generic_pair", "lossless", "solve"]
-
 
 class Case(NamedTuple):
     """Rows of both modalities and their targets, and a latent size K."""

@@ -19,14 +19,12 @@ from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
 from alignscope.datasets.treesatai.archive import Archive
 from alignscope.errors import AlignscopeError
-from alignscope.paper.claim import Verdict
-from alignscope.paper.table import FULL, QUICK, Claim, linear_claims, linear_figures, real_claims, study_claims
+from alignscope.paper.claim import Claim, Verdict
+from alignscope.paper.table import FULL, QUICK, linear_claims, linear_figures, real_claims, study_claims
 from alignscope.study.data.treesatai import TreeSatAIData
 from alignscope.study.results import StudyResults
 from alignscope.study.running import run_study
 from alignscope.study.spec import StudySpec, parse_spec
-
-__all__ = ["Paper", "run_paper"]
 
 Scale = Literal["quick", "full"]
 

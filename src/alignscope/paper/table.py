@@ -12,23 +12,11 @@ from alignscope._lib.checks import whole
 from alignscope._lib.threads import one_blas_thread
 from alignscope._lib.types import Progress
 from alignscope.paper import figures as _figures
-from alignscope.paper.claim import GLOSSARY, Claim, Run, Verdict
+from alignscope.paper.claim import Claim, Run
 from alignscope.paper.claims import corrected, definitions, satellite, synthetic, theorems
 
 if TYPE_CHECKING:
     from alignscope.study.results import StudyResults
-
-__all__ = [
-    "FULL",
-    "GLOSSARY",
-    "QUICK",
-    "Claim",
-    "Verdict",
-    "linear_claims",
-    "linear_figures",
-    "real_claims",
-    "study_claims",
-]
 
 QUICK, FULL = 2000, 12_000
 """Random problems behind the count for theorem 2 at either scale; other checks take a fixed share of it."""

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["CONFIG", "DARK", "FONT", "LIGHT", "RAMP_DARK", "RAMP_LIGHT", "STEPS", "paint", "variables"]
-
 FONT = "'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', sans-serif"
 
 STEPS = 20  # colours of the ramp from the smallest to the largest λ

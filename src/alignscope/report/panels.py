@@ -12,24 +12,6 @@ from alignscope.report.parts import Spec, by, chart
 from alignscope.report.render import chart_files
 from alignscope.report.words import finite, lam
 
-__all__ = [
-    "DASHES",
-    "HUES",
-    "SHAPES",
-    "Figure",
-    "Row",
-    "Steps",
-    "figure_files",
-    "key",
-    "missing",
-    "panel",
-    "panel_rows",
-    "panel_specs",
-    "ramp",
-    "span",
-    "value_axis",
-]
-
 HUES = ["var(--one)", "var(--two)", "var(--align)", "var(--loss)", "var(--both)", "var(--cap)"]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left"]
 _OWN = ("width", "height", "layer", "data", "title")  # what a panel keeps inside a larger chart

@@ -9,23 +9,6 @@ from typing import Any
 from alignscope.report.look import CONFIG
 from alignscope.report.words import finite, named
 
-__all__ = [
-    "BAR",
-    "FLOOR",
-    "HUE",
-    "by",
-    "chart",
-    "dots",
-    "intervals",
-    "layer",
-    "low_end",
-    "reference",
-    "row_axis",
-    "rules",
-    "share_axis",
-    "tips",
-]
-
 Spec = dict[str, Any]
 Audit = Mapping[str, Any]
 HAIR = 0.01  # so little below 0 does not widen an axis

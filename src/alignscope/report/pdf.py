@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["canonical"]
-
 _REFERENCE = re.compile(rb"\b(\d+) 0 R\b")
 _ENTRIES = re.compile(rb"(?:^ */\w+ \d+ 0 R\n)+", re.MULTILINE)
 

@@ -12,8 +12,6 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["inline", "sheet"]
-
 _PAPER, _INK = (255, 255, 255), (40, 40, 40)
 
 

@@ -12,8 +12,6 @@ from alignscope.report.look import LIGHT, RAMP_LIGHT, paint
 from alignscope.report.parts import Spec
 from alignscope.report.pdf import canonical
 
-__all__ = ["chart_files", "compiled", "dumps"]
-
 
 def dumps(data: Any) -> str:
     """Return `data` as JSON: floats to seven significant digits, more than a tooltip shows; NaN as null."""

@@ -27,8 +27,6 @@ from alignscope.report.words import (
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["css", "environment", "safe_json", "text", "vega", "write_page"]
-
 
 @cache
 def environment() -> jinja2.Environment:

@@ -8,8 +8,6 @@ from typing import Any
 
 from alignscope.report.words import count, setting
 
-__all__ = ["Bars", "Table", "failure_table", "setting_rows"]
-
 Bars = list[list[tuple[float, str, str]]]
 """For each bar its parts, drawn over each other: (share of the full height, colour, words that a pointer shows)."""
 

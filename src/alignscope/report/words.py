@@ -9,34 +9,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from alignscope._lib.interval import Interval
 
-__all__ = [
-    "MISSING",
-    "REMEDIES",
-    "SIDES",
-    "at_lambda",
-    "at_size",
-    "capital",
-    "count",
-    "counts",
-    "direction_name",
-    "estimate",
-    "estimate_100",
-    "estimate_percent",
-    "finite",
-    "lam",
-    "lambda_limit",
-    "modality_name",
-    "named",
-    "number",
-    "other",
-    "percent",
-    "setting",
-    "share",
-    "short",
-    "signed",
-    "times_100",
-]
-
 SIDES = ("1", "2")
 MISSING = "–"
 REMEDIES = {

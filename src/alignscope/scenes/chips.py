@@ -14,8 +14,6 @@ from alignscope.scenes.rasters import SceneRaster
 from alignscope.scenes.sources import Arrays, open_source
 from alignscope.scenes.spec import RasterSpec, SceneSpec
 
-__all__ = ["ChipLayout", "Scene", "Strip", "open_scenes", "stacked"]
-
 STRIP = 1 << 22
 """Pixels, times channels, that are read at once where a row of chips is not larger."""
 

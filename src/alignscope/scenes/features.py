@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["FEATURES", "chip_features", "feature_names"]
-
 FEATURES = ("mean", "sd", "p10", "p50", "p90", "texture")
 
 

@@ -26,9 +26,6 @@ from alignscope.scenes.page import page, shown_chips
 from alignscope.scenes.spec import SceneSpec, checked_scenes, read_scenes
 from alignscope.scenes.survey import Survey, scan
 
-__all__ = ["cut"]
-
-
 _TABLES = tuple(f"{name}.npy" for name in ("x1", "x2", "y1", "y2", "groups", "ids1", "ids2"))
 
 

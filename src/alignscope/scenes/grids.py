@@ -9,8 +9,6 @@ from typing import Any
 
 from alignscope.errors import AlignscopeError
 
-__all__ = ["Grid", "require_one_grid"]
-
 TOLERANCE = 0.01
 """Pixels of the finest grid by which corners may differ."""
 

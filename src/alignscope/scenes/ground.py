@@ -12,8 +12,6 @@ from scipy.sparse.csgraph import connected_components
 
 from alignscope.scenes.chips import Scene
 
-__all__ = ["count_adjacent", "merge_overlapping"]
-
 _INSIDE = 0.01  # pixels by which blocks must share ground; those that only touch do not
 
 

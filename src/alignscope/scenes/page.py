@@ -14,8 +14,6 @@ from alignscope.report.words import count, number, percent
 from alignscope.scenes.spec import SceneSpec
 from alignscope.scenes.survey import Survey
 
-__all__ = ["page", "shown_chips"]
-
 SHOWN = 24
 """Chips on the page."""
 

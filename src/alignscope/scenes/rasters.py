@@ -19,8 +19,6 @@ from alignscope.pair.readers.rows import require_numbers
 from alignscope.scenes.grids import Grid
 from alignscope.scenes.spec import RasterSpec
 
-__all__ = ["ArrayRaster", "SceneRaster", "TiffRaster"]
-
 _LARGEST = float(np.finfo(np.float32).max)
 """A common mark of no data; chips are float32, so nothing larger could be kept either."""
 

@@ -19,8 +19,6 @@ from alignscope.pair.readers.rows import Where, require_numbers
 from alignscope.scenes.rasters import ArrayRaster, SceneRaster, TiffRaster
 from alignscope.scenes.spec import AXES, RasterSpec
 
-__all__ = ["Arrays", "open_source"]
-
 _TIFF = {".tif", ".tiff"}
 _ARRAYS = {".npy", ".npz"}
 

@@ -14,18 +14,6 @@ from msgspec import Meta
 
 from alignscope._lib.toml import convert, invalid, parse, read_text
 
-__all__ = [
-    "AXES",
-    "GUIDE",
-    "MaskSpec",
-    "ModalitySpec",
-    "RasterSpec",
-    "SceneSpec",
-    "TargetSpec",
-    "checked_scenes",
-    "read_scenes",
-]
-
 GUIDE = "scenes guide"
 
 AXES = ("scene", "time", "channel", "y", "x")

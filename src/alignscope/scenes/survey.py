@@ -16,9 +16,6 @@ from alignscope.scenes.rasters import SceneRaster
 from alignscope.scenes.spec import SceneSpec
 from alignscope.scenes.targets import Counted, columns_of, counted
 
-__all__ = ["Chips", "Form", "Survey", "scan"]
-
-
 SAMPLE = 1024
 """Pixels of every channel that a strip adds to the sample from which channels are scaled."""
 

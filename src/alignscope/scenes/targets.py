@@ -10,8 +10,6 @@ import numpy as np
 from alignscope.errors import AlignscopeError
 from alignscope.scenes.spec import TargetSpec
 
-__all__ = ["Counted", "columns_of", "counted"]
-
 
 @dataclass(frozen=True, eq=False)
 class Counted:

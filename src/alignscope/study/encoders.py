@@ -14,8 +14,6 @@ from alignscope.errors import AlignscopeError
 if TYPE_CHECKING:
     from alignscope.nn.encoders.basic import Encoder
 
-__all__ = ["ConvSpec", "Count", "EncoderKind", "EncoderSpec", "LinearSpec", "MLPSpec", "OmniSatSpec"]
-
 Count = Annotated[int, Meta(ge=1)]
 Shape = tuple[int, ...]
 

@@ -15,28 +15,6 @@ import msgspec
 from alignscope._lib.interval import Interval
 from alignscope.study.spec import CellSpec, StudySpec, Variant
 
-__all__ = [
-    "Agreement",
-    "Capacity",
-    "CellRecord",
-    "ClassRow",
-    "CostParts",
-    "Epoch",
-    "Failure",
-    "ForecastPoint",
-    "ForecastRow",
-    "LossParts",
-    "Mark",
-    "PathCurve",
-    "RetentionRow",
-    "Scores",
-    "SeedInterval",
-    "SigmaRow",
-    "StudyResults",
-    "TargetScore",
-    "VariantRow",
-]
-
 Status = Literal["finished", "diverged", "failed"]
 
 

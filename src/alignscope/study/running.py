@@ -24,9 +24,6 @@ from alignscope.sweep.finished import Finished
 from alignscope.sweep.store import Layout, Store, TrainedCell, check_resumable
 from alignscope.sweep.sweep import run_units
 
-__all__ = ["STUDY", "Study", "run_study", "train_unit", "units_of"]
-
-
 STUDY = Layout("study", SCHEMA, CellRecord)
 """What the folder of a study holds."""
 

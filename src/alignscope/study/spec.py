@@ -21,21 +21,6 @@ from alignscope.study.data.dataset import DataSpec
 from alignscope.study.data.kind import Seed, Share
 from alignscope.study.encoders import ConvSpec, Count, EncoderSpec
 
-__all__ = [
-    "FIXED_GAUGES",
-    "SCHEMA",
-    "CellSpec",
-    "OptimiserSpec",
-    "PretrainingSpec",
-    "StudySpec",
-    "SweepSpec",
-    "Variant",
-    "cells_of",
-    "checked_spec",
-    "parse_spec",
-    "read_spec",
-]
-
 SCHEMA = 1
 """Version of cells and results; part of every cell's id."""
 

@@ -11,8 +11,6 @@ from alignscope._lib.results import Result
 from alignscope.errors import AlignscopeError
 from alignscope.sweep.sweep import NOTHING, Outcome
 
-__all__ = ["Finished"]
-
 Found = TypeVar("Found", bound=msgspec.Struct)
 
 

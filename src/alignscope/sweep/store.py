@@ -30,8 +30,6 @@ from alignscope._lib.files import check_writable, make_folder, reported, write_a
 from alignscope._lib.locks import lock
 from alignscope.errors import AlignscopeError
 
-__all__ = ["Cell", "Layout", "Record", "Store", "Timing", "TrainedCell", "check_resumable"]
-
 FOLDERS = ("cells", "timings", "failed", "locks")
 
 

@@ -23,8 +23,6 @@ from alignscope._lib.workers import Slot, slots
 from alignscope.errors import AlignscopeError
 from alignscope.sweep.store import Cell, Store, TrainedCell
 
-__all__ = ["NOTHING", "Outcome", "Train", "Unit", "run_units"]
-
 Unit = tuple[Cell, ...]
 """Cells that are trained together: usually one, many on a GPU."""
 

@@ -14,8 +14,6 @@ from alignscope.report.parts import Audit, Spec
 from alignscope.report.render import chart_files
 from alignscope.report.words import SIDES, direction_name
 
-__all__ = ["chart_specs", "render_charts"]
-
 _PER_DIRECTION: dict[str, Callable[[Audit, str, bool], Spec | None]] = {
     "path": _lambda_chart.path,
     "targets": _row_charts.targets,

@@ -27,8 +27,6 @@ from alignscope.report.words import (
     signed,
 )
 
-__all__ = ["context", "live_data"]
-
 Audit = Mapping[str, Any]
 NOTHING = 5e-4  # a share that reads 0.000 is called nothing
 

@@ -8,8 +8,6 @@ from typing import Any
 from alignscope.report.parts import HUE, Audit, Spec, by, chart, low_end, rules, share_axis
 from alignscope.report.words import direction_name, finite, lam, percent, share
 
-__all__ = ["path", "start"]
-
 SERIES = ("retained, in sample", "retained, held out", "alignment R², in sample")
 BANDS = ("lost to capacity", "lost to alignment")
 

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from alignscope.auditing.page import context as _context
-from alignscope.auditing.page.charts import chart_specs, render_charts
+from alignscope.auditing.page.charts import chart_specs
 from alignscope.report.shell import environment, write_page
-
-__all__ = ["notebook_html", "render_charts", "render_page"]
 
 
 def render_page(audit: Mapping[str, Any]) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from alignscope.report.parts import HUE, Audit, Spec, by, chart, low_end, rules, share_axis, tips
 from alignscope.report.words import REMEDIES, direction_name, finite, lam, share
 
-__all__ = ["capacity", "letters", "remedies"]
-
 ENDS = ("limit λ → 0", "limit λ → ∞")
 NEAR = 0.05  # marks closer than this part of both axes share one label
 

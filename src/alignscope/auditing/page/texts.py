@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["CONTENTS", "GLOSSARY", "REGIMES", "SEVERITIES"]
-
 CONTENTS = {
     "knows": "Which modality predicts what",
     "cost": "What alignment costs",

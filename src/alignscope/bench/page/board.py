@@ -12,8 +12,6 @@ from alignscope.bench.tasks.kind import Column
 from alignscope.bench.tasks.pictures import PicturesTask
 from alignscope.report.words import estimate, named, short, signed, times_100
 
-__all__ = ["GROUPS", "Board", "cut", "gap_text", "range_text"]
-
 GROUPS = {
     "none": "without labels",
     "monitor": "labels steer only",

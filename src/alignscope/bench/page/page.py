@@ -17,8 +17,6 @@ from alignscope.report.shell import write_page
 from alignscope.report.tables import failure_table
 from alignscope.report.words import capital
 
-__all__ = ["bench_charts", "render_bench"]
-
 
 def render_bench(results: BenchResults) -> str:
     """Return the page of a bench as one self-contained HTML file; the same results give the same text.

@@ -9,8 +9,6 @@ from alignscope.bench.tasks.kind import Column
 from alignscope.report.tables import Table
 from alignscope.report.words import MISSING, capital, count, estimate_100, named, times_100
 
-__all__ = ["cost", "every_target", "question", "retained"]
-
 _OWN = "how well each embedding predicts its own targets"
 _EMBEDDINGS = ("fused", "1", "2")
 

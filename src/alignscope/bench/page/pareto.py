@@ -12,8 +12,6 @@ from alignscope.report.panels import Figure, Row, missing, panel, value_axis
 from alignscope.report.parts import Spec, tips
 from alignscope.report.words import capital, estimate, named
 
-__all__ = ["pareto", "spread_out"]
-
 REFERENCES = ("none", "cross", "cross_self", "comm")  # named in every picture, on the front or not
 HEIGHT, LINE = 340, 15  # of a picture and of a line of its labels, in pixels
 ROOM = 0.58  # share of a picture's width that marks have; labels have the rest

@@ -7,8 +7,6 @@ from alignscope.bench.results import MethodRow
 from alignscope.report.panels import key
 from alignscope.report.parts import Spec, by
 
-__all__ = ["RULE", "channels", "kind_of", "legend", "marks_layer"]
-
 _SHAPES = {"none": "circle", "monitor": "triangle-up", "labels": "square", "parts": "diamond"}
 RULE = {"type": "rule", "strokeWidth": 1.4, "opacity": 0.55}
 

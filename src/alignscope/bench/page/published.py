@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["PUBLISHED", "Published", "best"]
-
 
 class Published(NamedTuple):
     """One line of the literature: figures as printed, spread included; `key` is the method here that it names."""

@@ -14,8 +14,6 @@ from alignscope.report.panels import Figure, Row, missing, panel, value_axis
 from alignscope.report.parts import Spec, by, row_axis, tips
 from alignscope.report.words import capital, estimate_100, named, signed
 
-__all__ = ["columns", "paired"]
-
 REACH = 20.0  # percentage points; differences beyond are drawn at the end of the axis
 ROOM = 0.56  # share of a panel's width that marks have where figures stand next to them
 

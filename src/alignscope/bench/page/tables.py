@@ -16,19 +16,6 @@ from alignscope.bench.tasks.kind import Column
 from alignscope.report.tables import Table, setting_rows
 from alignscope.report.words import MISSING, capital, count, estimate, estimate_100, named, setting, times_100
 
-__all__ = [
-    "Cell",
-    "Group",
-    "Line",
-    "leaderboard",
-    "notes",
-    "protocol",
-    "published",
-    "settings",
-    "sizes",
-    "tables",
-]
-
 
 @dataclass(frozen=True)
 class Cell:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["CONTENTS", "GLOSSARY", "TEXTS"]
-
 CONTENTS = {
     "leaderboard": "Leaderboard",
     "pareto": "Alignment against retention",

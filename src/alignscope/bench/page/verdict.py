@@ -12,8 +12,6 @@ from alignscope.bench.tasks.gaussian import CEILING
 from alignscope.bench.tasks.kind import Column
 from alignscope.report.words import count, estimate_100, share, times_100
 
-__all__ = ["GOALS", "cards", "reached", "tone", "verdict"]
-
 GOALS = {"shared": 0.99, "unique": 0.95, "synergy": 0.85}
 """What the bench aims at on CoMM's pairs, by the role of the target."""
 

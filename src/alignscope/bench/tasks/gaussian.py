@@ -10,8 +10,6 @@ from msgspec.structs import replace
 
 from alignscope.bench.tasks.kind import Column, Count, Kind, NotNegative, Role, TrainingSpec, View, check_batch
 
-__all__ = ["CEILING", "GaussianTask"]
-
 CEILING = "share of the ceiling"
 """Unit of a column whose scores are divided by the most that can be had."""
 

@@ -16,8 +16,6 @@ from msgspec.structs import replace
 from alignscope._lib.toml import invalid
 from alignscope._lib.types import Progress
 
-__all__ = ["Column", "Count", "Kind", "NotNegative", "Part", "Role", "Share", "TrainingSpec", "View", "check_batch"]
-
 Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Part = Annotated[float, Meta(gt=0, lt=1)]

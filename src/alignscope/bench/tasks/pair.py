@@ -22,8 +22,6 @@ from alignscope.study.data.kind import FEWEST
 from alignscope.study.data.prepared import StudyData, open_data
 from alignscope.study.encoders import ConvSpec, EncoderSpec
 
-__all__ = ["PairTask", "Target", "sides", "split", "targets_of"]
-
 _MOST = 6  # targets of a pair that a column's text names
 
 

@@ -11,8 +11,6 @@ from msgspec.structs import replace
 from alignscope._lib.toml import invalid
 from alignscope.bench.tasks.kind import Column, Count, Kind, Role, Share, TrainingSpec, check_batch
 
-__all__ = ["PicturesTask"]
-
 Values = Annotated[int, Meta(ge=2, le=10)]
 
 _ROLES: dict[str, dict[str, Role]] = {

@@ -26,8 +26,6 @@ from alignscope.datasets.treesatai.read import read_aerial, read_series
 from alignscope.errors import AlignscopeError
 from alignscope.report.words import percent
 
-__all__ = ["Archive"]
-
 AERIAL = "aerial"
 SERIES_FOLDERS = ("sentinel-ts", "sentinel")
 """As published, with the year in the name; as OmniSat and AnySat expect it, without."""

@@ -15,26 +15,6 @@ import numpy as np
 
 from alignscope.errors import AlignscopeError
 
-__all__ = [
-    "AERIAL_CHANNELS",
-    "AERIAL_SIDE",
-    "AGES",
-    "CHANNELS",
-    "GENERA",
-    "MODALITIES",
-    "SERIES",
-    "SERIES_SIDE",
-    "SPLITS",
-    "THRESHOLD",
-    "Labels",
-    "Patch",
-    "Series",
-    "SeriesFormat",
-    "Source",
-    "Stem",
-    "parse_stem",
-]
-
 GENERA = (
     "Abies", "Acer", "Alnus", "Betula", "Cleared", "Fagus", "Fraxinus", "Larix", "Picea", "Pinus", "Populus", "Prunus",
     "Pseudotsuga", "Quercus", "Tilia",

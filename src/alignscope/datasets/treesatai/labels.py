@@ -16,8 +16,6 @@ from alignscope._lib.checks import real
 from alignscope.datasets.treesatai.format import GENERA, SPLITS, THRESHOLD, Labels, Stem, parse_stem
 from alignscope.errors import AlignscopeError
 
-__all__ = ["LABEL_FILE", "LabelFile", "Splits", "labels_of", "read_label_file", "read_splits", "split_files"]
-
 LABEL_FILE = "TreeSatBA_v9_60m_multi_labels.json"
 
 _PLACE = {genus: place for place, genus in enumerate(GENERA)}

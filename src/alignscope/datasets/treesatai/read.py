@@ -19,8 +19,6 @@ from alignscope.errors import AlignscopeError
 if TYPE_CHECKING:
     import h5py  # slow to load
 
-__all__ = ["check_aerial", "read_aerial", "read_dates", "read_series"]
-
 _MARGIN = 2
 _MOST_DATES = 2**15 - 1  # places of dates are kept in 16 bits; real series have a few hundred
 _AGAIN = "Copy or download the file again."

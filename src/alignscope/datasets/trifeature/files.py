@@ -20,9 +20,6 @@ from alignscope.datasets.trifeature.page import page
 from alignscope.datasets.trifeature.pairs import PARTS, PairView
 from alignscope.errors import AlignscopeError
 
-__all__ = ["TrifeatureOptions", "make_trifeature"]
-
-
 STEP = 1024
 """Pictures that are drawn at once: 50 MB at 128 px."""
 

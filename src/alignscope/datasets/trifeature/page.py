@@ -12,8 +12,6 @@ from alignscope.report.pictures import inline
 from alignscope.report.shell import write_page
 from alignscope.report.words import count, counts
 
-__all__ = ["page"]
-
 _CONTENTS = {
     "samples": "The first samples",
     "sheet": "Every shape and texture",

@@ -18,8 +18,6 @@ from alignscope.datasets.counter_random import hashed
 from alignscope.datasets.trifeature.shapes import SHAPES
 from alignscope.datasets.trifeature.textures import TEXTURES, TILE
 
-__all__ = ["BACKGROUND", "BOX", "COLOURS", "DARK", "PaintInput", "Painter"]
-
 BOX = 128 / 224
 """Side of the box that holds the shape, as a share of the image's."""
 BACKGROUND = 128

@@ -21,8 +21,6 @@ from alignscope.datasets.trifeature.pictures import (
 )
 from alignscope.errors import AlignscopeError
 
-__all__ = ["PARTS", "HeldOut", "Modality", "PairView"]
-
 PARTS = {"train": 0.6, "validation": 0.2, "test": 0.2}
 """Share of the combinations that each part may show, where combinations are held out."""
 

@@ -19,8 +19,6 @@ from alignscope.datasets.trifeature.shapes import SHAPES
 from alignscope.datasets.trifeature.textures import TEXTURES
 from alignscope.errors import AlignscopeError
 
-__all__ = ["FACTORS", "NAMES", "Factors", "Trifeature", "kind_of", "sample_indices"]
-
 FACTORS = ("shape", "texture", "colour")
 NAMES: Mapping[str, tuple[str, ...]] = {
     "shape": tuple(SHAPES),

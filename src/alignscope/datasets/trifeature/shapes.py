@@ -13,8 +13,6 @@ import numpy as np
 
 from alignscope.datasets.counter_random import cos_sin
 
-__all__ = ["SHAPES"]
-
 Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Points = Sequence[tuple[float, float]]
 

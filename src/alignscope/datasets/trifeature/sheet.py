@@ -14,8 +14,6 @@ from alignscope.report.pictures import sheet
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["contact_sheet", "pair_sheet"]
-
 
 def contact_sheet(pictures: Trifeature, *, cell: int | None = None) -> Image:
     """Return a picture of every shape (rows) with every texture (columns), colours in turn.

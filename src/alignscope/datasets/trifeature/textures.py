@@ -13,8 +13,6 @@ import numpy as np
 
 from alignscope.datasets.counter_random import key, uniform
 
-__all__ = ["TEXTURES", "TILE"]
-
 TILE = 4.0
 """Side of the tile in periods."""
 

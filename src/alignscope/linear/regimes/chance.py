@@ -13,8 +13,6 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import betaincinv
 
-__all__ = ["chance_cross", "chance_root", "critical_root", "population_cross", "population_root", "visible"]
-
 _NORMAL95 = 1.645  # 95% point of the normal law
 _TW95 = 0.9793  # 95% point of the Tracy-Widom law of order 1
 

@@ -20,8 +20,6 @@ from alignscope._lib.types import Matrix, Vector
 from alignscope.linear.regimes.chance import chance_cross, chance_root, population_cross, population_root
 from alignscope.linear.regimes.types import Link, RegimeInput
 
-__all__ = ["LabelSpaces", "Whitened", "label_roots", "top_overlap", "unique_share"]
-
 _DENSE = 200  # up to this size a dense eigenvalue is faster
 _TOLERANCE = 1e-10  # a column that keeps less than this share of its variance beside the others is dropped
 

@@ -23,8 +23,6 @@ from alignscope.linear.regimes.label_space import LabelSpaces, Whitened, label_r
 from alignscope.linear.regimes.types import Bounds, Link, Regime, RegimeInput, Tested, Verdict
 from alignscope.report.words import percent
 
-__all__ = ["regime"]
-
 _VISIBLE = 0.2  # "not shared" is said only where a squared correlation this large would have been seen
 _MATERIAL = 0.05  # share of unique information from which the sentence warns of it
 _LEAST_NULL = 19  # permutations from which a 95% point exists

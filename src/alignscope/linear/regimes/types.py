@@ -14,8 +14,6 @@ from alignscope._lib.types import Codes, Matrix
 from alignscope.errors import AlignscopeError
 from alignscope.moments.moments import Moments
 
-__all__ = ["Bounds", "Link", "Regime", "RegimeInput", "Tested", "Verdict"]
-
 Verdict: TypeAlias = Literal["both", "align", "predict", "neither", "undecided"]
 
 

@@ -12,8 +12,6 @@ from torch.nn import functional
 from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders.token_blocks import GRID, PATCHES
 
-__all__ = ["AerialTokens", "sub_patches"]
-
 _GROUPS = 4  # of channels that are normalised together, as published
 
 

@@ -20,8 +20,6 @@ from torch.nn import functional
 from alignscope._lib.checks import whole
 from alignscope.errors import AlignscopeError
 
-__all__ = ["BatchNorm", "ConvEncoder", "Encoder", "LinearEncoder", "MLPEncoder", "initialise"]
-
 
 class BatchNorm(nn.BatchNorm1d):  # type: ignore[misc]
     """Batch normalisation of rows (N, F); a single row, which has no batch, is normalised by the running statistics."""

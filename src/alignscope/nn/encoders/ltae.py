@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders.token_blocks import GRID, mlp
 
-__all__ = ["SeriesTokens", "days", "values"]
-
 _YEAR = 367.0  # the longest wave of the day encoding, as published
 
 

@@ -21,8 +21,6 @@ from alignscope.nn.objectives.distillation import EMATeacher, jepa
 from alignscope.nn.objectives.multimodal import mil_nce
 from alignscope.nn.samples import positive, same_rows
 
-__all__ = ["CROSS_OBJECTIVES", "MaskedReconstruction", "OmniSatPretraining", "PretrainingLosses"]
-
 CrossObjective = Literal["mil_nce", "jepa", "anysat", "none"]
 CROSS_OBJECTIVES: tuple[CrossObjective, ...] = get_args(CrossObjective)
 

@@ -18,17 +18,6 @@ from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.encoders.ltae import SeriesTokens
 from alignscope.nn.encoders.token_blocks import Mixer
 
-__all__ = [
-    "SIZES",
-    "AerialEncoder",
-    "SeriesEncoder",
-    "Size",
-    "SizeName",
-    "TokenEncoder",
-    "omnisat_encoder",
-    "size_named",
-]
-
 SizeName = Literal["tiny", "small", "base"]
 
 

@@ -16,8 +16,6 @@ from alignscope.nn.encoders.omnisat import SizeName, TokenEncoder, size_named
 from alignscope.nn.encoders.token_blocks import PATCHES, ClassQuery, Mixer
 from alignscope.nn.samples import mask
 
-__all__ = ["OmniSatFusion"]
-
 
 class OmniSatFusion(Encoder):
     """A joint embedding of all modalities: their tokens, mixed together, gathered by a class query.

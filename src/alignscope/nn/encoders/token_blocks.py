@@ -13,8 +13,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-__all__ = ["GRID", "PATCHES", "Block", "ClassQuery", "Mixer", "mlp"]
-
 GRID = 6
 """Sub-patches along each side."""
 

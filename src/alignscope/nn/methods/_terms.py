@@ -14,8 +14,6 @@ from alignscope.nn.methods.base import Batch
 from alignscope.nn.objectives.contrastive import info_nce
 from alignscope.nn.objectives.multimodal import over_pairs
 
-__all__ = ["across", "mlp", "per_modality", "several", "split", "within"]
-
 
 def across(embeddings: Sequence[Sequence[Tensor]], batch: Batch, temperature: float) -> Tensor:
     """Return the mean InfoNCE of pairs of modalities in the same view, a scalar; embeddings[v][m] is (N, K)."""

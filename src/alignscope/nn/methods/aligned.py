@@ -22,8 +22,6 @@ from alignscope.nn.objectives.distillation import EMATeacher, jepa
 from alignscope.nn.objectives.multimodal import gram, over_pairs, symile
 from alignscope.nn.samples import available
 
-__all__ = ["OBJECTIVES", "Aligned", "NoAlignment", "Objective", "SingleModality"]
-
 Objective = Literal[
     "info_nce",
     "siglip",

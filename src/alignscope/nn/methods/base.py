@@ -18,8 +18,6 @@ from alignscope._lib.types import Supervision
 from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders.basic import BatchNorm, Encoder
 
-__all__ = ["Batch", "Method", "pairs", "rows"]
-
 
 @dataclass(frozen=True)
 class Batch:
@@ -141,6 +139,7 @@ def pairs(modalities: int) -> list[tuple[int, int]]:
 
 
 def head(components: int, width: int) -> nn.Module:
+    """Return a projection head of one hidden layer; width 0 leaves embeddings as they are."""
     if width == 0:
         return nn.Identity()
     return nn.Sequential(nn.Linear(components, width), BatchNorm(width), nn.ReLU(), nn.Linear(width, components))

@@ -16,8 +16,6 @@ from alignscope.nn.methods._terms import across, per_modality, several, within
 from alignscope.nn.methods.base import Batch, Method
 from alignscope.nn.monitor.monitor import Monitor
 
-__all__ = ["BudgetedAlignment"]
-
 
 class BudgetedAlignment(Method):
     """Cross + Self, with the alignment weight of the cross-modal term set by a budget.

@@ -17,8 +17,6 @@ from alignscope.nn.objectives.contrastive import two_way
 from alignscope.nn.objectives.independence import cross_covariance
 from alignscope.nn.samples import full_precision, unit
 
-__all__ = ["CanonicalSplit"]
-
 
 class _Views(NamedTuple):
     """Embeddings of two views: of all rows, (N, K); of the rows present, from whole views and from parts."""

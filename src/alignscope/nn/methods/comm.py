@@ -15,8 +15,6 @@ from alignscope.nn.methods.fusion import Fusion
 from alignscope.nn.objectives.contrastive import info_nce
 from alignscope.nn.samples import full_precision, mask, nothing, positive, unit
 
-__all__ = ["CoMM", "InfMasking", "infinite_mask_bound"]
-
 
 class CoMM(Method):
     """Contrast the joint embedding of all modalities with that of each alone, over two augmentations (CoMM).

@@ -14,8 +14,6 @@ from alignscope.nn.methods._terms import across, several, within
 from alignscope.nn.methods.base import Batch, Method
 from alignscope.nn.samples import unit
 
-__all__ = ["CrossSelf"]
-
 
 class CrossSelf(Method):
     """Cross-modal InfoNCE plus one within-modality InfoNCE each.

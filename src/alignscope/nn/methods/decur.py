@@ -16,8 +16,6 @@ from alignscope.nn.objectives.correlation import barlow_twins
 from alignscope.nn.samples import count, full_precision
 from alignscope.nn.whitening import gauge_target
 
-__all__ = ["DeCUR"]
-
 
 class DeCUR(Method):
     """Barlow Twins with the dimensions split: common ones agree across modalities, unique ones are uncorrelated.

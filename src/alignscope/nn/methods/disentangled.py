@@ -16,8 +16,6 @@ from alignscope.nn.objectives.contrastive import info_nce
 from alignscope.nn.samples import full_precision, rows, unit
 from alignscope.nn.whitening import cross_correlation
 
-__all__ = ["DisentangledSSL", "orthogonality"]
-
 
 class DisentangledSSL(Method):
     """Learn the shared half of the embedding, freeze it, then learn the specific half (DisentangledSSL).

@@ -19,8 +19,6 @@ from alignscope.nn.methods._terms import several, split
 from alignscope.nn.methods.base import Batch, Method, pairs
 from alignscope.nn.samples import full_precision, rows, unit
 
-__all__ = ["FactorCL", "nce_club_upper", "nce_lower"]
-
 _Bound = Callable[[Tensor, Tensor | None], Tensor]
 
 

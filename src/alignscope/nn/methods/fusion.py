@@ -10,8 +10,6 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from alignscope.errors import AlignscopeError
 
-__all__ = ["Fusion"]
-
 
 class Fusion(nn.Module):  # type: ignore[misc]
     """One token a modality and a class token, mixed by pre-norm transformer blocks; the class token is what is read.

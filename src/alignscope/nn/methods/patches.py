@@ -13,8 +13,6 @@ from alignscope.nn.methods._terms import several
 from alignscope.nn.methods.base import Batch, Method
 from alignscope.nn.objectives.multimodal import mil_nce
 
-__all__ = ["PatchContrast"]
-
 
 class PatchContrast(Method):
     """MIL-NCE over patches and modalities (OmniSat), without its reconstruction term.

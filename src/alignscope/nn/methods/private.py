@@ -17,8 +17,6 @@ from alignscope.nn.methods.base import Batch, Method, head, rows
 from alignscope.nn.objectives.independence import cross_covariance, hsic
 from alignscope.nn.whitening import gauge_target
 
-__all__ = ["INDEPENDENCE", "PrivateSubspace"]
-
 Independence = Literal["orthogonality", "hsic", "none"]
 INDEPENDENCE: tuple[Independence, ...] = get_args(Independence)
 

@@ -17,8 +17,6 @@ from alignscope.nn.methods.base import Batch
 from alignscope.nn.methods.supervised import SupervisedAlignment
 from alignscope.nn.samples import available, full_precision
 
-__all__ = ["PredictionFirst", "TargetRemedy", "usable_part"]
-
 _RIDGE = 1e-3
 """Of the projection on the labels, relative to their mean variance: one-hot columns have no inverse."""
 

@@ -21,8 +21,6 @@ from alignscope.nn.methods.supervised import Readout, any_modality, target_loss
 from alignscope.nn.objectives.contrastive import sup_con
 from alignscope.nn.samples import available
 
-__all__ = ["SimMMDG"]
-
 
 class SimMMDG(Method):
     """z = [s, p]: classes align s across modalities, p is contrasted with s, each z predicts the others.

@@ -18,8 +18,6 @@ from alignscope.nn.methods._terms import per_modality, several
 from alignscope.nn.methods.base import Batch, Method, pairs
 from alignscope.nn.samples import available, full_precision
 
-__all__ = ["Concatenation", "LateFusion", "Readout", "SupervisedAlignment", "target_loss"]
-
 
 class Readout(nn.Module):  # type: ignore[misc]
     """A linear head (bias included) for each target, on one embedding.
@@ -216,6 +214,7 @@ def _same_shape(name: str, found: tuple[int, ...], expected: tuple[int, ...]) ->
 
 
 def any_modality(batch: Batch) -> Tensor | None:
+    """Return which samples have at least one modality, (N,); None where all have all."""
     return None if batch.present is None else batch.present.any(1)
 
 

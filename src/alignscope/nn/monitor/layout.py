@@ -11,8 +11,6 @@ from torch import Tensor
 from alignscope.errors import AlignscopeError
 from alignscope.moments.moments import block_slices
 
-__all__ = ["Layout"]
-
 
 class Layout:
     """Columns of every modality and target, fixed by the first batch.

@@ -27,11 +27,9 @@ from alignscope._lib.constants import KNOWN_R2
 from alignscope._lib.threads import one_blas_thread
 from alignscope.errors import AlignscopeError
 from alignscope.nn.monitor.layout import Layout
-from alignscope.nn.monitor.report import Figures, ModalityState, MonitorReport, PairState, TargetState
+from alignscope.nn.monitor.report import Figures, MonitorReport, TargetState
 from alignscope.nn.monitor.streaming import Sums, fold_of
 from alignscope.report.words import percent
-
-__all__ = ["ModalityState", "Monitor", "MonitorReport", "PairState", "TargetState"]
 
 BLOCK = 2048
 """Rows that are copied before they become moments: enough that one product costs little against what it saves."""

@@ -10,8 +10,6 @@ import numpy as np
 from alignscope._lib.types import Vector
 from alignscope.nn.monitor.streaming import Folds, Sums, merged
 
-__all__ = ["Figures", "ModalityState", "MonitorReport", "PairState", "TargetState"]
-
 
 class TargetState(msgspec.Struct, frozen=True, kw_only=True):
     """How much of one target one modality's representation gives to a linear readout.

@@ -16,8 +16,6 @@ import numpy as np
 from alignscope._lib.types import Vector
 from alignscope.measures.readout import ridge_solution
 
-__all__ = ["Folds", "Sums", "fold_of", "merged"]
-
 
 @dataclass(frozen=True, eq=False)
 class Sums:

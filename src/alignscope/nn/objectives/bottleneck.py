@@ -9,8 +9,6 @@ from alignscope._lib.checks import real
 from alignscope.nn.objectives.contrastive import info_nce
 from alignscope.nn.samples import full_precision, nothing, positive, rows, single
 
-__all__ = ["bottleneck_alignment"]
-
 
 def bottleneck_alignment(
     mu1: Tensor,

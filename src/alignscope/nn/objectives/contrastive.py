@@ -9,8 +9,6 @@ from torch.nn import functional
 from alignscope.errors import AlignscopeError
 from alignscope.nn.samples import full_precision, nothing, positive, rows, single, unit
 
-__all__ = ["info_nce", "siglip", "spectral_contrastive", "sup_con"]
-
 
 def info_nce(z1: Tensor, z2: Tensor, *, present: Tensor | None = None, temperature: float | Tensor = 0.1) -> Tensor:
     """Return InfoNCE (CLIP), the mean of both directions.

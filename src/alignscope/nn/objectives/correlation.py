@@ -9,8 +9,6 @@ from alignscope._lib.checks import real
 from alignscope.nn.samples import full_precision, nothing, positive, rows, single
 from alignscope.nn.whitening import correlation_factor, cross_correlation, gauge_target
 
-__all__ = ["barlow_twins", "cca_loss", "vicreg"]
-
 
 def barlow_twins(z1: Tensor, z2: Tensor, *, present: Tensor | None = None, off_diagonal: float = 5e-3) -> Tensor:
     """Return the Barlow Twins loss: the cross-correlation matrix should be the identity.

@@ -13,8 +13,6 @@ from alignscope._lib.checks import real
 from alignscope.errors import AlignscopeError
 from alignscope.nn.samples import full_precision, nothing, rows, single
 
-__all__ = ["EMATeacher", "jepa"]
-
 
 def jepa(prediction: Tensor, teacher_latent: Tensor, *, present: Tensor | None = None) -> Tensor:
     """Return the JEPA loss of a prediction against a teacher's latent.

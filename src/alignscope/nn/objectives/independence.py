@@ -8,8 +8,6 @@ from torch import Tensor
 from alignscope.nn.samples import full_precision, nothing, positive, rows, single
 from alignscope.nn.whitening import cross_correlation
 
-__all__ = ["cross_covariance", "hsic"]
-
 _ROUNDING = 1e-10  # a squared distance in float64 below this share of the mean is that of equal rows
 
 

@@ -14,8 +14,6 @@ from alignscope.errors import AlignscopeError
 from alignscope.nn.objectives.contrastive import two_way
 from alignscope.nn.samples import full_precision, mask, nothing, positive, rows, same_rows, single, unit
 
-__all__ = ["gram", "mil_nce", "over_pairs", "symile"]
-
 _RIDGE = 1e-6  # of the Gram matrix of unit vectors: smooths volumes at angles below 1e-3
 
 

@@ -21,8 +21,6 @@ from alignscope.errors import AlignscopeError
 from alignscope.pair.readers.npy import parse_header, refuse_objects, rows_in
 from alignscope.pair.readers.rows import ArrayRows, Rows, StoredRows, Where, as_numpy, describe, fixed_text
 
-__all__ = ["ChunkedRows", "H5Rows", "ZarrRows", "open_h5", "open_npz", "open_pt", "open_zarr"]
-
 HELD_BYTES = 128 << 20
 LISTED = 8
 

@@ -11,8 +11,6 @@ from numpy.lib import format as npy_format
 from alignscope.errors import AlignscopeError
 from alignscope.pair.readers.rows import NpyRows, Where, describe
 
-__all__ = ["open_npy", "parse_header", "refuse_objects", "rows_in"]
-
 VERSIONS = ((1, 0), (2, 0), (3, 0))
 
 

@@ -17,8 +17,6 @@ from alignscope.errors import AlignscopeError
 from alignscope.pair.readers.rows import StoredRows, Where, describe
 from alignscope.pair.readers.tables import LISTED, broken, is_list, matrix, pick, rows_of
 
-__all__ = ["ListRows", "open_parquet", "parquet_parts"]
-
 
 def open_parquet(where: Where) -> StoredRows:
     """A parquet file, a folder that ends in .parquet, or all files of a pattern such as ``part-*.parquet``, by name.

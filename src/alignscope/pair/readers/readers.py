@@ -18,8 +18,6 @@ from alignscope.pair.readers.parquet import open_parquet, parquet_parts
 from alignscope.pair.readers.rows import ArrayRows, Rows, Where, as_numpy, first_text, fixed_text, require_numbers
 from alignscope.pair.readers.tables import open_csv
 
-__all__ = ["FORMATS", "KEYED", "Input", "open_any", "open_rows", "read_vector", "split_key"]
-
 Input: TypeAlias = Any  # an array of any namespace, a list, a Rows, or the path of a file
 
 FORMATS: dict[str, Callable[[Where], Rows]] = {

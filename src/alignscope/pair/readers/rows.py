@@ -15,8 +15,6 @@ import numpy as np
 from alignscope._lib.types import Array
 from alignscope.errors import AlignscopeError
 
-__all__ = ["ArrayRows", "Header", "NpyRows", "Rows", "StoredRows", "as_numpy", "describe", "release", "require_numbers"]
-
 NUMERIC_KINDS = "biuf"
 
 

@@ -13,8 +13,6 @@ from alignscope.errors import AlignscopeError
 from alignscope.pair.labels import fitting_names
 from alignscope.pair.readers.rows import ArrayRows, Where, first_text
 
-__all__ = ["LISTED", "broken", "is_list", "matrix", "open_csv", "pick", "rows_of"]
-
 Column: TypeAlias = Any  # a pyarrow.ChunkedArray
 
 ID_NAMES = {"id", "ids", "sample_id", "", "__index_level_0__"}

@@ -15,8 +15,6 @@ from alignscope.paper.claim import Found, Run, check, digits, judge
 from alignscope.paper.problems import Case, factor_pair, generic_pair, lossless, solve
 from alignscope.report.words import percent
 
-__all__ = ["CHECKS"]
-
 _EQUAL = 1e-9
 _SEEDS = {"critical-lambda": "critical-strength", "maximum-loss": "at-risk"}  # their first names, which draws hang on
 _GRID = np.concatenate([[0.0], np.geomspace(1e-3, 1e3, 25), [np.inf]])

@@ -17,8 +17,6 @@ from alignscope.paper.claim import Found, Run, check, digits, judge
 from alignscope.paper.problems import Case, generic_pair, solve
 from alignscope.report.words import percent
 
-__all__ = ["CHECKS"]
-
 _EQUAL = 1e-9  # the accuracy that every linear figure has
 
 

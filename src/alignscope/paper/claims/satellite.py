@@ -24,8 +24,6 @@ from alignscope.study.results import SeedInterval
 if TYPE_CHECKING:
     from alignscope.study.results import RetentionRow, StudyResults
 
-__all__ = ["claims_of"]
-
 _SOURCE = "Experiment on TreeSatAI-Time-Series"
 _OURS = f"{_SOURCE} (ours)"
 _SHOWN = "figure:real-data"

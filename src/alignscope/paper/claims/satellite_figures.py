@@ -16,8 +16,6 @@ from alignscope.study.spec import FIXED_GAUGES, Variant
 if TYPE_CHECKING:
     from alignscope.study.results import CellRecord, ClassRow, StudyResults
 
-__all__ = ["ForecastComparison", "classes_of", "compare_forecast", "fused_gain"]
-
 _FEWEST = 8  # classes that have an order at all, with an interval from drawing them again
 _FEWEST_BETWEEN = 3  # in one setting, of which the mean is taken
 _DRAWS = 500

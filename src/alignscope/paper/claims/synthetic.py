@@ -20,8 +20,6 @@ from alignscope.study.spec import FIXED_GAUGES
 if TYPE_CHECKING:
     from alignscope.study.results import RetentionRow, StudyResults
 
-__all__ = ["CHECKS"]
-
 _SYNTHETIC = "Experiment on synthetic data"
 
 

@@ -16,8 +16,6 @@ from alignscope.paper.claim import Claim, Found, Run, Verdict, check, digits, ju
 from alignscope.paper.problems import Case, factor_pair, generic_pair, solve
 from alignscope.report.words import percent
 
-__all__ = ["CHECKS", "Trial", "theorem2_trial"]
-
 _EQUAL = 1e-9
 
 

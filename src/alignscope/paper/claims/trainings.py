@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from alignscope.study.results import Agreement, ForecastRow, RetentionRow, StudyResults
 
-__all__ = ["NOTICEABLE", "end_rows", "first_variant", "judged_lambda", "trained"]
-
 NOTICEABLE = 0.02  # a cost below 2% of the variance explained at lambda = 0 (or of F1) is called none
 
 

@@ -9,8 +9,6 @@ from alignscope.report.panels import DASHES, Figure, Row, key, missing, panel, v
 from alignscope.report.parts import Spec, by, dots, layer, tips
 from alignscope.report.words import at_size, capital, count, lam, percent, share
 
-__all__ = ["linear_figures"]
-
 Rows = Sequence[Mapping[str, Any]]
 CAPACITY = {  # where the latent size stands to the capacity: colour and dash
     "below": ("below the capacity", "var(--loss)", DASHES[0]),

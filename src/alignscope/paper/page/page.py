@@ -19,8 +19,6 @@ from alignscope.study.page.texts import GLOSSARY, WORDS_OF
 from alignscope.study.page.verdict import fall_words, lead, main_agreement, parts_words
 from alignscope.study.results import SeedInterval, StudyResults
 
-__all__ = ["paper_charts", "render_paper"]
-
 
 class Group(NamedTuple):
     """Claims that stand in one table; `closed` ones are folded away."""

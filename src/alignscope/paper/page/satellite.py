@@ -18,8 +18,6 @@ from alignscope.study.page.sentences import data_text
 from alignscope.study.page.texts import CONTENTS
 from alignscope.study.results import SeedInterval, StudyResults
 
-__all__ = ["Satellite", "real_context", "real_figures", "real_words"]
-
 Satellite = Mapping[str, StudyResults]
 
 _DRAWN = {"same": ("scores", "classes"), "different": ("scores", "classes", "retention", "forecast")}

@@ -16,8 +16,6 @@ from alignscope.study.data.prepared import open_data
 from alignscope.study.data.treesatai import TreeSatAIData
 from alignscope.study.data.trifeature import TrifeatureData
 
-__all__ = ["DataSpec", "prepare"]
-
 DataSpec = TrifeatureData | FileData | TreeSatAIData
 
 

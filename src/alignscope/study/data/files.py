@@ -21,8 +21,6 @@ from alignscope.study.data.kind import DataKind, Seed, check_parts
 from alignscope.study.data.prepared import Targets, write_data
 from alignscope.study.encoders import EncoderKind
 
-__all__ = ["FileData"]
-
 _COMPLETE = "A study trains on complete rows: leave them out of every input."
 
 

@@ -13,8 +13,6 @@ from alignscope._lib.types import Progress
 from alignscope.errors import AlignscopeError
 from alignscope.study.encoders import EncoderKind
 
-__all__ = ["FEWEST", "DataKind", "Seed", "Share", "check_parts"]
-
 Share = Annotated[float, Meta(ge=0, le=1)]
 Seed = Annotated[int, Meta(ge=0, lt=2**31)]
 

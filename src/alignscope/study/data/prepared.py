@@ -20,8 +20,6 @@ from alignscope._lib.contents import npz_bytes
 from alignscope._lib.files import make_folder, write_all
 from alignscope.errors import AlignscopeError
 
-__all__ = ["Scaled", "StudyData", "Targets", "open_data", "write_data", "write_targets"]
-
 _GROUPS = " groups "  # stands among the targets; no target has spaces around its name
 
 

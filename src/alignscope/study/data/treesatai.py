@@ -26,8 +26,6 @@ from alignscope.study.data.kind import DataKind, Seed, check_parts
 from alignscope.study.data.prepared import Targets, write_targets
 from alignscope.study.encoders import Count, EncoderKind
 
-__all__ = ["TreeSatAIData"]
-
 Modality = Literal["aerial", "s2", "s1_asc", "s1_des"]
 PatchTarget = Literal["genus", "age"]
 

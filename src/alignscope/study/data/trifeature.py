@@ -15,8 +15,6 @@ from alignscope.study.data.kind import DataKind, Seed, Share
 from alignscope.study.data.prepared import Targets, write_data
 from alignscope.study.encoders import Count, EncoderKind
 
-__all__ = ["TrifeatureData"]
-
 _CHUNK = 1024
 
 

@@ -26,8 +26,6 @@ from alignscope.study.page.words import epochs_text, variant_text
 from alignscope.study.results import CellRecord, Scores, StudyResults
 from alignscope.study.spec import Variant
 
-__all__ = ["aligned", "alignment_axis", "alignment_r2", "published"]
-
 NOTHING = "It needs at least one finished training with λ above 0."
 
 

@@ -14,8 +14,6 @@ from alignscope.study.page.words import variant_text
 from alignscope.study.results import StudyResults
 from alignscope.study.spec import Variant
 
-__all__ = ["capacity_map"]
-
 CROWDED = 10  # λs beyond which the marks of the map have no room for their number
 EDGE = 1.25  # the map ends at this multiple of its largest size, and share of its smallest
 

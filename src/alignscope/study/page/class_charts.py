@@ -13,8 +13,6 @@ from alignscope.study.page.retention_charts import ends_of, retention_axis
 from alignscope.study.page.selection import Target
 from alignscope.study.results import ClassRow, StudyResults
 
-__all__ = ["classes"]
-
 _LINES = [("as without alignment", "var(--soft)", DASHES[2]), ("mean of the classes", "var(--ink)", DASHES[1])]
 _TIP = tips(
     Class="label",

@@ -8,18 +8,6 @@ from alignscope.study.page.words import epochs_text, variant_text
 from alignscope.study.results import ClassRow, SeedInterval, StudyResults
 from alignscope.study.spec import Variant
 
-__all__ = [
-    "class_lead",
-    "class_share",
-    "class_words",
-    "groups",
-    "rank_correlation",
-    "retained",
-    "shown",
-    "unknown_words",
-    "where",
-]
-
 HIDDEN = 0.05  # a mean that is so much above the least hides it
 CHANCE = 0.025  # of 95% intervals around 1, so many lie below it
 

@@ -13,8 +13,6 @@ from alignscope.study.page.words import epochs_text, variant_text
 from alignscope.study.results import CellRecord, StudyResults
 from alignscope.study.spec import Variant
 
-__all__ = ["training_curves"]
-
 MOST = 60  # epochs drawn of a curve; a longer one is thinned evenly
 
 

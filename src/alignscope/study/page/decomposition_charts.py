@@ -12,8 +12,6 @@ from alignscope.study.page.selection import Target, fixed_variants, longest, own
 from alignscope.study.page.words import epochs_text, gauge_text
 from alignscope.study.results import CostParts, LossParts, SeedInterval, StudyResults
 
-__all__ = ["COST", "cost_parts", "decomposition", "fall_next_to", "headline", "loss_parts"]
-
 NO_COST = (
     "It needs the paper's raw scale next to a fixed one (normalised or whitened), at least two lengths of training, "
     "at least two latent sizes, and λ above 0."

@@ -13,8 +13,6 @@ from alignscope.study.page.words import variant_text
 from alignscope.study.results import Agreement, ForecastRow, StudyResults
 from alignscope.study.spec import Variant
 
-__all__ = ["correlation_text", "forecast_curves", "forecast_points"]
-
 _NOTHING = "It needs the forecast, and trainings with λ above 0 to compare it with."
 
 

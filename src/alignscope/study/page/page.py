@@ -25,9 +25,6 @@ from alignscope.study.page.texts import CONTENTS, GLOSSARY, OPTIONAL, TEXTS, WOR
 from alignscope.study.page.verdict import cards, tone, verdict
 from alignscope.study.results import StudyResults
 
-__all__ = ["render_study", "study_charts", "study_context", "study_figures"]
-
-
 _FIGURES: dict[str, Callable[[StudyResults], Figure]] = {
     "published": published,
     "aligned": aligned,

@@ -25,8 +25,6 @@ from alignscope.study.page.selection import Target, in_variant, lambda_steps, lo
 from alignscope.study.page.words import epochs_text, variant_text
 from alignscope.study.results import RetentionRow, SeedInterval, StudyResults
 
-__all__ = ["along_lambda", "along_training", "ends_of", "retention_axis", "target_looks"]
-
 PRETRAINED = " Epoch 0 is the encoder after pre-training, before any label; what follows is fine-tuning."
 MOST = 2  # targets of each modality that are drawn along training
 _TIP = tips(

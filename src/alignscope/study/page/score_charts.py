@@ -15,8 +15,6 @@ from alignscope.study.page.words import epochs_text, variant_text
 from alignscope.study.results import CellRecord, StudyResults
 from alignscope.study.spec import Variant
 
-__all__ = ["scores"]
-
 DRAWN = ("accuracy", "macro_f1")
 NOTHING = "It needs a target with classes, and at least one finished training with λ above 0."
 

@@ -16,8 +16,6 @@ from alignscope.study.page.tables import Columns, alignment, lambda_table, row_t
 from alignscope.study.page.words import BASELINES, epochs_text, variant_text
 from alignscope.study.results import CellRecord, ClassRow, SeedInterval, StudyResults
 
-__all__ = ["baselines", "pretraining", "score_tables"]
-
 _PROBE = {"probe_r2": "R²", "probe_accuracy": "accuracy", "probe_macro_f1": "macro F1"}
 _MOMENTS = {  # name -> which mark of a training, and the figures that it has
     "pre-trained, linear probe": (0, _PROBE),

@@ -19,19 +19,6 @@ from alignscope.study.page.selection import (
 from alignscope.study.page.words import BASELINES
 from alignscope.study.results import CellRecord, SeedInterval, StudyResults, TargetScore
 
-__all__ = [
-    "MEASURES",
-    "PARTS",
-    "Model",
-    "head",
-    "mean",
-    "measure_name",
-    "models",
-    "over",
-    "score_words",
-    "scored",
-]
-
 MEASURES = {"accuracy": "accuracy", "macro_f1": "macro F1", "weighted_f1": "weighted F1", "r2": "R²"}
 PARTS = {"train": "in sample", "test": "held out"}  # in the order of the rows of the figure
 _LOOKS = {  # colour and dash of each line

@@ -10,21 +10,6 @@ from alignscope.report.words import named, short
 from alignscope.study.results import CellRecord, StudyResults
 from alignscope.study.spec import FIXED_GAUGES, Variant
 
-__all__ = [
-    "Target",
-    "ended",
-    "finished",
-    "fixed_variants",
-    "in_variant",
-    "lambda_steps",
-    "longest",
-    "main_variant",
-    "own_targets",
-    "targets",
-    "up_to_one",
-    "variants",
-]
-
 
 class Target(NamedTuple):
     """One target of one modality."""

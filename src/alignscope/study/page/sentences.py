@@ -10,8 +10,6 @@ from alignscope.study.page.words import epochs_text, variant_text
 from alignscope.study.results import StudyResults
 from alignscope.study.spec import Variant
 
-__all__ = ["data_text", "forecast_text", "forecast_words", "pretraining_text"]
-
 _OBJECTIVES = {
     "regression": "by regression of the representations",
     "mil_nce": "by contrasting patches (MIL-NCE, as in OmniSat)",

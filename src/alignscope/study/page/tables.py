@@ -15,8 +15,6 @@ from alignscope.report.words import MISSING, at_lambda, at_size, estimate, lam, 
 from alignscope.study.page.words import GAUGES, cell_text, epochs_text, gauge_text
 from alignscope.study.results import CellRecord, StudyResults
 
-__all__ = ["Columns", "alignment", "lambda_table", "row_table", "settings", "sizes", "tables"]
-
 Columns = dict[str, Callable[[Any], str]]
 _MEAN = "mean over seeds with 95% interval"
 

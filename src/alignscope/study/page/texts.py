@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["CONTENTS", "GLOSSARY", "OPTIONAL", "TEXTS", "WORDS_OF"]
-
 CONTENTS = {
     "published": "The published picture",
     "aligned": "The same trainings on a scale-free axis",

@@ -25,8 +25,6 @@ from alignscope.study.page.words import epochs_text, gauge_text, variant_text
 from alignscope.study.results import Agreement, CostParts, LossParts, RetentionRow, SeedInterval, StudyResults
 from alignscope.study.spec import Variant
 
-__all__ = ["cards", "fall_words", "lead", "main_agreement", "parts_words", "tone", "verdict"]
-
 SMALL = 0.05  # a loss of less than this share is called small
 
 

@@ -6,15 +6,6 @@ from alignscope.report.words import at_lambda, at_size, count
 from alignscope.study.results import CellRecord, StudyResults
 from alignscope.study.spec import Variant
 
-__all__ = [
-    "BASELINES",
-    "GAUGES",
-    "cell_text",
-    "epochs_text",
-    "gauge_text",
-    "variant_text",
-]
-
 GAUGES = {
     "raw": "raw scale, as in the paper",
     "stop_gradient": "second encoder held still (stop-gradient)",

@@ -10,8 +10,6 @@ from alignscope._lib.constants import KNOWN_R2
 from alignscope.study.results import CellRecord, Mark, TargetScore
 from alignscope.study.spec import FIXED_GAUGES, StudySpec, Variant
 
-__all__ = ["NONE", "StudyCells", "find", "probe_r2"]
-
 NONE = Variant("none", "none", "none")
 
 

@@ -29,8 +29,6 @@ from alignscope.study.spec import FIXED_GAUGES, Variant
 from alignscope.study.summary.cells import StudyCells, find, probe_r2
 from alignscope.study.summary.forecast import FeatureForecast, LatentForecast, RetentionCurve
 
-__all__ = ["ForecastComparison"]
-
 _RESAMPLES = 1000
 _FINE = tuple(np.geomspace(1e-3, 1e3, 49).tolist())
 

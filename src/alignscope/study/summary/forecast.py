@@ -26,8 +26,6 @@ from alignscope.pair.folds import assign_folds
 from alignscope.pair.paired import Pair
 from alignscope.study.data.prepared import StudyData
 
-__all__ = ["BUDGET", "FeatureForecast", "LatentForecast", "RetentionCurve"]
-
 BUDGET = 0.05
 """The share that may be lost at a latent size that is called lossless."""
 

@@ -32,8 +32,6 @@ from alignscope.study.summary.cells import NONE, StudyCells, find
 from alignscope.study.summary.comparison import ForecastComparison
 from alignscope.study.summary.forecast import FeatureForecast, LatentForecast
 
-__all__ = ["Summary", "summarise"]
-
 
 def summarise(
     spec: StudySpec,

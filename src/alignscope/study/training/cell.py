@@ -25,8 +25,6 @@ from alignscope.study.spec import SCHEMA, CellSpec
 from alignscope.study.training.models import Alone, Joint, Learner, Pretrained, Stack, Towers, build, targets_of
 from alignscope.study.training.scoring import Outputs, Scorer
 
-__all__ = ["train_cells"]
-
 _SCORED_ROWS = 1024
 _SCORED_BYTES = 2**26  # of one modality as floats: 46 rows of 300 px, 1024 of 64 px
 _RESIDENT = 0.3  # the most of a GPU's free memory that the rows of one modality may take

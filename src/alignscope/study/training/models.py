@@ -17,8 +17,6 @@ from alignscope.nn.towers import TwoTowers
 from alignscope.study.data.prepared import StudyData
 from alignscope.study.spec import CellSpec
 
-__all__ = ["Alone", "Joint", "Learner", "Pretrained", "Stack", "Towers", "build", "targets_of"]
-
 Towers = TwoTowers | FusedTowers
 
 

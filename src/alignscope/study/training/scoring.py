@@ -18,8 +18,6 @@ from alignscope.measures.spectrum import spectrum
 from alignscope.study.data.prepared import StudyData
 from alignscope.study.results import Mark, Scores, TargetScore
 
-__all__ = ["Outputs", "Scorer"]
-
 _OTHER = " other modality "  # no target has spaces around its name
 
 

@@ -17,8 +17,6 @@ from alignscope.measures.spectrum import spectrum
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods.base import Batch, Method, pairs
 
-__all__ = ["Encoded", "Task", "encode", "measures", "orders"]
-
 
 @dataclass(frozen=True, eq=False)
 class Encoded:

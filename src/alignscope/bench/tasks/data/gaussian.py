@@ -21,8 +21,6 @@ from alignscope.measures.probes import linear_probes
 from alignscope.nn.encoders.basic import Encoder, LinearEncoder
 from alignscope.nn.methods.base import Batch, Method
 
-__all__ = ["Gaussian", "factor_model"]
-
 _EXACT = 8192
 _DRAWN = 100_000
 _CHUNK = 8192

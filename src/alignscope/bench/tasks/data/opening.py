@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from alignscope.bench.spec import GaussianTask, PairTask, PicturesTask, TaskSpec
+from alignscope.bench.spec import TaskSpec
 from alignscope.bench.tasks.data.base import Task
 from alignscope.bench.tasks.data.gaussian import Gaussian
 from alignscope.bench.tasks.data.pair import OwnPair
 from alignscope.bench.tasks.data.pictures import Pictures
-
-__all__ = ["open_task"]
+from alignscope.bench.tasks.gaussian import GaussianTask
+from alignscope.bench.tasks.pair import PairTask
+from alignscope.bench.tasks.pictures import PicturesTask
 
 _DATA: Mapping[type, Callable[..., Task]] = {PicturesTask: Pictures, GaussianTask: Gaussian, PairTask: OwnPair}
 

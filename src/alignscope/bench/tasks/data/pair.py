@@ -25,8 +25,6 @@ from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods.base import Batch, Method
 from alignscope.study.encoders import EncoderSpec
 
-__all__ = ["OwnPair"]
-
 _CHUNK = 1024
 
 

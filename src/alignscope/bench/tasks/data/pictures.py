@@ -26,8 +26,6 @@ from alignscope.measures.logistic import logistic_probes
 from alignscope.nn.encoders.basic import ConvEncoder, Encoder
 from alignscope.nn.methods.base import Batch, Method
 
-__all__ = ["Pictures", "pair_view"]
-
 Part = Literal["train", "held out"]
 
 _CHUNK = 1024

@@ -26,8 +26,6 @@ from alignscope.datasets.treesatai.cache.shards import ShardIndex, make_shard, r
 from alignscope.datasets.treesatai.format import CHANNELS, MODALITIES, Source
 from alignscope.errors import AlignscopeError
 
-__all__ = ["build_cache"]
-
 
 def build_cache(
     source: Source,

@@ -21,8 +21,6 @@ from alignscope.datasets.treesatai.cache.shards import ReadFailure, Shard, shard
 from alignscope.datasets.treesatai.format import AERIAL_SIDE, MODALITIES, SERIES_SIDE, Labels
 from alignscope.errors import AlignscopeError
 
-__all__ = ["LABELS", "PATCHES", "RECORD", "VERSION", "Cache", "CacheOptions", "CacheRecord"]
-
 VERSION = 1
 """Of the format of a cache: part of its name."""
 

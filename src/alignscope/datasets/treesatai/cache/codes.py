@@ -20,17 +20,6 @@ from alignscope.datasets.treesatai.cache.series import (
 from alignscope.datasets.treesatai.format import AERIAL_SIDE, SERIES, SERIES_SIDE, Series
 from alignscope.errors import AlignscopeError
 
-__all__ = [
-    "LEVELS",
-    "NEVER",
-    "Coded",
-    "decoded",
-    "encode_aerial",
-    "encode_series",
-    "statistics_of_counts",
-    "valid_pixels",
-]
-
 LEVELS = {"aerial": 2**8} | dict.fromkeys(SERIES, 2**16)
 """How many codes there are."""
 

@@ -15,8 +15,6 @@ from alignscope.datasets.treesatai.cache.series import DateChoice, choose_dates,
 from alignscope.datasets.treesatai.format import CHANNELS, SERIES_SIDE, SPLITS
 from alignscope.errors import AlignscopeError
 
-__all__ = ["TreeSatAI", "packed"]
-
 _BATCH = 16  # patches packed at once: what lies between stays in the processor's cache
 _UNKNOWN = -2
 

@@ -12,23 +12,6 @@ from alignscope._lib.checks import real, whole
 from alignscope.datasets.counter_random import hashed, key
 from alignscope.datasets.treesatai.format import Series
 
-__all__ = [
-    "CLIP",
-    "DECIBELS",
-    "DateChoice",
-    "Statistics",
-    "average_repeats",
-    "choose_dates",
-    "day_of_year",
-    "decibels",
-    "normalised",
-    "pack",
-    "padded",
-    "valid",
-    "values",
-    "year",
-]
-
 POWER = (1e-5, 10.0)
 DECIBELS = (-50.0, 10.0)
 """What is kept of Sentinel-1, in decibels: a linear power of 1e-5 to 10."""

@@ -15,8 +15,6 @@ from alignscope.datasets.treesatai.cache.codes import Coded, encode_aerial, enco
 from alignscope.datasets.treesatai.format import AERIAL_CHANNELS, CHANNELS, SERIES_SIDE, Patch, Source
 from alignscope.errors import AlignscopeError
 
-__all__ = ["ReadFailure", "Shard", "ShardIndex", "make_shard", "read_index", "shard_place"]
-
 _INDEX = "index.json"
 
 

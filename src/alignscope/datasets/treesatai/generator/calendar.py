@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Passes", "optical_passes", "radar_passes"]
-
 
 @dataclass(frozen=True, eq=False)
 class Passes:

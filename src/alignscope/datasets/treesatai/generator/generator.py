@@ -35,8 +35,6 @@ from alignscope.datasets.treesatai.generator.pixels import (
 from alignscope.datasets.treesatai.generator.truth import Entries, draw, entries, names
 from alignscope.errors import AlignscopeError
 
-__all__ = ["Generated"]
-
 _VERSION = 1  # of the pixels: raised when the same options no longer give the same patches
 _ORBITS = {"s1_asc": 0.3, "s1_des": -0.3}  # dB
 _STREAMS = ("ground", "radar", *MODALITIES, *(f"{name} passes" for name in SERIES))  # of random numbers, by place

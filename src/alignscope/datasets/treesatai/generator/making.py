@@ -19,8 +19,6 @@ from alignscope.datasets.treesatai.generator.page import page
 from alignscope.datasets.treesatai.generator.truth import CLASSES
 from alignscope.datasets.treesatai.generator.writer import write_archive
 
-__all__ = ["make_treesatai_like"]
-
 
 def make_treesatai_like(
     source: Generated, out: str | Path, *, layout: str = "released", progress: Progress | None = None

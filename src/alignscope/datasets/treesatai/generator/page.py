@@ -14,8 +14,6 @@ from alignscope.report.shell import write_page
 from alignscope.report.tables import Table
 from alignscope.report.words import count, counts, number
 
-__all__ = ["page"]
-
 _CONTENTS = {
     "factors": "Which factor shows where",
     "crowns": "Crowns by age",

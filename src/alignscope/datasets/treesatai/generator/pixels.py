@@ -15,8 +15,6 @@ import scipy.fft
 from alignscope.datasets.treesatai.format import AERIAL_SIDE, AGES, SERIES_SIDE
 from alignscope.datasets.treesatai.generator.truth import CELLS, TRAITS
 
-__all__ = ["Ground", "genera_map", "paint_aerial", "paint_optical", "paint_radar", "spoilt"]
-
 _CELL_SIDE = 12
 _BLOCK = AERIAL_SIDE // SERIES_SIDE  # pixels of 0.2 m in 10 m
 

@@ -14,8 +14,6 @@ import numpy as np
 from alignscope.datasets.counter_random import key, uniform
 from alignscope.datasets.treesatai.format import AGES, GENERA, THRESHOLD
 
-__all__ = ["CELLS", "CLASSES", "DAYS", "DECIBELS", "TRAITS", "Entries", "Traits", "draw", "entries", "names"]
-
 Entries: TypeAlias = list[tuple[str, float]]
 """What the label file lists of a patch: genus and share of the area."""
 

@@ -22,9 +22,6 @@ from alignscope.datasets.treesatai.generator.generator import Generated
 from alignscope.datasets.treesatai.labels import LABEL_FILE
 from alignscope.errors import AlignscopeError
 
-__all__ = ["GENERATED", "write_archive"]
-
-
 GENERATED = "generated.json"
 """The options of a generated archive, written before its first patch."""
 

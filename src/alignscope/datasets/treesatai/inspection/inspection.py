@@ -20,9 +20,6 @@ from alignscope.datasets.treesatai.format import AGES, GENERA, MODALITIES, SERIE
 from alignscope.datasets.treesatai.inspection.scan import FileScan, SeriesScan, scan
 from alignscope.errors import AlignscopeError
 
-__all__ = ["Broken", "DateCounts", "Inspection", "Missing", "inspect"]
-
-
 _LIST = (*SPLITS, "none")
 """The splits, and "none" for a patch that is in no list or has no labels."""
 

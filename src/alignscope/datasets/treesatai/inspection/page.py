@@ -17,8 +17,6 @@ from alignscope.report.shell import write_page
 from alignscope.report.tables import Bars, Table
 from alignscope.report.words import count
 
-__all__ = ["page"]
-
 _SHOWN = 20
 _NAMES = {"aerial": "Aerial", "s2": "Sentinel-2", "s1_asc": "Sentinel-1 ascending", "s1_des": "Sentinel-1 descending"}
 _HUES = {"train": "one", "val": "align", "test": "two", "none": "cap"}

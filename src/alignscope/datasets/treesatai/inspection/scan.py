@@ -17,9 +17,6 @@ from alignscope.datasets.treesatai.format import SERIES
 from alignscope.datasets.treesatai.read import check_aerial, read_aerial, read_dates, read_series
 from alignscope.errors import AlignscopeError
 
-__all__ = ["CHUNK", "CLOUD", "FileScan", "SeriesScan", "scan", "scan_chunk", "scan_file"]
-
-
 CLOUD = 50.0
 """A pixel is clear where cloud is at most this many percent, a date where half of its pixels are."""
 

@@ -11,8 +11,6 @@ from alignscope.datasets.treesatai.archive import Archive
 from alignscope.datasets.treesatai.inspection.inspection import Inspection
 from alignscope.datasets.treesatai.inspection.page import page
 
-__all__ = ["write_inspection"]
-
 
 def write_inspection(archive: Archive, found: Inspection, out: Path) -> Path:
     """Write results.json and report.html to a folder, and return the path of the page. Raises E401 or E402."""
