@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from alignscope.bench.page.board import Board, gap_text
 from alignscope.bench.page.page import bench_charts, render_bench
-from alignscope.bench.page.pareto import pareto, spread_out
+from alignscope.bench.page.pareto_chart import pareto, spread_out
 from alignscope.bench.page.published import PUBLISHED, best
-from alignscope.bench.page.rows import columns, paired
+from alignscope.bench.page.row_charts import columns, paired
 from alignscope.bench.page.tables import leaderboard, notes
 from alignscope.bench.page.verdict import GOALS, cards, reached, tone, verdict
 from alignscope.bench.results import BenchResults, MeanOverSeeds

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from alignscope.bench.methods import METHODS
 from alignscope.bench.page.board import Board
+from alignscope.bench.page.own_pairs import cost, every_target, question
 from alignscope.bench.page.page import render_bench
-from alignscope.bench.page.pairs import cost, every_target, question
 from alignscope.bench.results import BenchRecord, BenchResults
 from alignscope.bench.running import run_bench
 from alignscope.bench.spec import BenchCell, checked_spec, parse_spec, read_spec

@@ -18,7 +18,7 @@ from alignscope import cli
 from alignscope.auditing.codes import CODES as FINDINGS
 from alignscope.errors import CODES
 from alignscope.linear.path import lambda_grid
-from alignscope.pair.readers.readers import FORMATS
+from alignscope.pair.readers.formats import FORMATS
 from audit_helpers import LABELS, QUICK, Y2, Done, N, given, odd_figures, quick_page, run_audit, tree
 
 QUICKER = ("--lambdas", "1:2:2")

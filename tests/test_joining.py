@@ -32,8 +32,8 @@ from alignscope.joining.join import join, match
 from alignscope.linear.path import lambda_grid
 from alignscope.pair.folder import open_folder
 from alignscope.pair.paired import Pair
+from alignscope.pair.readers.formats import open_rows, read_vector
 from alignscope.pair.readers.parquet import ListRows
-from alignscope.pair.readers.readers import open_rows, read_vector
 
 GIVEN = os.environ.get("ALIGNSCOPE_DATA")
 DATA = Path(GIVEN) if GIVEN else Path(__file__).resolve().parents[2] / "shared" / "data"

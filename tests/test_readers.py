@@ -16,8 +16,8 @@ import zarr
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
+from alignscope.pair.readers.formats import FORMATS, open_rows, read_vector, split_key
 from alignscope.pair.readers.npy import open_npy
-from alignscope.pair.readers.readers import FORMATS, open_rows, read_vector, split_key
 from alignscope.pair.readers.rows import ArrayRows, NpyRows, Rows, Where
 
 N, D = 1000, 6
@@ -256,7 +256,7 @@ def test_memory_maps_are_read_and_their_pages_let_go(tmp_path: Path) -> None:
     del big
     script = """
 import numpy as np, resource
-from alignscope.pair.readers.readers import open_rows
+from alignscope.pair.readers.formats import open_rows
 rows = open_rows({source}, "x1")
 rows.read(0, 1024)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -18,7 +18,7 @@ import zarr
 from pyarrow import parquet
 
 from alignscope.errors import CODES, AlignscopeError
-from alignscope.pair.readers.readers import open_rows, read_vector
+from alignscope.pair.readers.formats import open_rows, read_vector
 
 A = np.arange(60.0).reshape(20, 3)
 

@@ -46,7 +46,7 @@ from alignscope.linear.resample import REPLICATES, Null, null_rows
 from alignscope.moments.onepass import FoldedMoments, collect
 from alignscope.pair.folds import assign_folds
 from alignscope.pair.paired import Pair
-from alignscope.pair.readers.readers import Input
+from alignscope.pair.readers.formats import Input
 
 
 class AuditOptions(msgspec.Struct, frozen=True):

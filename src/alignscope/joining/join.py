@@ -17,7 +17,7 @@ from alignscope.joining.ids import Matching, listed, match_ids, spelling_hint
 from alignscope.joining.joined import Joined
 from alignscope.joining.rows import IdTable, open_table
 from alignscope.pair.paired import Pair
-from alignscope.pair.readers.readers import Input
+from alignscope.pair.readers.formats import Input
 
 
 def match(

@@ -11,7 +11,7 @@ from alignscope._lib.types import Codes, Mask, Progress
 from alignscope.errors import AlignscopeError
 from alignscope.joining.ids import listed
 from alignscope.pair.identity import ids_of
-from alignscope.pair.readers.readers import Input, open_any, open_rows, read_vector
+from alignscope.pair.readers.formats import Input, open_any, open_rows, read_vector
 from alignscope.pair.readers.rows import ArrayRows, Rows, StoredRows, as_numpy, release
 
 BYTES = 32 << 20  # read at once

@@ -24,7 +24,7 @@ Tables of every format are `Rows`, which are read a run at a time:
 
 from alignscope.pair.folder import open_folder
 from alignscope.pair.paired import Pair
-from alignscope.pair.readers.readers import open_rows
+from alignscope.pair.readers.formats import open_rows
 from alignscope.pair.readers.rows import Rows
 
 __all__ = [

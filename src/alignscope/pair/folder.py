@@ -10,7 +10,7 @@ from typing import Any
 
 from alignscope.errors import AlignscopeError
 from alignscope.pair.paired import Pair
-from alignscope.pair.readers.readers import FORMATS, KEYED
+from alignscope.pair.readers.formats import FORMATS, KEYED
 
 TABLES = ("x1", "x2", "y1", "y2", "groups", "ids1", "ids2", "weights", "present1", "present2")
 """The names that tables have in a folder, before their suffix."""

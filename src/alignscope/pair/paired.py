@@ -22,7 +22,7 @@ from alignscope.pair.labels import (
     require_finite,
     target_of,
 )
-from alignscope.pair.readers.readers import Input, open_any, open_rows, read_vector
+from alignscope.pair.readers.formats import Input, open_any, open_rows, read_vector
 from alignscope.pair.readers.rows import Rows, StoredRows, require_numbers
 
 

@@ -18,7 +18,7 @@ from alignscope._lib.progress import quiet
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
 from alignscope.pair.folder import require_own
-from alignscope.pair.readers.readers import split_key
+from alignscope.pair.readers.formats import split_key
 from alignscope.scenes.chips import Scene, open_scenes, stacked
 from alignscope.scenes.features import chip_features, feature_names
 from alignscope.scenes.ground import count_adjacent

@@ -14,7 +14,7 @@ import numpy as np
 
 from alignscope.errors import AlignscopeError
 from alignscope.pair.readers.containers import pick_key
-from alignscope.pair.readers.readers import split_key
+from alignscope.pair.readers.formats import split_key
 from alignscope.pair.readers.rows import Where, require_numbers
 from alignscope.scenes.rasters import ArrayRaster, SceneRaster, TiffRaster
 from alignscope.scenes.spec import AXES, RasterSpec

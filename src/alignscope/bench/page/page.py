@@ -6,9 +6,9 @@ from itertools import groupby
 
 from alignscope.bench.page import tables
 from alignscope.bench.page.board import Board
-from alignscope.bench.page.pairs import every_target, question
-from alignscope.bench.page.pareto import pareto
-from alignscope.bench.page.rows import columns, paired
+from alignscope.bench.page.own_pairs import every_target, question
+from alignscope.bench.page.pareto_chart import pareto
+from alignscope.bench.page.row_charts import columns, paired
 from alignscope.bench.page.texts import CONTENTS, GLOSSARY, TEXTS
 from alignscope.bench.page.verdict import cards, tone, verdict
 from alignscope.bench.results import BenchResults

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alignscope.bench.page.board import GROUPS, Board, cut
-from alignscope.bench.page.pairs import retained
-from alignscope.bench.page.parts import RULE, channels, kind_of, legend, marks_layer
+from alignscope.bench.page.marks import RULE, channels, kind_of, legend, marks_layer
+from alignscope.bench.page.own_pairs import retained
 from alignscope.bench.results import ParetoPoint
 from alignscope.report.panels import Figure, Row, missing, panel, value_axis
 from alignscope.report.parts import Spec, tips

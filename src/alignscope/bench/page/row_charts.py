@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from alignscope.bench.page.board import GROUPS, Board, gap_text
-from alignscope.bench.page.parts import RULE, channels, kind_of, legend, marks_layer
+from alignscope.bench.page.marks import RULE, channels, kind_of, legend, marks_layer
 from alignscope.bench.results import MethodRow
 from alignscope.bench.tasks.gaussian import CEILING
 from alignscope.bench.tasks.kind import Column

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import to_builtins
 
 from alignscope.bench.page.board import GROUPS, Board, gap_text, range_text
-from alignscope.bench.page.pairs import retained
+from alignscope.bench.page.own_pairs import retained
 from alignscope.bench.page.published import PUBLISHED
 from alignscope.bench.results import MeanOverSeeds, MethodRow
 from alignscope.bench.summary import REFERENCE

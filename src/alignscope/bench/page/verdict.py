@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alignscope.bench.page.board import GROUPS, Board, gap_text
-from alignscope.bench.page.pairs import cost, retained
+from alignscope.bench.page.own_pairs import cost, retained
 from alignscope.bench.page.published import best
 from alignscope.bench.results import MeanOverSeeds, MethodRow, ParetoPoint
 from alignscope.bench.tasks.gaussian import CEILING
