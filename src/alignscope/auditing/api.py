@@ -21,7 +21,7 @@ from alignscope._lib.types import Codes, Progress, Vector
 from alignscope._lib.version import __version__
 from alignscope.auditing.direction import record_direction, solve_direction
 from alignscope.auditing.facts import gather_facts
-from alignscope.auditing.findings import find, verdict_sentence
+from alignscope.auditing.findings import find
 from alignscope.auditing.resampling import Intervals, NullSample, locate_regime
 from alignscope.auditing.results import (
     Audit,
@@ -39,6 +39,7 @@ from alignscope.auditing.results import (
     SigmaEstimate,
     TargetRecord,
 )
+from alignscope.auditing.verdict import redundancy_sentence, verdict_sentence
 from alignscope.errors import AlignscopeError
 from alignscope.linear.informativeness import KEYS, in_sample_sigma
 from alignscope.linear.path import lambda_grid, lambdas_text, with_zero
@@ -264,25 +265,7 @@ def _non_redundancy(pair: Pair, held: Intervals) -> NonRedundancy:
         better = max("12", key=lambda i: held.values[i + j])
         gain = held.difference(f"b{j}", better + j)
         gains[j] = Gain(gain, gain.exceeds())
-    return NonRedundancy(verdict, _redundancy_text(pair, verdict, comparisons), comparisons, gains)
-
-
-def _redundancy_text(pair: Pair, verdict: str, comparisons: list[Comparison]) -> str:
-    names = {"1": pair.name1, "2": pair.name2}
-    if verdict == "yes":
-        return "Each modality predicts its own target better than the other does."
-    if verdict == "no":
-        worse = next(c for c in comparisons if c.answer == "no")
-        if pair.y1.rows is pair.y2.rows:
-            return (
-                f"They share one target, which {names[worse.other]} predicts at least as well as "
-                f"{names[worse.knower]}; of a common target only one can predict more."
-            )
-        return (
-            f"{names[worse.other]} predicts the target of {names[worse.knower]} at least as well as "
-            f"{names[worse.knower]} itself."
-        )
-    return "The intervals do not decide whether each modality predicts its own target better than the other does."
+    return NonRedundancy(verdict, redundancy_sentence(pair, verdict, comparisons), comparisons, gains)
 
 
 def _modality(pair: Pair, moments: FoldedMoments, i: str) -> ModalityRecord:
