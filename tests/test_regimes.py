@@ -204,7 +204,7 @@ def test_the_blind_spot_is_reported(n: int) -> None:
     assert r.unique["1"].value == pytest.approx(0.5, abs=0.06)
     assert r.unique["1"].low is not None and r.unique["1"].low > 0.3
     assert r.unique["2"].value == pytest.approx(0.0, abs=0.05)
-    assert "of what optical explains of its target is more than the other knows" in r.text
+    assert "of what optical explains of its target is more than the other predicts" in r.text
     assert "what radar explains" not in r.text
 
 
