@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import alignscope
+import bench_example
+from alignscope._lib.results import Result
 from alignscope.auditing.results import Audit
+from alignscope.bench.results import BenchResults
+from alignscope.bench.running import Bench
 from alignscope.errors import AlignscopeError
+from alignscope.paper.running import Paper
+from alignscope.study.running import Study
 from audit_helpers import X1, X2, Y1, quick_page
 
 KEPT = Path(__file__).parents[1] / "docs" / "results"
@@ -51,6 +58,24 @@ def test_a_study_comes_back(name: str, tmp_path: Path) -> None:
     assert study.to_dict()["cells"] == json.loads((KEPT / f"{name}.json").read_bytes())["cells"]
     assert alignscope.load(tmp_path) == study
     assert len(repr(study).splitlines()) < 15
+
+
+@pytest.mark.parametrize("make", [bench_example.build, bench_example.hostile, bench_example.all_failed])
+def test_a_bench_comes_back(make: Callable[[], BenchResults], tmp_path: Path) -> None:
+    bench = Bench(make())
+    (tmp_path / "results.json").write_bytes(bench.to_json())
+    loaded = alignscope.load(tmp_path)
+    assert type(loaded) is Bench and loaded == bench and loaded.to_json() == bench.to_json()
+    assert loaded.to_dict()["spec"]["name"] == bench.results.spec.name
+    assert len(repr(loaded).splitlines()) < 15
+    assert loaded._repr_html_().startswith("<pre>Bench") and "<img" not in loaded._repr_html_()
+
+
+@pytest.mark.parametrize("kind", [Audit, Study, Bench, Paper])
+def test_every_result_can_do_the_same(kind: type[Result]) -> None:
+    assert issubclass(kind, Result)
+    for name in ("to_dict", "to_json", "save", "from_json", "__repr__", "_repr_html_"):
+        assert callable(getattr(kind, name)), name
 
 
 REFUSED = {

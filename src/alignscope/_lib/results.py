@@ -50,7 +50,8 @@ class Result:
         return folder / "report.html"
 
     def __repr__(self) -> str:
-        return "\n".join(list(self._lines())[:_MOST_LINES])
+        lines = (" ".join(line.splitlines()) for line in self._lines())  # names that users give may hold line breaks
+        return "\n".join(list(lines)[:_MOST_LINES])
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(repr(self))}</pre>"
