@@ -185,8 +185,11 @@ def test_it_takes_reports_of_the_monitor() -> None:
     [
         *((lambda e=e: Budget(e), rf"^epsilon: {e}\. .*\[E304\]$") for e in (0.0, 1.0, -0.1, math.nan)),
         (lambda: Budget(step=1.0), r"^step: 1\.0\. .*\[E304\]$"),
-        (lambda: Budget(weight=0.0), r"^weight: 0\. Take 0 < least <= weight <= most\. \[E304\]$"),
-        (lambda: Budget(weight=1e5), r"^weight: 100000\. .*\[E304\]$"),
+        (lambda: Budget(weight=0.0), r"^weight: 0\.0\. Give a number in 0\.0001\.\.10000\. \[E304\]$"),
+        (lambda: Budget(weight=1e5), r"^weight: 100000\.0\. .*\[E304\]$"),
+        (lambda: Budget(least=0.0), r"^least: 0\.0\. Give a number above 0\. \[E304\]$"),
+        (lambda: Budget(least=2.0, most=1.5), r"^most: 1\.5\. Give a number of at least 2\. \[E304\]$"),
+        (lambda: Budget(most=math.inf), r"^most: inf\. .*\[E304\]$"),
         (lambda: Budget(warmup=0), r"^warmup: 0\. .*\[E304\]$"),
         (lambda: Budget(reference={}), r"^reference: nan\. No target has R2 of 0\.05: .*\[E304\]$"),
         (lambda: Budget(reference={"a": 0.01}), r"^reference: 0\.01\. No target .*\[E304\]$"),

@@ -41,7 +41,8 @@ def real(
         limits += "" if high == math.inf else f" and below {high:g}" if below else f" and at most {high:g}"
     else:
         limits = f"in {low:g}..{high:g}"
-    raise AlignscopeError("E304", name, _shown(given), f"Give a number {limits}.")
+    number = "finite number" if math.isinf(value) else "number"
+    raise AlignscopeError("E304", name, _shown(given), f"Give a {number} {limits}.")
 
 
 def one_of(name: str, given: Name, known: Iterable[Name]) -> Name:

@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from alignscope._lib.checks import one_of, whole
+from alignscope._lib.checks import one_of, real, whole
 from alignscope._lib.types import Array, Matrix, Vector
 from alignscope.errors import AlignscopeError
 from alignscope.linear.path import Solver
@@ -132,8 +132,9 @@ class AlignedReducedRank:
 
     def _check_parameters(self) -> None:
         whole("components", self.components, 1, code="E301")
-        _not_negative(self.lam, "lam")
-        _not_negative(self.ridge, "ridge", finite=True)
+        if self.lam != np.inf:
+            real("lam", self.lam)
+        real("ridge", self.ridge)
         one_of("gauge", self.gauge, get_args(Gauge))
 
     def _problem(self, moments: Moments) -> Problem:
@@ -260,13 +261,6 @@ def _not_fitted(*parts: str) -> AlignscopeError:
 
 class _NotNumbersError(AlignscopeError, TypeError):
     """Objects where numbers belong; a TypeError too, as in numpy."""
-
-
-def _not_negative(value: float, name: str, *, finite: bool = False) -> None:
-    if not value >= 0 or (finite and np.isinf(value)):
-        raise AlignscopeError(
-            "E304", name, f"{value}", f"Give a number of at least 0{', finite' if finite else ' or infinity'}."
-        )
 
 
 def _column_names(X: Array) -> np.ndarray | None:

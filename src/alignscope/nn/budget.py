@@ -83,13 +83,13 @@ class Budget:
         most: float = 1e4,
         warmup: int = 5,
     ) -> None:
-        _in_range("weight", weight, 0 < least <= weight <= most < math.inf, "Take 0 < least <= weight <= most.")
         self.epsilon = real("epsilon", epsilon, 0.0, 1.0, above=True, below=True)
         self.step = real("step", step, 1.0, above=True)
-        self.least, self.most = least, most
+        self.least = real("least", least, above=True)
+        self.most = real("most", most, least)
         self.binding: str | None = None
         self.slack = math.nan
-        self._weight = weight
+        self._weight = real("weight", weight, least, most)
         self._last = math.nan
         self._sign = 0
         self._turns = 0
@@ -190,10 +190,7 @@ def _figures(where: str, given: Mapping[str, float | None] | MonitorReport) -> d
 def _usable(reference: dict[str, float]) -> dict[str, float]:
     """Return a reference by which something can be lost."""
     best = max(reference.values(), default=math.nan)
-    _in_range("reference", best, best >= KNOWN_R2, f"No target has R2 of {KNOWN_R2}: there is nothing to retain.")
+    if not best >= KNOWN_R2:
+        way_out = f"No target has R2 of {KNOWN_R2}: there is nothing to retain."
+        raise AlignscopeError("E304", "reference", f"{best:g}", way_out)
     return reference
-
-
-def _in_range(where: str, value: float, fine: bool, way_out: str) -> None:
-    if not fine:
-        raise AlignscopeError("E304", where, f"{value:g}", way_out)
