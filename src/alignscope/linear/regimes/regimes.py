@@ -80,7 +80,7 @@ def regime(
     chance = _Null(total, null)
     spaces = LabelSpaces.of(total, chance.limits)
     again = [LabelSpaces.of(m, found=spaces.found) for m in replicates]
-    interval = _Interval(kind, confidence, len(replicates))
+    interval = _Resampling(kind, confidence, len(replicates))
     links = {key: _link(spaces, key) for key in ("ca", "1_to_2", "2_to_1")}
     error = _large_sample_error(links["ca"], total.n)
     if spaces.found[4]:
@@ -110,7 +110,7 @@ def regime(
 
 
 @dataclass(frozen=True)
-class _Interval:
+class _Resampling:
     """How replicates become standard errors, and how many of those an interval is wide."""
 
     kind: str
@@ -150,7 +150,7 @@ def _link(spaces: LabelSpaces, key: str) -> Link:
     return spaces.alignment() if key == "ca" else spaces.prediction(1 if key == "1_to_2" else 2)
 
 
-def _ratio(link: Link, others: list[Link], error: float, interval: _Interval) -> Bounds:
+def _ratio(link: Link, others: list[Link], error: float, interval: _Resampling) -> Bounds:
     """Return the ratio signal / nuisance; `error` is used where there are no replicates."""
     if not np.isfinite(link.hidden) or (link.nuisance == 0 and link.hidden >= link.limit):
         return Bounds(None, 0.0, np.inf)
@@ -184,7 +184,7 @@ def _unique(
     spaces: LabelSpaces,
     again: list[tuple[RegimeInput, LabelSpaces]],
     modality: int,
-    interval: _Interval,
+    interval: _Resampling,
 ) -> Bounds:
     """Return the unique share; its lower bound is 0 where a shared direction could have gone unseen."""
     if spaces.found[modality - 1] == 0:

@@ -16,7 +16,7 @@ from scipy import stats
 
 from alignscope._lib.interval import Answer
 from alignscope.paper.claim import Claim, Found, Verdict, check, judge, untested
-from alignscope.paper.claims.satellite_figures import ForecastComparison, classes_of, compare_forecast, fused_gain
+from alignscope.paper.claims.satellite_figures import ClassAgreement, classes_of, compare_forecast, fused_gain
 from alignscope.paper.claims.trainings import NOTICEABLE, end_rows, judged_lambda, trained
 from alignscope.report.words import percent, share
 from alignscope.study.results import SeedInterval
@@ -163,7 +163,7 @@ def class_forecast(same: StudyResults, different: StudyResults) -> Found:
     )
 
 
-def _ranks(found: ForecastComparison) -> Verdict:
+def _ranks(found: ClassAgreement) -> Verdict:
     better = found.error < found.error_no_loss
     if found.low > 0:
         return judge(found.rank >= 0.8 and better and (found.between or 0) > 0, True)

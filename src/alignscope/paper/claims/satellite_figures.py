@@ -23,7 +23,7 @@ _DRAWS = 500
 Pairs = Sequence[tuple[float, float]]
 
 
-class ForecastComparison(NamedTuple):
+class ClassAgreement(NamedTuple):
     """How forecast and measured retention of classes agree.
 
     points, classes : rows, and the classes (of a modality and study) that they are of.
@@ -92,7 +92,7 @@ def _f1(records: Iterable[CellRecord], modality: int, target: str) -> dict[tuple
     }
 
 
-def compare_forecast(studies: Sequence[StudyResults]) -> ForecastComparison | None:
+def compare_forecast(studies: Sequence[StudyResults]) -> ClassAgreement | None:
     """Return the agreement over all classes, latent sizes and lambdas; None where there are too few classes."""
     by_class, by_setting = defaultdict(list), defaultdict(list)
     for n, results in enumerate(studies):
@@ -112,7 +112,7 @@ def compare_forecast(studies: Sequence[StudyResults]) -> ForecastComparison | No
     again = [v for draw in draws if (v := _rank([p for i in draw for p in groups[i]])) is not None]
     low, high = (float(v) for v in np.quantile(again, (0.025, 0.975)))
     settings = [v for some in by_setting.values() if len(some) >= _FEWEST_BETWEEN and (v := _rank(some)) is not None]
-    return ForecastComparison(
+    return ClassAgreement(
         points=len(pairs),
         classes=len(groups),
         rank=rank,
