@@ -9,12 +9,13 @@ import msgspec
 import numpy as np
 
 from alignscope.bench.entries import Entry
-from alignscope.bench.results import BenchRecord, BenchResults, Failure, Measures, Score
+from alignscope.bench.results import BenchRecord, BenchResults, Measures, Score
 from alignscope.bench.spec import BenchCell, BenchSpec, TaskSpec, TuningSpec
 from alignscope.bench.summary import Choice, Summary
 from alignscope.bench.tasks.gaussian import GaussianTask
 from alignscope.bench.tasks.kind import Column, TrainingSpec
 from alignscope.bench.tasks.pictures import PicturesTask
+from alignscope.sweep.finished import Failure
 from report_example import HOSTILE
 
 

@@ -27,7 +27,6 @@ from alignscope.study.results import (
     ClassRow,
     CostParts,
     Epoch,
-    Failure,
     ForecastPoint,
     ForecastRow,
     LossParts,
@@ -40,6 +39,7 @@ from alignscope.study.results import (
     TargetScore,
 )
 from alignscope.study.spec import CellSpec, PretrainingSpec, StudySpec, SweepSpec, cells_of
+from alignscope.sweep.finished import Failure
 from report_example import HOSTILE
 
 Names = tuple[str, ...]

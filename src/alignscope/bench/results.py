@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, Self
+from typing import Self
 
 import msgspec
 
 from alignscope._lib.interval import Interval
 from alignscope.bench.spec import BenchCell, BenchSpec, Setting
 from alignscope.bench.tasks.kind import Column, Role
+from alignscope.sweep.finished import Failure, Status
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +51,7 @@ class BenchRecord(msgspec.Struct, frozen=True, kw_only=True):
     schema: int
     id: str
     cell: BenchCell
-    status: Literal["finished", "diverged", "failed"]
+    status: Status
     reason: str | None = None
     loss: tuple[float, ...] = ()
     scores: tuple[Score, ...] = ()
@@ -70,8 +71,7 @@ class MeanOverSeeds(Interval, frozen=True):
 
     def __neg__(self) -> Self:
         """Return the difference the other way round."""
-        low, high = (None if end is None else -end for end in (self.high, self.low))
-        return type(self)(-self.value, low, high, tuple(-value for value in self.seeds))
+        return msgspec.structs.replace(super().__neg__(), seeds=tuple(-value for value in self.seeds))
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,15 +124,6 @@ class ParetoPoint(msgspec.Struct, frozen=True, kw_only=True):
     alignment_r2: MeanOverSeeds
     retention: MeanOverSeeds
     front: bool
-
-
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """A training without figures, and why."""
-
-    id: str
-    status: str
-    reason: str
-    text: str
 
 
 class BenchResults(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,11 +20,11 @@ from alignscope._lib.workers import check_device, peak_bytes
 from alignscope.bench.entries import Entry
 from alignscope.bench.plan import cells_of, choices_of, entries_of, tuning_cells
 from alignscope.bench.registry import load_methods, read_methods
-from alignscope.bench.results import BenchRecord, BenchResults, Failure
+from alignscope.bench.results import BenchRecord, BenchResults
 from alignscope.bench.spec import SCHEMA, BenchCell, BenchSpec, Scale, checked_spec, read_scale, read_spec
 from alignscope.bench.summary import Choice, Summary
 from alignscope.bench.tasks.kind import Column
-from alignscope.sweep.finished import Finished
+from alignscope.sweep.finished import Failure, Finished
 from alignscope.sweep.store import Layout, Store, TrainedCell, check_resumable
 from alignscope.sweep.sweep import NOTHING, Outcome, run_units
 

@@ -8,14 +8,13 @@ does not exist, such as an accuracy for a number, or a retention where nothing w
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, Self
+from typing import Self
 
 import msgspec
 
 from alignscope._lib.interval import Interval
 from alignscope.study.spec import CellSpec, StudySpec, Variant
-
-Status = Literal["finished", "diverged", "failed"]
+from alignscope.sweep.finished import Failure, Status
 
 
 class TargetScore(msgspec.Struct, frozen=True, kw_only=True):
@@ -293,15 +292,6 @@ class CostParts(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "l
     under_training: SeedInterval
     capacity: SeedInterval
     residual: SeedInterval
-
-
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """A cell without figures, and why."""
-
-    id: str
-    status: Status
-    reason: str
-    text: str
 
 
 class StudyResults(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,9 +18,9 @@ from alignscope._lib.workers import check_device, peak_bytes
 from alignscope.errors import AlignscopeError
 from alignscope.study.data.dataset import prepare
 from alignscope.study.data.prepared import StudyData, open_data
-from alignscope.study.results import CellRecord, Failure, StudyResults
+from alignscope.study.results import CellRecord, StudyResults
 from alignscope.study.spec import SCHEMA, CellSpec, StudySpec, cells_of, checked_spec, read_spec
-from alignscope.sweep.finished import Finished
+from alignscope.sweep.finished import Failure, Finished
 from alignscope.sweep.store import Layout, Store, TrainedCell, check_resumable
 from alignscope.sweep.sweep import run_units
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Generic, Self, TypeVar
+from typing import ClassVar, Generic, Literal, Self, TypeVar
 
 import msgspec
 
@@ -12,6 +12,16 @@ from alignscope.errors import AlignscopeError
 from alignscope.sweep.sweep import NOTHING, Outcome
 
 Found = TypeVar("Found", bound=msgspec.Struct)
+Status = Literal["finished", "diverged", "failed"]
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """A training without figures, and why."""
+
+    id: str
+    status: Status
+    reason: str
+    text: str
 
 
 @dataclass(frozen=True, repr=False)

@@ -19,7 +19,6 @@ from alignscope.study.data.prepared import StudyData
 from alignscope.study.results import (
     CellRecord,
     CostParts,
-    Failure,
     LossParts,
     Mark,
     RetentionRow,
@@ -31,6 +30,7 @@ from alignscope.study.spec import FIXED_GAUGES, SCHEMA, StudySpec, Variant
 from alignscope.study.summary.cells import NONE, StudyCells, find
 from alignscope.study.summary.comparison import ForecastComparison
 from alignscope.study.summary.forecast import FeatureForecast, LatentForecast
+from alignscope.sweep.finished import Failure
 
 
 def summarise(
@@ -46,7 +46,7 @@ def summarise(
     ----------
     records : of all cells that were trained, in the order in which they are listed.
     failures : the cells without figures.
-    arrays : gives what is stored beside the record of an id: features and latents at lambda = 0.
+    arrays : gives what is stored next to the record of an id: features and latents at lambda = 0.
     """
     aligned = [record for record in records if not record.cell.baseline]
     cells = StudyCells(spec, data.trained_on, aligned)
