@@ -1,4 +1,4 @@
-"""The paper's two theorems as it states them, beside what holds.
+"""The paper's two theorems as it states them, next to what holds.
 
 Source: arXiv 2509.17943, theorems 1 and 2; the corrections and the counter-examples are ours (THEORY 3, 4).
 """
@@ -74,7 +74,7 @@ class Theorem2(msgspec.Struct, frozen=True, kw_only=True):
     def of(
         cls, sigma_22: float, sigma_2k: float, sigma_21: float, sigma_1k: float, loses: bool, loses_by_alignment: bool
     ) -> Theorem2:
-        """Return what the theorem says of these sigmas, beside what is lost."""
+        """Return what the theorem says of these sigmas, next to what is lost."""
         first, second = sigma_22 >= sigma_2k - _EQUAL, sigma_21 < sigma_1k - _EQUAL
         return cls(
             assumption_i=first,

@@ -1,6 +1,6 @@
 """Exact mutual information of jointly Gaussian variables, and its partial information decomposition, in bits.
 
-The truth beside which estimates and bounds are held where data is Gaussian by construction.
+The truth that estimates and bounds are compared with where data are Gaussian by construction.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def inline(image: Image, form: str = "png") -> str:
 
 
 def sheet(rows: Sequence[np.ndarray], sides: Sequence[str], tops: Sequence[str], cell: int) -> Image:
-    """Lay out rows of images (n, 3, S, S) with a name beside each row and above each column."""
+    """Lay out rows of images (n, 3, S, S) with a name next to each row and above each column."""
     from PIL import Image, ImageDraw, ImageFont  # slow to start
 
     font = ImageFont.load_default(11)

@@ -56,7 +56,7 @@ def environment() -> jinja2.Environment:
 
 
 def text(name: str) -> str:
-    """Return a file beside the kit's templates, or beside those of a package: "study/page/study.html.j2"."""
+    """Return a file next to the kit's templates, or next to those of a package: "study/page/study.html.j2"."""
     folder, _, file = name.rpartition("/")
     return (resources.files("alignscope") / (folder or "report") / "templates" / file).read_text(encoding="utf-8")
 

@@ -1,7 +1,7 @@
 """The folder of a sweep of trainings: one file a cell, so that nothing finished is lost or computed twice.
 
     OUT/store.json        what the folder is, and its version
-    OUT/cells/ID.json     a finished cell; ID.npz beside it holds its arrays, where it has any
+    OUT/cells/ID.json     a finished cell; ID.npz next to it holds its arrays, where it has any
     OUT/timings/ID.json   seconds, memory and worker, kept apart because they differ from run to run
     OUT/failed/ID.json    a cell that raised or killed its worker, to be tried again by a later run; ID.txt: traceback
     OUT/locks/ID.lock     locked by whoever computes the cell; the system unlocks it when that process ends in any way
@@ -112,7 +112,7 @@ class TrainedCell(Generic[R]):
     Parameters
     ----------
     record : the figures; they depend on the cell alone.
-    arrays : arrays to keep beside them, by name, or None. Arrays of Python objects are refused.
+    arrays : arrays to keep next to them, by name, or None. Arrays of Python objects are refused.
     seconds, peak_bytes : time that it took, and the most memory that its worker held.
     """
 

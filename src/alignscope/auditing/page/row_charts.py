@@ -6,7 +6,7 @@ from alignscope.auditing.page.lambda_chart import start
 from alignscope.report.parts import BAR, HUE, Audit, Spec, by, chart, low_end, row_axis, share_axis, tips
 from alignscope.report.words import SIDES, direction_name, estimate, lam, modality_name, share, signed
 
-TOP = 12  # rows drawn; the table beside the chart has them all
+TOP = 12  # rows drawn; the table next to the chart has them all
 
 
 def sigma(audit: Audit) -> Spec:

@@ -21,7 +21,7 @@ from alignscope.linear.regimes.chance import chance_cross, chance_root, populati
 from alignscope.linear.regimes.types import Link, RegimeInput
 
 _DENSE = 200  # up to this size a dense eigenvalue is faster
-_TOLERANCE = 1e-10  # a column that keeps less than this share of its variance beside the others is dropped
+_TOLERANCE = 1e-10  # a column that keeps less than this share of its variance given the others is dropped
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,7 +44,7 @@ class DataKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
         Parameters
         ----------
-        folder : what other studies use as well may be kept beside it.
+        folder : what other studies use as well may be kept next to it.
         base : what paths are relative to.
 
         Raises

@@ -88,7 +88,7 @@ class TreeSatAIData(DataKind, frozen=True, kw_only=True, tag="treesatai"):
     def write(self, folder: Path, base: Path, progress: Progress) -> None:
         """Write the packed patches into a new folder, training rows first.
 
-        What is read of the archive is kept in a cache beside the folder, which other studies use too.
+        What is read of the archive is kept in a cache next to the folder, which other studies use too.
         """
         source = self._source(base)
         options = CacheOptions(modalities=self.modalities, side=self.aerial_side)

@@ -1,4 +1,4 @@
-"""What was forecast from trainings without alignment, beside what trainings with it gave."""
+"""What was forecast from trainings without alignment, next to what trainings with it gave."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ForecastComparison:
     latent_forecasts: Mapping[tuple[int, int], LatentForecast]
 
     def forecast(self) -> tuple[ForecastRow, ...]:
-        """Return forecast beside measured retention, for the gauges in which lambda has a unit."""
+        """Return forecast next to measured retention, for the gauges in which lambda has a unit."""
         return tuple(c.row for c in self._compared)
 
     @cached_property
