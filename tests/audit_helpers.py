@@ -94,9 +94,11 @@ def quick_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the page and the charts by stand-ins: drawing them takes longer than all the rest."""
     page = ModuleType("alignscope.auditing.page.page")
     page.render_page = lambda record: f"<p>{record['verdict']}</p>"  # type: ignore[attr-defined]
-    page.render_charts = lambda record: {"charts/sigma.svg": b"<svg/>"}  # type: ignore[attr-defined]
     page.notebook_html = page.render_page  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "alignscope.auditing.page.page", page)
+    charts = ModuleType("alignscope.auditing.page.charts")
+    charts.render_charts = lambda record: {"charts/sigma.svg": b"<svg/>"}  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, page.__name__, page)
+    monkeypatch.setitem(sys.modules, charts.__name__, charts)
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:
