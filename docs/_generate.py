@@ -37,7 +37,7 @@ FAMILIES = {
     "AS4": "What to do",
     "AS5": "The published theorem",
     "AS6": "Align or predict",
-    "AS9": "What could not be asked",
+    "AS9": "What could not be checked",
 }
 
 

@@ -335,7 +335,7 @@ def retained(name: str) -> str:
 
 
 def classes(name: str = "different", lam: float = 10.0) -> str:
-    """What single classes keep at the smallest latent size, forecast and measured."""
+    """What is retained of single classes at the smallest latent size, forecast and measured."""
     results = load(f"satellite-{name}")
     small = min(results.spec.sweep.components)
     chosen = [r for r in results.class_rows if (r.components, r.lambda_) == (small, lam) and r.gauge != "raw"]
@@ -359,7 +359,7 @@ def _lost(row: ClassRow) -> tuple[int, float]:
 
 
 def class_agreement() -> str:
-    """How well the forecast ranks what single classes keep, by study."""
+    """How well the forecast ranks what is retained of single classes, by study."""
     rows = []
     for name in ("same", "different"):
         found = [r for r in load(f"satellite-{name}").class_rows if r.retention and r.forecast]
@@ -389,7 +389,7 @@ def class_agreement() -> str:
 
 
 def along(name: str = "long") -> str:
-    """What each modality tells of its target along training, by alignment weight."""
+    """What is predicted of each modality's target along training, by alignment weight."""
     results = load(f"satellite-{name}")
     epochs = sorted({r.epoch for r in results.retention})
     found = {(r.lambda_, r.modality, r.target, r.epoch): r for r in results.retention}

@@ -43,7 +43,7 @@ SIZES = {
     "chips_terramesh": (3, 7),
     "chips_biomassters": (1, 2),
 }
-"""Latent sizes of every pair: one in which the targets just fit or do not, one with room."""
+"""Latent sizes of every pair: one in which the targets just fit or do not, one with capacity to spare."""
 
 CHIP_ENCODERS: dict[str, EncoderSpec] = {
     "chips_flair2": ConvSpec(widths=(24, 48, 64), patch=4),

@@ -103,7 +103,7 @@ def by_length(name: str = "study-paper", lam: float = 1.0) -> str:
 
 
 def fall(name: str = "study-paper") -> str:
-    """How far the raw alignment loss falls, and how much of that is shrinkage, in factors of ten (in sample)."""
+    """How far the raw alignment loss falls, and how much of that is norm collapse, in factors of ten (in sample)."""
     results = load(name)
     longest = max(results.spec.sweep.epochs)
     rows = [
@@ -111,7 +111,7 @@ def fall(name: str = "study-paper") -> str:
         for p in results.loss_parts
         if p.gauge == "raw" and p.epochs == longest and p.lambda_ in (0.1, 1.0, 10.0)
     ]
-    return table(["K", "λ", "fall", "shrinkage", "real alignment"], rows)
+    return table(["K", "λ", "fall", "norm collapse", "real alignment"], rows)
 
 
 def agreement(name: str = "study-paper") -> str:

@@ -23,7 +23,7 @@ plot = np.array([f"plot_{i:05d}" for i in range(n)])
 tile = np.arange(n) // 50
 species = rng.choice(["beech", "oak", "pine", "spruce"], size=n)
 
-# The optical encoder tells pine from the rest, the radar encoder spruce; both see oak.
+# The optical encoder distinguishes pine from the others, the radar encoder spruce; both see oak.
 oak, pine, spruce = (species == name for name in ("oak", "pine", "spruce"))
 optical = np.column_stack([oak, pine]) @ rng.normal(size=(2, 32)) + 0.7 * rng.normal(size=(n, 32))
 radar = np.column_stack([oak, spruce]) @ rng.normal(size=(2, 24)) + 0.7 * rng.normal(size=(n, 24))
@@ -80,7 +80,7 @@ print(f"both over the better one: {gain.value:.2f}, 95% interval {gain.low:.2f} 
 assert gain.low > 0
 
 # %%
-# By the order of the rows, as if the first 1,400 of both files were the same plots, the radar encoder seems to know
+# By the order of the rows, as if the first 1,400 of both files were the same plots, the radar encoder seems to predict
 # nothing of the labels. Nothing warns: both arrays have the same number of rows.
 
 kept = np.isin(plot[some], np.load(folder / "pair" / "ids1.npy"))

@@ -2,7 +2,7 @@
 Audit data whose answer is known
 ================================
 
-An optical and a radar sensor look at the same plots. Both should know canopy cover. Leaf chlorophyll is nearly the
+An optical and a radar sensor look at the same plots. Both should predict canopy cover. Leaf chlorophyll is nearly the
 optical sensor's alone, and surface roughness nearly the radar's; each has a faint trace of the other's. This is what
 ``alignscope audit --example --out run`` audits.
 """
@@ -38,7 +38,7 @@ for key in ("11", "21", "b1"):
     assert abs(estimate.value - truth) < 0.05
 
 # %%
-# Both sensors together know more than the better one alone. That is what alignment can lose.
+# Both sensors together predict more than the better one alone. That is what alignment can lose.
 
 assert result.non_redundant.complementary["1"].answer == "yes"
 
@@ -53,7 +53,7 @@ print(f"optical features explain {optical.sigma:.3f} of the target")
 print(f"lost to capacity at K = 2: {optical.loss_capacity:.3f}")
 print(f"maximum loss by alignment:    {optical.at_risk:.3f}")
 print(f"at most 5% is lost up to lambda = {optical.lambda_budget:.3g}")
-assert optical.held_out_at_risk.low > 0  # seen on unseen sites too
+assert optical.held_out_at_risk.low > 0  # on held-out sites too
 
 # %%
 # Who pays: the optical sensor's own quantity.
@@ -63,10 +63,10 @@ for target in optical.targets_at_risk:
 assert optical.targets_at_risk[0].target == "leaf chlorophyll"
 
 # %%
-# Which bands carried it:
+# To which bands the loss is attributed:
 
-for carrier in optical.carriers[:3]:
-    print(f"{carrier.feature}: {carrier.weight:.2f}")
+for attributed in optical.carriers[:3]:
+    print(f"{attributed.feature}: {attributed.weight:.2f}")
 assert optical.carriers[0].feature == "red edge 705 nm"
 
 # %%

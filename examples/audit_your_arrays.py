@@ -19,7 +19,7 @@ n = 1_500
 site = rng.integers(0, 30, size=n)
 species = rng.choice(["beech", "oak", "pine", "spruce"], size=n, p=[0.4, 0.3, 0.2, 0.1])
 
-# Colour tells pine from the rest, texture tells spruce from the rest, and both see oak.
+# Colour distinguishes pine from the others, texture spruce, and both see oak.
 pine, spruce, oak = (species == name for name in ("pine", "spruce", "oak"))
 x1 = np.column_stack([pine, oak, 0.2 * spruce]) @ rng.normal(size=(3, 12)) + 0.5 * rng.normal(size=(n, 12))
 x2 = np.column_stack([spruce, oak, 0.2 * pine]) @ rng.normal(size=(3, 20)) + 0.5 * rng.normal(size=(n, 20))

@@ -1,6 +1,6 @@
 """
-Keep unique information: Hugging Face Trainer
-=============================================
+Retain unique information: Hugging Face Trainer
+===============================================
 
 The same as in the plain loop, for ``transformers.Trainer``: the loss is computed in a subclass, and a callback ends the
 monitor's epoch. It needs ``transformers`` and ``accelerate``; where they are not installed, this example says so and
@@ -65,7 +65,7 @@ if transformers is not None:
 
 
 # %%
-# Without a reference, the first ten epochs go without alignment; what is known then is what must be kept.
+# Without a reference, the first ten epochs go without alignment; what is predicted then is what must be retained.
 
 if transformers is not None:
     pair = example_pair(n=4000)

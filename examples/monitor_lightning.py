@@ -1,6 +1,6 @@
 """
-Keep unique information: Lightning
-==================================
+Retain unique information: Lightning
+====================================
 
 The same as in the plain loop, as a callback. It needs ``lightning`` (``pip install lightning``); where that is not
 installed, this example says so and ends.
@@ -68,7 +68,7 @@ if pl is not None:
 
 
 # %%
-# Without a reference, the first ten epochs go without alignment; what is known then is what must be kept.
+# Without a reference, the first ten epochs go without alignment; what is predicted then is what must be retained.
 
 if pl is not None:
     pair = example_pair(n=4000)

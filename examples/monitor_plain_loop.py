@@ -1,6 +1,6 @@
 """
-Keep unique information: three lines in a plain loop
-====================================================
+Retain unique information: three lines in a plain loop
+======================================================
 
 An optical and a radar encoder learn their own tasks and are aligned. Chlorophyll is nearly the optical
 sensor's alone, roughness nearly the radar's. A large alignment weight erases both; the monitor says so while it
@@ -81,4 +81,4 @@ kept = train(Monitor(TARGETS, reference=unaligned), budget)
 print(kept)
 print(f"weight {budget.weight:.2f}, set by {budget.binding}")
 assert min(share for share in kept.retention.values() if share is not None) > 0.87
-assert kept.pairs[0].r2 > unaligned.pairs[0].r2 + 0.05  # and aligned, as far as that is free
+assert kept.pairs[0].r2 > unaligned.pairs[0].r2 + 0.05  # and aligned, as far as that is lossless

@@ -62,7 +62,7 @@ for row in study.results.forecast:
     assert abs(row.forecast.value - row.measured.value) < 0.1
 
 # %%
-# With two components the optical sensor pays; with four there is room for both, and alignment is free.
+# With two components the optical sensor pays; with four there is capacity for both, and alignment is lossless.
 
 kept = {
     (r.components, r.target): r.retention.value for r in study.results.retention if r.lambda_ == 10 and r.trained_on
