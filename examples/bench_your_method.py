@@ -4,7 +4,7 @@ Rank a method of your own
 
 A new alignment is one function in a file. The bench trains it next to the methods that are there already, with the same
 encoders, samples and steps, and says what it retains. Here the data are the linear-Gaussian factor model: what both
-modalities see, and what each sees alone, is known exactly, and so is the most that any representation can predict of it.
+modalities see, and what each sees alone, is known exactly, and so is the most that a representation can predict of it.
 """
 
 import tempfile

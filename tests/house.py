@@ -132,7 +132,7 @@ def circles(edges: Mapping[str, set[str]]) -> list[list[str]]:
 def table() -> str:
     """Return the table of rooms for CONTRIBUTING.md, what they import read off the sources."""
     used = rooms_used()
-    lines = ["| room | holds | imports |", "|---|---|---|"]
+    lines = ["| package | holds | imports |", "|---|---|---|"]
     for name, holds in ROOMS.items():
         below = [f"`{other}`" for other in ROOMS if other in used[name]]
         lines.append(f"| `{name}` | {holds} | {', '.join(below) or 'nothing of ours'} |")
@@ -141,7 +141,7 @@ def table() -> str:
 
 def with_table(text: str) -> str:
     """Return the text of CONTRIBUTING.md with the table as it should be."""
-    start, end = text.index("| room |"), text.index("\n\n", text.index("| room |"))
+    start, end = text.index("| package |"), text.index("\n\n", text.index("| package |"))
     return text[:start] + table() + text[end:]
 
 

@@ -212,7 +212,7 @@ def example() -> Audit:
         },
         "non_redundant": {
             "verdict": "yes",
-            "text": "Each modality knows something that the other does not: optical predicts land cover better than "
+            "text": "Each modality predicts something that the other does not: optical predicts land cover better than "
             "radar does, and radar predicts structure better than optical does.",
             "comparisons": [
                 {
@@ -238,7 +238,7 @@ def example() -> Audit:
         "directions": {"1": one, "2": two},
         "regime": {
             "verdict": "predict",
-            "text": "Alignment alone would recover what the two share and drop what only one of them knows, so "
+            "text": "Alignment alone would recover what the two share and drop what only one of them predicts, so "
             "predict, and align only within the budget.",
             "shared_dimensions": 3,
             "unique_r2": 0.31,
@@ -252,7 +252,7 @@ def example() -> Audit:
             {
                 "code": "AS201",
                 "severity": "tip",
-                "text": "Nine latent dimensions make alignment free in both directions.",
+                "text": "Nine latent dimensions make alignment lossless in both directions.",
             },
             {
                 "code": "AS301",
@@ -322,7 +322,7 @@ def nothing_at_risk() -> Audit:
         direction["remedies"]["budget"]["lambda"] = "inf"
         direction["theorem2"].update(loses=False, text="The theorem claims a loss. There is none.")
     audit["regime"] = {"verdict": "both", "text": "Align or predict: both recover what matters."}
-    audit["findings"] = [{"code": "AS100", "severity": "info", "text": "Alignment is free at this latent size."}]
+    audit["findings"] = [{"code": "AS100", "severity": "info", "text": "Alignment is lossless at this latent size."}]
     audit["verdict"] = "Aligning optical and radar costs nothing at any strength."
     return audit
 
@@ -335,7 +335,7 @@ def redundant() -> Audit:
     audit["directions"]["2"] = _direction(2, CLASSES, RADAR, components=6, lossless=9)
     for key in ("21", "22"):
         audit["sigma"]["held_out"][key] = {**_interval(-0.9, 1.4), "null95": 0.02}
-    audit["non_redundant"].update(verdict="no", text="Neither modality knows what the other does not.")
+    audit["non_redundant"].update(verdict="no", text="Neither modality predicts what the other does not.")
     for comparison in audit["non_redundant"]["comparisons"]:
         comparison.update(difference=_interval(-0.002, 0.004), answer="no")
     audit["regime"] = {"verdict": "undecided", "text": "The intervals are too wide to tell."}

@@ -18,11 +18,11 @@ from page_reader import Page
 from report_example import CLASSES, HOSTILE, VARIANTS, Audit, example, hostile_names, hundred_targets
 
 SECTIONS = [
-    "knows",
+    "predicts",
     "cost",
     "classes",
     "features",
-    "free",
+    "lossless",
     "todo",
     "theorem",
     "regime",

@@ -83,7 +83,7 @@ RULE = """side => { const mark = [...document.querySelectorAll(`[data-chart=path
 def test_the_slider_moves_readout_rule_and_table(visit: Any) -> None:
     page = visit()
     audit = example()
-    slider = page.locator("#strength")
+    slider = page.locator("#weight")
     rules = [page.evaluate(RULE, side) for side in "12"]
     bar = page.evaluate("document.querySelector('#t-1-0 i').style.width")
     slider.focus()
@@ -111,12 +111,12 @@ def test_the_first_readout_is_the_same_with_and_without_javascript(visit: Any) -
     live = visit().evaluate(cells)
     still = visit(ready=False, java_script_enabled=False)
     assert still.locator("#cost [data-out], #classes td.num").all_text_contents() == live
-    assert still.locator(".chart").first.is_hidden() and still.locator("#strength").is_hidden()
+    assert still.locator(".chart").first.is_hidden() and still.locator("#weight").is_hidden()
     assert still.locator("noscript .note").is_visible()
     assert still.locator("#verdict").inner_text() == example()["verdict"]
 
 
-def test_a_click_on_a_chart_sets_the_strength(visit: Any) -> None:
+def test_a_click_on_a_chart_sets_lambda(visit: Any) -> None:
     page = visit()
     chart = page.locator("[data-chart=path_2] svg")
     chart.scroll_into_view_if_needed()

@@ -64,6 +64,7 @@ def test_results_of_earlier_versions_have_none_of_the_new_sections(path: Path) -
     context = study_context(results, {})
     assert not set(context["contents"]) & {"scores", "classes", "pretraining", "notes"}
     assert not [word for word in context["glossary"] if "F1" in word or "Pre-training" in word]
+    assert "Norm collapse" in context["glossary"]
     assert not {"scores", "classes"} & set(study_figures(results))
 
 

@@ -279,7 +279,7 @@ def test_a_failure_is_told_and_tried_again(tmp_path: Path, monkeypatch: pytest.M
     study = run_study(spec, tmp_path / "out", workers=1)
     assert len(study.results.failures) == 4
     assert {(f.status, f.reason) for f in study.results.failures} == {("failed", "MemoryError: too large")}
-    assert all("raw gauge" in f.text and "seed 1" in f.text for f in study.results.failures)
+    assert all("raw target scaling" in f.text and "seed 1" in f.text for f in study.results.failures)
     monkeypatch.undo()
     assert run_study(spec, tmp_path / "out", workers=1).results.failures == ()
 

@@ -34,7 +34,7 @@ CODES: dict[str, str] = {
     "E302": "The grid of lambdas cannot be read, or is not positive and increasing.",
     "E303": "The number of folds is not a whole number of at least 2.",
     "E304": "A fraction or count is out of range.",
-    "E305": "A gauge, direction, task, device or other choice is not one of those known.",
+    "E305": "A target scaling (gauge), direction, task, device or other choice is not one of those known.",
     "E306": "A field of a specification is unknown, of the wrong type, out of range or given twice.",
     "E307": "A specification is not TOML.",
     "E308": "A file of methods raises, registers none, or one that cannot be used or whose name is taken.",

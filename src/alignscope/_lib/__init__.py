@@ -1,1 +1,1 @@
-"""What all rooms use: types, threads, files, TOML, checks, locks, workers, progress. Imports none of them."""
+"""What all packages use: types, threads, files, TOML, checks, locks, workers, progress. Imports none of them."""

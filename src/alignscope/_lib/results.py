@@ -16,7 +16,7 @@ _MOST_LINES = 14
 
 
 class Result:
-    """A finished run. Its JSON depends on what was asked alone: the same input and seed give the same bytes.
+    """A finished run. Its JSON depends on its inputs alone: the same input and seed give the same bytes.
 
     A subclass gives `to_json`, `_files` and `_lines`, and a class method `from_json` that reads its JSON back.
     """

@@ -12,7 +12,7 @@ from alignscope.cli._options import Stack, TrainingCommand, arg, print_outcome, 
 
 
 class StudyCommand(TrainingCommand, frozen=True, kw_only=True):
-    """Train encoders over alignment weights lambda, latent sizes, gauges and seeds, and say what alignment costs.
+    """Train encoders over alignment weights, latent sizes, target scalings and seeds, and say what alignment costs.
 
     Every training is kept in a file of its own as soon as it ends: killed at any instant, the same command goes on.
     Writes results.json, report.html and the charts to the folder --out.

@@ -317,7 +317,7 @@ def example_pair(n: int = 2000, seed: int = 0, sites: int = 40) -> FactorSample:
     Both see canopy cover, and each should predict it: the shared factor. The optical sensor should also predict leaf
     chlorophyll, and the radar surface roughness: the unique ones. Each has a faint trace of the other's, which is
     what alignment at K = 2 trades its own for: in the population, chlorophyll is lost beyond lambda = 4.43 in
-    direction 1, and roughness beyond 13.3 in direction 2. At K = 3 alignment is free there. Plots stand in
+    direction 1, and roughness beyond 13.3 in direction 2. At K = 3 alignment is lossless there. Plots stand in
     `sites` groups whose factors are alike (intra-class correlation 0.2).
     """
     if not 2 <= sites <= n:

@@ -1,4 +1,4 @@
-"""The alignment problem in whitened coordinates: who predicts what, towards which target, in which gauge.
+"""The alignment problem in whitened coordinates: who predicts what, towards which target, in which target scaling.
 
     min  ||X1 V1 W1 - Y1||^2 + lambda ||X1 V1 Q1 - T||^2
 

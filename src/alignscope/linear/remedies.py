@@ -12,7 +12,7 @@ from alignscope.linear.problem import Problem, column_space
 
 @dataclass(frozen=True, eq=False)
 class Remedies:
-    """What can be done about the loss. All figures are in sample, in the gauge of the problem.
+    """What can be done about the loss. All figures are in sample, in the target scaling of the problem.
 
     Attributes
     ----------

@@ -55,7 +55,7 @@ class RegressionAlignment(nn.Module):  # type: ignore[misc]
 
     Raises
     ------
-    AlignscopeError : E305 for an unknown gauge or direction.
+    AlignscopeError : E305 for an unknown target scaling or direction.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""Targets: what each modality should know. Labels become one column per class; quantities stay."""
+"""Targets: what each modality should predict. Labels become one column per class; quantities stay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Pair`: two modalities of the same samples, what each should know, and which rows belong together.
+"""`Pair`: two modalities of the same samples, what each should predict, and which rows belong together.
 
 Everything that a user can get wrong about the inputs as a whole is found here, once, before any long work.
 """
@@ -30,7 +30,7 @@ from alignscope.pair.readers.rows import Rows, StoredRows, require_numbers
 class Pair:
     """Two modalities of the same N samples, in the same order.
 
-    x1, x2 : the modalities, (N, D1) and (N, D2); y1, y2 : what each should know.
+    x1, x2 : the modalities, (N, D1) and (N, D2); y1, y2 : what each should predict.
     groups : (N,) codes from 0 of rows that must stay in one fold. weights : (N,) at least 0.
     present1, present2 : (N,) which rows have the modality; None where all do.
     name1, name2 : what the page calls the modalities. notes : what was done to the inputs on the way in.

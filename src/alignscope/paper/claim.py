@@ -21,7 +21,7 @@ GLOSSARY: dict[str, str] = {
     "σ": "the share of a target's variance that a linear map of a modality explains (a number from 0 to 1)",
     "latent": "the vector of K numbers that an encoder makes of a sample",
     "target": "what a modality is trained to predict",
-    "gauge": "how the representation that is aligned to is scaled; without a fixed scale λ has no meaning",
+    "target scaling": "how the representation that is aligned to is scaled; without a fixed scale λ has no meaning",
     "reduced-rank regression": "least squares through a latent of K numbers",
     "capacity": "the smallest latent that holds both what must be predicted and what is aligned to",
     "R²": "the share of variance explained; 1 is perfect, 0 is no better than the mean",

@@ -1,1 +1,1 @@
-"""Findings, charts and the page. Knows results, not how they were made."""
+"""The kit of every page: shell, look, numbers in words, charts and their panels, tables, SVG and PDF."""

@@ -245,7 +245,7 @@ class ForecastPoint(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_"
 class PathCurve(msgspec.Struct, frozen=True, kw_only=True):
     """The forecast along a fine grid of lambdas for one target (mean over seeds).
 
-    `gauge` is empty where it is that of any, as in results of versions before 0.2.
+    `gauge` is empty where the figures are those of any, as in results of older versions.
     """
 
     gauge: str = ""
@@ -276,11 +276,11 @@ class CostParts(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "l
 
     Cost is 1 - retention (held-out probe R^2 against lambda = 0 of the same seed, K and length).
 
-    apparent : raw gauge, shortest training, this K.
-    norm_collapse : raw minus fixed gauge, both at the shortest training.
-    under_training : fixed gauge, shortest minus longest training.
-    capacity : fixed gauge, longest training, this K minus the largest K.
-    residual : fixed gauge, longest training, largest K.
+    apparent : raw scale, shortest training, this K.
+    norm_collapse : raw minus fixed scale, both at the shortest training.
+    under_training : fixed scale, shortest minus longest training.
+    capacity : fixed scale, longest training, this K minus the largest K.
+    residual : fixed scale, longest training, largest K.
     """
 
     components: int

@@ -163,7 +163,7 @@ def _describe(cell: CellSpec) -> str:
     if cell.baseline:
         way = f"both modalities ({cell.training.replace('_', ' ')})"
         return f"{way}, K = {cell.components}, seed {cell.seed}, {cell.epochs} epochs"
-    way = "no alignment" if cell.lambda_ == 0 else f"lambda {cell.lambda_:g}, {cell.gauge} gauge"
+    way = "no alignment" if cell.lambda_ == 0 else f"lambda {cell.lambda_:g}, {cell.gauge} target scaling"
     return f"{way}, K = {cell.components}, seed {cell.seed}, {cell.epochs} epochs"
 
 

@@ -31,7 +31,7 @@ Task = Literal["squared", "cross_entropy", "binary"]
 Baseline = Literal["concatenation", "late_fusion", "attention"]
 
 FIXED_GAUGES: tuple[LatentGauge, ...] = ("whitened", "normalised")
-"""Gauges in which lambda has the unit of the linear theory, the better first."""
+"""Target scalings in which lambda has the unit of the linear theory, the better first."""
 
 NonNegative = Annotated[float, Meta(ge=0)]
 
@@ -45,8 +45,8 @@ class PretrainingSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     Attributes
     ----------
     epochs : of pre-training; those of the sweep are the fine-tuning.
-    objective : the alignment: "regression" of the latents in the sweep's gauge, "mil_nce" (OmniSat), "jepa", or
-        "anysat" (both of them).
+    objective : the alignment: "regression" of the latents in the sweep's target scaling, "mil_nce" (OmniSat), "jepa",
+        or "anysat" (both of them).
     mask : share of the patches that are hidden.
     """
 
@@ -254,7 +254,7 @@ def _check_encoder(spec: StudySpec) -> None:
     if spec.pretraining is not None and spec.pretraining.objective != "regression":
         for name in ("gauges", "directions"):
             if len(getattr(spec.sweep, name)) > 1:
-                text = "Only the objective `regression` has a gauge and a direction: leave the others out"
+                text = "Only the objective `regression` has a target scaling and a direction: leave the others out"
                 raise invalid(text, f"sweep.{name}")
     if spec.pretraining is not None and "bilevel" in spec.sweep.trainings:
         raise invalid("Pre-training aligns both encoders together, so the training is `joint`", "sweep.trainings")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 CONTENTS = {
-    "knows": "Which modality predicts what",
+    "predicts": "Which modality predicts what",
     "cost": "What alignment costs",
     "classes": "",  # named after what the targets are
     "features": "Feature attribution of the loss",
-    "free": "At which latent size and λ it is lossless",
+    "lossless": "At which latent size and λ it is lossless",
     "todo": "What to do",
     "theorem": "What the paper’s theorem would have claimed",
     "regime": "Align or predict?",
@@ -35,8 +35,9 @@ GLOSSARY = {
     "the target even without alignment: that part is called lost to capacity.",
     "Chance": "What the same procedure reaches when targets are shuffled. 95% of shuffles stay below the mark.",
     "Complementary": "Both modalities together explain more of a target than the better one alone.",
-    "Gauge": "The scaling of the target that is aligned to, without which λ would mean nothing. “fitted”: the "
-    "other modality’s fitted targets. “whitened”: an embedding with equal variance in every direction.",
+    "Gauge (target scaling)": "The scaling of the target that is aligned to, without which λ would mean "
+    "nothing. “fitted”: the other modality’s fitted targets. “whitened”: an embedding "
+    "with equal variance in every direction.",
     "Held out": "Measured on samples, or whole groups of samples, that the fit never saw. Can be negative: worse than "
     "predicting the mean.",
     "In sample": "Measured on the samples that were fitted. Too good when there are many features for few samples.",

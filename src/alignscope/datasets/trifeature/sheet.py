@@ -1,4 +1,4 @@
-"""Contact sheets: what a person looks at to see that every value tells itself apart."""
+"""Contact sheets: what a person looks at to see that every value can be distinguished."""
 
 from __future__ import annotations
 

@@ -186,7 +186,7 @@ def _unique(
     modality: int,
     interval: _Resampling,
 ) -> Bounds:
-    """Return the unique share; its lower bound is 0 where a shared direction could have gone unseen."""
+    """Return the unique share; its lower bound is 0 where a shared direction could have gone undetected."""
     if spaces.found[modality - 1] == 0:
         return Bounds(None)
     value = unique_share(total, spaces, modality)

@@ -114,7 +114,7 @@ class Link(msgspec.Struct, frozen=True):
     """Label against nuisance for one objective: `signal` (rho or tau), `nuisance` (nu or xi), both >= 0.
 
     `nuisance` is corrected for chance as a single strong one would need, and 0 where chance explains it;
-    `hidden` is the same, or else what could be there unseen; where it reaches `limit` nothing can be told.
+    `hidden` is the same, or else what could be there undetected; where it reaches `limit` nothing can be decided.
     `signal_high` and `nuisance_low` are on the far side of what sampling does to the smallest of several equal
     signals, to the largest of several equal nuisances, and to the label subspaces (Weyl's inequality);
     `signal_low` is without the nuisance that errors of the label subspaces let in.

@@ -2,7 +2,7 @@
 
     z = f(x) = features(x) P + p,      features: (N, ...) -> (N, F),  P: (F, K)
 
-The trunk does not know K, so encoders of several latent sizes can be compared at the same features.
+The trunk does not depend on K, so encoders of several latent sizes can be compared at the same features.
 """
 
 from __future__ import annotations

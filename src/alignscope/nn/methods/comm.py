@@ -94,7 +94,7 @@ class InfMasking(CoMM):
 
     z~ is the joint embedding after each feature of each embedding was set to 0 with probability 1 - `keep`, drawn anew
     a sample, a feature and a draw; B is `infinite_mask_bound`, which stands for infinitely many draws. What an
-    embedding says must then be told by many small parts of the modalities together.
+    embedding says must then be predicted by many small parts of the modalities together.
 
     Differs from the paper in that features of the one token a modality are masked, where the paper masks tokens; and
     the Gaussian's moments are those of `draws` masks of the step at hand. Masks come from torch's global generator.

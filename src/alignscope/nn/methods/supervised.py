@@ -146,7 +146,7 @@ class SupervisedAlignment(Method):
     Raises
     ------
     AlignscopeError : E201 for fewer than two modalities or where `classes` does not have one entry a modality, E304 for
-        a setting out of range, E305 for an unknown gauge or direction.
+        a setting out of range, E305 for an unknown target scaling or direction.
     """
 
     supervision: ClassVar[Supervision] = "labels"

@@ -120,8 +120,8 @@ def maximum_loss(run: Run) -> Found:
         worst = max(worst, abs(closed - found) / p.y_energy)
         largest = max(largest, found / p.y_energy)
     return Found(
-        claim="The most that alignment can ever cost has a closed form, which needs neither λ nor a gauge: what of the "
-        "target lies outside what is aligned to and exceeds the remaining capacity of the latent.",
+        claim="The most that alignment can ever cost has a closed form, which needs neither λ nor a target scaling: "
+        "what of the target lies outside what is aligned to and exceeds the remaining capacity of the latent.",
         found=f"It is the loss of the exact solution in the limit of large λ, to {digits(worst)} in {count} problems "
         f"(losses up to {percent(largest)} of the target's variance).",
         verdict=judge(worst <= _EQUAL and largest > 0.1),

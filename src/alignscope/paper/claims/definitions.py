@@ -144,7 +144,7 @@ def best_of_rank_k(run: Run) -> Found:
 
 @check("normalisation", "Definition of informativeness", "theory#the-alignment-problem")
 def normalisation(run: Run) -> Found:
-    """Scaling each target as a block makes lambda free of units: CE3 with its target in other units."""
+    """Scaling each target as a block leaves lambda without a unit: CE3 with its target in other units."""
     x1, x2, y1, y2 = COUNTER_EXAMPLES[2].build(200, run.seed)
     _, plain = solve(Case(x1, x2, y1, y2, 2))
     _, thousand = solve(Case(x1, x2, 1000 * y1, y2, 2))
@@ -189,8 +189,8 @@ def raw_gauge(run: Run) -> Found:
         found="That representation is fixed only up to an invertible map: divide the encoder by k, multiply its "
         f"read-out by k, and modality 2 predicts the same (to {digits(predicted)} of the variance). The objective "
         f"falls towards its value at λ = 0 all the same: at λ = 1, {digits(left[1])}, {digits(left[2])} and "
-        f"{digits(left[3])} of the alignment term are left for k = 10, 100 and 1000. Without a fixed gauge λ has no "
-        "meaning, and an encoder that is free to shrink has every reason to.",
+        f"{digits(left[3])} of the alignment term are left for k = 10, 100 and 1000. Without a fixed target scaling "
+        "λ has no meaning, and an encoder that is free to shrink has every reason to.",
         verdict=judge(left[-1] > 0.5),
         measured=measured | {"prediction_moved": predicted, "retained_shrunk_1": np.median(retained[:, 0]),
                              "retained_shrunk_1000": np.median(retained[:, 3])},
@@ -204,7 +204,7 @@ def _miss(z: Matrix, y: Matrix) -> float:
 
 @check("gauge-two", "Theorem 1", "theory#the-target-scaling-what-exactly-is-aligned-to")
 def two_gauges(run: Run) -> Found:
-    """The fitted gauge (the paper's equation) against the whitened one (its theorem)."""
+    """The fitted target scaling (the paper's equation) against the whitened one (its theorem)."""
     rng, count = run.rng("gauge-two"), run.some(4)
     differences, limit = [], 0.0
     for _ in range(count):
@@ -225,7 +225,7 @@ def two_gauges(run: Run) -> Found:
         found="Two problems with different answers: at λ = 1 the share predicted differs by up to "
         f"{max(differences):.2f} ({np.median(differences):.3f} in the median of {count} problems). They agree when "
         f"what K numbers predict of the target is equally strong in all directions (to {digits(equal)}), and in the "
-        f"limit of large λ (to {digits(limit)}). The library names the gauge wherever it prints a λ.",
+        f"limit of large λ (to {digits(limit)}). The library names the target scaling wherever it prints a λ.",
         verdict=judge(max(differences) <= _EQUAL, equal <= _EQUAL and limit <= 1e-7),
         measured={"difference_median": np.median(differences), "difference_most": max(differences),
                   "difference_equal_strength": equal, "difference_in_the_limit": limit},

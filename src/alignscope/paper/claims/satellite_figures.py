@@ -43,7 +43,7 @@ class ClassAgreement(NamedTuple):
 
 
 def classes_of(results: StudyResults, lam: float) -> list[ClassRow]:
-    """Return the classes predicted at lambda = 0, in a fixed gauge where there is one, at the smallest latent size."""
+    """Return the classes predicted at lambda = 0, at a fixed scale where there is one, at the smallest latent size."""
     sweep = results.spec.sweep
     gauge = next((g for g in FIXED_GAUGES if g in sweep.gauges), sweep.gauges[0])
     variant = Variant(gauge, sweep.directions[0], sweep.trainings[0])

@@ -95,7 +95,7 @@ def under_training(results: StudyResults) -> Found:
 
 @check("synthetic-capacity", _SYNTHETIC, "figure:study_capacity")
 def capacity(results: StudyResults) -> Found:
-    """Whether alignment costs after long training and in a fixed gauge, below and above the capacity."""
+    """Whether alignment costs after long training and with a fixed target scaling, below and above the capacity."""
     claim = "Alignment costs modality-specific information."
     gauge, lam = _fixed_gauge(results), judged_lambda(results)
     rows = [r for r in _own_rows(results, gauge) if r.epochs == max(results.spec.sweep.epochs)]
@@ -124,7 +124,7 @@ def forecast(results: StudyResults) -> Found:
     gauge = _fixed_gauge(results)
     found = [a for a in results.agreement if a.gauge == gauge and a.components is None and first_variant(a, results)]
     if not found or (correlation := found[0].correlation) is None:
-        return untested(claim, "the study has no forecast in a fixed gauge")
+        return untested(claim, "the study has no forecast with a fixed target scaling")
     a = found[0]
     within = "one seed, so no interval"
     if a.low is not None and a.high is not None:
@@ -150,7 +150,7 @@ def _own(results: StudyResults) -> set[tuple[int, str]]:
 
 
 def _own_rows(results: StudyResults, gauge: str | None) -> list[RetentionRow]:
-    """Return retention at the ends of trainings in a gauge of what only one modality is trained to predict."""
+    """Return retention at the ends of trainings in a target scaling of what only one modality is trained to predict."""
     own = _own(results)
     return [r for r in end_rows(results, judged_lambda(results)) if r.gauge == gauge and (r.modality, r.target) in own]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -83,7 +84,7 @@ def render_paper(
     contents |= {k: v for k, v in study["contents"].items() if k not in left_out}
     contents |= {"real": _HEAD["real"], "settings": "Settings and limits", "glossary": study["contents"]["glossary"]}
     words = {w: text for w, text in GLOSSARY.items() if w in study["glossary"] or (satellite and w in _SATELLITE_WORDS)}
-    titles = " ".join(words).casefold()
+    titles = {title for word in words for title in re.split(r", | \(|\)", word.casefold())}
     words |= {capital(w): text for w, text in SYMBOLS.items() if w.casefold() not in titles}
     names = {
         **study,

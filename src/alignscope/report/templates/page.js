@@ -60,7 +60,7 @@
   }
 
   // The slider, where the page has one.
-  const slider = document.getElementById("strength");
+  const slider = document.getElementById("weight");
   const set = (name, text) => {
     for (const cell of document.querySelectorAll(`[data-out="${name}"]`)) cell.textContent = text;
   };

@@ -91,7 +91,7 @@ GLOSSARY = {
     "Rank correlation": "Spearman’s: 1 if the forecast puts all losses in the right order, 0 if in no order.",
     "Residual": "The loss that a fixed scale, longer training and a larger latent do not undo.",
     "Retention": "Probe R² divided by that at λ = 0, at the same latent size, seed, length and epoch.",
-    "Scale (gauge)": "In which units the second representation is aligned to. Raw: its own, whose norm "
+    "Scale (target scaling)": "In which units the second representation is aligned to. Raw: its own, whose norm "
     "training can collapse. Normalised: every dimension at unit variance. Whitened: uncorrelated at unit variance. "
     "Stop-gradient: as it is, but alignment cannot move it.",
     "Seed": "One random initialisation and order of samples.",
@@ -101,7 +101,5 @@ WORDS_OF = {  # words of the glossary that only one section uses
     "F1, macro and weighted": "scores",
     "Label accuracy": "scores",
     "Late fusion, concatenation, attention": "scores",
-    "Norm collapse": "The second representation becoming small, which lowers the raw alignment loss without aligning "
-    "anything.",
     "Pre-training, fine-tuning": "pretraining",
 }

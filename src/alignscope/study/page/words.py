@@ -1,4 +1,4 @@
-"""How a study's gauges, cells and figures are called on its page."""
+"""How a study's target scalings, cells and figures are called on its page."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def variant_text(results: StudyResults, variant: Variant) -> str:
 
 
 def gauge_text(gauge: str) -> str:
-    """Name a gauge in a word or two: "raw scale"."""
+    """Name a target scaling in a word or two: "raw scale"."""
     return _SHORT.get(gauge, gauge)
 
 

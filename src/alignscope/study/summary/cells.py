@@ -68,7 +68,7 @@ class StudyCells:
 
     @property
     def fixed(self) -> list[Variant]:
-        """The variants in whose gauge lambda has a unit."""
+        """The variants in whose target scaling lambda has a unit."""
         return [variant for variant in self.spec.sweep.variants if variant.gauge in FIXED_GAUGES]
 
     def aligned(self, variants: Iterable[Variant]) -> Iterator[tuple[Variant, int, int]]:

@@ -56,7 +56,7 @@ class ForecastComparison:
     latent_forecasts: Mapping[tuple[int, int], LatentForecast]
 
     def forecast(self) -> tuple[ForecastRow, ...]:
-        """Return forecast next to measured retention, for the gauges in which lambda has a unit."""
+        """Return forecast next to measured retention, for target scalings in which lambda has a unit."""
         return tuple(c.row for c in self._compared)
 
     @cached_property

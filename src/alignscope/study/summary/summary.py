@@ -155,7 +155,7 @@ class Summary:
         return tuple(rows)
 
     def cost_parts(self) -> tuple[CostParts, ...]:
-        """Return how the apparent cost decomposes; empty without a raw and a fixed gauge, two lengths and two sizes."""
+        """Return how the apparent cost decomposes; empty without a raw and a fixed scale, two lengths and two sizes."""
         s = self.cells.spec.sweep
         gauge = next((g for g in FIXED_GAUGES if g in s.gauges), None)
         if "raw" not in s.gauges or gauge is None or len(s.epochs) < 2 or len(s.components) < 2:

@@ -1,1 +1,1 @@
-"""One cell of a study: the only rooms of it that import torch."""
+"""One cell of a study: the only modules of it that import torch."""

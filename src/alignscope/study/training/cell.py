@@ -2,7 +2,7 @@
 
 Cells that differ in lambda and seed alone can be trained at once, as one stack of models (`torch.func`): the loop is
 the same, with one more dimension in front. Their start, and the order in which they see the rows, depend on the seed
-alone, so that differences between lambdas, gauges and latent sizes are paired.
+alone, so that differences between lambdas, target scalings and latent sizes are paired.
 """
 
 from __future__ import annotations
