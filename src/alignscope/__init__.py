@@ -24,13 +24,14 @@ Importing this package imports neither torch nor scipy nor the page's libraries:
 """
 
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alignscope._lib.version import __version__
 from alignscope.errors import AlignscopeError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from alignscope.auditing.api import audit
     from alignscope.auditing.estimator import AlignedReducedRank
     from alignscope.auditing.results import Audit
@@ -75,7 +76,7 @@ _RESULTS = {
 """A key that only one kind of result has -> where the kind is."""
 
 
-def load(path: str | Path) -> "Audit | Study | Bench | Paper":
+def load(path: "str | Path") -> "Audit | Study | Bench | Paper":
     """Return the result of a finished run: an `Audit`, `Study`, `Bench` or `Paper`.
 
     path : the folder of the run, or its audit.json or results.json.
@@ -84,7 +85,10 @@ def load(path: str | Path) -> "Audit | Study | Bench | Paper":
 
     >>> alignscope.load("run").verdict                               # doctest: +SKIP
     """
-    import msgspec  # not needed to import the package
+    # Neither is needed to import the package.
+    from pathlib import Path
+
+    import msgspec
 
     path = Path(path)
     if path.is_dir():
