@@ -71,7 +71,7 @@ def test_a_latent_larger_than_everything_is_as_good_as_its_rank(k: int) -> None:
     if k >= 3:
         path = trace(solver, GRID)
         np.testing.assert_allclose(path.sigma_z, twins.sigma(X1, Y1), atol=1e-12)
-        assert solver.at(1.0).code.shape[1] == 3
+        assert solver.at(1.0).encoder.shape[1] == 3
 
 
 @pytest.mark.parametrize("n", [3, 5, 8])

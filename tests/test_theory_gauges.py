@@ -183,7 +183,7 @@ def _measured(
     weights: list[float], problems: list[Problem], solver: Solver, lam: float
 ) -> list[tuple[float, Problem, np.ndarray]]:
     """The stacked code in the coordinates of every single problem."""
-    whitened = solver.frame @ solver.at(lam).code
+    whitened = solver.frame @ solver.at(lam).encoder
     return [(w, p, Solver(p).frame.T @ whitened) for w, p in zip(weights, problems, strict=True)]
 
 

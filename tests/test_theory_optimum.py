@@ -24,7 +24,7 @@ def rows_of(case: Case, gauge: str = "fitted") -> twins.Rows:
 def code_of(case: Case, solver: Solver, lam: float) -> np.ndarray:
     """The code as rows, through the encoder in the input's own units."""
     assert solver.problem.basis is not None
-    encoder = solver.problem.basis.coefficients(solver.frame @ solver.at(lam).code)
+    encoder = solver.problem.basis.coefficients(solver.frame @ solver.at(lam).encoder)
     return twins.centred(case.x1) @ encoder
 
 

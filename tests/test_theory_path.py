@@ -178,7 +178,7 @@ def test_a_path_is_its_points(case: Case) -> None:
     path = trace(solver, GRID)
     for j in (0, 10, 30, 61, 62):
         assert path.sigma_z[j] == pytest.approx(solver.at(GRID[j]).sigma_z, abs=1e-13)
-        np.testing.assert_allclose(path.codes[j].T @ path.codes[j], np.eye(path.codes[j].shape[1]), atol=1e-12)
+        np.testing.assert_allclose(path.encoders[j].T @ path.encoders[j], np.eye(path.encoders[j].shape[1]), atol=1e-12)
     np.testing.assert_array_equal(path.lambdas, GRID)
 
 

@@ -58,7 +58,7 @@ def test_the_target_remedy_is_the_problem_towards_the_useful_part(case: Case, la
     remedied = rows.towards(useful @ (useful.T @ rows.t))
     found = target_remedy(case.solver(), lam)
     z = remedied.code(lam)[:, : useful.shape[1]]
-    assert found.code.shape[1] == min(case.components, useful.shape[1])
+    assert found.encoder.shape[1] == min(case.components, useful.shape[1])
     assert found.sigma_z == pytest.approx(np.square(z.T @ rows.y).sum() / np.square(rows.y).sum(), abs=1e-9)
     values = np.append(np.linalg.eigvalsh(remedied.a + lam * remedied.b)[::-1], 0)
     k = z.shape[1]
@@ -79,10 +79,10 @@ def test_a_split_latent_is_never_better_than_the_unsplit_one(case: Case, lam: fl
     whole, split = solver.at(lam), split_latent(solver, shared, lam)
     scale = 1e-9 * (whole.predicted + lam * whole.aligned)
     assert split.predicted + lam * split.aligned <= whole.predicted + lam * whole.aligned + scale
-    np.testing.assert_allclose(split.code.T @ split.code, np.eye(split.code.shape[1]), atol=1e-10)
-    assert split.code.shape[1] == solver.components
+    np.testing.assert_allclose(split.encoder.T @ split.encoder, np.eye(split.encoder.shape[1]), atol=1e-10)
+    assert split.encoder.shape[1] == solver.components
     # and it is itself well solved: no worse than splitting the unsplit code as it stands
-    g = whole.code
+    g = whole.encoder
     a, b = solver.r_y @ solver.r_y.T, solver.r_t @ solver.r_t.T
     gs = g[:, : min(shared, solver.components)]
     naive = np.trace(g.T @ a @ g) + lam * np.trace(gs.T @ b @ gs)
@@ -139,7 +139,7 @@ def dropped_rows(case: Case, solver: Solver) -> np.ndarray:
     def code(g: np.ndarray) -> np.ndarray:
         return twins.centred(case.x1) @ solver.problem.basis.coefficients(solver.frame @ g)  # type: ignore[union-attr]
 
-    first, last = code(solver.prediction_first().code), code(solver.align_first().code)
+    first, last = code(solver.prediction_first().encoder), code(solver.align_first().encoder)
     fit = first @ (first.T @ twins.centred(case.y1))
     return fit - last @ (last.T @ fit)
 

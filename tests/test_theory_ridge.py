@@ -41,7 +41,7 @@ def test_it_equals_augmented_rows(form: Form, case: Case, alpha: float, lam: flo
     assert solver.problem.basis is not None
     # the code itself, and the true R^2 of its penalised fit
     solution = solver.at(lam)
-    encoder = solver.problem.basis.coefficients(solver.frame @ solution.code)
+    encoder = solver.problem.basis.coefficients(solver.frame @ solution.encoder)
     za = xa @ encoder
     np.testing.assert_allclose(za.T @ za, np.eye(za.shape[1]), atol=1e-8)
     weights = za.T @ ya

@@ -225,7 +225,7 @@ def _call_of(me: str, k: int, gauge: str) -> Callable[..., str]:
             f"                               target_components={k}, gauge='{gauge}')\n"
             "solver = Solver(problem)\n"
             f"solution = {solution}\n"
-            "encoder = problem.basis.coefficients(solver.frame @ solution.code)  # z = (x - mean) @ encoder\n"
+            "encoder = problem.basis.coefficients(solver.frame @ solution.encoder)  # z = (x - mean) @ encoder\n"
             "print(solution.sigma_z, solution.alignment_r2)"
         )
 

@@ -158,8 +158,8 @@ class AlignedReducedRank:
         aligned = problem.target_energy > 0
         solution = solver.at(self.lam if aligned else 0.0)
         assert problem.basis is not None
-        encoder = problem.basis.coefficients(solver.frame @ solution.code)
-        head = solution.code.T @ solver.r_y
+        encoder = problem.basis.coefficients(solver.frame @ solution.encoder)
+        head = solution.encoder.T @ solver.r_y
         # Signs are free; fixed, so that equal data give equal embeddings on every machine.
         largest = np.abs(encoder).argmax(axis=0)
         signs = np.where(encoder[largest, np.arange(encoder.shape[1])] < 0, -1.0, 1.0)

@@ -14,7 +14,7 @@ from alignscope.moments.moments import Moments
 class FeatureAttribution:
     """The features behind the dropped signal.
 
-    What is dropped is the part of the prediction-first fit that cannot be read from the aligned code,
+    What is dropped is the part of the prediction-first fit that cannot be read from the aligned encoder,
     Delta = U1 (I - G_inf G_inf^T) G_0 G_0^T RY; for K >= rank RY its energy is exactly the maximum loss.
 
     Attributes
@@ -35,11 +35,11 @@ class FeatureAttribution:
 def feature_attribution(
     moments: Moments, solver: Solver, retained: Solution, lost: Solution, *, encoder: str, predict: str
 ) -> FeatureAttribution:
-    """Return the attribution of what is read from the code of `retained` but cannot be from that of `lost`."""
+    """Return the attribution of what can be read from the encoder of `retained` but not from that of `lost`."""
     problem = solver.problem
     assert problem.basis is not None
-    fit = retained.code @ (retained.code.T @ solver.r_y)
-    dropped = fit - lost.code @ (lost.code.T @ fit)
+    fit = retained.encoder @ (retained.encoder.T @ solver.r_y)
+    dropped = fit - lost.encoder @ (lost.encoder.T @ fit)
     scale = np.sqrt(moments.energy(predict).sum() / problem.y_energy) if problem.y_energy > 0 else 0.0
     # In target units, as a linear map of the features; then its co-moments with each feature.
     slope = problem.basis.coefficients(solver.frame @ dropped) * scale

@@ -175,10 +175,10 @@ def held_out_path(
         assert problem.basis is not None
         reach = problem.basis.coefficients(solver.frame)  # X1 @ reach = U1 @ frame
         unscale = np.sqrt(train.energy(y).sum() / problem.y_energy) if problem.y_energy > 0 else 0.0
-        codes = solver.codes(grid)
-        distinct = list({id(g): g for g in codes}.values())  # one, where alignment is lossless
+        encoders = solver.encoders(grid)
+        distinct = list({id(g): g for g in encoders}.values())  # one, where alignment is lossless
         place = {id(g): k for k, g in enumerate(distinct)}
-        which = [place[id(g)] for g in codes]
+        which = [place[id(g)] for g in encoders]
         weights = [g @ (g.T @ solver.r_y) * unscale for g in distinct]
         residuals = np.zeros((len(grid), len(energies)))
         if within is not None:

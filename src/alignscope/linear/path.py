@@ -1,6 +1,6 @@
 """The lambda path: exact solutions at every lambda, their limits, and what is lossless.
 
-With M = [RY, sqrt(lambda) RT], the best code G is the top K left singular vectors of M, so that after one QR
+With M = [RY, sqrt(lambda) RT], the best encoder G is the top K left singular vectors of M, so that after one QR
 of [RY RT] every lambda costs one small SVD, whatever N and D (THEORY 3). The SVD of the factor is used and not
 the eigenvectors of A + lambda B, which lose everything beyond lambda = 1e9.
 
@@ -22,25 +22,26 @@ from alignscope.errors import AlignscopeError
 from alignscope.linear.problem import Problem, share_of
 
 _TIE = 1e-10  # eigenvalues closer than this, relative to the largest, are one: rounding decides their order
-_INVARIANT = 1e-7  # how far B may turn the prediction-first code before every lambda > 0 costs something
+_INVARIANT = 1e-7  # how far B may turn the prediction-first encoder before every lambda > 0 costs something
 _MOST_LAMBDAS = 10_000
 _LARGE = 256  # above this order the top K eigenvectors alone are cheaper than the whole SVD
 
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """One encoder: an orthonormal code g (d x k) in the solver's coordinates, and what it achieves.
+    """One encoder and what it achieves.
 
     Attributes
     ----------
-    predicted : p = tr G^T A G, the energy of Y1 that the code predicts (with a ridge, the penalised one).
-    aligned : q = tr G^T B G, the energy of T that the code predicts.
-    sigma_z : the share of ||Y1||^2 that the best prediction from the code explains.
+    encoder : (d x k) orthonormal g, in the solver's coordinates.
+    predicted : p = tr G^T A G, the energy of Y1 that it predicts (with a ridge, the penalised one).
+    aligned : q = tr G^T B G, the energy of T that it predicts.
+    sigma_z : the share of ||Y1||^2 that the best prediction from it explains.
     alignment_r2 : 1 - min_Q ||Z1 Q - T||^2 / ||T||^2.
     per_target : (C1,) the share explained of every target column.
     """
 
-    code: Matrix
+    encoder: Matrix
     predicted: float
     aligned: float
     sigma_z: float
@@ -56,7 +57,7 @@ class Path:
     sigma_z: Vector
     alignment_r2: Vector
     per_target: Matrix
-    codes: tuple[Matrix, ...]
+    encoders: tuple[Matrix, ...]
 
 
 def lambda_grid(start: float = 1e-3, stop: float = 1e3, count: int = 100) -> Vector:
@@ -111,7 +112,7 @@ class Solver:
 
     Attributes
     ----------
-    frame : (r1 x d) orthonormal; G = frame @ g takes a code of the solver to whitened coordinates.
+    frame : (r1 x d) orthonormal; G = frame @ g takes an encoder of the solver to whitened coordinates.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -142,17 +143,17 @@ class Solver:
 
     def at(self, lam: float) -> Solution:
         """Return the optimum at one lambda; 0 means the limit from above, infinity the limit at the far end."""
-        return self.measure(self.codes([lam])[0])
+        return self.measure(self.encoders([lam])[0])
 
-    def codes(self, lambdas: Sequence[float] | Vector) -> list[Matrix]:
-        """Return the optimal codes (d x K) at every lambda; ties go to prediction."""
+    def encoders(self, lambdas: Sequence[float] | Vector) -> list[Matrix]:
+        """Return the optimal encoders (d x K) at every lambda; ties go to prediction."""
         lambdas = np.asarray(lambdas, dtype=np.float64)
-        if self._lossless:  # one code is optimal at every lambda
-            return [self.prediction_first().code] * len(lambdas)
+        if self._lossless:  # one encoder is optimal at every lambda
+            return [self.prediction_first().encoder] * len(lambdas)
         inner = (lambdas > 0) & np.isfinite(lambdas)
         solved = iter(self._inner_codes(lambdas[inner]))
         return [
-            next(solved) if ok else (self.prediction_first() if lam == 0 else self.align_first()).code
+            next(solved) if ok else (self.prediction_first() if lam == 0 else self.align_first()).encoder
             for lam, ok in zip(lambdas, inner, strict=True)
         ]
 
@@ -163,12 +164,12 @@ class Solver:
         roots = np.sqrt(lambdas)[:, None, None]
         stacked = np.concatenate([np.broadcast_to(self.r_y, (len(lambdas), *self.r_y.shape)), roots * self.r_t], axis=2)
         left, s, _ = np.linalg.svd(stacked, full_matrices=stacked.shape[1] > stacked.shape[2])
-        codes = []
+        encoders = []
         for lam, u, values in zip(lambdas, left, s, strict=True):
             padded = np.concatenate([values, np.zeros(max(0, k + 1 - len(values)))]) ** 2
             tied = 0 < k < u.shape[1] and padded[k - 1] - padded[k] <= _TIE * padded[0]
-            codes.append(self._break_tie(lam, k) if tied and padded[k - 1] > _TIE * padded[0] else u[:, :k])
-        return codes
+            encoders.append(self._break_tie(lam, k) if tied and padded[k - 1] > _TIE * padded[0] else u[:, :k])
+        return encoders
 
     def _large_code(self, lam: float) -> Matrix:
         a, b = self.r_y @ self.r_y.T, self.r_t @ self.r_t.T
@@ -186,14 +187,14 @@ class Solver:
         then = np.hstack([self.r_y, hint * self.r_t])
         return lexicographic(stacked, 0.0, then, self.problem.floor_y, k)
 
-    def measure(self, code: Matrix) -> Solution:
-        """Return what an orthonormal code predicts and aligns."""
+    def measure(self, encoder: Matrix) -> Solution:
+        """Return what an orthonormal encoder predicts and aligns."""
         p = self.problem
-        predicted, per_column = self._explained(code, self.r_y)
-        aligned, aligned_columns = self._explained(code, self.r_t)
+        predicted, per_column = self._explained(encoder, self.r_y)
+        aligned, aligned_columns = self._explained(encoder, self.r_t)
         energies = np.where(p.y_energies > 0, p.y_energies, 1.0)
         return Solution(
-            code=code,
+            encoder=encoder,
             predicted=predicted,
             aligned=aligned,
             sigma_z=share_of(per_column.sum(), p.y_energy),
@@ -201,13 +202,13 @@ class Solver:
             per_target=per_column / energies,
         )
 
-    def _explained(self, code: Matrix, r: Matrix) -> tuple[float, Vector]:
+    def _explained(self, encoder: Matrix, r: Matrix) -> tuple[float, Vector]:
         """Return ||G^T R||^2, and per column the energy that the fit explains (less than that with a ridge)."""
-        weights = code.T @ r
+        weights = encoder.T @ r
         square = np.square(weights).sum(axis=0)
         if self._shrink is None:
             return float(square.sum()), square
-        fitted = np.einsum("ij,ij->j", weights, (code.T @ self._shrink @ code) @ weights)
+        fitted = np.einsum("ij,ij->j", weights, (encoder.T @ self._shrink @ encoder) @ weights)
         return float(square.sum()), 2 * square - fitted
 
     def optimum(self, lam: float) -> float:
@@ -219,14 +220,14 @@ class Solver:
     def critical_lambda(self) -> float:
         """Return lambda_c, the largest lambda at which alignment costs no prediction.
 
-        Infinite from K >= c on. Otherwise positive only if B leaves the prediction-first code invariant; then the
-        code stays optimal until its weakest direction, an eigenvalue of A + lambda B within the code, meets the
+        Infinite from K >= c on. Otherwise positive only if B leaves the prediction-first encoder invariant; then it
+        stays optimal until its weakest direction, an eigenvalue of A + lambda B within it, meets the
         strongest one outside; for K >= a that is 1 / mu_max of the pencil (beta I - B_G, A_G) (THEORY 4, item 3).
         """
         first = self.prediction_first()
         if self._loss(first, self.align_first()) <= _TIE * self.problem.y_energy:
             return np.inf
-        inside, outside = first.code, _complement(first.code)
+        inside, outside = first.encoder, _complement(first.encoder)
         a, b = self.r_y @ self.r_y.T, self.r_t @ self.r_t.T
         if np.linalg.norm(outside.T @ b @ inside) > _INVARIANT * np.linalg.norm(b):
             return 0.0
@@ -260,15 +261,15 @@ class Solver:
 
 def trace(solver: Solver, lambdas: Vector) -> Path:
     """Return the exact solutions along a grid of lambdas."""
-    codes = solver.codes(lambdas)
-    measured = {id(g): solver.measure(g) for g in {id(g): g for g in codes}.values()}
-    solutions = [measured[id(g)] for g in codes]
+    encoders = solver.encoders(lambdas)
+    measured = {id(g): solver.measure(g) for g in {id(g): g for g in encoders}.values()}
+    solutions = [measured[id(g)] for g in encoders]
     return Path(
         lambdas=np.asarray(lambdas, dtype=np.float64),
         sigma_z=np.array([s.sigma_z for s in solutions]),
         alignment_r2=np.array([s.alignment_r2 for s in solutions]),
         per_target=np.stack([s.per_target for s in solutions]),
-        codes=tuple(codes),
+        encoders=tuple(encoders),
     )
 
 
@@ -288,14 +289,14 @@ def lexicographic(first: Matrix, floor: float, then: Matrix, floor_then: float, 
     tied = np.abs(values - edge) <= tolerance
     among = left[:, tied]
     turn, s_then, _ = np.linalg.svd(among.T @ then, full_matrices=True)
-    if s_then.max(initial=0.0) <= floor_then:  # nothing to prefer: keep the order, so that codes are stable
+    if s_then.max(initial=0.0) <= floor_then:  # nothing to prefer: keep the order, so that encoders are stable
         turn = np.eye(among.shape[1])
     return np.hstack([left[:, above], among @ turn[:, : k - int(above.sum())]])
 
 
-def _complement(code: Matrix) -> Matrix:
-    full, _ = np.linalg.qr(code, mode="complete")
-    return full[:, code.shape[1] :]
+def _complement(encoder: Matrix) -> Matrix:
+    full, _ = np.linalg.qr(encoder, mode="complete")
+    return full[:, encoder.shape[1] :]
 
 
 def _largest(good: Callable[[float], bool], low: float = 1e-16, high: float = 1e16) -> float:

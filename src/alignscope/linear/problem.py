@@ -196,26 +196,26 @@ def alignment_target(
     one_of("gauge", gauge, get_args(Gauge))
     basis = basis or moments.basis(towards)
     if gauge == "cca":
-        code = np.eye(basis.rank) * np.sqrt(moments.weight)
-        return Target(basis.coefficients(code), np.square(code).sum(axis=0), gauge)
+        coordinates = np.eye(basis.rank) * np.sqrt(moments.weight)
+        return Target(basis.coefficients(coordinates), np.square(coordinates).sum(axis=0), gauge)
     ry = block_scale(moments, through) * basis.coordinates(through)
     if gauge == "source":
-        code = _source_code(moments, through, ry)
+        coordinates = _source_coordinates(moments, through, ry)
     else:
         left, s, _ = np.linalg.svd(ry, full_matrices=False)
         keep = s > RANK_RTOL * np.sqrt(moments.weight * ry.shape[1])
-        code = left[:, keep] * (s[keep] if gauge == "fitted" else np.sqrt(moments.weight))
-    return Target(basis.coefficients(code), np.square(code).sum(axis=0), gauge)
+        coordinates = left[:, keep] * (s[keep] if gauge == "fitted" else np.sqrt(moments.weight))
+    return Target(basis.coefficients(coordinates), np.square(coordinates).sum(axis=0), gauge)
 
 
-def _source_code(moments: Moments, through: str, ry: Matrix) -> Matrix:
+def _source_coordinates(moments: Moments, through: str, ry: Matrix) -> Matrix:
     """U2^T U_Y, the whitened coordinates of the left singular vectors of Y2, scaled to ||column||^2 <= N."""
     gram = block_scale(moments, through) ** 2 * moments.cross(through, through)
     values, right = np.linalg.eigh(gram)
     values, right = values[::-1], right[:, ::-1]
     keep = values > RANK_RTOL**2 * values.max(initial=0.0)
-    code: Matrix = ry @ right[:, keep] * np.sqrt(moments.weight / values[keep])
-    return code
+    coordinates: Matrix = ry @ right[:, keep] * np.sqrt(moments.weight / values[keep])
+    return coordinates
 
 
 def stack_targets(problems: Sequence[Problem], weights: Sequence[float]) -> Problem:

@@ -68,8 +68,8 @@ def target_remedy(solver: Solver, lam: float = np.inf) -> Solution:
     useful = column_space(p.ry, p.floor_y)
     remedied = Solver(_with_target(p, useful @ (useful.T @ p.rt)))
     # Components beyond the rank of [RY RT'] are left unused: what they would align to is arbitrary.
-    code = remedied.at(lam).code[:, : remedied.problem.capacity]
-    return solver.measure(solver.frame.T @ (remedied.frame @ code))
+    encoder = remedied.at(lam).encoder[:, : remedied.problem.capacity]
+    return solver.measure(solver.frame.T @ (remedied.frame @ encoder))
 
 
 def _with_target(problem: Problem, rt: np.ndarray) -> Problem:
@@ -90,7 +90,7 @@ def split_latent(solver: Solver, shared: int, lam: float, sweeps: int = 100) -> 
     shared = min(shared, k)
     a = solver.r_y @ solver.r_y.T
     ab = a + lam * solver.r_t @ solver.r_t.T
-    whole = solver.at(lam).code
+    whole = solver.at(lam).encoder
     gs = whole @ np.linalg.eigh(whole.T @ ab @ whole)[1][:, ::-1][:, :shared]
     gp = _top_outside(a, gs, k - shared)
     value = -np.inf

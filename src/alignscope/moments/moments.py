@@ -291,11 +291,11 @@ class Basis:
         rhs = _part(self._moments.matrix, i, j) / self._scale[:, None]
         return _solve_triangular(self._left, rhs, transposed=False) if self._triangular else self._right.T @ rhs
 
-    def coefficients(self, code: Matrix) -> Matrix:
-        """Return V (D x k) with X V = U code, for a code (rank x k) in whitened coordinates."""
-        out = np.zeros((len(self._columns), code.shape[1]))
+    def coefficients(self, matrix: Matrix) -> Matrix:
+        """Return V (D x k) with X V = U M, for a matrix M (rank x k) in whitened coordinates."""
+        out = np.zeros((len(self._columns), matrix.shape[1]))
         if self.rank:
-            v = _solve_triangular(self._left, code, transposed=True) if self._triangular else self._right @ code
+            v = _solve_triangular(self._left, matrix, transposed=True) if self._triangular else self._right @ matrix
             out[self._used] = v / self._scale[:, None]
         return out
 
@@ -319,7 +319,7 @@ class Basis:
 
     @cached_property
     def shrinkage(self) -> Matrix | None:
-        """S = U_a^T U_a (rank x rank), what a ridge takes from the code; None without a ridge, where S = I."""
+        """S = U_a^T U_a (rank x rank), what a ridge takes from the encoder; None without a ridge, where S = I."""
         if not self._ridge:
             return None
         v = self.coefficients(np.eye(self.rank))
