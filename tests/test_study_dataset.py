@@ -382,3 +382,12 @@ def test_of_two_processes_at_once_the_faster_counts(tmp_path: Path, monkeypatch:
     folder = prepare(spec, tmp_path / "out", tmp_path)
     assert [p.name for p in (tmp_path / "out/data").iterdir()] == [folder.name]
     assert open_data(folder).train == 90
+
+
+def test_rows_of_another_version_are_refused(tmp_path: Path) -> None:
+    write(tmp_path)
+    folder = prepare(FILES.fingerprinted(tmp_path), tmp_path / "out", tmp_path)
+    record = folder / "data.json"
+    record.write_text(record.read_text().replace("trained_on", "once_called"))
+    with pytest.raises(AlignscopeError, match=r"data\.json: .*trained_on.* another version of alignscope.*\[E103\]$"):
+        open_data(folder)

@@ -116,8 +116,16 @@ class StudyData:
 
 
 def open_data(folder: Path) -> StudyData:
-    """Return the prepared rows, memory-mapped; pages that are written to are copied, never the files."""
-    meta = msgspec.json.decode((folder / "data.json").read_bytes(), type=Targets)
+    """Return the prepared rows, memory-mapped; pages that are written to are copied, never the files.
+
+    Raises E103 where their record is damaged, or of a version of alignscope that named its keys otherwise.
+    """
+    record = folder / "data.json"
+    try:
+        meta = msgspec.json.decode(record.read_bytes(), type=Targets)
+    except msgspec.MsgspecError as error:
+        way = "Rows of another version of alignscope, or damaged: remove that folder, or give another for the results."
+        raise AlignscopeError("E103", str(record), f"{error}", way) from None
     with np.load(folder / "targets.npz", allow_pickle=False) as stored:
         targets = {name: stored[name] for name in stored.files}
     groups = targets.pop(_GROUPS, None)
