@@ -22,6 +22,7 @@ from alignscope.report.words import (
     setting,
     share,
     signed,
+    symbols,
 )
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def environment() -> jinja2.Environment:
         setting=setting,
         share=share,
         signed=signed,
+        symbols=symbols,
         lambda_limit=lambda_limit,
         width=lambda value: f"{100 * min(1.0, max(0.0, value)):.1f}" if finite(value) else "0",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -134,6 +135,11 @@ def at_lambda(value: Any) -> str:
 def at_size(components: int | None) -> str:
     """Write a latent size: "K = 8"; None stands for all of a study."""
     return "all K together" if components is None else f"K\u00a0=\u00a0{components}"
+
+
+def symbols(text: str) -> str:
+    """Write a sentence of the console as the page does: "up to lambda = 3.56" with the letter of its charts."""
+    return re.sub(r"(?<!['\w])lambda(?!['\w])( = )?", lambda found: "λ\u00a0=\u00a0" if found[1] else "λ", text)
 
 
 def lambda_limit(value: Any) -> str:
