@@ -28,6 +28,7 @@ from alignscope.report.words import (
     share,
     short,
     signed,
+    symbols,
 )
 from report_example import HOSTILE, VARIANTS, example, hostile_names
 
@@ -181,6 +182,8 @@ def test_paint_leaves_data_alone() -> None:
         (lambda_limit, 0.0, "none"),
         (lambda_limit, 0.5, "up to 0.5"),
         (lambda_limit, None, "–"),
+        (symbols, "up to lambda = 3.56, at any lambda.", "up to λ\u00a0=\u00a03.56, at any λ."),
+        (symbols, "most of all of 'lambda', in lambdas", "most of all of 'lambda', in lambdas"),
         (count, 4812, "4,812"),
         (count, None, "–"),
         (percent, 0.05, "5%"),
@@ -203,3 +206,23 @@ def test_paint_leaves_data_alone() -> None:
 )
 def test_words(write: Any, value: Any, text: str) -> None:
     assert write(value) == text
+
+
+def _marks(audit: dict[str, Any]) -> dict[str, bool]:
+    """Return the labels of the remedies, and whether each stands before its mark."""
+    spec = chart_specs(audit, live=False)["remedies_1"]
+    return {row["label"]: row["before"] for row in spec["data"]["values"] if row["label"]}
+
+
+def test_labels_of_remedies_neither_cover_each_other_nor_leave_the_chart() -> None:
+    audit = copy.deepcopy(example())
+    d = audit["directions"]["1"]
+    d["alignment_r2"] = [0.0] * len(d["alignment_r2"])
+    d["limits"]["align_first"]["alignment_r2"] = 1.0
+    places = {"prediction_first": 0.0, "target": 0.0, "budget": 0.5, "capacity": 1.0, "split": 0.08}
+    level = d["remedies"]["prediction_first"]["sigma_z"]
+    for name, x in places.items():
+        d["remedies"][name] |= {"alignment_r2": x, "sigma_z": level}
+    assert _marks(audit) == {"A, B, E": False, "C": False, "D": False}
+    d["remedies"]["budget"]["alignment_r2"] = 1.0
+    assert _marks(audit) == {"A, B, E": False, "C, D": True}

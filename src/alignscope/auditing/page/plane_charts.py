@@ -6,7 +6,7 @@ from alignscope.report.parts import HUE, Audit, Spec, by, chart, low_end, rules,
 from alignscope.report.words import REMEDIES, direction_name, finite, lam, share
 
 ENDS = ("limit λ → 0", "limit λ → ∞")
-NEAR = 0.05  # marks closer than this part of both axes share one label
+NEAR = 0.05  # marks closer than this part of both axes share one label, and further to the right of a longer one
 
 
 def capacity(audit: Audit, side: str, _live: bool) -> Spec | None:
@@ -116,11 +116,14 @@ def remedies(audit: Audit, side: str, _live: bool) -> Spec:
                 "tooltip": _tip("Remedy"),
             },
         },
-        {
-            "transform": [{"filter": "datum.label !== ''"}],
-            "mark": {"type": "text", "align": "left", "dx": 9, "dy": -9, "fontWeight": "bold", "fontSize": 13},
-            "encoding": {"x": x, "y": y, "text": {"field": "label"}},
-        },
+        *(
+            {
+                "transform": [{"filter": f"datum.label !== '' && {where}"}],
+                "mark": {"type": "text", "align": align, "dx": dx, "dy": -9, "fontWeight": "bold", "fontSize": 13},
+                "encoding": {"x": x, "y": y, "text": {"field": "label"}},
+            }
+            for where, align, dx in (("!datum.before", "left", 9), ("datum.before", "right", -9))
+        ),
     ]
     text = f"{direction_name(audit, side)}: alignment reached against the share of target {side} retained."
     return chart(text, marks, layers, 280, [])
@@ -152,12 +155,21 @@ def _remedy_marks(d: Audit, front: list[Spec]) -> list[Spec]:
         y, x = d["remedies"][name]["sigma_z"], d["remedies"][name]["alignment_r2"]
         if not (finite(x) and finite(y)):
             continue
-        near = next((m for m in marks if m["label"] and abs(m["x"] - x) < wide and abs(m["y"] - y) < tall), None)
+        near = next((m for m in marks if _shares(m, x, y, wide, tall)), None)
         if near is not None:
             near["label"] += f", {letter}"
         mark = {"kind": "remedy", "Remedy": f"{letter}: {REMEDIES[name]}", "kept": share(y, 4), "reached": share(x, 4)}
         marks.append({"x": x, "y": y, "label": "" if near is not None else letter, **mark})
+    xs = [spot["x"] for spot in spots if finite(spot["x"])]
+    for mark in marks:  # on a narrow screen several letters do not fit between a mark on the right and the edge
+        mark["before"] = "," in mark["label"] and 2 * mark["x"] >= min(xs) + max(xs)
     return marks
+
+
+def _shares(mark: Spec, x: float, y: float, wide: float, tall: float) -> bool:
+    """Say if the mark's label would cover that of another at (x, y)."""
+    reach = wide * (mark["label"].count(",") + 1 if x > mark["x"] else 1)
+    return bool(mark["label"]) and abs(mark["x"] - x) < reach and abs(mark["y"] - y) < tall
 
 
 def _spread(values: list[float]) -> float:

@@ -107,7 +107,7 @@ def targets(audit: Audit, side: str, live: bool) -> Spec | None:
     y, params = row_axis([target["target"] for target in rows])
     if live:
         params.append({"name": "lambda_i", "value": start(d["lambda"])})
-    x = share_axis("x", "explained variance retained (R², in sample)", low_end(p["x"] for p in points), 1.12)
+    x = share_axis("x", "variance retained (R², in sample)", low_end(p["x"] for p in points), 1.12)
     hues = [HUE[side], "var(--loss)", "var(--ink)"][: len(kinds)]
     fills = [HUE[side], "transparent", "transparent"][: len(kinds)]
     tip_fields = tips(Target="Target", λ_to_0="First", λ_to_infinity="Last", Lost_in_sample="Lost")

@@ -34,8 +34,8 @@ class Part(NamedTuple):
 
 
 FALL = [
-    Part("norm_collapse", "norm collapse", "the norm of the second representation fell", "var(--cap)"),
-    Part("alignment", "real alignment", "it is predicted better, whatever its norm", "var(--align)"),
+    Part("norm_collapse", "norm collapse", "the second representation’s norm fell", "var(--cap)"),
+    Part("alignment", "real alignment", "predicted better, whatever its norm", "var(--align)"),
 ]
 COST = [
     Part("norm_collapse", "norm collapse", "gone once the scale is fixed", "var(--cap)"),
