@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import re
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import msgspec
+import numpy as np
 import pytest
 
 from alignscope.report.look import DARK, LIGHT, RAMP_DARK, RAMP_LIGHT
@@ -295,6 +297,19 @@ def test_equal_steps_for_lambda() -> None:
     assert places == sorted(places) and len(set(places)) >= len(grid) - 1
     assert 0 < steps.at(1e-9) < 1 and steps.at(10**0.5 * 0.1) == pytest.approx(1.5)
     assert steps.at(30.0) == pytest.approx(3.25)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.006, 0.032), (0.2, 0.25), (3.0, 5.0), (0.71, 0.71)])
+def test_a_log_axis_within_a_decade_has_ticks_that_are_drawn(low: float, high: float) -> None:
+    record, losses = msgspec.to_builtins(example()), itertools.cycle(np.geomspace(low, high, 7).tolist())
+    for cell in record["cells"]:
+        for mark in cell["marks"]:
+            mark["test"]["alignment_loss"] = next(losses)
+    results = msgspec.convert(record, StudyResults)
+    spec = study_figures(results)["published"].rows[0].panels[0]
+    axes = [e["x"] for part in spec["layer"] if "x" in (e := part["encoding"]) and "axis" in e["x"]]
+    ticks, (least, most) = axes[0]["axis"]["values"], axes[0]["scale"]["domain"]
+    assert len(ticks) >= 2 and least <= min(ticks) < max(ticks) <= most
 
 
 @pytest.mark.parametrize("lambdas", [[0.0], [0.5], [0.0, 2.0]])

@@ -111,9 +111,15 @@ def _against(
 
 
 def _decades(low: float, high: float) -> list[float]:
-    """Return the powers of ten within, or the ends where there are fewer than two."""
+    """Return the powers of ten within, or the ends, rounded inwards to be drawn, where there are fewer than two."""
     powers = [10.0**i for i in range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)]
-    return powers if len(powers) > 1 else [float(f"{low:.2g}"), float(f"{high:.2g}")]
+    if len(powers) > 1:
+        return powers
+    steps = [10.0 ** (math.floor(math.log10(end)) - 1) for end in (low, high)]
+    return [
+        float(f"{math.ceil(low / steps[0]) * steps[0]:.2g}"),
+        float(f"{math.floor(high / steps[1]) * steps[1]:.2g}"),
+    ]
 
 
 def _dashes(count: int) -> dict[str, Sequence[Any]]:
