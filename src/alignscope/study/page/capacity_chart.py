@@ -153,13 +153,20 @@ def _sizes(results: StudyResults, modality: int, y: Spec, sizes: list[int]) -> l
     if len(marks) == 2 and abs(math.log(marks[0]["y"] / marks[1]["y"])) < 0.1:
         marks = [{**marks[1], "words": f"at most 5% lost, and {marks[1]['words']}"}]
     text_at = {"x": {"value": {"expr": "width - 4"}}, "y": y, "text": {"field": "words"}}
-    look: Spec = {"align": "right", "baseline": "bottom", "dy": -3, "fontWeight": "bold", "color": "#000000"}
+    look: Spec = {"align": "right", "fontWeight": "bold", "color": "#000000"}
+    above, below = {"baseline": "bottom", "dy": -3}, {"baseline": "top", "dy": 6}
+    crowded = (sizes[-1] * EDGE**2 / sizes[0]) ** 0.09  # a square so little above the line covers the words
+    covered = bool(marks) and any(1 < k / marks[0]["y"] < crowded for k in results.spec.sweep.components)
     return [
         made
         for mark in marks
         for made in (
             layer("rule", {"y": y}, [mark], color="#ffffff", strokeWidth=3.5),
             layer("rule", {"y": y}, [mark], color="#000000", strokeWidth=1.6, strokeDash=mark["dash"]),
-            layer("text", text_at, [mark], **look),
+            # with a halo, since the map may be dark beneath
+            *(
+                layer("text", text_at, [mark], **look, **(below if covered and mark is marks[0] else above), **halo)
+                for halo in ({"stroke": "#ffffff", "strokeWidth": 3, "strokeJoin": "round"}, {})
+            ),
         )
     ]
