@@ -182,7 +182,7 @@ def _forest(board: Board, lead: MethodRow, column: Column) -> Spec | None:
 
 
 def _points_axis(low: float, high: float) -> Spec:
-    step = next(s for s in (1, 2, 5, 10) if (high - low) / s <= 6)
+    step = next(s for s in (1, 2, 5, 10) if (high - low) / s <= 4)
     values: list[Any] = [v for v in range(-20, 21, step) if low <= v <= high]
     look = {"values": values, "labelExpr": "datum.value === 0 ? '0' : datum.label", "domain": False, "grid": False}
     end = low + (high - low) / ROOM
