@@ -113,6 +113,26 @@ def test_names_of_the_modalities(name: str, folder: Path, capsys: pytest.Capture
     assert {i: m["source"] for i, m in record["modalities"].items()} == {"1": "x1.npy", "2": "x2.npy"}
 
 
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [("pair.npz:optical", "pair.npz:radar"), ("optical/x.npy", "radar/x.npy")],
+    ids=["arrays", "folders"],
+)
+def test_modalities_of_one_stem_are_told_apart(
+    one: str, two: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given(*QUICKER)(folder)
+    x1, x2 = np.load("x1.npy"), np.load("x2.npy")
+    np.savez("pair.npz", optical=x1, radar=x2)
+    for name, x in (("optical", x1), ("radar", x2)):
+        Path(name).mkdir()
+        np.save(f"{name}/x.npy", x)
+    done = run_audit([one, two, *QUICKER], capsys)
+    assert (done.status, done.err) == (0, "") and done.record is not None
+    names = [m["name"] for m in done.record["modalities"].values()]
+    assert names == (["optical", "radar"] if ":" in one else [one, two])
+
+
 def test_names_of_columns_by_list_and_by_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("bands.txt").write_text("röd\ngrön\nblå\nnear infrared, 842 nm\n", encoding="utf-8")
     options = ("--features1", "bands.txt", "--targets1", "height, volume", "--features2", "VV,VH,HH")

@@ -36,6 +36,14 @@ Stack = Annotated[
 Resume = Annotated[bool, arg(help="Insist that the folder already holds some of these trainings.")]
 
 
+def modality_names(x1: Path, x2: Path) -> tuple[str, str]:
+    """Name two modalities by their files: the stems, or what tells the two apart where these are the same."""
+    for name in (lambda path: path.stem, lambda path: path.name.rpartition(":")[2], str):
+        if name(x1) != name(x2):
+            return name(x1), name(x2)
+    return x1.stem, x2.stem
+
+
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """A command: its fields are its options, its docstring is its help."""
 

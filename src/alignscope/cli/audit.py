@@ -9,7 +9,7 @@ import tyro
 
 from alignscope._lib.files import check_writable
 from alignscope._lib.progress import Bar
-from alignscope.cli._options import Command, Out, arg, print_where
+from alignscope.cli._options import Command, Out, arg, modality_names, print_where
 from alignscope.errors import AlignscopeError
 
 if TYPE_CHECKING:
@@ -138,8 +138,8 @@ def _open(command: AuditCommand) -> Pair:
     if command.pair is not None:
         return open_folder(command.pair, **given)
     assert command.x1 is not None and command.x2 is not None
-    given.setdefault("name1", command.x1.stem)
-    given.setdefault("name2", command.x2.stem)
+    name1, name2 = modality_names(command.x1, command.x2)
+    given = {"name1": name1, "name2": name2} | given
     return Pair.of(command.x1, command.x2, **given)
 
 

@@ -10,7 +10,7 @@ import tyro
 
 from alignscope._lib.files import check_writable
 from alignscope._lib.progress import Bar
-from alignscope.cli._options import Command, Out, arg, print_where
+from alignscope.cli._options import Command, Out, arg, modality_names, print_where
 
 
 class JoinCommand(Command, frozen=True, kw_only=True):
@@ -50,8 +50,8 @@ class JoinCommand(Command, frozen=True, kw_only=True):
         check_writable(self.out)
         given = msgspec.structs.asdict(self)
         out = given.pop("out")
-        given["name1"] = self.name1 or self.x1.stem
-        given["name2"] = self.name2 or self.x2.stem
+        name1, name2 = modality_names(self.x1, self.x2)
+        given |= {"name1": self.name1 or name1, "name2": self.name2 or name2}
         with Bar() as progress:
             joined = match(**given, progress=progress)
             page = joined.save(out, progress)
