@@ -330,12 +330,12 @@ def test_an_inspection_counts_what_a_loop_counts(own: Path) -> None:
     clear = [(masks[1] <= 50).sum() >= 18 for file in archive.series.values() for _, _, masks in twin(own / file, "s2")]
     assert found.clear_share == np.mean(clear)
     assert sum(found.dates["s2"].clear_months or ()) == sum(clear)
-    assert "1 of the patches here have a genus in their name" not in " ".join(found.notes)
+    assert "1 patch here has a genus in its name" not in " ".join(found.notes)
 
 
 def test_a_name_that_says_another_genus_is_counted(own: Path) -> None:
     found = inspect(Archive.open(own), workers=1)
-    assert found.notes[-1].startswith("2 of the patches here have a genus in their name that their labels do not")
+    assert found.notes[-1].startswith("2 patches here have a genus in their name that their labels do not")
 
 
 def spoil(root: Path) -> dict[str, str]:

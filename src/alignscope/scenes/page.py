@@ -46,7 +46,7 @@ def page(spec: SceneSpec, survey: Survey, shown: Sequence[np.ndarray], record: d
     """Return the page as one HTML file that needs nothing else. `record` is what results.json holds."""
     first, second = (modality.name for modality in spec.modalities)
     scenes = [
-        [s["scene"], ", ".join(f"{count(n)} {why}" for why, n in s["dropped"].items()), count(s["kept"])]
+        [s["scene"], ", ".join(f"{count(n)} {why}" for why, n in s["dropped"].items()) or "none", count(s["kept"])]
         for s in record["scenes"][:LISTED]
     ]
     channels = [

@@ -37,6 +37,7 @@ MARKS = {  # icon and look of each verdict; the word stands next to it
     "undecided": ("?", "soft"),
     "not tested here": ("○", "soft"),
 }
+MANY = {"holds": "hold", "holds with a correction": "hold with a correction", "does not hold": "do not hold"}
 SHOWN = {  # where a claim's figure stands on the page, and how it is called
     "study_trade_off": ("published", "published picture"),
     "study_loss_parts": ("loss_parts", "fall of the loss, decomposed"),
@@ -121,12 +122,10 @@ def _figures(results: StudyResults, figures: Mapping[str, Rows], satellite: Sate
     }
 
 
-def _tally(claims: Sequence[Claim]) -> list[tuple[str, int]]:
-    return [
-        (verdict, sum(c.verdict == verdict for c in claims))
-        for verdict in MARKS
-        if any(c.verdict == verdict for c in claims)
-    ]
+def _tally(claims: Sequence[Claim]) -> list[tuple[str, str]]:
+    """Count the claims of each verdict in words: ("holds", "6 hold")."""
+    counted = [(verdict, sum(c.verdict == verdict for c in claims)) for verdict in MARKS]
+    return [(verdict, f"{n} {verdict if n == 1 else MANY.get(verdict, verdict)}") for verdict, n in counted if n]
 
 
 def _synthetic(check: Claim) -> bool:

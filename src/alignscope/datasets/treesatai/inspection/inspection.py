@@ -175,7 +175,9 @@ def _name_notes(archive: Archive, labels: Labels) -> list[str]:
         k = place.get(parse_stem(stem).genus)
         known = stem in archive.label_file.entries
         other += known and (k is None or not labels.present[row, k])
-    return [f"{other:,} of the patches here have a genus in their name that their labels do not."] if other else []
+    if other == 1:
+        return ["1 patch here has a genus in its name that its labels do not."]
+    return [f"{other:,} patches here have a genus in their name that their labels do not."] if other else []
 
 
 def _by_split(listed: np.ndarray) -> dict[str, int]:
