@@ -158,7 +158,12 @@ def _remedy_marks(d: Audit, front: list[Spec]) -> list[Spec]:
         near = next((m for m in marks if _shares(m, x, y, wide, tall)), None)
         if near is not None:
             near["label"] += f", {letter}"
-        mark = {"kind": "remedy", "Remedy": f"{letter}: {REMEDIES[name]}", "kept": share(y, 4), "reached": share(x, 4)}
+        mark: Spec = {
+            "kind": "remedy",
+            "Remedy": f"{letter}: {REMEDIES[name]}",
+            "kept": share(y, 4),
+            "reached": share(x, 4),
+        }
         marks.append({"x": x, "y": y, "label": "" if near is not None else letter, **mark})
     xs = [spot["x"] for spot in spots if finite(spot["x"])]
     for mark in marks:  # on a narrow screen several letters do not fit between a mark on the right and the edge

@@ -154,7 +154,9 @@ def _sizes(results: StudyResults, modality: int, y: Spec, sizes: list[int]) -> l
         marks = [{**marks[1], "words": f"at most 5% lost, and {marks[1]['words']}"}]
     text_at = {"x": {"value": {"expr": "width - 4"}}, "y": y, "text": {"field": "words"}}
     look: Spec = {"align": "right", "fontWeight": "bold", "color": "#000000"}
-    above, below = {"baseline": "bottom", "dy": -3}, {"baseline": "top", "dy": 6}
+    above: Spec = {"baseline": "bottom", "dy": -3}
+    below: Spec = {"baseline": "top", "dy": 6}
+    halos: tuple[Spec, Spec] = ({"stroke": "#ffffff", "strokeWidth": 3, "strokeJoin": "round"}, {})  # dark ground
     crowded = (sizes[-1] * EDGE**2 / sizes[0]) ** 0.09  # a square so little above the line covers the words
     covered = bool(marks) and any(1 < k / marks[0]["y"] < crowded for k in results.spec.sweep.components)
     return [
@@ -163,10 +165,9 @@ def _sizes(results: StudyResults, modality: int, y: Spec, sizes: list[int]) -> l
         for made in (
             layer("rule", {"y": y}, [mark], color="#ffffff", strokeWidth=3.5),
             layer("rule", {"y": y}, [mark], color="#000000", strokeWidth=1.6, strokeDash=mark["dash"]),
-            # with a halo, since the map may be dark beneath
             *(
                 layer("text", text_at, [mark], **look, **(below if covered and mark is marks[0] else above), **halo)
-                for halo in ({"stroke": "#ffffff", "strokeWidth": 3, "strokeJoin": "round"}, {})
+                for halo in halos
             ),
         )
     ]
