@@ -72,7 +72,7 @@ class FactorTruth:
     def rt(self, direction: int, components: int, scaled: bool = True) -> Matrix:
         """Return RT = (R1 R2)^(1/2) [R_j^(1/2) H_j]_K in factor coordinates, j the other modality, (F, C_j).
 
-        [.]_K is the best approximation of rank K = `components`; the gauge is "fitted".
+        [.]_K is the best approximation of rank K = `components`; the target scaling is "fitted".
         """
         other = 2 if direction == 1 else 1
         u, s, vt = np.linalg.svd(self.ry(other, scaled), full_matrices=False)
@@ -229,7 +229,7 @@ class AngleSample:
 
     Attributes
     ----------
-    x1, x2, y1, y2 : arrays of N rows; y2 lies in col(x2), so T = y2 in the gauge "fitted".
+    x1, x2, y1, y2 : arrays of N rows; y2 lies in col(x2), so T = y2 in the target scaling "fitted".
     theta : (m,) principal angles between col(P1 Y1) and col(P1 T), in radians.
     alpha, beta : norms of every column of y1 and of y2.
     """

@@ -36,7 +36,7 @@ class Target:
     Attributes
     ----------
     coefficients : (D2 x M) T as a linear map of modality 2. The target at latent size K is its first K
-        columns, except in the gauge ``cca``, where it is always whole.
+        columns, except with the target scaling ``cca``, where it is always whole.
     energies : (M,) ||T_m||^2 of every column.
     gauge : how T is scaled.
     """
@@ -57,7 +57,7 @@ class Problem:
     target_energies : (M,) ||T_m||^2.
     y_energies : (C1,) ||Y1_c||^2, summing to N C1.
     components : K, the latent size.
-    gauge : the gauge of T.
+    gauge : how T is scaled.
     target_components : how many columns of T are aligned to; None for all of them.
     basis : the whitened coordinates of X1.
     """
@@ -103,7 +103,7 @@ class Problem:
 
         Raises
         ------
-        AlignscopeError : E301 for a latent size below 1, E305 for an unknown gauge.
+        AlignscopeError : E301 for a latent size below 1, E305 for an unknown target scaling.
         """
         basis = encoder_basis or moments.basis(encoder, ridge)
         scale = block_scale(moments, predict)
@@ -186,12 +186,12 @@ def alignment_target(
     """Return T for every latent size at once, made by reduced-rank regression of Y2 on X2.
 
     With U2^T Y2 = P D Q^T, the fitted values of rank K are F2 = U2 P_K D_K Q_K^T; the rotation Q_K is left out,
-    since Q1 undoes it. The paper's own formula (gauge ``source``) projects the left singular vectors of Y2
+    since Q1 undoes it. The paper's own formula (``source``) projects the left singular vectors of Y2
     instead, which is right only when they lie in col(X2) (THEORY 3).
 
     Raises
     ------
-    AlignscopeError : E305 for an unknown gauge.
+    AlignscopeError : E305 for an unknown target scaling.
     """
     one_of("gauge", gauge, get_args(Gauge))
     basis = basis or moments.basis(towards)

@@ -50,7 +50,7 @@ def main_variant(results: StudyResults) -> Variant | None:
 
 
 def in_variant(row: Any, variant: Variant) -> bool:
-    """Say if a row or cell belongs to `variant`; λ = 0, which has no gauge, belongs to all."""
+    """Say if a row or cell belongs to `variant`; λ = 0, which has no target scaling, belongs to all."""
     return row.gauge == "none" or (row.gauge, row.direction, row.training) == variant
 
 

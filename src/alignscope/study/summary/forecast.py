@@ -6,8 +6,8 @@ Two questions, two answers, both with the trunks held fixed:
   `alignscope.audit` on them (THEORY 3, gauge ``whitened``). What is aligned to is what reduced-rank regression would
   make of H2.
 - `LatentForecast`: at the latent size that was trained. What is aligned to is the other encoder's own latent, in the
-  gauge of the training; the problem is solved on the training rows and scored on the held-out ones, as the aligned
-  encoder will be. On real data it predicts far better what will be lost (see the satellite results).
+  target scaling of the training; the problem is solved on the training rows and scored on the held-out ones, as the
+  aligned encoder will be. On real data it predicts far better what will be lost (see the satellite results).
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ class LatentForecast:
         return cls(data, z[0].shape[1], (first, second))
 
     def of_modality(self, modality: int, lambdas: Sequence[float], gauge: str) -> RetentionCurve:
-        """Return the retention of one modality along lambda in the gauge ``normalised`` or ``whitened``."""
+        """Return the retention of one modality along lambda, with ``normalised`` or ``whitened`` targets."""
         moments = self.moments[modality - 1]
         with one_blas_thread():
             path = held_out_path(
@@ -182,7 +182,7 @@ class LatentForecast:
 
 
 def _unit(z: np.ndarray, train: int) -> np.ndarray:
-    """Return a latent with unit variances over the training rows, as the gauge ``normalised`` has it.
+    """Return a latent with unit variances over the training rows, as the target scaling ``normalised`` has it.
 
     Dimensions that are constant to rounding are left out: none can be aligned to. A latent of them alone is one 0.
     """
