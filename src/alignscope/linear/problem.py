@@ -30,7 +30,7 @@ then above 1e-16 of the whole, which is what float64 can tell from nothing."""
 
 
 @dataclass(frozen=True, eq=False)
-class Target:
+class AlignmentTarget:
     """What the encoder is aligned to: T = X2 `coefficients`, columns by falling importance.
 
     Attributes
@@ -182,7 +182,7 @@ class Problem:
 
 def alignment_target(
     moments: Moments, towards: str, through: str, gauge: Gauge = "fitted", basis: Basis | None = None
-) -> Target:
+) -> AlignmentTarget:
     """Return T for every latent size at once, made by reduced-rank regression of Y2 on X2.
 
     With U2^T Y2 = P D Q^T, the fitted values of rank K are F2 = U2 P_K D_K Q_K^T; the rotation Q_K is left out,
@@ -197,7 +197,7 @@ def alignment_target(
     basis = basis or moments.basis(towards)
     if gauge == "cca":
         coordinates = np.eye(basis.rank) * np.sqrt(moments.weight)
-        return Target(basis.coefficients(coordinates), np.square(coordinates).sum(axis=0), gauge)
+        return AlignmentTarget(basis.coefficients(coordinates), np.square(coordinates).sum(axis=0), gauge)
     ry = block_scale(moments, through) * basis.coordinates(through)
     if gauge == "source":
         coordinates = _source_coordinates(moments, through, ry)
@@ -205,7 +205,7 @@ def alignment_target(
         left, s, _ = np.linalg.svd(ry, full_matrices=False)
         keep = s > RANK_RTOL * np.sqrt(moments.weight * ry.shape[1])
         coordinates = left[:, keep] * (s[keep] if gauge == "fitted" else np.sqrt(moments.weight))
-    return Target(basis.coefficients(coordinates), np.square(coordinates).sum(axis=0), gauge)
+    return AlignmentTarget(basis.coefficients(coordinates), np.square(coordinates).sum(axis=0), gauge)
 
 
 def _source_coordinates(moments: Moments, through: str, ry: Matrix) -> Matrix:

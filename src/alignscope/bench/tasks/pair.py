@@ -111,7 +111,7 @@ class PairTask(Kind, frozen=True, kw_only=True, tag="pair"):
             for embedding in ("fused", *(str(m + 1) for m in modalities))
         )
 
-    def _column(self, side: str, targets: Sequence[Target], embedding: str) -> Column:
+    def _column(self, side: str, targets: Sequence[PairTarget], embedding: str) -> Column:
         classes = targets[0].classes > 1
         score = "Balanced accuracy of a logistic probe" if classes else "R^2 of a linear probe"
         fused = embedding == "fused"
@@ -130,7 +130,7 @@ class PairTask(Kind, frozen=True, kw_only=True, tag="pair"):
 
 
 @dataclass(frozen=True, eq=False)
-class Target:
+class PairTarget:
     """One target: `classes` 2 or more and `values` (N,) whole numbers from 0, or 1 and `values` (N,) floats."""
 
     name: str
@@ -152,22 +152,22 @@ def sides(data: StudyData) -> dict[str, tuple[int, ...]]:
     return {"y": (0, 1)} if data.trained_on[0] == data.trained_on[1] else {"y1": (0,), "y2": (1,)}
 
 
-def targets_of(data: StudyData) -> dict[str, Target]:
+def targets_of(data: StudyData) -> dict[str, PairTarget]:
     """Return the targets of a pair by name.
 
     Columns that hold nothing but 0 and 1 are two classes each, unless the same modality has targets of numbers too.
     """
-    found: dict[str, Target] = {}
+    found: dict[str, PairTarget] = {}
     for names in data.trained_on:
         flags = all(name in data.classes or _is_flag(data.targets[name]) for name in names)
         for name in names:
             values = data.targets[name]
             if name in data.classes:
-                found[name] = Target(name, len(data.classes[name]), values)
+                found[name] = PairTarget(name, len(data.classes[name]), values)
             elif flags:
-                found[name] = Target(name, 2, values[:, 0].astype(np.int64))
+                found[name] = PairTarget(name, 2, values[:, 0].astype(np.int64))
             else:
-                found[name] = Target(name, 1, values[:, 0].astype(np.float64))
+                found[name] = PairTarget(name, 1, values[:, 0].astype(np.float64))
     return found
 
 

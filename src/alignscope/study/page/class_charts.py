@@ -10,7 +10,7 @@ from alignscope.report.parts import Spec, dots, intervals, reference, row_axis, 
 from alignscope.report.words import at_size, capital, estimate, named, percent, share, short
 from alignscope.study.page.classes import class_share, groups, retained, shown, where
 from alignscope.study.page.retention_charts import ends_of, retention_axis
-from alignscope.study.page.selection import Target
+from alignscope.study.page.selection import TargetOf
 from alignscope.study.results import ClassRow, StudyResults
 
 _LINES = [("as without alignment", "var(--soft)", DASHES[2]), ("mean of the classes", "var(--ink)", DASHES[1])]
@@ -59,7 +59,7 @@ def _legend(forecast: bool, intervals: bool) -> Spec:
     )
 
 
-def _panel(target: Target, k: int, rows: list[ClassRow], x: Spec, number: int) -> Spec:
+def _panel(target: TargetOf, k: int, rows: list[ClassRow], x: Spec, number: int) -> Spec:
     some = retained(rows)
     points = [
         {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alignscope.report.words import at_lambda, at_size, capital, estimate_percent, named, number, percent, share
-from alignscope.study.page.selection import Target, fixed_variants, longest, targets, up_to_one, variants
+from alignscope.study.page.selection import TargetOf, fixed_variants, longest, targets, up_to_one, variants
 from alignscope.study.page.words import epochs_text, variant_text
 from alignscope.study.results import ClassRow, SeedInterval, StudyResults
 from alignscope.study.spec import Variant
@@ -22,7 +22,7 @@ def shown(results: StudyResults) -> list[ClassRow]:
     return []
 
 
-def groups(results: StudyResults) -> dict[Target, dict[int, list[ClassRow]]]:
+def groups(results: StudyResults) -> dict[TargetOf, dict[int, list[ClassRow]]]:
     """Return target -> latent size -> its classes, of the rows shown."""
     rows = shown(results)
     return {
@@ -65,7 +65,7 @@ def class_words(results: StudyResults) -> list[str]:
     return [_words(target, sizes) for target, sizes in groups(results).items() if any(map(retained, sizes.values()))]
 
 
-def _words(target: Target, sizes: dict[int, list[ClassRow]]) -> str:
+def _words(target: TargetOf, sizes: dict[int, list[ClassRow]]) -> str:
     k, some = next((k, known) for k, rows in sizes.items() if (known := retained(rows)))
     worst, lowest = some[0]
     sentences = [

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from alignscope.report.panels import Figure, Row, Steps, key, missing, panel, panel_rows, span, value_axis
 from alignscope.report.parts import Spec, by, dots, intervals, layer, reference, tips
 from alignscope.report.words import at_lambda, at_size, capital, estimate, estimate_percent, lam
-from alignscope.study.page.selection import Target, fixed_variants, longest, own_targets, targets, up_to_one
+from alignscope.study.page.selection import TargetOf, fixed_variants, longest, own_targets, targets, up_to_one
 from alignscope.study.page.words import epochs_text, gauge_text
 from alignscope.study.results import CostParts, LossParts, SeedInterval, StudyResults
 
@@ -67,7 +67,7 @@ def headline(results: StudyResults) -> CostParts | None:
     It is at the smallest latent size and at the largest λ of the paper's range, from 0 to 1 (or the smallest λ above
     it); among the targets that one modality alone is trained on, the one with the largest apparent cost.
     """
-    rows = [r for r in results.cost_parts if Target(r.modality, r.target) in own_targets(results)]
+    rows = [r for r in results.cost_parts if TargetOf(r.modality, r.target) in own_targets(results)]
     if not rows:
         return None
     where = up_to_one(r.lambda_ for r in rows), min(r.components for r in rows)
@@ -86,7 +86,7 @@ def decomposition(results: StudyResults) -> Figure:
     if row is None:
         return missing(NO_COST)
     fall, here = fall_next_to(results, row), f"{at_lambda(row.lambda_)}, {at_size(row.components)}"
-    target, panels = Target(row.modality, row.target), []
+    target, panels = TargetOf(row.modality, row.target), []
     if fall is not None:
         name, unit = "fall of the raw alignment loss", "decades (factors of ten)"
         panels.append(
@@ -181,7 +181,7 @@ def cost_parts(results: StudyResults) -> Figure:
         return missing(NO_COST)
     steps, y = _axes(results, [_cost(r) for r in results.cost_parts], "share lost (held out)", ".0%")
 
-    def draw(target: Target, k: int) -> Spec | None:
+    def draw(target: TargetOf, k: int) -> Spec | None:
         sums = [_cost(r) for r in results.cost_parts if (r.modality, r.target, r.components) == (*target, k)]
         text = f"Apparent cost along λ and its four parts, {target.text}, {at_size(k)}."
         return _stacks(at_size(k), target.text, text, sums, COST, y, steps, estimate_percent) if sums else None

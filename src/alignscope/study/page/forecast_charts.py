@@ -8,7 +8,7 @@ from alignscope.report.panels import DASHES, HUES, Figure, Row, key, missing, pa
 from alignscope.report.parts import Spec, by, dots, intervals, layer, tips
 from alignscope.report.words import at_size, capital, estimate, lam, named, share, short
 from alignscope.study.page.retention_charts import ends_of, retention_axis, target_looks
-from alignscope.study.page.selection import Target, in_variant, lambda_steps, targets, variants
+from alignscope.study.page.selection import TargetOf, in_variant, lambda_steps, targets, variants
 from alignscope.study.page.words import variant_text
 from alignscope.study.results import Agreement, ForecastRow, StudyResults
 from alignscope.study.spec import Variant
@@ -124,7 +124,7 @@ def forecast_curves(results: StudyResults) -> Figure:
 def _curves(
     results: StudyResults,
     variant: Variant,
-    target: Target,
+    target: TargetOf,
     rows: list[ForecastRow],
     y: Spec,
     sizes: list[int],

@@ -21,7 +21,7 @@ from alignscope.report.panels import (
 )
 from alignscope.report.parts import Spec, by, dots, layer, reference, tips
 from alignscope.report.words import at_size, capital, estimate, lam, named, short
-from alignscope.study.page.selection import Target, in_variant, lambda_steps, longest, own_targets, targets, variants
+from alignscope.study.page.selection import TargetOf, in_variant, lambda_steps, longest, own_targets, targets, variants
 from alignscope.study.page.words import epochs_text, variant_text
 from alignscope.study.results import RetentionRow, SeedInterval, StudyResults
 
@@ -141,7 +141,7 @@ def along_training(results: StudyResults) -> Figure:
     if len({r.epoch for r in rows}) < 2:
         return missing("It needs figures at two moments of training at least: set `marks` in the specification.")
     drawn = _hardest_hit(results, rows)
-    shown = [r for r in rows if Target(r.modality, r.target) in drawn]
+    shown = [r for r in rows if TargetOf(r.modality, r.target) in drawn]
     steps, moments = lambda_steps(results), sorted({r.epoch for r in shown})
     y = retention_axis(ends_of(r.retention for r in shown))
     panels = panel_rows(
@@ -179,9 +179,9 @@ def along_training(results: StudyResults) -> Figure:
     )
 
 
-def _hardest_hit(results: StudyResults, rows: list[RetentionRow]) -> list[Target]:
+def _hardest_hit(results: StudyResults, rows: list[RetentionRow]) -> list[TargetOf]:
     """Return the targets of one modality alone, at most `MOST` of each modality: those with the least retention."""
-    chosen: list[Target] = []
+    chosen: list[TargetOf] = []
     for modality in (1, 2):
         least = {
             t: min((r.retention.value for r in rows if (r.modality, r.target) == t and r.retention), default=1.0)
@@ -207,7 +207,7 @@ def _epoch_axis(epochs: list[int]) -> tuple[Spec, Steps | None]:
 
 
 def _training_panel(
-    target: Target, where: str, k: int, rows: list[RetentionRow], epochs: list[int], y: Spec, steps: Steps
+    target: TargetOf, where: str, k: int, rows: list[RetentionRow], epochs: list[int], y: Spec, steps: Steps
 ) -> Spec:
     x, moments = _epoch_axis(epochs)
     at = {"x": x, "y": y, "color": by("lam", steps.labels, ramp(steps.lambdas))}

@@ -10,7 +10,7 @@ from alignscope.report.parts import Spec, by, dots, layer, tips
 from alignscope.report.words import at_size, capital, estimate, lam, share
 from alignscope.study.page.alignment_charts import alignment_axis, alignment_r2
 from alignscope.study.page.scores import MEASURES, PARTS, head, mean, measure_name, models, over, scored
-from alignscope.study.page.selection import Target, ended, in_variant, lambda_steps, longest, main_variant
+from alignscope.study.page.selection import TargetOf, ended, in_variant, lambda_steps, longest, main_variant
 from alignscope.study.page.words import epochs_text, variant_text
 from alignscope.study.results import CellRecord, StudyResults
 from alignscope.study.spec import Variant
@@ -50,7 +50,7 @@ def scores(results: StudyResults) -> Figure:
     return Figure(_caption(results, variant), rows, legend)
 
 
-def _axis(results: StudyResults, cells: list[CellRecord], target: Target, measure: str) -> Spec:
+def _axis(results: StudyResults, cells: list[CellRecord], target: TargetOf, measure: str) -> Spec:
     """Return the axis of a measure, the same in sample and held out and for every latent size."""
     found = [v for part in PARTS for v in over(cells, part, target, measure)]
     for k, part in itertools.product(results.spec.sweep.components, PARTS):
@@ -63,7 +63,7 @@ def _axis(results: StudyResults, cells: list[CellRecord], target: Target, measur
 def _panel(
     results: StudyResults,
     variant: Variant,
-    target: Target,
+    target: TargetOf,
     part: str,
     measure: str,
     k: int,

@@ -11,7 +11,7 @@ from alignscope.report.tables import Table
 from alignscope.report.words import at_size, capital, estimate, lam, named
 from alignscope.study.page.classes import class_share
 from alignscope.study.page.scores import MEASURES, PARTS, head, mean, measure_name, over, scored
-from alignscope.study.page.selection import Target, ended, in_variant, longest, targets, variants
+from alignscope.study.page.selection import TargetOf, ended, in_variant, longest, targets, variants
 from alignscope.study.page.tables import Columns, alignment, lambda_table, row_table
 from alignscope.study.page.words import BASELINES, epochs_text, variant_text
 from alignscope.study.results import CellRecord, ClassRow, SeedInterval, StudyResults
@@ -36,7 +36,7 @@ class _Group(NamedTuple):
 class _Head(NamedTuple):
     """The heads for one target of a group of trainings, scored in sample or held out."""
 
-    target: Target
+    target: TargetOf
     part: str
     group: _Group
     records: list[CellRecord]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from alignscope.report.words import at_lambda, at_size, capital, estimate
 from alignscope.study.page.selection import (
-    Target,
+    TargetOf,
     ended,
     finished,
     in_variant,
@@ -36,17 +36,17 @@ class Model(NamedTuple):
     name: str
     hue: str
     dash: list[int]
-    target: Target
+    target: TargetOf
     records: list[CellRecord]
 
 
-def head(record: CellRecord, part: str, target: Target) -> TargetScore | None:
+def head(record: CellRecord, part: str, target: TargetOf) -> TargetScore | None:
     """Return the scores of one target at the end of training; `part` is "train" or "test"."""
     scores = record.last.train if part == "train" else record.last.test
     return next((s for s in scores.targets if (s.modality, s.target) == target), None)
 
 
-def scored(results: StudyResults) -> list[Target]:
+def scored(results: StudyResults) -> list[TargetOf]:
     """Return the targets whose heads have an F1: those with classes."""
     known = {
         (s.modality, s.target)
@@ -71,7 +71,7 @@ def measure_name(results: StudyResults, target: str, measure: str) -> str:
     return "label accuracy" if many and measure == "accuracy" else MEASURES[measure]
 
 
-def over(records: Iterable[CellRecord], part: str, target: Target, measure: str) -> list[float]:
+def over(records: Iterable[CellRecord], part: str, target: TargetOf, measure: str) -> list[float]:
     """Return the figure of every record that has it."""
     found = (getattr(head(r, part, target), measure, None) for r in records)
     return [value for value in found if value is not None]
@@ -83,11 +83,11 @@ def mean(values: Iterable[float]) -> SeedInterval | None:
     return SeedInterval.of(known) if known else None
 
 
-def models(results: StudyResults, target: Target, components: int, epochs: int) -> list[Model]:
+def models(results: StudyResults, target: TargetOf, components: int, epochs: int) -> list[Model]:
     """Return what to compare aligned pairs with: each modality alone that is trained on this, and both together."""
     zero = [r for r in ended(results.cells) if r.cell.lambda_ == 0]
     found = [
-        Model(f"modality {m} alone (λ = 0)", *_LOOKS[str(m)], Target(m, target.name), zero)
+        Model(f"modality {m} alone (λ = 0)", *_LOOKS[str(m)], TargetOf(m, target.name), zero)
         for m in (1, 2)
         if target.name in results.trained_on[m - 1]
     ]
@@ -130,7 +130,7 @@ def _significance(change: SeedInterval) -> str:
     return ", significant" if change.significant else ", not significant: the 95% CI contains 0"
 
 
-def _best(results: StudyResults, target: Target, k: int) -> str:
+def _best(results: StudyResults, target: TargetOf, k: int) -> str:
     both = [m for m in models(results, target, k, longest(results)) if m.name in BASELINES.values()]
     found = [(value, m.name) for m in both if (value := mean(over(m.records, "test", target, "macro_f1")))]
     if not found:

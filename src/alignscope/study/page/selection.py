@@ -11,7 +11,7 @@ from alignscope.study.results import CellRecord, StudyResults
 from alignscope.study.spec import FIXED_GAUGES, Variant
 
 
-class Target(NamedTuple):
+class TargetOf(NamedTuple):
     """One target of one modality."""
 
     modality: int
@@ -23,12 +23,12 @@ class Target(NamedTuple):
         return f"{short(named(self.name), 30)} from modality {self.modality}"
 
 
-def targets(results: StudyResults) -> list[Target]:
+def targets(results: StudyResults) -> list[TargetOf]:
     """Return the targets that each modality is trained on."""
-    return [Target(modality, name) for modality in (1, 2) for name in results.trained_on[modality - 1]]
+    return [TargetOf(modality, name) for modality in (1, 2) for name in results.trained_on[modality - 1]]
 
 
-def own_targets(results: StudyResults) -> list[Target]:
+def own_targets(results: StudyResults) -> list[TargetOf]:
     """Return the targets that only one modality is trained on, or all where there is none."""
     own = [t for t in targets(results) if t.name not in results.trained_on[2 - t.modality]]
     return own or targets(results)

@@ -20,7 +20,7 @@ from alignscope.report.words import (
 from alignscope.study.page.classes import class_lead
 from alignscope.study.page.decomposition_charts import COST, fall_next_to, headline
 from alignscope.study.page.forecast_charts import correlation_text
-from alignscope.study.page.selection import Target, fixed_variants, longest, main_variant, own_targets, up_to_one
+from alignscope.study.page.selection import TargetOf, fixed_variants, longest, main_variant, own_targets, up_to_one
 from alignscope.study.page.words import epochs_text, gauge_text, variant_text
 from alignscope.study.results import Agreement, CostParts, LossParts, RetentionRow, SeedInterval, StudyResults
 from alignscope.study.spec import Variant
@@ -48,7 +48,7 @@ def lead(results: StudyResults) -> str:
         where = f"{at_lambda(row.lambda_)}, {at_size(row.components)}, {short}"
         return (
             f"Trained in the paper’s raw scale ({where}), alignment seems to cost {estimate_percent(row.apparent)} of "
-            f"the explained variance of {Target(row.modality, row.target).text} (held out)."
+            f"the explained variance of {TargetOf(row.modality, row.target).text} (held out)."
         )
     if worst is not None:
         return _loss_words(results, worst)
@@ -106,7 +106,7 @@ def _least_retained(results: StudyResults) -> RetentionRow | None:
         if r.epochs == r.epoch == end
         and r.lambda_ > 0
         and r.retention is not None
-        and Target(r.modality, r.target) in own_targets(results)
+        and TargetOf(r.modality, r.target) in own_targets(results)
         and (r.gauge, r.direction, r.training) == variant
     ]
     top = up_to_one(r.lambda_ for r in rows) if rows else 0.0
@@ -118,7 +118,7 @@ def _loss_words(results: StudyResults, row: RetentionRow) -> str:
     variant = variant_text(results, Variant(row.gauge, row.direction, row.training))
     where = f"{at_lambda(row.lambda_)}, {at_size(row.components)}, {variant}, {epochs_text(row.epochs)}"
     return (
-        f"Hit hardest is {Target(row.modality, row.target).text}: its retention is "
+        f"Hit hardest is {TargetOf(row.modality, row.target).text}: its retention is "
         f"{estimate_percent(row.retention)} of the variance explained without alignment (held out; {where})."
     )
 
@@ -188,7 +188,7 @@ def _within(value: SeedInterval | None) -> str:
 
 def _cost_cards(row: CostParts) -> list[dict[str, str]]:
     where = f"{at_lambda(row.lambda_)}, {at_size(row.components)}"
-    target = f"{Target(row.modality, row.target).text}, the target hit hardest, at {where}"
+    target = f"{TargetOf(row.modality, row.target).text}, the target hit hardest, at {where}"
     artefacts, real = (row.norm_collapse, row.under_training), (row.capacity, row.residual)
     return [
         {
