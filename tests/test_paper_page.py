@@ -14,7 +14,7 @@ import alignscope
 from alignscope.errors import AlignscopeError
 from alignscope.paper import Paper
 from alignscope.paper.claim import GLOSSARY, Claim
-from alignscope.paper.page.linear_charts import linear_figures
+from alignscope.paper.page.linear_charts import linear_charts
 from alignscope.paper.page.page import MARKS, SHOWN, paper_charts, render_paper
 from alignscope.paper.page.satellite import real_context
 from alignscope.report.panels import panel_specs
@@ -276,13 +276,13 @@ def test_the_same_input_gives_the_same_bytes() -> None:
 def test_linear_specs_are_vega_lite(name: str) -> None:
     import altair
 
-    for spec in panel_specs({name: linear_figures(_rows())[name]}).values():
+    for spec in panel_specs({name: linear_charts(_rows())[name]}).values():
         config = {key: value for key, value in spec["config"].items() if key != "legend"}
         altair.LayerChart.from_dict({**spec, "config": config})
 
 
 def test_counts_and_labels_of_the_linear_figures() -> None:
-    figures = linear_figures(_rows())
+    figures = linear_charts(_rows())
     bars = figures["theorem2_counts"].rows[0].panels[0]["data"]["values"]
     assert [(b["x"], b["x2"]) for b in bars if b["kind"] == "both hold"] == [(0, 37), (37, 37), (37, 61)]
     labels = figures["paths"].rows[0].panels[0]["layer"][1]["data"]["values"]

@@ -17,7 +17,7 @@ from alignscope.nn.alignment import regression_loss
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import mlp, several, split
 from alignscope.nn.methods.base import Batch, Method
-from alignscope.nn.methods.supervised import Readout, any_modality, target_loss
+from alignscope.nn.methods.supervised import LinearHeads, any_modality, target_loss
 from alignscope.nn.objectives.contrastive import sup_con
 from alignscope.nn.samples import available
 
@@ -72,7 +72,7 @@ class SimMMDG(Method):
         self.translation_weight = real("translation_weight", translation_weight)
         self.margin = real("margin", margin, 0.0, 2.0)
         self.temperature = real("temperature", temperature, above=True)
-        self.readout = Readout(k * len(encoders), classes)
+        self.readout = LinearHeads(k * len(encoders), classes)
         self.ordered = list(permutations(range(len(encoders)), 2))
         self.translators = nn.ModuleList(mlp(k, k) for _ in self.ordered)
 

@@ -19,7 +19,7 @@ from alignscope.nn.methods.base import Batch, Method, pairs
 from alignscope.nn.samples import available, full_precision
 
 
-class Readout(nn.Module):  # type: ignore[misc]
+class LinearHeads(nn.Module):  # type: ignore[misc]
     """A linear head (bias included) for each target, on one embedding.
 
     Parameters
@@ -91,7 +91,7 @@ class Concatenation(Method):
 
     def __init__(self, encoders: Sequence[Encoder], *, classes: Mapping[str, int]) -> None:
         super().__init__(encoders)
-        self.readout = Readout(sum(e.components for e in encoders), classes)
+        self.readout = LinearHeads(sum(e.components for e in encoders), classes)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the prediction loss from the joint embedding, a scalar."""
@@ -113,7 +113,7 @@ class LateFusion(Method):
 
     def __init__(self, encoders: Sequence[Encoder], *, classes: Mapping[str, int]) -> None:
         super().__init__(encoders)
-        self.readouts = nn.ModuleList(Readout(e.components, classes) for e in encoders)
+        self.readouts = nn.ModuleList(LinearHeads(e.components, classes) for e in encoders)
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the prediction loss of the averaged outputs, a scalar."""
@@ -163,7 +163,7 @@ class SupervisedAlignment(Method):
         super().__init__(several(encoders))
         per_modality("classes", classes, encoders)
         self.alignment_weight = real("alignment_weight", alignment_weight)
-        self.readouts = nn.ModuleList(Readout(e.components, c) for e, c in zip(encoders, classes, strict=True))
+        self.readouts = nn.ModuleList(LinearHeads(e.components, c) for e, c in zip(encoders, classes, strict=True))
         self.alignments = nn.ModuleList(
             RegressionAlignment(encoders[i].components, encoders[j].components, gauge=gauge, direction=direction)
             for i, j in pairs(len(encoders))

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from alignscope._lib.types import Vector
-from alignscope.nn.monitor.streaming import Folds, Sums, merged
+from alignscope.nn.monitor.streaming import FoldedSums, Sums, merged
 
 
 class TargetState(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,17 +130,17 @@ class Figures:
     ) -> None:
         self._parts, self._folds, self._z, self._y = parts, folds, z, y
         self._bit = {name: 1 << m for m, name in enumerate(z)}
-        self._cache: dict[tuple[int, ...], Folds] = {}
+        self._cache: dict[tuple[int, ...], FoldedSums] = {}
         self.samples = sum(s.rows for key, s in parts if key >= folds)
 
-    def _having(self, *modalities: str) -> Folds:
+    def _having(self, *modalities: str) -> FoldedSums:
         """Return the folds of the samples that have these modalities."""
         needed = sum(self._bit[m] for m in modalities)
         chosen = tuple(i for i, (key, _) in enumerate(self._parts) if key // self._folds & needed == needed)
         if chosen not in self._cache:  # where nothing is missing, all need the same
             parts = [self._parts[i] for i in chosen]
             held = (merged(s for key, s in parts if key % self._folds == fold) for fold in range(self._folds))
-            self._cache[chosen] = Folds([s for s in held if s is not None])
+            self._cache[chosen] = FoldedSums([s for s in held if s is not None])
         return self._cache[chosen]
 
     def targets(self, modality: str) -> dict[str, tuple[float | None, tuple[float | None, ...]]]:

@@ -70,7 +70,7 @@ def fold_of(ids: Any, folds: int) -> Any:
     return ((ids * -7046029254386353131 >> 33) & 0x7FFFFFFF) % folds
 
 
-class Folds:
+class FoldedSums:
     """Moments of some samples by fold, and of all of them without each fold.
 
     Attributes

@@ -274,7 +274,7 @@ def v2_formula(run: Run) -> Found:
         "those of its inputs.",
         found=f"That follows directions of the target that the modality may not see. The right answer is reduced-rank "
         f"regression. The two spaces differ by an angle of median sine {measured['sine_median']:.2f}; the paper's "
-        f"loses {100 * measured['lost_median']:.1f}% of what can be predicted in the median and up to "
+        f"loses {percent(measured['lost_median'], 1)} of what can be predicted in the median and up to "
         f"{percent(max(lost))} over {count} problems, and is never better. It is right (loses {digits(abs(never))}) "
         "when the target lies within the inputs, or when K is at least the number of independent target columns.",
         verdict=judge(max(lost) <= _EQUAL, measured["better"] == 0 and never <= _EQUAL),

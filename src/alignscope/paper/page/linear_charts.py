@@ -19,7 +19,7 @@ OUTCOMES = ["var(--loss)", "var(--cap)", "var(--align)"]
 CLOSE = 0.045  # lines whose ends are closer than this share of the axis carry one label
 
 
-def linear_figures(data: Mapping[str, Rows]) -> dict[str, Figure]:
+def linear_charts(data: Mapping[str, Rows]) -> dict[str, Figure]:
     """Return the figures of the rows that are there."""
     makers = {"paths": _paths, "theorem2_counts": _counts, "two_projector_loss": _projectors}
     return {

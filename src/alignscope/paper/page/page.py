@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from alignscope.paper.claim import GLOSSARY as SYMBOLS
 from alignscope.paper.claim import Claim
-from alignscope.paper.page.linear_charts import Rows, linear_figures
+from alignscope.paper.page.linear_charts import Rows, linear_charts
 from alignscope.paper.page.satellite import Satellite, real_context, real_figures, real_words
 from alignscope.report.panels import Figure, figure_files, panel_specs
 from alignscope.report.shell import write_page
@@ -116,7 +116,7 @@ def _figures(results: StudyResults, figures: Mapping[str, Rows], satellite: Sate
     own = study_figures(results)
     many = {k for k in ("scores", "classes") if k in own and sum(len(row.panels) for row in own[k].rows) > FEW}
     return {
-        **linear_figures(figures),
+        **linear_charts(figures),
         **{name: figure for name, figure in own.items() if name not in many},
         **real_figures(satellite),
     }
