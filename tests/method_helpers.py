@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
+import tensor_helpers
 from alignscope.nn import initialise
 from alignscope.nn.encoders import Encoder, LinearEncoder
 from alignscope.nn.methods import (
@@ -91,8 +93,7 @@ PLAIN = [name for name in METHODS if "head" not in name]
 """Those whose rows do not see each other in a batch normalisation."""
 
 
-def normal(seed: int, *shape: int) -> Tensor:
-    return torch.from_numpy(np.random.default_rng(seed).normal(size=shape).astype(np.float32))
+normal = partial(tensor_helpers.normal, dtype=torch.float32)
 
 
 def linear(modalities: int = 2, components: int = 4) -> list[Encoder]:

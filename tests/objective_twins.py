@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from alignscope.nn import objectives as o
+from tensor_helpers import normal
 
 TAU = 0.3
 Rows = Sequence[np.ndarray]
@@ -249,10 +250,6 @@ OBJECTIVES: dict[str, Objective] = {
     "symile": Objective(several(o.symile, logit_scale=1 / TAU), symile, inputs=3, learners=3),
     "mil_nce": Objective(_mil_nce, mil_nce, inputs=3, learners=3, least=1),
 }
-
-
-def normal(seed: int, *shape: int) -> Tensor:
-    return torch.from_numpy(np.random.default_rng(seed).normal(size=shape))
 
 
 def embeddings(seed: int, count: int, n: int, k: int) -> list[Tensor]:

@@ -15,14 +15,11 @@ from alignscope.nn.alignment import DIRECTIONS
 from alignscope.nn.objectives import gauge_target, regression_loss
 from alignscope.nn.whitening import GAUGES, WHITENING_RIDGE
 from strategies import seeds
+from tensor_helpers import normal
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way
 
 FIXED = ("normalised", "whitened")
-
-
-def normal(seed: int, *shape: int) -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(seed).normal(size=shape))
 
 
 def mixed(seed: int, n: int, k: int) -> torch.Tensor:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
+import tensor_helpers
 from alignscope.errors import AlignscopeError
 from alignscope.nn import RegressionAlignment, TwoTowers, initialise
 from alignscope.nn.encoders import ConvEncoder, LinearEncoder, MLPEncoder
@@ -19,8 +21,7 @@ from alignscope.nn.whitening import GAUGES
 SIZES = (3, 4)
 
 
-def normal(seed: int, *shape: int) -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(seed).normal(size=shape)).float()
+normal = partial(tensor_helpers.normal, dtype=torch.float32)
 
 
 def towers(seed: int = 0, **choices: str) -> TwoTowers:

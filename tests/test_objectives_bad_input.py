@@ -10,7 +10,8 @@ from torch import nn
 
 from alignscope.errors import AlignscopeError
 from alignscope.nn import objectives as o
-from objective_twins import OBJECTIVES, embeddings, normal
+from objective_twins import OBJECTIVES, embeddings
+from tensor_helpers import normal
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way
 

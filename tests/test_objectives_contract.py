@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 import objective_twins as twins
 from alignscope.errors import AlignscopeError
 from alignscope.nn import objectives
-from objective_twins import OBJECTIVES, Objective, embeddings, normal
+from objective_twins import OBJECTIVES, Objective, embeddings
 from strategies import seeds
+from tensor_helpers import normal
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way
 

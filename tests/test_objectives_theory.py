@@ -13,7 +13,8 @@ import torch
 import twins
 from alignscope.nn import RegressionAlignment
 from alignscope.nn import objectives as o
-from objective_twins import embeddings, normal
+from objective_twins import embeddings
+from tensor_helpers import normal
 
 torch.set_num_threads(1)  # matrices here are small: threads only get in each other's way
 
