@@ -18,7 +18,7 @@ import pytest
 
 from alignscope.report.look import DARK, LIGHT, RAMP_DARK, RAMP_LIGHT
 from alignscope.report.panels import Steps, panel_specs, ramp
-from alignscope.report.words import estimate
+from alignscope.report.words import estimate, latent_size
 from alignscope.study.page.decomposition_charts import headline
 from alignscope.study.page.page import render_study, study_charts, study_figures
 from alignscope.study.page.verdict import tone, verdict
@@ -213,9 +213,8 @@ def test_every_figure_of_the_records_is_in_a_table(pages: dict[str, str]) -> Non
     for point in results.forecast_map:
         assert f"{point.retention:.3f}" in cells
     for size in results.capacity:
-        assert (estimate(size.lossless_at), estimate(size.within_budget_at), estimate(size.maximum_loss)) in {
-            r[2:] for r in lines
-        }
+        sizes = [estimate(k, 1, latent_size) for k in (size.lossless_at, size.within_budget_at)]
+        assert (*sizes, estimate(size.maximum_loss)) in {r[2:] for r in lines}
 
 
 def test_a_row_of_retention_stands_under_its_lambda(pages: dict[str, str]) -> None:

@@ -65,6 +65,11 @@ def estimate_100(value: Any, digits: int = 1) -> str:
     return estimate(value, digits, times_100)
 
 
+def latent_size(value: Any, digits: int = 1) -> str:
+    """Write a latent size K, or the mean of several: "32", "5.5"."""
+    return share(value, 0 if finite(value) and value == int(value) else digits)
+
+
 def estimate_percent(value: Interval | None) -> str:
     """Write a mean share with its interval in percent: "18% (12 to 25%)"."""
     if value is None or not finite(value.value):

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from alignscope.report.panels import Figure, Row, Steps, missing, panel
 from alignscope.report.parts import Spec, layer, tips
-from alignscope.report.words import capital, estimate, lam, named, share, short
+from alignscope.report.words import capital, estimate, lam, latent_size, named, share, short
 from alignscope.study.page.selection import fixed_variants, in_variant, lambda_steps, longest, variants
 from alignscope.study.page.words import variant_text
 from alignscope.study.results import StudyResults
@@ -147,7 +147,7 @@ def _sizes(results: StudyResults, modality: int, y: Spec, sizes: list[int]) -> l
         (row.lossless_at, "lossless", [1, 0]),
     ):
         if value is not None and sizes[0] / EDGE <= value.value <= sizes[-1] * EDGE:
-            text = estimate(value, 1 if value.value % 1 else 0)
+            text = estimate(value, 1, latent_size)
             marks.append({"y": value.value, "words": f"{words}: K ≥ {text}", "dash": dash})
     # The words of two lines that lie close together would cover each other.
     if len(marks) == 2 and abs(math.log(marks[0]["y"] / marks[1]["y"])) < 0.1:

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import to_builtins
 
 from alignscope.report.tables import Table, setting_rows
-from alignscope.report.words import MISSING, at_lambda, at_size, estimate, lam, named, number, share
+from alignscope.report.words import MISSING, at_lambda, at_size, estimate, lam, latent_size, named, number, share
 from alignscope.study.page.words import GAUGES, cell_text, epochs_text, gauge_text
 from alignscope.study.results import CellRecord, StudyResults
 
@@ -132,8 +132,8 @@ def tables(results: StudyResults) -> list[Table]:
             "Latent sizes by the audit of the λ = 0 encoders",
             f"{_MEAN.capitalize()}.",
             {"Latent of the λ = 0 encoders": lambda r: at_size(r.components), **_MODALITY}
-            | {"Lossless from K ≥ (in sample)": _spread("lossless_at")}
-            | {"At most 5% lost from K ≥ (held out)": _spread("within_budget_at")}
+            | {"Lossless from K ≥ (in sample)": lambda row: estimate(row.lossless_at, 1, latent_size)}
+            | {"At most 5% lost from K ≥ (held out)": lambda row: estimate(row.within_budget_at, 1, latent_size)}
             | {"Maximum loss (held out)": _spread("maximum_loss")},
             results.capacity,
             1,

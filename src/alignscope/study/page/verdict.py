@@ -12,6 +12,7 @@ from alignscope.report.words import (
     estimate,
     estimate_100,
     estimate_percent,
+    latent_size,
     number,
     percent,
     share,
@@ -169,8 +170,8 @@ def cards(results: StudyResults) -> list[dict[str, str]]:
     )
     if most is not None:
         text = (
-            f"Modality {most.modality}, by the audit of its λ = 0 encoders: {estimate(most.lossless_at, 1)} (in "
-            f"sample); {_within(most.within_budget_at)} (held out)."
+            f"Modality {most.modality}, by the audit of its λ = 0 encoders: "
+            f"{estimate(most.lossless_at, 1, latent_size)} (in sample); {_within(most.within_budget_at)} (held out)."
         )
         big = f"K ≥ {math.ceil(most.lossless_at.value)}"
         out.append({"title": "Latent size at which alignment is lossless", "big": big, "text": text})
@@ -183,7 +184,7 @@ def cards(results: StudyResults) -> list[dict[str, str]]:
 def _within(value: SeedInterval | None) -> str:
     if value is None:
         return "no size looked at stays within a loss of 5%"
-    return f"within a loss of 5% from {estimate(value, 1)} on"
+    return f"within a loss of 5% from {estimate(value, 1, latent_size)} on"
 
 
 def _cost_cards(row: CostParts) -> list[dict[str, str]]:
