@@ -79,10 +79,17 @@ _RESULTS = {
 def load(path: "str | Path") -> "Audit | Study | Bench | Paper":
     """Return the result of a finished run: an `Audit`, `Study`, `Bench` or `Paper`.
 
+    Parameters
+    ----------
     path : the folder of the run, or its audit.json or results.json.
 
-    Raises E101 where there is no such file, E102 for JSON that is none of these, E103 for a damaged one.
+    Raises
+    ------
+    AlignscopeError : E101 where there is no such file, E102 for JSON that is none of these, E103 for a damaged one, or
+        one of another version.
 
+    Example
+    -------
     >>> alignscope.load("run").verdict                               # doctest: +SKIP
     """
     # Neither is needed to import the package.
