@@ -253,12 +253,12 @@ BAD = {
     "gauges that pre-training has not": (
         "epochs = [1]",
         'epochs = [1]\ngauges = ["raw", "normalised"]',
-        "nly the objective `regression` has a gauge and a direction",
+        "nly the objective `regression` has a target scaling and a direction",
     ),
     "directions that pre-training has not": (
         "epochs = [1]",
         'epochs = [1]\ndirections = ["1to2", "2to1"]',
-        "nly the objective `regression` has a gauge and a direction",
+        "nly the objective `regression` has a target scaling and a direction",
     ),
     "a picture that is no grid": ("aerial_side = 30", "aerial_side = 40", "aerial_side"),
 }

@@ -129,7 +129,7 @@ class _Nothing(nn.Module):  # type: ignore[misc]
 class Stack:
     """One objective, or several of one shape as a stack of parameters with the model as first dimension."""
 
-    def __init__(self, objectives: list[Joint], chosen: dict[str, nn.Parameter] | None = None) -> None:
+    def __init__(self, objectives: list[nn.Module], chosen: dict[str, nn.Parameter] | None = None) -> None:
         self.base = objectives[0]
         self.alone = len(objectives) == 1
         if self.alone:
