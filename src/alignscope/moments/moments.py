@@ -31,7 +31,7 @@ CHAN_TOLERANCE = 1e-9
 
 _VERSION = 1  # of the bytes
 _EPS = float(np.finfo(np.float64).eps)
-# Measured on 8 + 6 to 150 + 148 columns, N = 200 to 20,000, means 0 to 10,000 deviations away and four kinds of
+# Measured on 8 + 6 to 150 + 148 columns, N = 200 to 20,000, means 0 to 10,000 deviations away and three kinds of
 # processor: at 8 columns sigma is wrong by at most 0.32 eps cond(C), in the median by 0.004, and the most falls as
 # 1 / D, since the condition is estimated in the 1-norm, which overstates it the more the wider the block is.
 _CHAN_LOSS_PER_EPS_CONDITION = 0.5
