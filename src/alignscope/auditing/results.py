@@ -17,6 +17,10 @@ from alignscope.linear.regimes.types import Regime
 from alignscope.linear.theorems import Theorem2
 
 Severity = Literal["issue", "tip", "info", "not_applicable"]
+Training = Literal["supervised", "contrastive", "predictive"]
+"""How an encoder is trained: task and alignment losses together, alignment alone, or predicting the other modality."""
+
+SCHEMA = 2
 
 
 class SigmaEstimate(Interval, frozen=True):
@@ -33,12 +37,19 @@ class Folds(msgspec.Struct, frozen=True):
 
 
 class IntervalRecord(msgspec.Struct, frozen=True):
-    """What intervals were resampled over."""
+    """What was left out in turn for the intervals: `units` sets of rows or groups.
 
-    kind: Literal["row", "block", "group"]
+    refit : whether everything was fitted again without them; False where rows are so many for the features that
+        refitting adds nothing. valid : False where no interval can be given, as where rows depend on each other.
+    estimand : what the intervals are for.
+    """
+
+    kind: Literal["row", "group"]
     units: int
-    replicates: int
+    refit: bool
+    valid: bool
     level: float
+    estimand: str
 
 
 class NullRecord(msgspec.Struct, frozen=True):
@@ -86,20 +97,139 @@ class NonRedundancy(msgspec.Struct, frozen=True):
 
 
 class CapacityCurve(msgspec.Struct, frozen=True):
-    """sigma_z at both limits of lambda for a range of latent sizes."""
+    """Held-out sigma_z at both limits of lambda, of the detectable target, for a range of latent sizes."""
 
     components: list[int]
-    sigma_z_prediction_first: list[float]
-    sigma_z_align_first: list[float]
+    sigma_z_prediction_first: list[Interval]
+    sigma_z_align_first: list[Interval]
+
+
+class LosslessAt(msgspec.Struct, frozen=True):
+    """The smallest latent size whose held-out loss to unlimited alignment stays within the budget.
+
+    The loss counts from all that the modality tells, so a latent that is too small to predict is not lossless.
+    `low` and `high` are where the ends of the loss's interval reach the budget; infinity where no size does, None
+    where there is no interval.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
 
 
 class Capacity(msgspec.Struct, frozen=True):
     """The latent size, the size from which alignment is lossless, and what lies between."""
 
     components: int
-    lossless_at: int
+    lossless_at: LosslessAt
     gap: float
     curve: CapacityCurve
+
+
+class LambdaBudget(msgspec.Struct, frozen=True):
+    """The largest lambda of the grid whose held-out loss stays within the budget.
+
+    Infinity where unlimited alignment does. `grid_end` tells that it is the last lambda of the grid, and that the
+    answer may lie beyond.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    grid_end: bool
+
+
+class Detectable(msgspec.Struct, frozen=True):
+    """How many directions two blocks share beyond chance, by their held-out canonical correlations.
+
+    Attributes
+    ----------
+    directions : how many are detectable: all before the first whose correlation is not above its `null95`.
+    correlations : of these and some that follow, held out.
+    null95 : what chance alone reaches once in twenty times.
+    """
+
+    directions: int
+    correlations: list[float]
+    null95: list[float]
+
+
+class AlignedAlone(msgspec.Struct, frozen=True):
+    """What a modality keeps of its target when it is trained by alignment alone; all figures are held out.
+
+    Attributes
+    ----------
+    directions, correlations, null95 : the detectable shared directions, as in `Detectable`.
+    components : latent sizes from 1 to `directions`; beyond, the code is undetermined.
+    sigma_z : what a code of that size tells of the target.
+    all : what all detectable shared directions together tell of it.
+    loss : what the modality tells unaligned, less `all`.
+    share : `loss` as a share of what the modality tells unaligned, 0 to 1.
+    per_target : what all of them tell of every target column. loss_per_target : what is lost of it.
+    """
+
+    directions: int
+    correlations: list[float]
+    null95: list[float]
+    components: list[int]
+    sigma_z: list[Interval]
+    all: Interval
+    loss: Interval
+    share: Interval
+    per_target: dict[str, Interval]
+    loss_per_target: dict[str, Interval]
+
+
+class Shared(msgspec.Struct, frozen=True):
+    """How much of a modality's own variance the detectable shared directions explain (held out), and their number."""
+
+    variance: Interval
+    directions: int
+
+
+class ClassScores(msgspec.Struct, frozen=True):
+    """How well the largest of the linear predictions names the class, on held-out rows.
+
+    Attributes
+    ----------
+    balanced_accuracy : the mean of the classes' recalls. chance : 1 / number of classes.
+    f1, recall : of every class.
+    """
+
+    balanced_accuracy: float
+    chance: float
+    f1: dict[str, float]
+    recall: dict[str, float]
+
+
+class Classes(msgspec.Struct, frozen=True):
+    """A class target's support, and its scores unaligned, and aligned by each training."""
+
+    support: dict[str, float]
+    scores: dict[Literal["unaligned", "supervised", "contrastive"], ClassScores]
+
+
+class RawCurve(msgspec.Struct, frozen=True):
+    """In-sample sigma_z at both limits of lambda for a range of latent sizes."""
+
+    components: list[int]
+    sigma_z_prediction_first: list[float]
+    sigma_z_align_first: list[float]
+
+
+class Raw(msgspec.Struct, frozen=True):
+    """The figures of the target whole, whether or not it can be detected: the theory's, in sample where not said.
+
+    In samples the limit lambda -> infinity is not consistent: a target that has nothing to do with the modality has
+    a chance correlation with it that displaces real knowledge all the same.
+    """
+
+    at_risk: float
+    lossless_at: int
+    lambda_budget: float
+    held_out_at_risk: float
+    held_out_sigma_z: list[float]
+    curve: RawCurve
 
 
 class Limit(msgspec.Struct, frozen=True):
@@ -110,13 +240,15 @@ class Limit(msgspec.Struct, frozen=True):
 
 
 class TargetLoss(msgspec.Struct, frozen=True):
-    """What one target column would lose to unlimited alignment."""
+    """What one target column would lose to unlimited alignment, held out; the one that loses most comes first.
+
+    The interval of `at_risk` allows for having been chosen among all target columns (Bonferroni).
+    """
 
     target: str
     sigma_z_prediction_first: float
     sigma_z_align_first: float
-    at_risk: float
-    held_out_at_risk: float
+    at_risk: Interval
 
 
 class Remedy(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -155,13 +287,18 @@ class Direction(msgspec.Struct, frozen=True):
     loss_capacity: float
     at_risk: float
     lambda_critical: float
-    lambda_budget: float
+    lambda_budget: LambdaBudget
     budget: float
     held_out_at_risk: Interval
-    held_out_lambda_budget: float
+    held_out_share: Interval
+    detectable: Detectable
+    contrastive: AlignedAlone
+    predictive: AlignedAlone
     limits: dict[str, Limit]
     held_out_limits: dict[str, float]
     targets_at_risk: list[TargetLoss]
+    classes: Classes | None
+    raw: Raw
     theorem2: Theorem2
     remedies: dict[str, Remedy]
     carriers: list[AttributedFeature]
@@ -223,13 +360,33 @@ class Provenance(msgspec.Struct, frozen=True):
     software: dict[str, str]
 
 
+class LiftedDirection(msgspec.Struct, frozen=True):
+    """What a modality with random features tells of its own target, and keeps of it when trained by alignment alone."""
+
+    sigma: Interval
+    ridge: float
+    contrastive: AlignedAlone
+
+
+class Lifted(msgspec.Struct, frozen=True):
+    """The same questions to random Fourier features of each modality beside its own columns (held out)."""
+
+    features: int
+    sigma: dict[str, SigmaEstimate]
+    directions: dict[str, LiftedDirection]
+
+
 class Audit(Result, msgspec.Struct, frozen=True):
     """What aligning two modalities would cost: the fields are the keys of audit.json."""
 
     json_name: ClassVar[str] = "audit.json"
 
+    schema: int
     version: str
     verdict: str
+    action: str
+    training: Training
+    warnings: list[str]
     n: int
     d1: int
     d2: int
@@ -240,6 +397,8 @@ class Audit(Result, msgspec.Struct, frozen=True):
     sigma: Sigma
     non_redundant: NonRedundancy
     directions: dict[str, Direction]
+    shared: dict[str, Shared] | None
+    lifted: Lifted | None
     regime: Regime
     findings: list[Finding]
     provenance: Provenance
