@@ -201,8 +201,7 @@ class FactorModel:
         return self._build(*self._draw(n, np.random.default_rng(seed), exact))
 
     def _draw(self, n: int, rng: np.random.Generator, exact: bool) -> tuple[Matrix, list[Matrix]]:
-        c2 = 0 if self.targets2 is None else self._truth.h2.shape[1]
-        widths = [len(self.names), *(len(s.mixing) for s in self._sides), self._truth.h1.shape[1], c2]
+        widths = self._widths()
         needed = sum(widths) + 2 if exact else 1
         if n < needed:
             found, way = f"{n} rows where {needed} are needed", "Take more rows, or exact=False."
@@ -213,6 +212,11 @@ class FactorModel:
             e = q * np.sign(np.diag(r)) * np.sqrt(n)
         f, *noises = np.split(e, np.cumsum(widths)[:-1], axis=1)
         return f, noises
+
+    def _widths(self) -> list[int]:
+        """Return how many factors, and how many noises of x1, x2, y1 and y2, there are."""
+        c2 = 0 if self.targets2 is None else self._truth.h2.shape[1]
+        return [len(self.names), *(len(s.mixing) for s in self._sides), self._truth.h1.shape[1], c2]
 
     def _build(self, f: Matrix, noises: list[Matrix], groups: Codes | None = None) -> FactorSample:
         e1, e2, ey1, ey2 = noises
