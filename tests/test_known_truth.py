@@ -23,6 +23,8 @@ from alignscope.datasets.known_truth import (
     weak,
 )
 
+R2 = 2.25 / 3.25 / (1 + 0.64**2)
+
 # pair, K, sigma 11, loss of supervised training in both directions, loss of contrastive training in both
 CASES: dict[str, tuple[KnownPair, int, float, tuple[float, float], tuple[float, float]]] = {
     "toy": (toy(), 2, 1.0, (0.0, 0.0), (0.5, 0.5)),
@@ -30,7 +32,7 @@ CASES: dict[str, tuple[KnownPair, int, float, tuple[float, float], tuple[float, 
     "unrelated": (unrelated(), 2, 1.0, (0.0, 0.0), (1.0, 1.0)),
     "noise targets": (noise_targets(), 3, 1 / 1.09, (0.0, 0.0), (0.5 / 1.09, 0.0)),
     "weak": (weak(0.13, 10), 1, 0.13, (0.0, 0.0), (0.13, 0.13)),
-    "regression": (regression(6), 2, 0.4911369, (0.0, 0.0), (0.24556843, 0.24556843)),
+    "regression": (regression(6), 2, R2, (0.0, 0.0), (R2 / 2, R2 / 2)),
     "leak": (leak(6), 2, 0.716, (0.358, 0.0), (0.358, 0.0)),
     "crowded, K = 4": (crowded(8), 4, 0.64, (0.32, 0.32), (0.0, 0.0)),
     "crowded, K = 5": (crowded(8), 5, 0.64, (0.16, 0.16), (0.0, 0.0)),
