@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick] [--out FOLDER] [NAME ...]`."""
+"""`python -m benchmarks [--quick | --full] [--out FOLDER] [NAME ...]`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,18 @@ NAMES = (
     "monitor",
     "satellite_epoch",
     "satellite_reading",
+    "calibration",
 )
+LONG = ("calibration",)
+"""What has a longer form, `--full`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure what alignscope promises.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(NAMES)} (all by default)")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that everything works")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--quick", action="store_true", help="tiny sizes, to see that everything works")
+    length.add_argument("--full", action="store_true", help=f"more runs and rows, in an hour (of {', '.join(LONG)})")
     parser.add_argument("--out", type=Path, help="where results go (benchmarks/results; quick runs: nowhere)")
     given = parser.parse_args(arguments)
     unknown = set(given.names) - set(NAMES)
@@ -36,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A quick run must not replace results that mean something.
     folder = given.out or (None if given.quick else Path(__file__).parent / "results")
     for name in given.names or NAMES:
-        result = import_module(f"benchmarks.{name}").measure(quick=given.quick)
+        full = {"full": given.full} if name in LONG else {}
+        result = import_module(f"benchmarks.{name}").measure(quick=given.quick, **full)
         print(markdown(result, machine(), given.quick), flush=True)
         if folder is not None:
             write(result, folder, given.quick)

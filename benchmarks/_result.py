@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-__all__ = ["Claim", "Result", "in_turn", "machine", "median", "peak_memory", "seconds", "write"]
+__all__ = ["Claim", "Result", "Table", "in_turn", "machine", "median", "peak_memory", "seconds", "write"]
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,17 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Table:
+    """One more table of what was measured, under a heading of its own."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str | float]]
+
+
+@dataclass(frozen=True)
 class Result:
-    """One benchmark: what was done, a table of what was measured, and the promises that it bears on."""
+    """One benchmark: what was done, what was measured in one table or more, and the promises that it bears on."""
 
     name: str
     title: str
@@ -40,6 +49,7 @@ class Result:
     rows: Sequence[Sequence[str | float]]
     claims: Sequence[Claim]
     notes: Sequence[str] = ()
+    tables: Sequence[Table] = ()
 
 
 def seconds(work: Callable[[], Any]) -> float:
@@ -105,6 +115,8 @@ def markdown(result: Result, about: dict[str, str | int], quick: bool) -> str:
     if quick:
         lines += ["**A quick run on tiny sizes: it shows that the benchmark works, not what it measures.**", ""]
     lines += _table(result.columns, result.rows)
+    for table in result.tables:
+        lines += [f"### {table.title}", "", *_table(table.columns, table.rows)]
     if result.claims:
         kept = {True: "yes", False: "**no**", None: "not told at this size"}
         lines += _table(["promise", "measured", "kept"], [[c.promise, c.measured, kept[c.kept]] for c in result.claims])
