@@ -139,6 +139,14 @@ def test_a_modality_that_is_its_own_target_is_predicted_in_its_original_columns(
     assert {name: s.stop - s.start for name, s in moments.blocks.items()} == {"x1": 23, "x2": 22, "y1": 3, "y2": 2}
 
 
+def test_a_modality_that_is_its_own_target_is_needed_in_every_row() -> None:
+    x1, x2, _ = modalities()
+    x1[7] = np.nan
+    pair = lifted(Pair.of(x1, x2), 20, 0)
+    with pytest.raises(AlignscopeError, match=r"x1: 3 of the values .* at row 7, .* targets are needed in every row"):
+        collect(pair, assign_folds(N, 5, 0))
+
+
 def test_a_sample_is_read_and_not_all_rows() -> None:
     n = 100_000
     rows = CountedRows(np.random.default_rng(0).normal(size=(n, 2)))
@@ -197,7 +205,7 @@ def test_a_broken_value_is_named_as_it_was(value: float) -> None:
     pair = Pair.of(CountedRows(x1), x2, y)
     for checked in (pair, lifted(pair, 20, 0)):
         with pytest.raises(
-            AlignscopeError, match=rf"1 of the values .* the first is {value} at row 123, column 1 \(c1"
+            AlignscopeError, match=rf"counted: 1 of the values .* the first is {value} at row 123, column 1 \(c1"
         ):
             collect(checked, assign_folds(N, 5, 0))
 
