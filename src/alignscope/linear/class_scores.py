@@ -112,8 +112,8 @@ class _Plan:
         self.dtype = dtype
         blocks = {k: (p.inputs, p.output) for k, by_fold in predictors.items() for p in by_fold.values()}
         self.blocks = dict(sorted(blocks.items(), key=lambda item: item[1][0]))
-        # Centred on a mean near all folds' own: the digits of columns far from zero are then not lost in float32.
-        self.mean = {x: moments.total(x).mean[moments.total(x).blocks[x]] for x in ("x1", "x2")}
+        # Rows are centred first, so that the digits of columns far from zero are not lost in float32.
+        self.mean = {x: moments.total(x).mean[moments.total(x).blocks[x]].astype(dtype) for x in ("x1", "x2")}
         widths = {k: moments.blocks[y].stop - moments.blocks[y].start for k, (_, y) in self.blocks.items()}
         self.columns, self.width = block_slices(widths), sum(widths.values())
         self.reach = {x: s for x in ("x1", "x2") if (s := self._reach(x)) is not None}
@@ -130,7 +130,7 @@ class _Plan:
         at_mean = np.zeros(self.width, dtype=self.dtype)
         for label, s in self.columns.items():
             p = predictors[label][fold]
-            mean = np.concatenate([self.mean[x] for x in p.inputs])
+            mean = np.concatenate([self.mean[x] for x in p.inputs]).astype(np.float64)
             at_mean[s] = p.y_mean + (mean - p.x_mean) @ p.coefficients
             edge = 0
             for x in p.inputs:

@@ -80,20 +80,21 @@ def dependence(pair: Pair, moments: FoldedMoments, predictors: Predictors) -> De
     predictors : of the keys "b1", "b2", "12" and "21", by fold; see `informativeness.fit_predictors`.
     """
     rows = _Sample.of(pair, moments)
-    targets = {"1": rows.read(pair.y1.rows)}
-    if pair.y2.rows is not pair.y1.rows:
-        targets["2"] = rows.read(pair.y2.rows)
     x = {"x1": rows.read(pair.x1), "x2": rows.read(pair.x2)}
+    given = {"1": pair.y1} if pair.y2.rows is pair.y1.rows else {"1": pair.y1, "2": pair.y2}
+    targets = {j: rows.read(target.rows).astype(np.float64) for j, target in given.items()}
     energy = {j: float(np.square(y - y.mean(axis=0)).sum()) for j, y in targets.items() if len(y)}
     residuals, explaining = {}, []
     for j in energy:
-        both, other = f"b{j}", "21" if j == "1" else "12"
-        if np.square(rows.residuals(x, targets[j], predictors[both])).sum() > _NOTHING * energy[j]:
-            explaining.append(_regressors(pair.y1 if j == "1" else pair.y2, targets[j]))
-            key = both
+        key = f"b{j}"
+        residuals[j] = rows.residuals(x, targets[j], predictors[key])
+        if np.square(residuals[j]).sum() > _NOTHING * energy[j]:
+            explaining.append(_regressors(given[j], targets[j]))
         else:
-            key = other
-        residuals[j] = rows.residuals(x, targets[j], _shrunken(moments, key) or predictors[key])
+            key = "21" if j == "1" else "12"
+            residuals[j] = rows.residuals(x, targets[j], predictors[key])
+        if (shrunken := _shrunken(moments, key)) is not None:
+            residuals[j] = rows.residuals(x, targets[j], shrunken)
     basis = _orthonormal(explaining, len(rows.run))
     found = [_measure(r, basis, rows.run, _NOTHING * energy[j]) for j, r in residuals.items()]
     return max(found, key=lambda d: (d.dependent, d.autocorrelation), default=_UNKNOWN)
@@ -120,18 +121,21 @@ class _Sample:
         run = np.repeat(np.arange(len(windows)), [stop - start for start, stop in windows])
         return cls(windows, usable, run[usable], moments.folds[chosen[usable]])
 
-    def read(self, table: Rows) -> Matrix:
-        """Return the usable rows of a table."""
-        values = np.concatenate([to_numpy(table.read(*ends)) for ends in self.windows])
-        return values[self.usable].astype(np.float64)
+    def read(self, table: Rows) -> np.ndarray:
+        """Return the usable rows of a table, in its own type."""
+        values: np.ndarray = np.concatenate([to_numpy(table.read(*ends)) for ends in self.windows])
+        return values if self.usable.all() else values[self.usable]
 
-    def residuals(self, x: Mapping[str, Matrix], y: Matrix, predictors: Mapping[int, Predictor]) -> Matrix:
+    def residuals(self, x: Mapping[str, np.ndarray], y: Matrix, predictors: Mapping[int, Predictor]) -> Matrix:
         """Return the residuals of every row by the predictor of its own fold."""
-        r = np.empty_like(y)
+        r = y.copy()
         for fold in np.unique(self.folds).tolist():
-            here, p = self.folds == fold, predictors[fold]
-            inputs = np.hstack([x[name][here] for name in p.inputs])
-            r[here] = y[here] - p.y_mean - (inputs - p.x_mean) @ p.coefficients
+            here, p = np.flatnonzero(self.folds == fold), predictors[fold]
+            r[here] -= p.y_mean
+            edge = 0
+            for name in p.inputs:
+                part = slice(edge, edge := edge + x[name].shape[1])
+                r[here] -= (x[name][here] - p.x_mean[part]) @ p.coefficients[part]
         return r
 
 
