@@ -1,13 +1,19 @@
 """A made-up audit in the page's schema: optical and radar on seven land-cover classes. And its odd relatives.
 
 The figures are invented but hang together: the whole is the mean over the targets, curves are monotone, and
-losses add up. Nothing here is computed by the library, so the page is tested without it.
+losses add up. No figure here is computed by the library, so the page is tested without it.
 """
 
 from __future__ import annotations
 
 import copy
 from typing import Any
+
+import msgspec
+
+from alignscope.auditing import results
+from alignscope.auditing.claims import too_few_rows as few_rows
+from alignscope.auditing.verdict import recommended_action, verdict_sentence
 
 Audit = dict[str, Any]
 
@@ -24,6 +30,7 @@ CLASSES = {  # name: share explained prediction first, and how much of it alignm
 STRUCTURE = {"canopy height": (0.58, 0.09), "above-ground biomass": (0.47, 0.15), "surface roughness": (0.63, -0.01)}
 BANDS = ["B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"]
 OPTICAL = [f"{band} {what}" for what in ("mean", "deviation") for band in BANDS]
+ESTIMAND = "R² of a predictor fitted on rows like these, on new rows of new groups"
 RADAR = [f"{p} {w}" for p in ("VV", "VH", "VV/VH") for w in ("mean", "deviation", "10th percentile", "trend")]
 
 
@@ -49,8 +56,49 @@ def _crossing(lambdas: list[float], losses: list[float], allowed: float) -> floa
     return "inf" if len(kept) == len(lambdas) else kept[-1]
 
 
+def _alone(base: float, half: float, values: list[float], targets: dict[str, float]) -> Audit:
+    """Trained by alignment alone: what codes of 1, 2, ... shared directions predict, and all of them of each target."""
+    most = values[-1]
+    return {
+        "directions": len(values),
+        "correlations": [0.81 * 0.8**k for k in range(len(values) + 2)],
+        "null95": [0.09] * (len(values) + 2),
+        "components": list(range(1, len(values) + 1)),
+        "sigma_z": [_interval(v, half) for v in values],
+        "all": _interval(most, half),
+        "loss": _interval(base - most, half),
+        "share": _interval((base - most) / base, half / base),
+        "per_target": {name: _interval(v * most / base, 2 * half) for name, v in targets.items()},
+        "loss_per_target": {name: _interval(v * (1 - most / base), 2 * half) for name, v in targets.items()},
+    }
+
+
+def _classes(curves: dict[str, tuple[float, float]]) -> Audit:
+    """Recall and F1 that fall with what is retained of each class."""
+
+    def scores(lost: float) -> Audit:
+        recall = {name: max(0.0, first + 0.1 - lost * risk) for name, (first, risk) in curves.items()}
+        return {
+            "balanced_accuracy": _mean(list(recall.values())),
+            "chance": 1 / len(curves),
+            "f1": {name: max(0.0, value - 0.03) for name, value in recall.items()},
+            "recall": recall,
+        }
+
+    support = {name: 180.0 + 240 * place for place, name in enumerate(curves)}
+    return {
+        "support": support,
+        "scores": {"unaligned": scores(0), "supervised": scores(0.9), "contrastive": scores(1.6)},
+    }
+
+
 def _direction(
-    side: int, targets: dict[str, tuple[float, float]], features: list[str], components: int, lossless: int
+    side: int,
+    targets: dict[str, tuple[float, float]],
+    features: list[str],
+    components: int,
+    lossless: int,
+    classes: bool = False,
 ) -> Audit:
     curves = {
         name: [first - risk * _rise(lam, 0.4 + 0.35 * place) for lam in LAMBDAS]
@@ -59,62 +107,85 @@ def _direction(
     sigma_z = [_mean([curve[k] for curve in curves.values()]) for k in range(len(LAMBDAS))]
     align = [0.38 + 0.5 * _rise(lam, 0.8) for lam in LAMBDAS]
     first, last = sigma_z[0], _mean([a - b for a, b in targets.values()])
+    base, risk = _held(first), 0.93 * (first - last)
+    half = 0.02 if risk else 0.004
     ranked = sorted(targets.items(), key=lambda item: -item[1][1])
     sizes = list(range(1, lossless + 4))
-    best = [first * min(1.0, 1 - (1 - min(k, len(targets)) / len(targets)) ** 1.6) for k in sizes]
+    best = [base * min(1.0, 1 - (1 - min(k, len(targets)) / len(targets)) ** 1.6) for k in sizes]
     worst = [
-        b - (first - last) * max(0.0, min(1.0, (lossless - k) / (lossless - components + 1e-9)))
+        b - risk * max(0.0, min(1.0, (lossless - k) / (lossless - components + 1e-9)))
         if k >= components
-        else b * (last / first)
+        else b * (base - risk) / base
         for k, b in zip(sizes, best, strict=True)
     ]
-    budget = _crossing(LAMBDAS, [first - v for v in sigma_z], 0.05 * first)
+    budget = _crossing(LAMBDAS, [0.93 * (first - v) for v in sigma_z], 0.05 * base)
     at_budget = LAMBDAS.index(budget) if isinstance(budget, float) else len(LAMBDAS) - 1
+    ends = (budget, budget) if isinstance(budget, str) else (0.8 * budget, 1.3 * budget)
+    held = {name: _held(a) for name, (a, _) in targets.items()}
+    kept = [base * (1 - 0.62 * 0.75 ** (k + 1)) * 0.62 for k in range(4)]
     me, other = ("x1", "x2") if side == 1 else ("x2", "x1")
     call = f'from alignscope.linear import Remedy\n\nencoder = Remedy("{{0}}").fit({me}, {other}, y{side})'
     return {
         "lambda": LAMBDAS,
         "sigma_z": sigma_z,
         "alignment_r2": align,
-        "held_out_sigma_z": [_held(v) for v in sigma_z],
+        "held_out_sigma_z": [base - 0.93 * (first - v) for v in sigma_z],
         "per_target": curves,
         "held_out_per_target": {name: [_held(v) for v in curve] for name, curve in curves.items()},
         "sigma": first + 0.018,
         "capacity": {
             "components": components,
-            "lossless_at": lossless,
+            "lossless_at": {"value": lossless, "low": max(lossless - 1, 1), "high": lossless + 2},
+            "gap": 0.1,
             "curve": {
                 "components": sizes,
-                "sigma_z_prediction_first": best,
-                "sigma_z_align_first": worst,
+                "sigma_z_prediction_first": [_interval(v, 0.02) for v in best],
+                "sigma_z_align_first": [_interval(v, 0.022) for v in worst],
             },
         },
         "loss_capacity": 0.018,
         "at_risk": first - last,
         "lambda_critical": 0.0,
-        "lambda_budget": budget,
+        "lambda_budget": {"value": budget, "low": ends[0], "high": ends[1], "grid_end": False},
         "budget": 0.05,
-        "held_out_at_risk": _interval((first - last) * 0.93, 0.02),
-        "held_out_lambda_budget": budget if isinstance(budget, str) else budget * 0.9,
+        "held_out_at_risk": _interval(risk, half),
+        "held_out_share": {"value": risk / base, "low": max(0.0, risk - half) / base, "high": (risk + half) / base},
+        "detectable": {"directions": 2, "correlations": [0.74, 0.52, 0.06], "null95": [0.09, 0.09, 0.09]},
+        "contrastive": _alone(base, 0.024, kept, held),
+        "predictive": _alone(base, 0.024, [0.55 * kept[0], 0.7 * kept[1], 0.9 * kept[2], kept[3]], held),
         "targets_at_risk": [
             {
                 "target": name,
-                "sigma_z_prediction_first": a,
-                "sigma_z_align_first": a - b,
-                "at_risk": b,
-                "held_out_at_risk": b * 0.9,
+                "sigma_z_prediction_first": _held(a),
+                "sigma_z_align_first": _held(a) - 0.9 * b,
+                "at_risk": _interval(0.9 * b, 0.05 if b else 0.004),
             }
             for name, (a, b) in ranked
         ],
+        "classes": _classes(targets) if classes else None,
+        "raw": {
+            "at_risk": 1.2 * (first - last),
+            "lossless_at": lossless + 2,
+            "lambda_budget": budget if isinstance(budget, str) else 0.7 * budget,
+            "held_out_at_risk": 1.1 * risk,
+            "held_out_sigma_z": [base - 1.02 * (first - v) for v in sigma_z],
+            "curve": {
+                "components": sizes,
+                "sigma_z_prediction_first": [v + 0.03 for v in best],
+                "sigma_z_align_first": [v + 0.02 for v in worst],
+            },
+        },
         "limits": {
             "prediction_first": {"sigma_z": first, "alignment_r2": align[0]},
             "align_first": {"sigma_z": last, "alignment_r2": 0.88},
         },
+        "held_out_limits": {"prediction_first": base, "align_first": base - risk},
         "theorem2": {
             "assumption_i": True,
             "assumption_ii": True,
             "claims_loss": True,
             "loses": first - last > 1e-9,
+            "loses_by_alignment": first - last > 1e-9,
             "sigma_22": 0.58,
             "sigma_2k": 0.58,
             "sigma_21": 0.41,
@@ -173,9 +244,13 @@ def _direction(
 
 def example() -> Audit:
     """Optical and radar: alignment costs four of the seven land-cover classes."""
-    one = _direction(1, CLASSES, OPTICAL, components=6, lossless=9)
+    return spoken(_example())
+
+
+def _example() -> Audit:
+    one = _direction(1, CLASSES, OPTICAL, components=6, lossless=9, classes=True)
     two = _direction(2, STRUCTURE, RADAR, components=6, lossless=9)
-    held = {"11": 0.594, "12": 0.371, "21": 0.287, "22": 0.522, "b1": 0.628, "b2": 0.561}
+    held = {"11": 0.618, "12": 0.371, "21": 0.287, "22": 0.529, "b1": 0.652, "b2": 0.568}
     half = {"11": 0.021, "12": 0.034, "21": 0.026, "22": 0.029, "b1": 0.020, "b2": 0.027}
     data = {
         "columns": 20,
@@ -183,7 +258,12 @@ def example() -> Audit:
         "dtype": "float32",
     }
     return {
+        "schema": 2,
         "version": "0.1.0",
+        "training": "supervised",
+        "warnings": [],
+        "shared": None,
+        "lifted": None,
         "n": 4812,
         "d1": 20,
         "d2": 12,
@@ -207,7 +287,14 @@ def example() -> Audit:
             "in_sample": {"11": 0.665, "12": 0.402, "21": 0.310, "22": 0.578, "b1": 0.689, "b2": 0.601},
             "held_out": {k: {**_interval(v, half[k]), "null95": 0.011 + half[k] / 9} for k, v in held.items()},
             "folds": {"kind": "group", "count": 5},
-            "interval": {"kind": "group", "units": 63, "replicates": 2000, "level": 0.95},
+            "interval": {
+                "kind": "group",
+                "units": 63,
+                "refit": True,
+                "valid": True,
+                "level": 0.95,
+                "estimand": ESTIMAND,
+            },
             "null": {"kind": "group", "rows": 4812, "permutations": 200},
         },
         "non_redundant": {
@@ -240,33 +327,17 @@ def example() -> Audit:
             "verdict": "predict",
             "text": "Alignment alone would recover what the two share and drop what only one of them predicts, so "
             "predict, and align only within the budget.",
-            "shared_dimensions": 3,
-            "unique_r2": 0.31,
+            "shared_directions": 3,
+            "unique": {"1": {"value": 0.31, "low": 0.25, "high": 0.36}},
         },
         "findings": [
-            {
-                "code": "AS101",
-                "severity": "issue",
-                "text": "Aligning optical to radar at lambda = 1 loses 0.11 of 0.65.",
-            },
-            {
-                "code": "AS201",
-                "severity": "tip",
-                "text": "Nine latent dimensions make alignment lossless in both directions.",
-            },
-            {
-                "code": "AS301",
-                "severity": "info",
-                "text": "One column of radar is constant and was left out: VV/VH trend.",
-            },
-            {
-                "code": "AS401",
-                "severity": "not_applicable",
-                "text": "No sample weights were given; weights were not checked.",
-            },
+            {"code": "AS301", "severity": "issue", "text": "optical: unlimited alignment loses 27% (24% to 31%)."},
+            {"code": "AS401", "severity": "tip", "text": "optical: with K = 9 (8 to 11) at most 5% is lost."},
+            {"code": "AS103", "severity": "info", "text": "radar: columns that never vary, left out: 'VV/VH trend'."},
+            {"code": "AS902", "severity": "not_applicable", "text": "radar: its target has one column."},
         ],
-        "verdict": "Aligning optical to radar would cost grassland, coniferous forest and two more classes; six latent "
-        "dimensions are too few, nine are enough.",
+        "verdict": "",
+        "action": "",
         "provenance": {
             "seed": 0,
             "folds": 5,
@@ -303,6 +374,19 @@ def example() -> Audit:
     }
 
 
+def spoken(audit: Audit) -> Audit:
+    """The record with the verdict and the action that its figures have."""
+    record = record_of(audit)
+    warnings = [*audit["warnings"], *(["AS117"] if few_rows(record) else [])]
+    record = record_of({**audit, "warnings": warnings})
+    return {**audit, "warnings": warnings, "verdict": verdict_sentence(record), "action": recommended_action(record)}
+
+
+def record_of(audit: Audit) -> results.Audit:
+    """The record of its JSON."""
+    return msgspec.convert(audit, results.Audit, strict=False)
+
+
 def _replace(targets: dict[str, tuple[float, float]], **changes: Any) -> Audit:
     """The example with other targets in the direction 1."""
     audit = example()
@@ -313,18 +397,98 @@ def _replace(targets: dict[str, tuple[float, float]], **changes: Any) -> Audit:
 
 
 def nothing_at_risk() -> Audit:
-    """No loss at any strength, in either direction: every figure of loss is zero, every lambda is infinite."""
+    """No loss in supervised training, in either direction: every figure of loss is zero, every lambda is infinite."""
     audit = _replace({name: (first, 0.0) for name, (first, _) in CLASSES.items()}, lossless=6)
     two = _direction(2, {name: (first, 0.0) for name, (first, _) in STRUCTURE.items()}, RADAR, 6, 6)
     audit["directions"]["2"] = two
     for direction in audit["directions"].values():
-        direction.update(lambda_critical="inf", lambda_budget="inf", held_out_lambda_budget="inf", carriers=[])
+        unlimited = {"value": "inf", "low": "inf", "high": "inf", "grid_end": False}
+        direction.update(lambda_critical="inf", lambda_budget=unlimited, carriers=[])
+        direction["raw"]["lambda_budget"] = "inf"
         direction["remedies"]["budget"]["lambda"] = "inf"
-        direction["theorem2"].update(loses=False, text="The theorem claims a loss. There is none.")
+        direction["theorem2"].update(loses=False, loses_by_alignment=False, text="The theorem claims a loss.")
     audit["regime"] = {"verdict": "both", "text": "Align or predict: both recover what matters."}
-    audit["findings"] = [{"code": "AS100", "severity": "info", "text": "Alignment is lossless at this latent size."}]
-    audit["verdict"] = "Aligning optical and radar costs nothing at any strength."
-    return audit
+    audit["findings"] = [{"code": "AS303", "severity": "info", "text": "optical: at most 0.7% is lost (held out)."}]
+    return spoken(audit)
+
+
+def without_labels() -> Audit:
+    """No targets: what of each modality is shared."""
+    audit = example()
+    for side, names in (("1", OPTICAL), ("2", RADAR)):
+        audit["targets"][side].update(kind="modality", names=names, rank=audit["modalities"][side]["rank"])
+        one = _direction(int(side), {n: (1.0, 0.02 * (k % 9)) for k, n in enumerate(names)}, names, 6, 9)
+        audit["directions"][side] = one
+        audit["sigma"]["held_out"][side + side] = {**_interval(0.999, 0.001), "null95": 0.01}
+    audit.update(
+        training="contrastive",
+        shared={
+            "1": {"variance": _interval(0.48, 0.03), "directions": 4},
+            "2": {"variance": _interval(0.22, 0.04), "directions": 4},
+        },
+    )
+    audit["findings"] = [{"code": "AS901", "severity": "not_applicable", "text": "No labels."}]
+    return spoken(audit)
+
+
+def too_few_rows() -> Audit:
+    """Held-out figures within what chance reaches, and too few rows to have shown anything; one of them without r."""
+    audit = example()
+    audit["n"] = 60
+    audit["sigma"]["folds"]["kind"] = audit["sigma"]["interval"]["kind"] = "row"
+    for key in audit["sigma"]["held_out"]:
+        audit["sigma"]["held_out"][key] = {**_interval(-0.2, 0.3), "null95": 0.02}
+    for side in "12":
+        d = audit["directions"][side]
+        d["targets_at_risk"] = [{**t, "at_risk": _interval(0.02, 0.4)} for t in d["targets_at_risk"]]
+        d["held_out_sigma_z"] = [-0.2 for _ in LAMBDAS]
+        d["held_out_limits"] = {"prediction_first": -0.2, "align_first": -0.2}
+        d["held_out_share"] = {"value": 0.0, "low": 0.0, "high": 1.0}
+        d["held_out_at_risk"] = _interval(0.0, 0.3)
+        d["capacity"]["lossless_at"] = {"value": "inf", "low": 2, "high": "inf"}
+        sizes = d["capacity"]["curve"]["components"]
+        for curve in ("sigma_z_prediction_first", "sigma_z_align_first"):
+            d["capacity"]["curve"][curve] = [_interval(-0.2, 0.3) for _ in sizes]
+        d["lambda_budget"] = {"value": 1000.0, "low": 0.001, "high": "inf", "grid_end": True}
+        d["detectable"]["directions"] = 0
+        for training in ("contrastive", "predictive"):
+            d[training].update(directions=0, components=[], sigma_z=[], all=_interval(0.0, 0.0))
+            d[training].update(loss=_interval(-0.2, 0.3), share={"value": 0.0, "low": 0.0, "high": 1.0})
+            d[training]["per_target"] = {name: _interval(0.0, 0.0) for name in d[training]["per_target"]}
+    return spoken(audit)
+
+
+def _bare(value: Any) -> Any:
+    """The same figures without intervals."""
+    if isinstance(value, dict):
+        bare = {k: _bare(v) for k, v in value.items()}
+        return {**bare, "low": None, "high": None} if {"value", "low", "high"} <= value.keys() else bare
+    return [_bare(v) for v in value] if isinstance(value, list) else value
+
+
+def rows_alike() -> Audit:
+    """Rows that depend on each other, and no groups: no figure has an interval."""
+    audit = example()
+    regime = audit["regime"]
+    audit = {**_bare(audit), "regime": regime, "warnings": ["AS115"]}
+    audit["sigma"]["folds"]["kind"] = audit["sigma"]["interval"]["kind"] = "row"
+    audit["sigma"]["interval"]["valid"] = False
+    return spoken(audit)
+
+
+def lifted() -> Audit:
+    """Contrastive training leads, the latent size was given, and random features were asked for."""
+    audit = {**example(), "training": "contrastive", "components": 4}
+    d = audit["directions"]
+    audit["lifted"] = {
+        "features": 256,
+        "sigma": {k: {**v, "value": v["value"] + 0.08} for k, v in audit["sigma"]["held_out"].items()},
+        "directions": {
+            i: {"sigma": _interval(0.7, 0.02), "ridge": 0.01, "contrastive": copy.deepcopy(d[i]["contrastive"])}
+            for i in "12"
+        },
+    }
+    return spoken(audit)
 
 
 def redundant() -> Audit:
@@ -339,22 +503,20 @@ def redundant() -> Audit:
     for comparison in audit["non_redundant"]["comparisons"]:
         comparison.update(difference=_interval(-0.002, 0.004), answer="no")
     audit["regime"] = {"verdict": "undecided", "text": "The intervals are too wide to tell."}
-    return audit
+    return spoken(audit)
 
 
 def one_target() -> Audit:
-    """A single regression target without a name of its own, and without held-out figures per target."""
+    """A single regression target without a name of its own."""
     audit = _replace({"y1 0": (0.61, 0.2)})
-    del audit["directions"]["1"]["held_out_per_target"]
-    audit["directions"]["1"]["targets_at_risk"][0]["held_out_at_risk"] = None
     audit["targets"]["1"].update(kind="regression", rank=1)
-    return audit
+    return spoken(audit)
 
 
 def hundred_targets() -> Audit:
     """A hundred targets; some gain from alignment."""
     targets = {f"species {j:03d}": (0.25 + 0.005 * j, 0.2 - 0.0025 * j) for j in range(100)}
-    return _replace(targets)
+    return spoken(_replace(targets))
 
 
 HOSTILE = [
@@ -378,6 +540,7 @@ def hostile_names() -> Audit:
         for j, name in enumerate(HOSTILE)
     ]
     audit["verdict"] = f"Aligning {HOSTILE[0]} costs."
+    audit["action"] = HOSTILE[1]
     audit["findings"][0]["text"] = HOSTILE[1]
     audit["provenance"]["data"]["x1"]["source"] = HOSTILE[2]
     return audit
@@ -387,6 +550,10 @@ VARIANTS = {
     "example": example,
     "nothing at risk": nothing_at_risk,
     "redundant": redundant,
+    "without labels": without_labels,
+    "too few rows": too_few_rows,
+    "rows alike": rows_alike,
+    "lifted": lifted,
     "one target": one_target,
     "hundred targets": hundred_targets,
     "hostile names": hostile_names,

@@ -83,6 +83,7 @@ RULE = """side => { const mark = [...document.querySelectorAll(`[data-chart=path
 def test_the_slider_moves_readout_rule_and_table(visit: Any) -> None:
     page = visit()
     audit = example()
+    page.locator("summary", has_text="At the slider").click()
     slider = page.locator("#weight")
     rules = [page.evaluate(RULE, side) for side in "12"]
     bar = page.evaluate("document.querySelector('#t-1-0 i').style.width")
@@ -96,7 +97,8 @@ def test_the_slider_moves_readout_rule_and_table(visit: Any) -> None:
         assert page.locator(f"[data-out='{side}:kept']").inner_text() == f"{d['sigma_z'][-1]:.3f}"
         assert page.locator(f"[data-out='{side}:held']").inner_text() == f"{d['held_out_sigma_z'][-1]:.3f}"
         assert page.locator(f"[data-out='{side}:aligned']").inner_text() == f"{d['alignment_r2'][-1]:.3f}"
-        assert page.locator(f"[data-out='{side}:lost']").inner_text() == f"{d['sigma_z'][0] - d['sigma_z'][-1]:.3f}"
+        lost = d["held_out_sigma_z"][0] - d["held_out_sigma_z"][-1]
+        assert page.locator(f"[data-out='{side}:lost']").inner_text() == f"{lost:.3f}"
     assert page.evaluate("document.querySelector('#t-1-0 i').style.width") != bar
     page.keyboard.press("Home")
     assert page.locator(".slider output").inner_text() == "λ\u00a0=\u00a00"

@@ -33,7 +33,8 @@ from alignscope.report.words import (
 )
 from report_example import HOSTILE, VARIANTS, example, hostile_names
 
-CHARTS = ["sigma"] + [f"{c}_{j}" for c in ["path", "targets", "carriers", "capacity", "remedies"] for j in "12"]
+CHARTS = ["trainings", "sigma"]
+CHARTS += [f"{c}_{j}" for c in ["size", "path", "targets", "carriers", "remedies"] for j in "12"]
 
 
 def _spec_strings(value: Any, key: str = "") -> list[tuple[str, str]]:

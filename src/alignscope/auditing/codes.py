@@ -41,7 +41,8 @@ CODES: dict[str, Code] = {
         "Some rows lack a modality. They count for the modality that they have; whatever needs both modalities "
         "uses the rows that have both."),
     "AS109": Code("issue", "Few groups",
-        "Intervals resample groups; with fewer than ten of them they are rough and usually too narrow."),
+        "Intervals leave out one group at a time; with fewer than ten of them they are rough, and can be too narrow. "
+        "The verdict says so."),
     "AS110": Code("info", "Fewer folds than wanted", "There are fewer groups than folds, so each group is a fold."),
     "AS111": Code("issue", "A class in one fold only",
         "All rows of a class lie in one fold (in few groups). It is then never both learned and scored, so its "
@@ -54,9 +55,14 @@ CODES: dict[str, Code] = {
     "AS114": Code("info", "The retained directions are not unique",
         "The target's K-th and (K+1)-th directions are equally strong, as with balanced classes. Which of them the "
         "latent retains is arbitrary; ties go to what aligns better."),
-    "AS115": Code("tip", "Neighbouring rows are alike",
-        "Residuals of consecutive rows are correlated, but rows were held out one by one. If neighbours come from the "
-        "same place or time, held-out figures are too good: pass --groups."),
+    "AS115": Code("issue", "Neighbouring rows are alike",
+        "Residuals of neighbouring rows are correlated, and no groups were given. Rows were then held out one by one: "
+        "held-out figures are too good, and no valid interval can be given. Pass --groups: the place, the recording or "
+        "the time that neighbours have in common."),
+    "AS117": Code("issue", "Too few rows to tell",
+        "The held-out figure of a modality on its own target is not above chance, and a share of 0.1 would not have "
+        "shown either: null95 - centre + 1.28 SE, the smallest share that is found nine times in ten, is above 0.1. "
+        "That is no evidence that there is nothing to lose. Give more rows, or fewer features."),
     "AS116": Code("info", "How the inputs were read",
         "The inputs were changed on the way in: flattened, one-hot encoded, or read as regression."),
     "AS201": Code("info", "Non-redundant", "Each modality predicts its own target better than the other one does."),
@@ -67,35 +73,66 @@ CODES: dict[str, Code] = {
     "AS204": Code("info", "Complementary",
         "Both modalities together predict more of a target than the better one alone. Alignment can erase that."),
     "AS205": Code("issue", "A modality that does not predict its own target",
-        "The held-out figure of a modality on its own target is not above chance. There is nothing for alignment to "
-        "lose, and little to gain."),
+        "The held-out figure of a modality on its own target is not above the 95% point of its permutation null, and "
+        "the rows are enough to have shown a share of 0.1 nine times in ten. A linear map finds no more here; whether "
+        "another encoder would is not said."),
     "AS206": Code("tip", "Optimistic in sample",
-        "The in-sample figure exceeds the held-out one by more than 0.1: overfitting, or groups that differ."),
+        "The in-sample figure exceeds the held-out one by more than 0.1: overfitting, or groups that differ. Read the "
+        "held-out one."),
     "AS301": Code("issue", "Alignment costs prediction",
-        "Held out, alignment with a large lambda loses a share of what the encoder predicts. See which targets and "
-        "features it costs most, and the remedies."),
-    "AS302": Code("info", "Alignment is lossless",
-        "The latent size reaches the capacity, so nothing is lost at any lambda."),
+        "In supervised training with this latent size, alignment with a large lambda loses a share of what the encoder "
+        "predicts. The share and its 95% interval are held out, and of the detectable part of what is aligned to: "
+        "directions whose held-out correlation exceeds chance. It is claimed only where the whole interval lies above "
+        "zero and the share is at least 1%."),
+    "AS302": Code("info", "The latent size reaches the capacity",
+        "The latent holds the target and every detectable direction that it is aligned to, so linear encoders lose "
+        "nothing at any lambda. Networks have lost prediction above that size, so watch them with the monitor."),
     "AS303": Code("info", "Alignment costs little",
-        "Even unlimited alignment loses less than one percent of what is predicted."),
+        "The upper end of the held-out interval is below one percent of what is predicted."),
     "AS304": Code("issue", "One target loses most",
-        "The average hides it: one target loses over twice as much of its variance as targets do on average."),
-    "AS305": Code("info", "The cost is not confirmed held out",
-        "In sample alignment costs prediction, but the interval of the held-out loss includes zero."),
+        "The average hides it: one target loses over twice as much of its variance as targets do on average. It is "
+        "chosen held out, and its interval allows for having been chosen among all (Bonferroni)."),
+    "AS305": Code("info", "No loss is shown",
+        "The interval of the held-out loss includes zero. That does not show that there is none: the upper end says "
+        "how much it could be."),
     "AS306": Code("tip", "The latent is too small",
-        "K is below the rank of what the encoder must predict, so prediction is lost before any alignment."),
+        "The interval of what the latent retains before any alignment lies below what the modality predicts: "
+        "prediction is lost to the latent size (held out)."),
     "AS307": Code("info", "Alignment helps held out",
         "Aligned to the other modality, the encoder predicts held-out samples better: alignment acts as a regulariser "
         "here."),
     "AS308": Code("info", "Alignment costs at extreme lambda only",
-        "Nothing worth noting is lost at any lambda of the grid; the loss comes beyond it. In practice alignment is "
-        "lossless here, unless it is made a hard constraint."),
-    "AS401": Code("tip", "A larger latent would do", "With more components the same alignment is lossless."),
-    "AS402": Code("tip", "A lambda within the budget", "Up to this lambda the loss stays within the budget."),
-    "AS501": Code("info", "The paper's theorem claims a loss that is not there",
-        "Both assumptions of theorem 2 hold, and nothing is lost by alignment. The theorem is false as stated."),
+        "Held out, nothing worth noting is lost at any lambda of the grid; the loss comes beyond it."),
+    "AS309": Code("issue", "Contrastive training loses prediction",
+        "Trained by alignment alone (InfoNCE, SigLIP, Barlow Twins, VICReg, CCA), an encoder retains the directions "
+        "that both modalities share, and nothing protects what only one of them has, however large the latent. The "
+        "share is what the modality predicts unaligned less what all detectable shared directions predict, held out."),
+    "AS310": Code("info", "Predictive training loses prediction",
+        "Trained to predict the other modality, an encoder retains the same shared directions in another order, so "
+        "that the loss is that of contrastive training, and the curve over the latent size another one."),
+    "AS311": Code("issue", "Nothing shared is detectable",
+        "No canonical correlation of the two modalities exceeds chance on held-out rows. What an encoder trained by "
+        "alignment alone would retain is then undetermined: any directions serve it equally."),
+    "AS312": Code("issue", "Does not transfer between groups",
+        "A modality predicts its target within the groups that it was fitted on, and not in groups held out whole. "
+        "What it predicts there is not protected by any alignment, and figures of rows held out one by one would hide "
+        "it."),
+    "AS401": Code("tip", "A larger latent would do",
+        "From this latent size the held-out loss of linear encoders stays within the budget; the interval is where the "
+        "ends of the loss's interval reach it. Networks have lost prediction above such a size, so watch them with the "
+        "monitor."),
+    "AS402": Code("tip", "A lambda within the budget",
+        "Up to this lambda the held-out loss stays within the budget. lambda is not the weight in your loss: see "
+        "AS403."),
+    "AS403": Code("tip", "lambda is not the weight in your loss",
+        "lambda compares two shares of variance in the linear problem. The weight of an alignment term in a training "
+        "loss depends on its scale, so the figure cannot be copied there. alignscope.nn.Budget finds the weight while "
+        "training: the largest at which no target loses more than the budget. alignscope.nn.Monitor says what every "
+        "target retains."),
+    "AS501": Code("info", "The paper's theorem claims a loss that is not shown",
+        "Both assumptions of theorem 2 hold, and held out no loss is shown. The theorem is false as stated."),
     "AS502": Code("info", "A loss that the paper's theorem does not predict",
-        "Theorem 2's assumptions do not hold, and alignment costs prediction all the same."),
+        "Theorem 2's assumptions do not hold, and held out alignment costs prediction all the same."),
     "AS601": Code("info", "When to align, when to predict",
         "Where the pair lies in the phase diagram of arXiv 2606.11190, with what that diagram leaves out: the "
         "part of the target that only one modality predicts."),

@@ -1,6 +1,7 @@
 """Findings: what is worth saying about an audit, under stable codes that the documentation explains.
 
-A finding never stops an audit. `CODES` is the catalogue; `find` says which of them hold.
+A finding never stops an audit. `CODES` is the catalogue; `find` says which of them hold. Figures in their texts are
+held out, or counts.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from alignscope.auditing.claims import MATERIAL, claim, extreme_only, least_seen, standing, units, unlabelled
 from alignscope.auditing.codes import CODES
 from alignscope.auditing.facts import Facts
-from alignscope.auditing.results import Audit, Direction, Finding
-from alignscope.auditing.verdict import MATERIAL, below_chance, extreme_only
-from alignscope.report.words import lam, percent
+from alignscope.auditing.results import AlignedAlone, Audit, Direction, Finding, Training
+from alignscope.auditing.verdict import share_words
+from alignscope.report.words import estimate, lam, lambda_value, percent, size_limit
 
 
 def find(audit: Audit, facts: Facts) -> list[Finding]:
@@ -71,21 +73,26 @@ def _about_data(audit: Audit, facts: Facts) -> Iterator[Finding]:
 
 
 def _about_sampling(audit: Audit, facts: Facts) -> Iterator[Finding]:
-    if facts.groups is not None and facts.groups < 10:
-        yield _finding("AS109", f"{facts.groups} groups only: take the intervals as rough.")
+    valid = audit.sigma.interval.valid
+    if "AS109" in audit.warnings:
+        yield _finding(
+            "AS109",
+            f"{facts.groups} groups only: {'take the' if valid else 'there are no'} intervals"
+            f"{' as rough' if valid else ''}.",
+        )
     if facts.folds < facts.folds_wanted:
         yield _finding("AS110", f"{facts.folds} folds instead of {facts.folds_wanted}.")
     if facts.lonely_classes:
         yield _finding("AS111", f"{_some(facts.lonely_classes)}: in one fold only, so held-out figures do not apply.")
     if facts.rare_classes:
         yield _finding("AS112", f"{_some(facts.rare_classes)}: fewer than ten rows.")
-    if facts.groups is None and facts.autocorrelation > 0.2:
+    if "AS115" in audit.warnings:
         yield _finding(
             "AS115",
-            f"Residuals of consecutive rows are correlated ({facts.autocorrelation:.2f}): if neighbouring rows "
-            "belong together, pass --groups.",
+            f"Residuals of neighbouring rows are correlated ({facts.autocorrelation:.2f}): no interval can be given, "
+            "and held-out figures are too good; give --groups.",
         )
-    if audit.targets["1"].kind == "modality":
+    if unlabelled(audit):
         yield _finding("AS901", "No labels: each modality is its own target.")
 
 
@@ -96,96 +103,123 @@ def _about_prediction(audit: Audit) -> Iterator[Finding]:
     for j, gain in audit.non_redundant.complementary.items():
         both = audit.sigma.held_out[f"b{j}"]
         if gain.answer == "yes" and gain.gain.value > MATERIAL and both.exceeds(max(both.null95, 0.0)) == "yes":
-            g = gain.gain
             yield _finding(
                 "AS204",
-                f"Target {j}: both modalities together explain {g.value:.3f} more of it than the better one alone "
-                f"({g.low:.3f} to {g.high:.3f}, held out).",
+                f"Target {j}: both modalities together explain {gain.gain.value:.3f} more of it than the better one "
+                f"alone ({gain.gain.low:.3f} to {gain.gain.high:.3f}, held out).",
             )
     for i, record in audit.modalities.items():
-        own = audit.sigma.held_out[i + i]
-        if below_chance(audit, i):
+        own, seen = audit.sigma.held_out[i + i], standing(audit, i)
+        figure = f"{record.name} on its own target: {estimate(own)}"
+        if seen == "few":
+            show = least_seen(audit, i)
+            least = f"; an R² below {show:.2f} would not show" if show < 1 else ""
+            yield _finding("AS117", f"{figure}, too few rows to tell{least}.")
+        elif seen == "chance":
+            yield _finding("AS205", f"{figure}, not above chance ({max(own.null95, 0.0):.3f}).")
+        elif seen == "groups":
+            yield _finding("AS312", f"{figure} over {units(audit)} groups held out whole: it does not transfer.")
+        if not unlabelled(audit) and audit.sigma.in_sample[i + i] - own.value > 0.1:
             yield _finding(
-                "AS205",
-                f"{record.name} on its own target: {own.value:.3f} ({own.low:.3f} to {own.high:.3f}), not "
-                f"above chance ({max(own.null95, 0.0):.3f}).",
+                "AS206", f"{record.name}: in sample the figures are far too good; the held-out one is {estimate(own)}."
             )
-        excess = audit.sigma.in_sample[i + i] - own.value
-        if excess > 0.1:
-            yield _finding("AS206", f"{record.name}: the in-sample figure is {excess:.2f} above the held-out one.")
 
 
 def _about_directions(audit: Audit) -> Iterator[Finding]:
+    limited = False
     for i, d in audit.directions.items():
         name = audit.modalities[i].name
         yield from _about_size(audit, i, d, name)
-        yield from _about_cost(audit, i, d, name)
-        if below_chance(audit, i):
+        if standing(audit, i) != "known":
             continue
-        claims, loses = d.theorem2.claims_loss, d.theorem2.loses_by_alignment
-        if claims and not loses:
-            yield _finding("AS501", f"{name}: theorem 2 claims a loss; exactly, alignment costs nothing.")
-        if loses and not claims:
-            yield _finding("AS502", f"{name}: theorem 2 is silent; alignment costs up to {d.at_risk:.3f} in sample.")
+        yield from _about_cost(audit, i, d, name)
+        yield from _about_theorem(audit, i, d, name)
+        for training, code in (("contrastive", "AS309"), ("predictive", "AS310")):
+            yield from _about_training(audit, i, training, code)  # type: ignore[arg-type]
+        limited |= claim(audit, i, "supervised").kind == "loses"
+    if audit.directions["1"].contrastive.directions == 0:
+        yield _finding("AS311", "No shared direction is detectable: what contrastive training retains is undetermined.")
+    if limited:
+        yield _finding(
+            "AS403",
+            "lambda compares shares of variance and is not the weight in your loss: let alignscope.nn.Budget set that "
+            "weight, and alignscope.nn.Monitor report what is lost.",
+        )
     yield _finding("AS601", audit.regime.text)
+
+
+def _about_theorem(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Finding]:
+    found = claim(audit, i, "supervised")
+    if d.theorem2.claims_loss and found.kind in ("none", "undetermined"):
+        yield _finding("AS501", f"{name}: theorem 2 claims a loss; held out none is shown.")
+    if found.kind == "loses" and not d.theorem2.claims_loss:
+        yield _finding(
+            "AS502", f"{name}: theorem 2 is silent; alignment loses {share_words(found.share)} of what is predicted."
+        )
+
+
+def _about_training(audit: Audit, i: str, training: Training, code: str) -> Iterator[Finding]:
+    d, found = audit.directions[i], claim(audit, i, training)
+    alone: AlignedAlone = d.contrastive if training == "contrastive" else d.predictive
+    if found.kind == "loses":
+        counted = "direction retains" if alone.directions == 1 else f"{alone.directions} directions retain"
+        yield _finding(
+            code,
+            f"{audit.modalities[i].name}: {training} training loses {share_words(found.share)} of what is predicted; "
+            f"the shared {counted} {estimate(alone.all)} (held out).",
+        )
 
 
 def _about_size(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Finding]:
     k, rank = d.capacity.components, audit.modalities[i].rank
-    if k > min(rank, max(d.capacity.lossless_at, 1)):
-        yield _finding("AS113", f"{name}: of {k} components {min(rank, d.capacity.lossless_at)} can be used.")
+    usable = min(rank, d.raw.lossless_at)
+    if k > max(usable, 1):
+        yield _finding("AS113", f"{name}: of {k} components {usable} can be used.")
     if d.capacity.gap < 1e-3:
         yield _finding("AS114", f"{name}: directions {k} and {k + 1} of the target are equally strong.")
-    if d.loss_capacity > MATERIAL * d.sigma:
+    if standing(audit, i) != "known" or k not in d.capacity.curve.components:
+        return
+    fits = d.capacity.curve.sigma_z_prediction_first[d.capacity.curve.components.index(k)]
+    own = audit.sigma.held_out[i + i]
+    if fits.high is not None and fits.high < (1 - MATERIAL) * own.value:
         yield _finding(
-            "AS306",
-            f"{name}: at K = {k}, {d.loss_capacity:.3f} of {d.sigma:.3f} is lost before any alignment.",
+            "AS306", f"{name}: K = {k} retains {estimate(fits)} of {own.value:.3f} before any alignment (held out)."
         )
 
 
 def _about_cost(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Finding]:
-    first = d.limits["prediction_first"].sigma_z
-    if d.at_risk <= 1e-9:
-        yield _finding("AS302", f"{name}: nothing is lost at any lambda (K = {d.capacity.components}).")
-        return
-    if d.at_risk < MATERIAL * first:
-        yield _finding(
-            "AS303",
-            f"{name}: at most {d.at_risk:.4f} of {first:.3f} is lost, by unlimited alignment (in sample).",
-        )
-        return
-    if below_chance(audit, i):
-        return
-    risk = d.held_out_at_risk
-    base = d.held_out_limits["prediction_first"]
-    text = f"{risk.value:.3f} ({risk.low:.3f} to {risk.high:.3f}) of {base:.3f} (held out)"
-    if risk.sign > 0 and extreme_only(d):
-        yield _finding("AS308", f"{name}: up to lambda = {lam(d.lambdas[-1])} next to nothing is lost; beyond, {text}.")
-        return
-    if risk.sign > 0:
-        yield _finding("AS301", f"{name}: unlimited alignment loses {text}.")
-    elif risk.sign < 0:
-        gain = -risk
-        yield _finding(
-            "AS307",
-            f"{name}: unlimited alignment gains {gain.value:.3f} ({gain.low:.3f} to {gain.high:.3f}), held out.",
-        )
-    else:
-        yield _finding("AS305", f"{name}: {d.at_risk:.3f} is lost in sample, but on held-out samples {text}.")
+    found, k = claim(audit, i, "supervised"), d.capacity.components
+    lost = f"{share_words(found.share)} of what is predicted (held out)"
+    if found.kind == "loses" and extreme_only(d):
+        yield _finding("AS308", f"{name}: up to lambda = {lam(d.lambdas[-1])} next to nothing is lost; beyond, {lost}.")
+    elif found.kind == "loses":
+        yield _finding("AS301", f"{name}: supervised training with K = {k} and unlimited alignment loses {lost}.")
+        yield from _about_limits(d, name)
+    elif found.kind == "gains":
+        yield _finding("AS307", f"{name}: unlimited alignment gains {estimate(-d.held_out_at_risk)}, held out.")
+    elif found.kind == "none" and d.at_risk <= 1e-9:
+        yield _finding("AS302", f"{name}: K = {k} holds the target and all that is aligned; lost are {lost}.")
+    elif found.kind == "none" and found.share.ends[1] < MATERIAL:
+        yield _finding("AS303", f"{name}: unlimited alignment loses at most {percent(found.share.high, 1)} (held out).")
+    elif found.kind == "none":
+        yield _finding("AS305", f"{name}: no loss is shown with K = {k}: {lost}.")
     worst = d.targets_at_risk[0]
     if len(d.targets_at_risk) < 2:
         yield _finding("AS902", f"{name}: its target has one column.")
-    elif worst.at_risk > 2 * float(np.mean([t.at_risk for t in d.targets_at_risk])):
+    elif (
+        worst.at_risk.sign > 0
+        and worst.at_risk.value > MATERIAL
+        and worst.at_risk.value > 2 * float(np.mean([t.at_risk.value for t in d.targets_at_risk]))
+    ):
         yield _finding(
-            "AS304",
-            f"{name}: '{worst.target}' loses most, from {worst.sigma_z_prediction_first:.3f} to "
-            f"{worst.sigma_z_align_first:.3f} of its variance (in sample).",
+            "AS304", f"{name}: '{worst.target}' loses most, {estimate(worst.at_risk)} of its variance (held out)."
         )
-    wider = d.remedies["capacity"]
-    if wider.components is not None and wider.components > d.capacity.components:
-        yield _finding("AS401", f"{name}: with {wider.components} components alignment is lossless.")
-    if np.isfinite(d.lambda_budget):
-        yield _finding(
-            "AS402",
-            f"{name}: up to lambda = {lam(d.lambda_budget)} at most {percent(d.budget, None)} is lost (in sample).",
-        )
+
+
+def _about_limits(d: Direction, name: str) -> Iterator[Finding]:
+    size, weight, allowed = d.capacity.lossless_at, d.lambda_budget, percent(d.budget, None)
+    if np.isfinite(size.value) and size.value > d.capacity.components:
+        yield _finding("AS401", f"{name}: with K = {size_limit(size)} at most {allowed} is lost (held out).")
+    if np.isfinite(weight.value):
+        upto = f"up to lambda = {lambda_value(weight)} at most" if weight.value > 0 else "no lambda above 0 loses only"
+        yield _finding("AS402", f"{name}: {upto} {allowed} is lost (held out).")

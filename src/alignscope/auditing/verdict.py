@@ -1,77 +1,225 @@
-"""The verdict of an audit: its answer in one plain sentence, what that rests on, and the sentence on redundancy."""
+"""The verdict of an audit: its answer in two plain sentences of held-out figures, and the sentence on redundancy."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-import numpy as np
-
-from alignscope.auditing.results import Audit, Comparison, Direction
+from alignscope._lib.interval import Interval
+from alignscope.auditing.action import recommended
+from alignscope.auditing.claims import FEW_GROUPS, Claim, claim, least_seen, standing, too_few_rows, units, unlabelled
+from alignscope.auditing.facts import Facts
+from alignscope.auditing.results import Audit, Comparison, Training
 from alignscope.pair.paired import Pair
-from alignscope.report.words import lam, percent
+from alignscope.report.words import capital, count, estimate, percent, share, short
 
-MATERIAL = 0.01
-"""A loss below this share of what is predicted is not worth a warning."""
+MOST_WORDS = 24
+"""Words in a sentence of a verdict."""
 
 
 def verdict_sentence(audit: Audit) -> str:
-    """Return the audit's answer in one plain sentence."""
-    one, two = audit.modalities["1"].name, audit.modalities["2"].name
-    first, forth = _direction_words(audit, "1", f"aligning {one} to {two}")
-    second, back = _direction_words(audit, "2", "the other way round it")
-    if first == second == "chance":
-        return (
-            f"Neither {one} nor {two} predicts its own target above chance, so there is nothing that aligning them "
-            "could lose."
-        )
-    if first == second and first in ("lossless", "little"):
-        much = "nothing" if first == "lossless" else "next to nothing"
-        return (
-            f"With {audit.components} components, aligning {one} and {two} costs {much}, in either direction and at "
-            "any lambda."
-        )
-    return f"{forth[:1].upper()}{forth[1:]}; {back}."
+    """Return the audit's answer: two sentences, of the training that leads and of the other; `warnings` stand in it.
+
+    Only held-out figures occur. A loss is claimed only where its interval lies above 0.
+    """
+    tail = _warning_words(audit)
+    if unlabelled(audit):
+        first, second = _shared(audit)
+        seconds: list[str] = [second]
+    else:
+        first = _fit(_training_sentence(audit, audit.training))
+        rest: Training = "contrastive" if audit.training == "supervised" else "supervised"
+        seconds = list(_training_sentence(audit, rest, known_only=True)) or [_what_would_show(audit)]
+    if not tail:
+        return f"{first}. {_fit(seconds)}."
+    whole = [f"{s}; {tail}" for s in seconds]
+    joined = next((s for s in whole if _words(s) <= MOST_WORDS), None)
+    return f"{first}. {joined}." if joined else f"{first}. {_fit(seconds)}. {capital(tail)}."
 
 
-def _direction_words(audit: Audit, i: str, subject: str) -> tuple[str, str]:
-    """Return what kind of answer a direction has, and the clause that says it of `subject`."""
-    d, name = audit.directions[i], audit.modalities[i].name
-    risk, base = d.held_out_at_risk, d.held_out_limits["prediction_first"]
-    if below_chance(audit, i):
-        return "chance", f"{subject} has nothing to lose, since {name} does not predict its own target above chance"
-    if d.at_risk <= 1e-9:
-        return "lossless", f"{subject} costs nothing at any lambda"
-    if d.at_risk < MATERIAL * d.limits["prediction_first"].sigma_z:
-        return "little", f"{subject} costs next to nothing"
-    if risk.sign < 0:
-        return "helps", f"{subject} improves what {name} predicts on held-out samples"
-    if risk.sign <= 0 or base <= 0:
-        share = _percent(d.at_risk / d.limits["prediction_first"].sigma_z)
-        return "unsure", f"{subject} costs up to {share} in sample, which held-out samples do not confirm"
-    most, low, high = (_percent(min(max(x / base, 0.0), 1.0)) for x in (risk.value, *risk.ends))
-    of = f"of what is predicted ({low} to {high}, held-out samples)"
-    if extreme_only(d):
-        return "extreme", f"{subject} costs next to nothing up to lambda = {lam(d.lambdas[-1])}, and {most} {of} beyond"
-    worst = f", most of all of '{d.targets_at_risk[0].target}'" if len(d.targets_at_risk) > 1 else ""
-    costs = f"{subject} can cost up to {most} {of}{worst}"
-    if np.isfinite(d.lambda_budget):
-        costs += f", but stays within {percent(d.budget, None)} up to lambda = {lam(d.lambda_budget)}"
-    return "costs", costs
+def recommended_action(audit: Audit) -> str:
+    """Return what to do about it, in one sentence."""
+    return recommended(audit).text
 
 
-def _percent(share: float) -> str:
-    return percent(share, 0 if share >= 0.095 else 1)
+def warnings(audit: Audit, facts: Facts) -> list[str]:
+    """Return the codes that must stand in the verdict: AS109 few groups, AS115 rows alike, AS117 too few rows."""
+    found = []
+    if facts.groups is not None and facts.groups < FEW_GROUPS:
+        found.append("AS109")
+    if facts.groups is None and not audit.sigma.interval.valid:
+        found.append("AS115")
+    if too_few_rows(audit):
+        found.append("AS117")
+    return found
 
 
-def below_chance(audit: Audit, i: str) -> bool:
-    """Return whether a modality does not predict its own target above chance, so that it has nothing to lose."""
-    own = audit.sigma.held_out[i + i]
-    return own.exceeds(max(own.null95, 0.0)) != "yes"
+def training_sentence(audit: Audit, training: Training) -> str:
+    """Return what the audit says of one kind of training."""
+    return f"{_fit(_training_sentence(audit, training))}."
 
 
-def extreme_only(d: Direction) -> bool:
-    """Return whether all that is lost is lost beyond the grid of lambdas."""
-    return d.sigma_z[0] - d.sigma_z[-1] < MATERIAL * d.sigma_z[0]
+def share_words(lost: Interval) -> str:
+    """Write a share with its interval: "48% (45% to 51%)"."""
+    digits = 0 if abs(lost.value) >= 0.095 else 1
+    return estimate(lost, digits, percent)
+
+
+def target_words(audit: Audit, i: str) -> str:
+    """Name a modality's target: 'height', "its 7 classes", "the 7 classes" where both have the same."""
+    target, common = audit.targets[i], audit.targets["1"] == audit.targets["2"]
+    if target.kind == "modality":
+        return "its own features"
+    if len(target.names) == 1:
+        return f"'{short(target.names[0], 24)}'"
+    nouns = "classes" if target.kind == "class" else "quantities"
+    return f"{'the' if common else 'its'} {count(len(target.names))} {nouns}"
+
+
+def modality(audit: Audit, i: str) -> str:
+    """Name a modality, cut where it is long."""
+    return short(audit.modalities[i].name, 24)
+
+
+def _words(sentence: str) -> int:
+    return len(sentence.split())
+
+
+def _fit(sentences: Sequence[str] | Iterator[str]) -> str:
+    """Return the first sentence that is short enough; the shortest where none is."""
+    options = list(sentences)
+    return next((s for s in options if _words(s) <= MOST_WORDS), min(options, key=_words))
+
+
+def _warning_words(audit: Audit) -> str:
+    words = []
+    if "AS109" in audit.warnings:
+        rough = "intervals are rough" if audit.sigma.interval.valid else "no interval can be given"
+        words.append(f"{units(audit)} groups only: {rough}")
+    if "AS115" in audit.warnings:
+        words.append("neighbouring rows are alike: no interval can be given; give --groups")
+    return "; ".join(words)
+
+
+def _training_sentence(audit: Audit, training: Training, known_only: bool = False) -> Iterator[str]:
+    """Yield what is said of a training, the fullest sentence first; none where `known_only` leaves nothing."""
+    claims = {i: claim(audit, i, training) for i in "12" if not known_only or standing(audit, i) == "known"}
+    if not claims:
+        return
+    order = sorted(claims, key=lambda i: (claims[i].kind != "loses", claims[i].kind != "point", -claims[i].share.value))
+    full, brief = _heads(audit, training)
+    kinds = {c.kind for c in claims.values()}
+    if len(claims) == 2 and len(kinds) == 1 and (same := _both(audit, claims, training)):
+        yield f"{full}: {same}"
+        yield f"{brief}: {same}"
+        return
+    if len(claims) == 2 and kinds <= {"loses", "point"}:
+        yield from _of_both(audit, claims, order, training)
+    for head, size in ((full, 0), (brief, 0), (full, 1), (brief, 1), (brief, 2)):
+        yield f"{head}: " + ", ".join(_clause(audit, i, claims[i], training, size) for i in order)
+    for size in (0, 1, 2):
+        yield f"{brief}: " + _clause(audit, order[0], claims[order[0]], training, size)
+
+
+def _of_both(audit: Audit, claims: dict[str, Claim], order: Sequence[str], training: Training) -> Iterator[str]:
+    first, second = order
+    common = target_words(audit, "1") if audit.targets["1"] == audit.targets["2"] else "their targets"
+    whole = ("of their own variance",) if unlabelled(audit) else ()
+    lost = f"{_clause(audit, first, claims[first], training, 2)} and {modality(audit, second)} "
+    for of in whole or (f"of what they predict of {common}", "of what they predict"):
+        for head in _heads(audit, training):
+            yield f"{head}: {of}, {lost}{share_words(claims[second].share)}"
+
+
+def _heads(audit: Audit, training: Training) -> tuple[str, str]:
+    if training == "supervised" and unlabelled(audit):
+        both = "Self-supervised and contrastive training", "Self-supervised + contrastive"
+        return f"{both[0]} with K = {audit.components}", f"{both[1]}, K = {audit.components}"
+    if training == "supervised":
+        return f"Supervised training with K = {audit.components}", f"Supervised, K = {audit.components}"
+    return f"{capital(training)} training", capital(training)
+
+
+def _clause(audit: Audit, i: str, found: Claim, training: Training, size: int) -> str:
+    """Return what is said of one modality, in three sizes."""
+    name = modality(audit, i)
+    if found.kind in ("loses", "point"):
+        verb = "can lose" if training == "supervised" else "loses"
+        verb = "would lose" if found.kind == "point" else verb
+        of = (f" of what it predicts of {target_words(audit, i)}", " of what it predicts", "")[size]
+        of = " of its own variance" if of and unlabelled(audit) else of
+        return f"{name} {verb} {share_words(found.share)}{of}"
+    if found.kind == "none":
+        return f"no loss is shown for {name} (at most {at_most(found)})"
+    if found.kind == "undetermined":
+        if training == "supervised":
+            return f"nothing to align {name} to is detectable"
+        return f"nothing shared is detectable, so what {name} retains is undetermined"
+    return {
+        "gains": f"{name} predicts more when aligned",
+        "few": f"too few rows to tell for {name}",
+        "chance": f"{name} is not above chance on {target_words(audit, i)}",
+        "groups": f"{name} does not transfer between groups",
+    }[found.kind]
+
+
+def _both(audit: Audit, claims: dict[str, Claim], training: Training) -> str:
+    """Return what is said of both modalities at once where the same holds of both, or nothing."""
+    one, two = modality(audit, "1"), modality(audit, "2")
+    kind = claims["1"].kind
+    if kind == "none":
+        worst = max(claims.values(), key=lambda c: c.share.ends[1])
+        return f"no loss is shown for {one} or {two} (at most {at_most(worst)})"
+    undetermined = f"nothing shared by {one} and {two} is detectable, so what is retained is undetermined"
+    if training == "supervised":
+        undetermined = f"nothing to align {one} or {two} to is detectable"
+    return {
+        "few": f"too few rows to tell for {one} or {two}",
+        "chance": f"neither {one} nor {two} is above chance on its target",
+        "groups": f"what {one} and {two} predict does not transfer between groups",
+        "undetermined": undetermined,
+        "gains": f"both {one} and {two} predict more when aligned",
+    }.get(kind, "")
+
+
+def at_most(found: Claim) -> str:
+    """Write the upper end of a loss."""
+    high = max(found.share.ends[1], 0.001)  # an upper end is never said to be 0
+    return percent(high, 0 if high >= 0.095 else 1)
+
+
+def _what_would_show(audit: Audit) -> str:
+    """Return what the second sentence is where neither modality is seen to predict its target."""
+    rows = f"{units(audit)} groups" if units(audit) else f"{count(audit.n)} rows"
+    least = max(least_seen(audit, i) for i in "12")
+    if any(standing(audit, i) == "few" for i in "12"):
+        return f"With {rows}, an R² below {min(least, 1):.2f} would not show"
+    if all(standing(audit, i) == "chance" for i in "12"):
+        return f"With {rows}, an R² above {least:.2f} would have shown"
+    best = max(audit.sigma.held_out[i + i].value for i in "12")
+    return f"The larger of both R² is {share(best, 2)}, held out over {rows}"
+
+
+def _shared(audit: Audit) -> tuple[str, str]:
+    """Return the two sentences of an audit without labels."""
+    one, two = modality(audit, "1"), modality(audit, "2")
+    r = audit.directions["1"].contrastive.directions
+    held = audit.shared or {}
+    if r == 0 or not held:
+        null = audit.directions["1"].contrastive.null95
+        show = f"A shared direction with a correlation below {null[0]:.2f} would not show" if null else ""
+        few = "AS117" in audit.warnings
+        why = "too few rows to tell what is shared" if few else "nothing shared is detectable"
+        return f"Contrastive training: {why}, so what it retains of {one} and {two} is undetermined", show
+    holds = "shared direction holds" if r == 1 else f"{r} shared directions hold"
+    rest = [percent(1 - held[i].variance.value) for i in "12"]
+    return (
+        _fit(
+            f"{head}: the {holds} {share_words(held['1'].variance)} of {one}'s variance and "
+            f"{share_words(held['2'].variance)} of {two}'s"
+            for head in ("Contrastive training", "Contrastive")
+        ),
+        f"The rest, {rest[0]} and {rest[1]}, is each modality's own, and alignment alone does not keep it at any K",
+    )
 
 
 def redundancy_sentence(pair: Pair, verdict: str, comparisons: Sequence[Comparison]) -> str:

@@ -16,12 +16,14 @@ from alignscope.report.words import (
     finite,
     lam,
     lambda_limit,
+    lambda_value,
     named,
     number,
     percent,
     setting,
     share,
     signed,
+    size_limit,
     symbols,
 )
 
@@ -41,17 +43,22 @@ def environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     engine.filters.update(
+        change=lambda value: estimate(value, 3, signed),
         count=count,
         estimate=estimate,
         general=lambda value: number(value, ".3g") if finite(value) else "–",
         lam=lam,
+        lambda_value=lambda_value,
+        less=lambda value, first: first - value if finite(value) and finite(first) else None,
         named=named,
         percent=percent,
         setting=setting,
         share=share,
         signed=signed,
+        size_limit=size_limit,
         symbols=symbols,
         lambda_limit=lambda_limit,
+        whole=lambda value: count(round(value)) if finite(value) else "–",
         width=lambda value: f"{100 * min(1.0, max(0.0, value)):.1f}" if finite(value) else "0",
     )
     return engine

@@ -153,6 +153,41 @@ def lambda_limit(value: Any) -> str:
     return {"∞": "any λ", "0": "none", MISSING: MISSING}.get(text, f"up to {text}")
 
 
+def lambda_value(limit: Any) -> str:
+    """Write a limit on lambda with its interval: "0.305 (0.2 to 0.41)", "any", "> 1,000 (end of the grid)".
+
+    limit : the record or the mapping of an audit's `lambda_budget`.
+    """
+    get = limit.get if isinstance(limit, Mapping) else lambda key: getattr(limit, key)
+    value, low, high = get("value"), get("low"), get("high")
+    if get("grid_end") and finite(value):
+        return f"> {thousands(value)} (end of the grid)"
+    if lam(value) == "∞":
+        return "any"
+    ends = "" if low is None or high is None or low == high else f" ({thousands(low)} to {thousands(high)})"
+    return thousands(value) + ends
+
+
+def thousands(value: Any) -> str:
+    """Write a lambda as `lam` does, with commas between thousands: "1,000"."""
+    return count(round(value)) if finite(value) and 1000 <= value < 1e6 else lam(value)
+
+
+def size_limit(limit: Any) -> str:
+    """Write a latent size with its interval: "9 (8 to 11)", "9 (8 or more)", "none" where no size will do.
+
+    limit : the record or the mapping of an audit's `lossless_at`.
+    """
+    get = limit.get if isinstance(limit, Mapping) else lambda key: getattr(limit, key)
+    value, low, high = get("value"), get("low"), get("high")
+    if not finite(value):
+        return MISSING if value is None else "none"
+    if low is None or low == high:
+        return latent_size(value, 0)
+    ends = f"{latent_size(low, 0)} to {latent_size(high, 0)}" if finite(high) else f"{latent_size(low, 0)} or more"
+    return f"{latent_size(value, 0)} ({ends})"
+
+
 def modality_name(audit: Mapping[str, Any], who: str) -> str:
     """Name the modality "1" or "2", or "b", both together."""
     if who == "b":

@@ -10,15 +10,16 @@ from collections.abc import Callable
 from alignscope.auditing.page import lambda_chart as _lambda_chart
 from alignscope.auditing.page import plane_charts as _plane_charts
 from alignscope.auditing.page import row_charts as _row_charts
+from alignscope.auditing.page import training_charts as _training_charts
 from alignscope.report.parts import Audit, Spec
 from alignscope.report.render import chart_files
 from alignscope.report.words import SIDES, direction_name
 
 _PER_DIRECTION: dict[str, Callable[[Audit, str, bool], Spec | None]] = {
+    "size": _training_charts.size,
     "path": _lambda_chart.path,
     "targets": _row_charts.targets,
     "carriers": _row_charts.carriers,
-    "capacity": _plane_charts.capacity,
     "remedies": _plane_charts.remedies,
 }
 
@@ -29,7 +30,7 @@ def chart_specs(audit: Audit, *, live: bool) -> dict[str, Spec]:
     Charts without anything to show (no carriers, no targets) are left out. `live` adds what only the page has,
     the marks that follow the slider; without it each chart carries its direction as a title.
     """
-    specs = {"sigma": _row_charts.sigma(audit)}
+    specs = {"trainings": _training_charts.trainings(audit), "sigma": _row_charts.sigma(audit)}
     for name, make in _PER_DIRECTION.items():
         for side in SIDES:
             spec = make(audit, side, live)

@@ -5,36 +5,46 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from alignscope.auditing.claims import claim, unlabelled
+from alignscope.auditing.page.cards import cards
 from alignscope.auditing.page.lambda_chart import start
 from alignscope.auditing.page.plane_charts import letters
+from alignscope.auditing.page.record import record_of
 from alignscope.auditing.page.row_charts import TOP
-from alignscope.auditing.page.texts import CONTENTS, GLOSSARY, REGIMES, SEVERITIES
+from alignscope.auditing.page.texts import CONTENTS, GLOSSARY, REGIMES, SELF, SEVERITIES, TRAININGS
+from alignscope.auditing.page.training_charts import retained
+from alignscope.auditing.results import Audit as Record
+from alignscope.auditing.results import Training
+from alignscope.auditing.verdict import training_sentence
 from alignscope.report.tables import setting_rows
 from alignscope.report.words import (
     REMEDIES,
     SIDES,
     at_lambda,
     at_size,
+    count,
     direction_name,
-    estimate,
     finite,
     lam,
-    lambda_limit,
     modality_name,
     other,
     percent,
-    share,
-    signed,
 )
 
 Audit = Mapping[str, Any]
-NOTHING = 5e-4  # a share that reads 0.000 is called nothing
 
 
 def context(audit: Audit) -> dict[str, Any]:
     """Return the names that the templates use."""
+    record = record_of(audit)
     one, two = modality_name(audit, "1"), modality_name(audit, "2")
     lambdas = [lam(value) for value in audit["directions"]["1"]["lambda"]]
+    bare = unlabelled(record)
+    contents = {**CONTENTS, "classes": _who_pays(audit)}
+    if bare:
+        contents |= {"cost": "Own features and alignment together, along λ", "classes": "Which features are shared"}
+    if audit["lifted"] is None:
+        del contents["lifted"]
     return {
         "a": audit,
         "one": one,
@@ -45,13 +55,17 @@ def context(audit: Audit) -> dict[str, Any]:
         "other": other,
         "direction": lambda side: direction_name(audit, side),
         "target_label": lambda side: _target_label(audit, side),
-        "cost_words": lambda side: _cost_words(audit, side),
-        "at_risk": lambda side: audit["directions"][side]["at_risk"] > NOTHING,
+        "bare": bare,
+        "sizes_first": audit["components"] == max(audit["targets"][side]["rank"] for side in SIDES),
         "exact_words": _exact_words,
         "theorem_words": _theorem_words,
         "level": percent(audit["sigma"]["interval"]["level"], None),
-        "cards": _cards(audit),
-        "contents": {**CONTENTS, "classes": _who_pays(audit)},
+        "cards": cards(record),
+        "claimed": any(claim(record, side, t).kind == "loses" for side in SIDES for t in TRAININGS),  # type: ignore[arg-type]
+        "trainings": [_training(record, name) for name in _trainings(record)],
+        "retained": lambda side, training: retained(audit, side, training),
+        "interval_words": _interval_words(audit),
+        "contents": contents,
         "regimes": REGIMES,
         "glossary": GLOSSARY,
         "lambdas": lambdas,
@@ -72,7 +86,7 @@ def live_data(audit: Audit) -> dict[str, Any]:
             "sigma_z": d["sigma_z"],
             "held": d["held_out_sigma_z"],
             "aligned": d["alignment_r2"],
-            "targets": [{"kept": row["kept"], "held": row["held"]} for row in _target_rows(d)],
+            "targets": [row["held"] for row in _target_rows(d)],
         }
         for side in SIDES
         for d in [audit["directions"][side]]
@@ -81,11 +95,45 @@ def live_data(audit: Audit) -> dict[str, Any]:
     return {"lambdas": lambdas, "directions": directions}
 
 
+def _trainings(record: Record) -> list[Training]:
+    """Return the trainings, that which leads the page first."""
+    lead = "contrastive" if unlabelled(record) and record.training == "supervised" else record.training
+    return sorted(("supervised", "contrastive", "predictive"), key=lambda name: name != lead)
+
+
+def _training(record: Record, name: Training) -> dict[str, str]:
+    """Return what the audit says of a training, and what that minimises."""
+    own = name == "supervised" and unlabelled(record)
+    return {"said": training_sentence(record, name), "what": SELF if own else TRAININGS[name]}
+
+
+def _interval_words(audit: Audit) -> str:
+    """Say how the intervals were made."""
+    made = audit["sigma"]["interval"]
+    if not made["valid"]:
+        return "No interval can be given."
+    units = "groups" if made["kind"] == "group" else "sets of rows"
+    again = ", everything fitted again" if made["refit"] else ""
+    return f"{percent(made['level'], None)} intervals: {count(made['units'])} {units} left out in turn{again}."
+
+
 def _target_rows(d: Audit) -> list[dict[str, Any]]:
-    ranked = [row["target"] for row in d["targets_at_risk"]]
-    names = [*(n for n in ranked if n in d["per_target"]), *(n for n in d["per_target"] if n not in ranked)]
-    held = d.get("held_out_per_target") or {}
-    return [{"name": name, "kept": d["per_target"][name], "held": held.get(name)} for name in names]
+    """Return one row per target, the greatest loss first: its curve, its figures in each training, and its class."""
+    classes, alone = d["classes"] or {}, d["contrastive"]
+    rows = []
+    for target in d["targets_at_risk"]:
+        name = target["target"]
+        rows.append(
+            {
+                **target,
+                "name": name,
+                "held": d["held_out_per_target"][name],
+                "contrastive": alone["per_target"].get(name) if alone["directions"] else None,
+                "support": classes.get("support", {}).get(name),
+                **{k: [s[k][name] for s in classes["scores"].values()] if classes else None for k in ("recall", "f1")},
+            }
+        )
+    return rows
 
 
 def _who_pays(audit: Audit) -> str:
@@ -101,79 +149,6 @@ def _target_label(audit: Audit, side: str) -> str:
     many = len(target["names"])
     noun = {"class": ("class", "classes")}.get(target["kind"], ("quantity", "quantities"))[many != 1]
     return f"{many} {noun}"
-
-
-def _together(audit: Audit) -> str:
-    """Say what both modalities together add to the better one, which alignment could erase."""
-    gains = audit["non_redundant"]["complementary"]
-    more = [f"{signed(g['gain']['value'])} of target {j}" for j, g in gains.items() if g["answer"] == "yes"]
-    if not more:
-        return "Both together are not seen to predict more than the better one alone."
-    return f"Both together predict more than the better one alone: {' and '.join(more)}."
-
-
-def _cards(audit: Audit) -> list[dict[str, str]]:
-    """Return the headline figures, of the direction that can lose more; the other one stands beneath."""
-    worst = max(SIDES, key=lambda side: audit["directions"][side]["at_risk"])
-    d, e = audit["directions"][worst], audit["directions"][other(worst)]
-    here, there = direction_name(audit, worst), direction_name(audit, other(worst))
-    budget = percent(d.get("budget", 0.05), None)
-    limit = "no λ costs more than that"
-    if d["lambda_budget"] != "inf":
-        limit = f"beyond this, more than {budget} of the retained share of target {worst} is lost"
-    verdict = str(audit["non_redundant"]["verdict"])
-    return [
-        {
-            "title": "Does each predict its own target best?",
-            "big": verdict.capitalize(),
-            "text": audit["non_redundant"]["text"],
-            "more": f"Held out. {_together(audit)}",
-        },
-        {"title": "Maximum loss", **_maximum_loss(audit, worst)},
-        {
-            "title": f"Alignment weight λ that costs at most {budget}",
-            "big": lambda_limit(d["lambda_budget"]),
-            "text": f"{here}: {limit} (in sample; held out: {lambda_limit(d.get('held_out_lambda_budget'))}).",
-            "more": f"{there}: {lambda_limit(e['lambda_budget'])}.",
-        },
-        {
-            "title": "Latent size from which alignment is lossless",
-            "big": f"K ≥ {d['capacity']['lossless_at']}",
-            "text": f"{here}: with so many latent dimensions nothing is lost at any λ (in sample). "
-            f"This audit has K = {d['capacity']['components']}.",
-            "more": f"{there}: K ≥ {e['capacity']['lossless_at']}.",
-        },
-    ]
-
-
-def _maximum_loss(audit: Audit, worst: str) -> dict[str, str]:
-    d, e = audit["directions"][worst], audit["directions"][other(worst)]
-    held = estimate(d.get("held_out_at_risk"), 2)
-    if d["at_risk"] <= NOTHING:
-        text = f"Even unlimited alignment costs neither target anything (in sample; held out: {held})."
-        return {"big": "Nothing", "text": text, "more": ""}
-    return {
-        "big": f"{share(d['at_risk'], 2)} of {share(d['sigma_z'][0], 2)}",
-        "text": f"{direction_name(audit, worst)}: this much of the explained variance (R²) of target {worst} would be "
-        f"lost (in sample; held out: {held}).",
-        "more": f"{direction_name(audit, other(worst))}: {share(e['at_risk'], 2)} of {share(e['sigma_z'][0], 2)} of "
-        f"target {other(worst)}.",
-    }
-
-
-def _cost_words(audit: Audit, side: str) -> str:
-    d = audit["directions"][side]
-    if d["at_risk"] <= NOTHING:
-        return f"Alignment costs target {side} nothing, at any λ (in sample)."
-    critical, allowed = d["lambda_critical"], d["lambda_budget"]
-    budget = percent(d.get("budget", 0.05), None)
-    onset = "Any λ above 0 costs something" if critical == 0 else f"Up to {at_lambda(critical)} it costs nothing"
-    limit = {"inf": "no λ costs more"}.get(str(allowed), f"the {budget} budget ends at {at_lambda(allowed)}")
-    part = percent(d["at_risk"] / d["sigma_z"][0]) if d["sigma_z"][0] > 0 else "–"
-    return (
-        f"{onset}; {limit}. As λ → ∞, {share(d['at_risk'])} of the {share(d['sigma_z'][0])} "
-        f"retained at λ\u00a0=\u00a00 is lost ({part}; in sample)."
-    )
 
 
 def _exact_words(t: Audit) -> str:

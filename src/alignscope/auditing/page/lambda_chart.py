@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from alignscope.report.parts import HUE, Audit, Spec, by, chart, low_end, rules, share_axis
+from alignscope.report.parts import HUE, Audit, Spec, by, chart, layer, low_end, rules, share_axis
 from alignscope.report.words import direction_name, finite, lam, percent, share
 
-SERIES = ("retained, in sample", "retained, held out", "alignment R², in sample")
-BANDS = ("lost to capacity", "lost to alignment")
+SERIES = ("retained, held out", "retained, in sample, whole target", "alignment R², in sample, whole target")
+BAND = "lost to alignment, held out"
+LOOKS = list(
+    zip(["circle", "square", "triangle-up"], [1, 0.55, 0.55], strict=True)
+)  # shape and strength of each series
 
 
 def start(lambdas: list[float]) -> int:
@@ -18,18 +21,18 @@ def start(lambdas: list[float]) -> int:
 
 
 def path(audit: Audit, side: str, live: bool) -> Spec:
-    """Draw sigma_z in sample and held out, and the alignment R², along lambda; shade the two losses."""
+    """Draw sigma_z held out along lambda, shade the loss, and lightly the theory of the whole target in sample."""
     d = audit["directions"][side]
-    lambdas, first = d["lambda"], d["sigma_z"][0]
+    lambdas, first = d["lambda"], d["held_out_sigma_z"][0]
     zero, x = _axis(lambdas)
-    curves = dict(zip(SERIES, (d["sigma_z"], d["held_out_sigma_z"], d["alignment_r2"]), strict=True))
+    curves = dict(zip(SERIES, (d["held_out_sigma_z"], d["sigma_z"], d["alignment_r2"]), strict=True))
     places = [{"i": i, "x": zero if i == 0 else v, "λ": lam(v)} for i, v in enumerate(lambdas)]
     points = [{**p, "series": name, "y": curve[p["i"]]} for name, curve in curves.items() for p in places]
     hover = [
         {
             **p,
             **{name: share(curve[p["i"]], 4) for name, curve in curves.items()},
-            "lost": share(first - d["sigma_z"][p["i"]], 4),
+            "lost": share(_less(first, d["held_out_sigma_z"][p["i"]]), 4),
         }
         for p in places
     ]
@@ -60,48 +63,37 @@ def _axis(lambdas: list[float]) -> tuple[float, Spec]:
     return zero, {"field": "x", "type": "quantitative", "axis": axis, "scale": scale}
 
 
+def _less(first: Any, later: Any) -> float | None:
+    return first - later if finite(first) and finite(later) else None
+
+
 def _limits(d: Audit) -> list[Spec]:
-    """Return the marks at the budget and at the first loss, where they fall on the axis."""
-    lambdas = d["lambda"]
-    named = {"lambda_budget": f"{percent(d.get('budget', 0.05), None)} budget", "lambda_critical": "first loss"}
-    middle = math.sqrt(lambdas[-1] * lambdas[min(1, len(lambdas) - 1)])
-    marks: list[Spec] = []
-    for key, text in named.items():
-        value: Any = d[key]
-        if finite(value) and lambdas[min(1, len(lambdas) - 1)] <= value <= lambdas[-1] and value > 0:
-            label = f"{text}: λ = {lam(value)}"
-            marks.append({"x": value, "label": label, "line": len(marks), "left": value < middle})
-    return marks
+    """Return the mark at the budget, where it falls on the axis."""
+    lambdas, value = d["lambda"], d["lambda_budget"]["value"]
+    least = lambdas[min(1, len(lambdas) - 1)]
+    if not finite(value) or not 0 < least <= value <= lambdas[-1]:
+        return []
+    label = f"{percent(d['budget'], None)} budget: λ {'>' if d['lambda_budget']['grid_end'] else '='} {lam(value)}"
+    return [{"x": value, "label": label, "line": 0, "left": value < math.sqrt(lambdas[-1] * least)}]
 
 
 def _bands(d: Audit, places: list[Spec], x: Spec, y: Spec) -> list[Spec]:
-    first, whole = d["sigma_z"][0], d["sigma"]
-    capacity = [{"band": BANDS[0], "x": places[end]["x"], "y": whole, "y2": first} for end in (0, -1)]
-    alignment = [{"band": BANDS[1], "x": p["x"], "y": first, "y2": d["sigma_z"][p["i"]]} for p in places[1:]]
-    return [
-        {
-            "data": {"values": capacity + alignment},
-            "mark": {"type": "area", "opacity": 0.35},
-            "encoding": {
-                "x": x,
-                "y": y,
-                "y2": {"field": "y2"},
-                "fill": by("band", BANDS, ["var(--cap)", "var(--loss)"], "square"),
-            },
-        }
-    ]
+    held = d["held_out_sigma_z"]
+    lost = [{"band": BAND, "x": p["x"], "y": held[0], "y2": held[p["i"]]} for p in places[1:]]
+    fill = by("band", [BAND], ["var(--loss)"], "square")
+    return [layer("area", {"x": x, "y": y, "y2": {"field": "y2"}, "fill": fill}, lost, opacity=0.35)]
 
 
 def _dots(side: str, test: str, x: Spec, y: Spec, **mark: Any) -> list[Spec]:
     """Return one layer of points per curve where `test` holds: constant marks, so the legend stays with the lines."""
-    looks = zip(SERIES, [HUE[side], HUE[side], "var(--align)"], ["circle", "square", "triangle-up"], strict=True)
+    hues = [HUE[side], HUE[side], "var(--align)"]
     return [
         {
             "transform": [{"filter": f"{test} && datum.series === '{name}'"}],
-            "mark": {"type": "point", "filled": True, "opacity": 1, "color": hue, "shape": shape, **mark},
+            "mark": {"type": "point", "filled": True, "opacity": strength, "color": hue, "shape": shape, **mark},
             "encoding": {"x": x, "y": y},
         }
-        for name, hue, shape in looks
+        for name, hue, (shape, strength) in zip(SERIES, hues, LOOKS, strict=True)
     ]
 
 
@@ -110,10 +102,12 @@ def _lines(x: Spec, y: Spec, side: str) -> list[Spec]:
     looks = {
         "color": by("series", SERIES, hues, "stroke"),
         "strokeDash": by("series", SERIES, [[1, 0], [6, 4], [2, 3]], "stroke"),
+        "strokeWidth": by("series", SERIES, [3, 1.5, 1.5]),
+        "opacity": by("series", SERIES, [strength for _, strength in LOOKS]),
     }
     line = {
         "transform": [{"filter": "datum.i > 0"}],
-        "mark": {"type": "line", "strokeWidth": 2.5},
+        "mark": {"type": "line"},
         "encoding": {"x": x, "y": y, **looks},
     }
     return [line, *_dots(side, "datum.i === 0", x, y, size=55)]
@@ -122,7 +116,7 @@ def _lines(x: Spec, y: Spec, side: str) -> list[Spec]:
 def _slider(hover: list[Spec], x: Spec, y: Spec, side: str) -> list[Spec]:
     """Return what follows the slider, and the invisible rules that show figures and take clicks."""
     here = [{"filter": "datum.i === lambda_i"}]
-    tip = [{"field": "λ"}, *({"field": name} for name in SERIES), {"field": "lost", "title": BANDS[1]}]
+    tip = [{"field": "λ"}, *({"field": name} for name in SERIES), {"field": "lost", "title": BAND}]
     return [
         {
             "name": "rule",

@@ -1,73 +1,11 @@
-"""Charts of two quantities: what is retained at each latent size, and what each remedy retains and reaches."""
+"""The chart of what each remedy retains and reaches, in sample."""
 
 from __future__ import annotations
 
-from alignscope.report.parts import HUE, Audit, Spec, by, chart, low_end, rules, share_axis, tips
+from alignscope.report.parts import HUE, Audit, Spec, by, chart, tips
 from alignscope.report.words import REMEDIES, direction_name, finite, lam, share
 
-ENDS = ("limit λ → 0", "limit λ → ∞")
 NEAR = 0.05  # marks closer than this part of both axes share one label, and further to the right of a longer one
-
-
-def capacity(audit: Audit, side: str, _live: bool) -> Spec | None:
-    """Draw what a latent of each size retains in both limits of lambda; the gap is the maximum loss."""
-    figures = audit["directions"][side]["capacity"]
-    sizes = figures["curve"]["components"]
-    if not sizes:
-        return None
-    curves = [figures["curve"]["sigma_z_prediction_first"], figures["curve"]["sigma_z_align_first"]]
-    points = [
-        {"k": k, "series": name, "y": curve[j], "R²": share(curve[j], 4)}
-        for name, curve in zip(ENDS, curves, strict=True)
-        for j, k in enumerate(sizes)
-    ]
-    gap = [{"k": k, "band": "maximum loss", "y": a, "y2": b} for k, a, b in zip(sizes, *curves, strict=True)]
-    most = max([*sizes, figures["components"], figures["lossless_at"]])
-    axis = {"title": "latent size K (dimensions)", "tickMinStep": 1, "format": "d", "grid": False}
-    scale = {"domain": [min(sizes) - 0.3, most + 0.3], "nice": False}
-    x = {"field": "k", "type": "quantitative", "scale": scale, "axis": axis}
-    y = share_axis("y", f"share of target {side} retained (R²)", low_end(p["y"] for p in points), 1.2)
-    hues = [HUE[side], "var(--loss)"]
-    layers: list[Spec] = [
-        {
-            "data": {"values": gap},
-            "mark": {"type": "area", "opacity": 0.3},
-            "encoding": {
-                "x": x,
-                "y": y,
-                "y2": {"field": "y2"},
-                "fill": by("band", ["maximum loss"], ["var(--loss)"], "square"),
-            },
-        },
-        {
-            "mark": {"type": "line", "strokeWidth": 2.5},
-            "encoding": {
-                "x": x,
-                "y": y,
-                "color": by("series", ENDS, hues, "stroke"),
-                "strokeDash": by("series", ENDS, [[1, 0], [6, 4]], "stroke"),
-            },
-        },
-        *(
-            {
-                "transform": [{"filter": f"datum.series === '{name}'"}],
-                "mark": {"type": "point", "filled": True, "size": 45, "opacity": 1, "color": hue, "shape": shape},
-                "encoding": {"x": x, "y": y, "tooltip": tips(K="k", Curve="series", Retained_in_sample="R²")},
-            }
-            for name, hue, shape in zip(ENDS, hues, ["circle", "square"], strict=True)
-        ),
-        *rules(_sizes(figures["components"], figures["lossless_at"], (min(sizes) + most) / 2), x),
-    ]
-    text = f"{direction_name(audit, side)}: what is retained at each latent size, in the limits λ → 0 and λ → ∞."
-    return chart(text, points, layers, 250, [])
-
-
-def _sizes(audited: int, lossless: int, middle: float) -> list[Spec]:
-    named = {audited: "audited", lossless: "lossless"} if audited != lossless else {audited: "audited, lossless"}
-    return [
-        {"k": k, "label": f"{text}: {k}", "line": line, "left": k < middle}
-        for line, (k, text) in enumerate(named.items())
-    ]
 
 
 def letters(d: Audit) -> dict[str, str]:

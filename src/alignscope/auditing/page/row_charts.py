@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from alignscope.auditing.page.lambda_chart import start
 from alignscope.report.parts import BAR, HUE, Audit, Spec, by, chart, low_end, row_axis, share_axis, tips
-from alignscope.report.words import SIDES, direction_name, estimate, lam, modality_name, share, signed
+from alignscope.report.words import SIDES, direction_name, estimate, finite, lam, modality_name, share, signed
 
 TOP = 12  # rows drawn; the table next to the chart has them all
 
 
 def sigma(audit: Audit) -> Spec:
     """Draw held-out sigma with its interval, the chance level and the in-sample figure, one row per pair."""
-    kinds = ["held out, with interval", "in sample", "chance (95% of permutations)"]
+    kinds = ["held out, with interval", "chance (95% of permutations)"]
     labels: list[str] = []
     heads, spans, points = [], [], []
     for target in SIDES:
@@ -26,11 +26,12 @@ def sigma(audit: Audit) -> Spec:
     y, params = row_axis(labels, heads)
     x = share_axis("x", "explained variance (R²; 1 = all of it)", low, 1.0)
     colour = by("who", list(HUE), list(HUE.values()))
-    shapes = ["circle", "diamond", BAR]
-    tip = tips(Row="Row", Held_out="Held", Interval="Interval", Chance="Chance", In_sample="In")
+    shapes = ["circle", BAR]
+    tip = tips(Row="Row", Held_out="Held", Interval="Interval", Chance="Chance")
     layers: list[Spec] = [
         {
             "data": {"values": spans},
+            "transform": [{"filter": "isValid(datum.low)"}],
             "mark": {"type": "rule", "strokeWidth": 4, "opacity": 0.45, "strokeCap": "round"},
             "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}, "y": y, "color": colour},
         },
@@ -40,8 +41,8 @@ def sigma(audit: Audit) -> Spec:
             "encoding": {
                 "x": x,
                 "y": y,
-                "stroke": by("kind", kinds, ["var(--both)"] * 3, "point"),
-                "fill": by("kind", kinds, ["var(--both)", "transparent", "transparent"], "point"),
+                "stroke": by("kind", kinds, ["var(--both)"] * 2, "point"),
+                "fill": by("kind", kinds, ["var(--both)", "transparent"], "point"),
                 "shape": by("kind", kinds, shapes, "point"),
             },
         },
@@ -66,55 +67,59 @@ def sigma(audit: Audit) -> Spec:
 
 
 def _figures(audit: Audit, who: str, target: str, kinds: list[str]) -> tuple[Spec, list[Spec]]:
-    held, sample = audit["sigma"]["held_out"][who + target], audit["sigma"]["in_sample"][who + target]
+    held = audit["sigma"]["held_out"][who + target]
     tip = {
         "who": who,
         "Row": f"{modality_name(audit, who)} on target {target}",
         "Held": share(held["value"], 4),
-        "Interval": f"{share(held['low'], 4)} to {share(held['high'], 4)}",
+        "Interval": "none" if held["low"] is None else f"{share(held['low'], 4)} to {share(held['high'], 4)}",
         "Chance": share(held["null95"], 4),
-        "In": share(sample, 4),
     }
-    places = zip(kinds, (held["value"], sample, held["null95"]), strict=True)
+    places = zip(kinds, (held["value"], held["null95"]), strict=True)
     return {**tip, "low": held["low"], "high": held["high"]}, [{**tip, "kind": k, "x": x} for k, x in places]
 
 
 def targets(audit: Audit, side: str, live: bool) -> Spec | None:
-    """Draw what each target retains in both limits of lambda, those that lose most on top."""
+    """Draw what each target retains in both limits of lambda and in contrastive training, the greatest loss on top."""
     d = audit["directions"][side]
     rows = d["targets_at_risk"][:TOP]
     if not rows:
         return None
-    kinds = ["limit λ → 0", "limit λ → ∞", "at the slider's λ"][: 3 if live else 2]
+    kinds = ["λ → 0", "supervised, λ → ∞", "contrastive", "at the slider's λ"][: 4 if live else 3]
     points, spans = [], []
     for row, target in enumerate(rows):
-        ends = (target["sigma_z_prediction_first"], target["sigma_z_align_first"])
+        name = target["target"]
+        alone = (
+            (d["contrastive"]["per_target"].get(name) or {}).get("value") if d["contrastive"]["directions"] else None
+        )
+        ends = (target["sigma_z_prediction_first"], target["sigma_z_align_first"], alone)
         tip = {
-            "Target": target["target"],
-            "First": share(ends[0], 4),
-            "Last": share(ends[1], 4),
-            "Lost": share(target["at_risk"], 4),
-            "Held": estimate(target.get("held_out_at_risk"), 4),
+            "Target": name,
+            **{key: share(end, 4) for key, end in zip(("First", "Last", "Alone"), ends, strict=True)},
+            "Lost": estimate(target["at_risk"], 4),
         }
-        points += [{"row": row, "i": -1, "kind": k, "x": x, **tip} for k, x in zip(kinds, ends, strict=False)]
-        loss = signed(-target["at_risk"], 2)
-        spans.append({"row": row, "x": ends[0], "x2": ends[1], "right": max(ends), "text": loss})
-        curve = d["per_target"].get(target["target"], []) if live else []
         points += [
-            {"row": row, "i": i, "kind": kinds[2], "x": v, "At": f"λ = {lam(d['lambda'][i])}", "Now": share(v, 4)}
+            {"row": row, "i": -1, "kind": k, "x": x, **tip} for k, x in zip(kinds, ends, strict=False) if finite(x)
+        ]
+        known = [float(end) for end in ends if end is not None and finite(end)]
+        loss = signed(-target["at_risk"]["value"], 2)
+        spans.append({"row": row, "x": ends[0], "x2": ends[1], "right": max(known), "text": loss})
+        curve = d["held_out_per_target"].get(name, []) if live else []
+        points += [
+            {"row": row, "i": i, "kind": kinds[3], "x": v, "At": f"λ = {lam(d['lambda'][i])}", "Now": share(v, 4)}
             for i, v in enumerate(curve)
         ]
     y, params = row_axis([target["target"] for target in rows])
     if live:
         params.append({"name": "lambda_i", "value": start(d["lambda"])})
-    x = share_axis("x", "variance retained (R², in sample)", low_end(p["x"] for p in points), 1.12)
-    hues = [HUE[side], "var(--loss)", "var(--ink)"][: len(kinds)]
-    fills = [HUE[side], "transparent", "transparent"][: len(kinds)]
-    tip_fields = tips(Target="Target", λ_to_0="First", λ_to_infinity="Last", Lost_in_sample="Lost")
+    x = share_axis("x", "variance retained (R², held out)", low_end(p["x"] for p in points), 1.12)
+    hues = [HUE[side], "var(--align)", "var(--loss)", "var(--ink)"][: len(kinds)]
+    fills = [HUE[side], "transparent", "transparent", "transparent"][: len(kinds)]
+    tip_fields = tips(Target="Target", λ_to_0="First", λ_to_infinity="Last", Lost="Lost", Contrastive="Alone")
     layers: list[Spec] = [
         {
             "data": {"values": spans},
-            "mark": {"type": "rule", "strokeWidth": 5, "opacity": 0.4, "color": "var(--loss)"},
+            "mark": {"type": "rule", "strokeWidth": 5, "opacity": 0.4, "color": "var(--align)"},
             "encoding": {"x": x, "x2": {"field": "x2"}, "y": y},
         },
         {
@@ -123,10 +128,10 @@ def targets(audit: Audit, side: str, live: bool) -> Spec | None:
             "encoding": {
                 "x": x,
                 "y": y,
-                "shape": by("kind", kinds, ["circle", "square", BAR][: len(kinds)], "point"),
+                "shape": by("kind", kinds, ["diamond", "circle", "square", BAR][: len(kinds)], "point"),
                 "stroke": by("kind", kinds, hues, "point"),
                 "fill": by("kind", kinds, fills, "point"),
-                "tooltip": [*tip_fields, *tips(Lost_held_out="Held")],
+                "tooltip": tip_fields,
             },
         },
         {
@@ -135,7 +140,7 @@ def targets(audit: Audit, side: str, live: bool) -> Spec | None:
             "encoding": {"x": {**x, "field": "right"}, "y": y, "text": {"field": "text"}},
         },
     ]
-    text = f"{direction_name(audit, side)}: what each target retains in the limits λ → 0 and λ → ∞."
+    text = f"{direction_name(audit, side)}: what each target retains unaligned and in each training, held out."
     return chart(text, points, layers, 26 * len(rows) + 10, params)
 
 

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 CONTENTS = {
-    "predicts": "Which modality predicts what",
-    "cost": "What alignment costs",
+    "trainings": "What each training retains",
+    "cost": "Supervised training along λ",
     "classes": "",  # named after what the targets are
-    "features": "Feature attribution of the loss",
-    "lossless": "At which latent size and λ it is lossless",
-    "todo": "What to do",
-    "theorem": "What the paper’s theorem would have claimed",
-    "regime": "Align or predict?",
+    "predicts": "Which modality predicts what",
+    "lifted": "With random features",
+    "todo": "Alignments in closed form",
+    "papers": "What two papers would have said",
     "findings": "Findings",
     "provenance": "Provenance",
     "glossary": "Glossary",
 }
+TRAININGS = {
+    "supervised": "Task losses and alignment together. A latent that is too small for both must give something up.",
+    "contrastive": "Alignment alone (InfoNCE, SigLIP, Barlow Twins, VICReg, CCA): only shared directions are retained, "
+    "and a larger K does not protect what one modality alone predicts.",
+    "predictive": "Predicting the other modality. The same shared directions, in another order along K.",
+}
+SELF = (
+    "Self-supervised and contrastive losses together (SLIP, DeCUR and others): each modality’s own features stand for "
+    "its target, and K decides what fits."
+)
 REGIMES = {
     "both": "Align or predict: both work",
     "align": "Align",
@@ -31,8 +40,11 @@ SEVERITIES = {  # title and look of each group, the gravest first
 GLOSSARY = {
     "Aligned, alignment": "One encoder’s embedding is trained to predict the other modality’s representation as well "
     "as its own target. Alignment R² is the share of that representation that the embedding explains.",
-    "Capacity, latent size K": "How many numbers the embedding has per sample. One that is too small loses some of "
-    "the target even without alignment: that part is called lost to capacity.",
+    "Contrastive training": "Alignment alone: both embeddings are trained to agree, and no task loss protects what "
+    "only one modality has.",
+    "Detectable": "A direction whose held-out correlation with the other block exceeds what chance reaches once in "
+    "twenty times. Limits and losses are those of detectable directions.",
+    "Latent size K": "How many numbers the embedding has per sample.",
     "Chance": "What the same procedure reaches when targets are shuffled. 95% of shuffles stay below the mark.",
     "Complementary": "Both modalities together explain more of a target than the better one alone.",
     "Gauge (target scaling)": "The scaling of the target that is aligned to, without which λ would mean "
@@ -42,12 +54,14 @@ GLOSSARY = {
     "predicting the mean.",
     "In sample": "Measured on the samples that were fitted. Too good when there are many features for few samples.",
     "Lambda, λ": "The alignment weight: that of alignment in the sum of errors, with targets scaled to unit variance.",
-    "Maximum loss": "What a target loses between the limit λ → 0 (alignment gets only the capacity that prediction "
-    "leaves) and the limit λ → ∞ (prediction gets only the capacity that alignment leaves).",
+    "Lost": "A share of what the modality predicts unaligned, held out. In supervised training: between λ → 0 "
+    "(alignment gets what prediction leaves of K) and λ → ∞ (prediction gets what alignment leaves).",
     "Non-redundant": "Each modality explains its own target better than the other modality does.",
     "Per unit": "By how much the lost part of the target named with it changes for each unit of the feature, in the "
     "target’s unit.",
     "R², explained variance, σ": "The share of a target’s variance that a straight-line (linear) map explains: 1 is "
     "all of it, 0 is no better than predicting the mean.",
+    "Supervised training": "Task losses plus λ times alignment.",
+    "Predictive training": "The embedding is trained to predict the other modality’s features.",
     "Rank, independent": "How many of the features are not weighted sums of others.",
 }

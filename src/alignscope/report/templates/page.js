@@ -71,17 +71,17 @@
     for (const entry of views) if (entry.slides) entry.view.signal("lambda_i", i).run();
     for (const [side, d] of Object.entries(page.directions)) {
       const j = Math.min(i, d.sigma_z.length - 1);
-      set(side + ":lost", share(d.sigma_z[0] - d.sigma_z[j]));
+      const less = typeof d.held[0] === "number" && typeof d.held[j] === "number" ? d.held[0] - d.held[j] : null;
+      set(side + ":lost", share(less));
       set(side + ":kept", share(d.sigma_z[j]));
       set(side + ":held", share(d.held[j]));
       set(side + ":aligned", share(d.aligned[j]));
-      d.targets.forEach((target, row) => {
+      d.targets.forEach((held, row) => {
         const line = document.getElementById(`t-${side}-${row}`);
-        line.querySelector("i").style.width = Math.max(0, Math.min(1, target.kept[j] ?? 0)) * 100 + "%";
-        const [kept, lost, held] = line.querySelectorAll(".num");
-        kept.textContent = share(target.kept[j]);
-        lost.textContent = change(target.kept[j] - target.kept[0]);
-        held.textContent = share(target.held ? target.held[j] : null);
+        line.querySelector("i").style.width = Math.max(0, Math.min(1, held[j] ?? 0)) * 100 + "%";
+        const [kept, lost] = line.querySelectorAll(".num");
+        kept.textContent = share(held[j]);
+        lost.textContent = change(held[j] - held[0]);
       });
     }
   };

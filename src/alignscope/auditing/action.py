@@ -1,0 +1,117 @@
+"""The one action that an audit recommends, with the code or the command that does it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from alignscope.auditing.claims import claim, standing, too_few_rows, unlabelled
+from alignscope.auditing.results import Audit, Training
+from alignscope.report.words import percent
+
+
+@dataclass(frozen=True)
+class Action:
+    """What to do: one imperative sentence, and what to type; `python` tells whether that is code or a command."""
+
+    text: str
+    call: str = ""
+    python: bool = True
+
+
+def recommended(audit: Audit) -> Action:
+    """Return the action that does most for what the audit found, in the order of what must come first."""
+    if "AS115" in audit.warnings:
+        return _again("Give --groups, so that rows that are alike are held out together, and audit again.")
+    if unlabelled(audit):
+        return _without_labels(audit)
+    seen = [standing(audit, i) for i in "12"]
+    if "known" not in seen:
+        if "groups" in seen:
+            text = "Give more groups, or features that transfer between them, before aligning anything."
+        elif "few" in seen:
+            text = "Give more rows or fewer features, and audit again before aligning anything."
+        else:
+            text = "Check the targets, or take other features: there is no prediction here to protect."
+        return Action(text)
+    loop = training_loop(audit)
+    if audit.training != "supervised" and _loses(audit, audit.training):
+        size = max(audit.components, *(k for k in _lossless(audit) if math.isfinite(k)), 0)
+        text = f"Add a task loss for each modality, at K = {size:.0f} or more: alignment alone retains what is shared."
+        return Action(text, loop)
+    if _loses(audit, "supervised"):
+        return Action(_supervised(audit), loop)
+    if _loses(audit, "contrastive"):
+        return Action(
+            f"Train with the task losses and alignment together, at K = {audit.components} or more, never by "
+            "alignment alone.",
+            loop,
+        )
+    if too_few_rows(audit):
+        return Action("Keep the task losses while aligning, and give more rows to tell what alignment costs.", loop)
+    return Action("Align while keeping the task losses, and watch what every target retains with the monitor.", loop)
+
+
+def _loses(audit: Audit, training: Training) -> bool:
+    return any(claim(audit, i, training).kind == "loses" for i in "12")
+
+
+def _supervised(audit: Audit) -> str:
+    """Return what to do where supervised training at this K loses: a wider latent, a budget, or both."""
+    sizes = _lossless(audit)
+    allowed = percent(audit.directions["1"].budget, None)
+    if all(math.isfinite(k) for k in sizes) and max(sizes) > audit.components:
+        return (
+            f"Raise K to {max(sizes):.0f} or more, let a budget of {allowed} set the alignment weight, and watch "
+            "every target."
+        )
+    return f"Let a budget of {allowed} set the alignment weight, and watch every target with the monitor."
+
+
+def _lossless(audit: Audit) -> list[float]:
+    """Return the lossless latent sizes of the modalities that lose something in supervised training."""
+    losing = [audit.directions[i] for i in "12" if claim(audit, i, "supervised").kind == "loses"]
+    return [d.capacity.lossless_at.value for d in losing]
+
+
+def _again(text: str) -> Action:
+    return Action(text, "alignscope audit X1 X2 --y1 Y1 --groups GROUPS --out run", python=False)
+
+
+def _without_labels(audit: Audit) -> Action:
+    r = audit.directions["1"].contrastive.directions
+    if r == 0:
+        return Action("Do not align these by contrast alone: give more rows, or labels, and audit again.")
+    return Action(
+        "Add a self-supervised loss for each modality to the alignment, or give labels with --y1, and audit again.",
+        training_loop(audit),
+    )
+
+
+def training_loop(audit: Audit) -> str:
+    """Return a training loop in which a budget sets the alignment weight and a monitor watches every target."""
+    targets: dict[str, int] = {}
+    for i in "12":
+        target = audit.targets[i]
+        name = "y1" if audit.targets["1"] == audit.targets["2"] else f"y{i}"
+        if target.kind == "modality":
+            name = f"x{i}"
+        targets[name] = len(target.names)
+    listed = ", ".join(f'"{name}": {width}' for name, width in targets.items())
+    given = ", ".join(f'"{name}": {name}' for name in targets)
+    batch = ", ".join(dict.fromkeys(["x1", "x2", *targets]))
+    task = "reconstruction" if unlabelled(audit) else "task"
+    return (
+        "from alignscope.nn import Budget, Monitor\n\n"
+        f"monitor = Monitor({{{listed}}})  # numbers of classes (labels as codes), or of columns\n"
+        f"budget = Budget(epsilon={audit.directions['1'].budget:g})  # the share of its R² that a target may lose\n"
+        "for epoch in range(epochs):\n"
+        f"    for {batch} in loader:\n"
+        "        z1, z2 = encoder1(x1), encoder2(x2)\n"
+        f"        loss = {task}_loss(z1, z2, {', '.join(targets)}) + budget.weight * alignment_loss(z1, z2)\n"
+        "        optimizer.zero_grad()\n"
+        "        loss.backward()\n"
+        "        optimizer.step()\n"
+        f'        monitor.add(z={{"1": z1, "2": z2}}, y={{{given}}})\n'
+        "    budget.update(monitor.end_epoch())  # sets the weight of the next epoch"
+    )

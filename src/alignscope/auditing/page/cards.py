@@ -1,0 +1,162 @@
+"""The cards of an audit's page: the recommended action, then what each training loses and the limits within the budget.
+
+A card is empty (a dash, and why) where nothing can be said; all figures are held out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alignscope.auditing.action import recommended
+from alignscope.auditing.claims import Claim, claim, unlabelled
+from alignscope.auditing.results import Audit, Training
+from alignscope.auditing.verdict import at_most, share_words, target_words
+from alignscope.report.words import MISSING, SIDES, count, lambda_value, percent, short, size_limit
+
+EMPTY = {
+    "few": "Too few rows to tell",
+    "chance": "Not above chance",
+    "groups": "Does not transfer between groups",
+    "undetermined": "Nothing to align to is detectable",
+    "point": "No interval can be given, so no loss can be claimed",
+}
+NETWORKS = "For linear encoders: trained networks have lost 15% to 56% at sizes above such a limit, so watch them."
+WEIGHT = (
+    "from alignscope.nn import Budget\n\n"
+    "budget = Budget(epsilon={epsilon:g})\n"
+    "loss = task_loss + budget.weight * alignment_loss  # in every step\n"
+    "budget.update(monitor.end_epoch())  # after every epoch: see the code of the recommended action"
+)
+
+
+@dataclass(frozen=True)
+class Card:
+    """One headline: a title, a large figure, what it is of, the other direction, and code in a fold."""
+
+    title: str
+    big: str
+    text: str
+    more: str = ""
+    code: str = ""
+    kind: str = ""
+
+
+def cards(audit: Audit) -> list[Card]:
+    """Return the cards of a page, the recommended action first."""
+    action = recommended(audit)
+    first = Card("Recommended action", "", audit.action or action.text, code=action.call, kind="action")
+    if unlabelled(audit):
+        return [first, *(_shared(audit, i) for i in SIDES), _directions(audit)]
+    lost: list[Training] = ["supervised", "predictive" if audit.training == "predictive" else "contrastive"]
+    if audit.training != "supervised":
+        lost.reverse()
+    return [first, *(_lost(audit, training) for training in lost), _size(audit), _weight(audit)]
+
+
+def _name(audit: Audit, i: str) -> str:
+    return short(audit.modalities[i].name, 24)
+
+
+def _ordered(claims: dict[str, Claim]) -> list[str]:
+    """Return the directions, the one that has most to say first: a loss, then an upper end, then none."""
+    rank = {"loses": 0, "none": 1, "gains": 2}
+    most = {i: c.share.value if c.kind == "loses" else c.share.ends[1] for i, c in claims.items()}
+    return sorted(claims, key=lambda i: (rank.get(claims[i].kind, 3), -most[i]))
+
+
+def _big(found: Claim) -> str:
+    if found.kind == "loses":
+        return share_words(found.share)
+    return {"none": f"≤ {at_most(found)}", "gains": "None"}.get(found.kind, MISSING)
+
+
+def _lost(audit: Audit, training: Training) -> Card:
+    claims = {i: claim(audit, i, training) for i in SIDES}
+    worst, least = _ordered(claims)
+    at = f", K = {audit.components}" if training == "supervised" else ""
+    limit = " by unlimited alignment" if training == "supervised" else ", whatever K"
+    found = claims[worst]
+    texts = {
+        "loses": f"of what {_name(audit, worst)} predicts of {target_words(audit, worst)} is lost{limit} (held out).",
+        "none": f"No loss is shown for {_name(audit, worst)}: at most this share is lost{limit} (held out).",
+        "gains": f"{_name(audit, worst)} predicts more when it is aligned (held out).",
+    }
+    text = texts.get(found.kind) or f"{EMPTY[found.kind]}: {_name(audit, worst)}."
+    if training != "supervised" and found.kind == "undetermined":
+        text = "Nothing shared is detectable, so what is retained is undetermined."
+    return Card(
+        f"Lost in {training} training{at}", _big(found), text, f"{_name(audit, least)}: {_short(claims[least])}."
+    )
+
+
+def _short(found: Claim) -> str:
+    return _big(found) if found.kind in ("loses", "none", "gains") else EMPTY[found.kind].lower()
+
+
+def _limits(audit: Audit) -> tuple[list[str], dict[str, Claim]]:
+    claims = {i: claim(audit, i, "supervised") for i in SIDES}
+    return _ordered(claims), claims
+
+
+def _size(audit: Audit) -> Card:
+    order, claims = _limits(audit)
+    words = {i: _size_words(audit, i, claims[i]) for i in SIDES}
+    allowed = percent(audit.directions["1"].budget, None)
+    lead, other = order
+    text = f"{_name(audit, lead)}: from this latent size supervised training loses at most {allowed} (held out)."
+    if words[lead] == MISSING:
+        text = f"{EMPTY.get(claims[lead].kind, 'No size of the curve is within the budget')}: {_name(audit, lead)}."
+    more = f"{_name(audit, other)}: {words[other]}. This audit has K = {audit.components}. {NETWORKS}"
+    return Card(f"Latent size that loses at most {allowed}", words[lead], text, more)
+
+
+def _size_words(audit: Audit, i: str, found: Claim) -> str:
+    limit = audit.directions[i].capacity.lossless_at
+    if found.kind not in ("loses", "none", "gains"):
+        return MISSING
+    return MISSING if size_limit(limit) == "none" else f"K ≥ {size_limit(limit)}"
+
+
+def _weight(audit: Audit) -> Card:
+    order, claims = _limits(audit)
+    lead, other = order
+    words = {i: _weight_words(audit, i, claims[i]) for i in SIDES}
+    allowed = percent(audit.directions["1"].budget, None)
+    text = f"{_name(audit, lead)}, K = {audit.components}: up to this λ at most {allowed} is lost (held out)."
+    if words[lead] == MISSING:
+        text = f"{EMPTY[claims[lead].kind]}: {_name(audit, lead)}."
+    more = f"{_name(audit, other)}: {words[other]}. λ is not the weight in your loss: a budget sets that."
+    code = WEIGHT.format(epsilon=audit.directions["1"].budget)
+    return Card(f"λ that loses at most {allowed}", words[lead], text, more, code)
+
+
+def _weight_words(audit: Audit, i: str, found: Claim) -> str:
+    if found.kind not in ("loses", "none", "gains"):
+        return MISSING
+    limit = audit.directions[i].lambda_budget
+    if limit.value == 0:
+        return "none above 0"
+    words = lambda_value(limit)
+    return f"{words} λ" if words == "any" else words
+
+
+def _shared(audit: Audit, i: str) -> Card:
+    held = (audit.shared or {}).get(i)
+    title = f"Variance of {_name(audit, i)} that is shared"
+    if held is None or held.directions == 0:
+        few = "AS117" in audit.warnings
+        return Card(title, MISSING, "Too few rows to tell." if few else "No shared direction is detectable.")
+    if held.variance.low is None:
+        return Card(title, MISSING, EMPTY["point"] + ".")
+    return Card(title, share_words(held.variance), f"The rest is {_name(audit, i)}'s own (held out).")
+
+
+def _directions(audit: Audit) -> Card:
+    alone = audit.directions["1"].contrastive
+    listed = ", ".join(f"{rho:.2f}" for rho in alone.correlations[: min(alone.directions, 5)])
+    more = ", …" if alone.directions > 5 else ""
+    if alone.directions == 0:
+        null = f": a correlation below {alone.null95[0]:.2f} would not show" if alone.null95 else ""
+        return Card("Shared directions", MISSING, f"None is detectable{null} (held out).")
+    text = f"Their correlations: {listed}{more} (held out). A contrastive code larger than that is undetermined."
+    return Card("Shared directions", count(alone.directions), text)
