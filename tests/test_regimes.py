@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,14 @@ from hypothesis import strategies as st
 from alignscope._lib.results import to_json_ready
 from alignscope.datasets.factors import FactorModel, FactorSample, example_pair
 from alignscope.errors import AlignscopeError
-from alignscope.linear.regimes.chance import chance_cross, chance_root, population_cross, population_root, visible
+from alignscope.linear.regimes.chance import (
+    chance_cross,
+    chance_root,
+    least_visible,
+    population_cross,
+    population_root,
+    visible,
+)
 from alignscope.linear.regimes.regimes import regime
 from alignscope.linear.regimes.types import Bounds, RegimeInput
 from alignscope.moments.moments import Moments
@@ -204,14 +212,133 @@ def test_the_blind_spot_is_reported(n: int) -> None:
     assert r.unique["1"].value == pytest.approx(0.5, abs=0.06)
     assert r.unique["1"].low is not None and r.unique["1"].low > 0.3
     assert r.unique["2"].value == pytest.approx(0.0, abs=0.05)
-    assert "of what optical explains of its target is more than the other predicts" in r.text
-    assert "what radar explains" not in r.text
+    assert re.search(
+        r"optical tells something of its target that radar does not: about \d\d% \(\d\d% to \d\d%\) of what it "
+        r"explains; contrastive alignment or prediction alone would lose that\.$",
+        r.text,
+    )
+    assert "radar tells something" not in r.text
+
+
+PARTS = {"s": "s", "u": "u"}
+MIXED = {"y": {"s": 1.0, "u": 1.0}}
+# loadings in 1 and 2 of factors s, u, w; target; noise of modality 1, of modality 2 and of the target
+HALF_UNIQUE = {
+    "two columns": ([1, 1, 0], [1, 0, 1], PARTS, 0.3, 0.3, 0.3),
+    "two columns, noisy": ([1, 1, 0], [1, 0, 1], PARTS, 0.7, 0.7, 0.7),
+    "one column": ([1, 1, 0], [1, 0, 1], MIXED, 0.3, 0.3, 0.3),
+    "nothing shared": ([1, 1, 0], [0, 0, 1], PARTS, 0.5, 0.5, 0.5),
+}
+NOTHING_UNIQUE = {
+    "one part": ([1, 1, 0], [1, 0, 1], {"s": "s"}, 0.7, 0.7, 0.7),
+    "two parts, weak": ([1, 1, 0], [1, 1, 1], PARTS, 1.0, 1.0, 1.5),
+    "one column": ([1, 1, 0], [1, 1, 1], MIXED, 0.7, 0.7, 0.7),
+    "a noisier copy": ([1, 1, 0], [0.5, 0, 1], {"s": "s"}, 0.3, 0.6, 0.5),
+    "a noisy target": ([1, 1, 0], [1, 0, 1], {"s": "s"}, 0.05, 0.7, 1.5),
+    "noise alone": ([1, 1, 0], [1, 0, 1], {"e": {"s": 0.0}}, 0.5, 0.5, 1.0),
+}
+
+
+def warned(design: tuple[Any, ...], n: int, d: int, seeds: int) -> float:
+    """Return how often the text warns of modality 1, over seeds; ten groups of rows are left out in turn."""
+    l1, l2, targets, tau1, tau2, eta = design
+    model = FactorModel(("s", "u", "w"), l1, l2, targets, None, tau1, tau2, eta, d1=d, d2=d)
+    texts = []
+    for seed in range(seeds):
+        data = arrays(model.sample(n, seed))
+        texts.append(regime(moments(*data), left_out(*data)).text)
+    return float(np.mean(["modality 1 tells something" in text for text in texts]))
+
+
+@pytest.mark.parametrize("name", HALF_UNIQUE)
+@pytest.mark.parametrize(("n", "d", "seeds"), [(150, 15, 10), pytest.param(150, 30, 100, marks=pytest.mark.slow)])
+def test_a_half_that_is_unique_is_warned_of_with_few_rows(name: str, n: int, d: int, seeds: int) -> None:
+    assert warned(HALF_UNIQUE[name], n, d, seeds) >= 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HALF_UNIQUE)
+@pytest.mark.parametrize(("n", "d"), [(150, 6), (150, 15), (500, 20), (2000, 20)])
+def test_a_half_that_is_unique_is_warned_of(name: str, n: int, d: int) -> None:
+    assert warned(HALF_UNIQUE[name], n, d, 100) >= 0.95
+
+
+@pytest.mark.parametrize("name", NOTHING_UNIQUE)
+@pytest.mark.parametrize(
+    ("n", "d", "seeds"),
+    [
+        (150, 15, 10),
+        pytest.param(150, 6, 200, marks=pytest.mark.slow),
+        pytest.param(150, 30, 200, marks=pytest.mark.slow),
+        pytest.param(500, 20, 200, marks=pytest.mark.slow),
+        pytest.param(2000, 20, 100, marks=pytest.mark.slow),
+    ],
+)
+def test_nothing_unique_is_not_warned_of(name: str, n: int, d: int, seeds: int) -> None:
+    assert warned(NOTHING_UNIQUE[name], n, d, seeds) <= (0.05 if seeds >= 100 else 0.1)
+
+
+def test_a_large_share_is_warned_of_though_its_interval_is_wide() -> None:
+    model = FactorModel(("s", "u", "w"), [1, 1, 0], [1, 0, 1], MIXED, None, 0.7, 0.7, 0.7, d1=6, d2=6)
+    wide = 0
+    for seed in range(20):
+        data = arrays(model.sample(150, seed))
+        r = regime(moments(*data), left_out(*data, groups=5))
+        low = r.unique["1"].low
+        if low is not None and low < 0.1:
+            wide += 1
+            assert "modality 1 tells something of its target that modality 2 does not" in r.text
+    assert wide >= 3
+
+
+def test_a_share_that_could_be_unseen_in_the_other_is_not_warned_of() -> None:
+    # At 60 columns in 150 rows a direction of modality 2 that tells as much of the target would not be seen.
+    model = FactorModel(("s", "w"), [1, 0], [1, 1], {"s": "s"}, None, 1.2, 1.2, 0.7, d1=6, d2=60)
+    unsure = 0
+    for seed in range(10):
+        data = arrays(model.sample(150, seed))
+        r = regime(moments(*data), left_out(*data))
+        if r.shared == 0 and r.unique["1"].value is not None:
+            unsure += 1
+            assert r.unique["1"].low == 0.0 and "tells something" not in r.text
+    assert unsure >= 3
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("both", "Both: contrastive alignment recovers WHAT, and so does predicting either from the other."),
+        ("align", "Align: contrastive alignment recovers WHAT; predicting either from the other does not."),
+        ("predict", "Predict: predicting either from the other recovers WHAT; contrastive alignment does not."),
+        (
+            "neither",
+            "Neither: contrastive alignment does not recover WHAT, nor does predicting either from the other.",
+        ),
+    ],
+)
+def test_the_sentence_names_its_objective(name: str, text: str) -> None:
+    r = regime(spiked_population(name), names=("optical", "radar"))
+    assert r.text == text.replace("WHAT", "what optical and radar share of the target")
+
+
+def test_the_sentence_names_the_direction_of_prediction() -> None:
+    x1, x2, y = spiked(3000, "align")
+    u = np.linalg.qr(x2 - x2.mean(axis=0))[0]
+    r = regime(moments(x1, u, y), left_out(x1, u, y), names=("optical", "radar"))
+    assert r.text == (
+        "Both: contrastive alignment recovers what optical and radar share of the target, "
+        "and so does predicting radar from optical."
+    )
+    few = spiked(60, "predict")
+    text = regime(moments(*few), left_out(*few), permuted(*few), names=("optical", "radar")).text
+    assert re.search("contrastive alignment .* what optical and radar share of the target, and predicting", text)
 
 
 def unique_truth(model: FactorModel) -> list[float]:
+    """Return what each modality knows of its target by factors that the other does not have, as a share."""
     t = model.truth()
     return [
-        float(np.maximum(own - other, 0) @ np.sum(h**2, axis=1) / (own @ np.sum(h**2, axis=1)))
+        float(np.where(other > 0, 0, own) @ np.sum(h**2, axis=1) / (own @ np.sum(h**2, axis=1)))
         for own, other, h in ((t.r1, t.r2, t.h1), (t.r2, t.r1, t.h2))
     ]
 
@@ -251,10 +378,13 @@ def test_different_targets_are_pooled() -> None:
 
 def test_nothing_shared_is_neither_when_it_would_have_been_seen() -> None:
     model = FactorModel(("a", "b"), [1, 0], [0, 1], {"a": "a"}, None, 0.5, 0.5, 0.2, d1=4, d2=4)
-    many, few = (regime(moments(*arrays(model.sample(n, 3)))) for n in (3000, 40))
+    many = regime(moments(*arrays(model.sample(3000, 3))))
     assert (many.verdict, many.shared, many.delta_ca) == ("neither", 0, Bounds(None))
-    assert many.text.startswith("Neither: the modalities share nothing of the target")
-    assert few.verdict == "undecided" and "too few rows" in few.text
+    assert many.text.startswith("Neither: modality 1 and modality 2 share nothing of the target that could be")
+    assert "But modality 1 tells something of its target that modality 2 does not: about 100%" in many.text
+    few = [regime(moments(*arrays(model.sample(40, seed)))) for seed in range(20)]
+    assert {r.verdict for r in few} == {"undecided"}
+    assert sum("too few rows" in r.text for r in few) >= 17
 
 
 def test_a_target_that_nobody_predicts_is_undecided() -> None:
@@ -262,7 +392,7 @@ def test_a_target_that_nobody_predicts_is_undecided() -> None:
     x1, x2, y = rng.standard_normal((3, 500, 4))
     r = regime(moments(x1, x2, y[:, :1]), null=permuted(x1, x2, y[:, :1]))
     assert r.verdict == "undecided"
-    assert r.text == "Undecided: neither modality predicts the target beyond chance."
+    assert r.text == "Undecided: neither modality 1 nor modality 2 predicts the target beyond chance."
     assert r.unique == {"1": Bounds(None), "2": Bounds(None)}
 
 
@@ -440,6 +570,14 @@ def test_what_is_visible_is_seen_95_times_in_100(p: int, q: int, n: int) -> None
     seen = np.mean(roots(p, q, n, 400, np.sqrt(least)) > chance_root(p, q, n))
     assert 0.88 < seen < 0.995
     assert not visible(0.9, 30, 30, 50)
+
+
+@pytest.mark.parametrize(("p", "q", "n"), [(4, 1, 60), (6, 2, 150), (30, 5, 400)])
+def test_the_least_that_is_visible(p: int, q: int, n: int) -> None:
+    least = least_visible(p, q, n)
+    assert visible(least, p, q, n) and not visible(least - 0.01, p, q, n)
+    assert least_visible(p, q, n, level=0.5) > 0.5 > least
+    assert least_visible(30, 30, 50) == 1.0
 
 
 def test_chance_at_the_ends() -> None:

@@ -45,14 +45,20 @@ def critical_root(p: int, q: int, n: float) -> float:
     return 1.0 if cp + cq >= 1 else float(np.sqrt(cp * cq / ((1 - cp) * (1 - cq))))
 
 
-def visible(t: float, p: int, q: int, n: float) -> bool:
-    """Whether a squared population correlation t would exceed `chance_root` 95 times in 100."""
+def visible(t: float, p: int, q: int, n: float, level: float = 0.0) -> bool:
+    """Whether a squared population correlation t would exceed `chance_root`, and `level`, 95 times in 100."""
     cp, cq = p / (n - 1), q / (n - 1)
     if t <= critical_root(p, q, n):
         return False
     expected = (t * (1 - cp) + cp) * (t * (1 - cq) + cq) / t
     error = 2 * np.sqrt(t / n) * (1 - t)
-    return bool(expected - _NORMAL95 * error > chance_root(p, q, n))
+    return bool(expected - _NORMAL95 * error > max(chance_root(p, q, n), level))
+
+
+def least_visible(p: int, q: int, n: float, level: float = 0.0) -> float:
+    """Smallest squared population correlation, in steps of 0.01, from which all are `visible`; 1 where none is."""
+    unseen = [t for t in range(1, 100) if not visible(t / 100, p, q, n, level)]
+    return (unseen[-1] + 1) / 100 if unseen else 0.01
 
 
 def population_root(root: float, p: int, q: int, n: float) -> float:

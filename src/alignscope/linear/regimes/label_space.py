@@ -113,8 +113,8 @@ class LabelSpaces:
         else:
             own1, own2 = found[:2]
         l1, l2 = left1[:, :own1], left2[:, :own2]
-        base1 = _widen(l1, c @ l2, roots2[:own2], u2.rank, m.n, found[2] if found else None)
-        base2 = _widen(l2, c.T @ l1, roots1[:own1], u1.rank, m.n, found[3] if found else None)
+        base1 = _widen(l1, roots1[:own1], c, l2, roots2[:own2], m.n, found[2] if found else None)
+        base2 = _widen(l2, roots2[:own2], c.T, l1, roots1[:own1], m.n, found[3] if found else None)
         p, rho, qt = np.linalg.svd(base1.T @ c @ base2, full_matrices=False)
         level = chance_root(base1.shape[1], base2.shape[1], m.n)
         shared = found[4] if found else int(np.sum(rho**2 > level))
@@ -209,37 +209,61 @@ def top_overlap(c: Matrix, left1: Matrix, left2: Matrix) -> float:
 
 
 def unique_share(m: RegimeInput, spaces: LabelSpaces, modality: int) -> float:
-    """unique_i = sum_k max(0, e_ik - e_jk) / sum_k e_ik over label directions k of modality i, in 0..1.
+    """unique_i = 1 - ||S_i'R||^2 / ||L_i'R||^2, R = U_i'Y_i, S_i the part of L_i with a match in L_j; in 0..1.
 
-    e_ik is the energy of target i along direction k as modality i explains it, e_jk as the other does along
-    the matched direction; a direction without a match has e_jk = 0.
+    It is the share of what modality i explains of its target along directions that no direction of the other
+    modality correlates with beyond chance: alignment keeps S_i alone.
     """
-    sides = [(spaces.u1, m.cy11, spaces.shared1), (spaces.u2, m.cy22, spaces.shared2)]
-    (own, cross, mine), (other, cross_other, theirs) = sides if modality == 1 else sides[::-1]
-    base = spaces.base1 if modality == 1 else spaces.base2
-    columns = m.columns(modality)
-    ry, ry_other = own.coordinates(cross[:, columns]), other.coordinates(cross_other[:, columns])
+    own, cross = (spaces.u1, m.cy11) if modality == 1 else (spaces.u2, m.cy22)
+    base, shared = (spaces.base1, spaces.shared1) if modality == 1 else (spaces.base2, spaces.shared2)
+    ry = own.coordinates(cross[:, m.columns(modality)])
     whole = float(np.sum((base.T @ ry) ** 2))
-    both = np.minimum(np.sum((mine.T @ ry) ** 2, axis=1), np.sum((theirs.T @ ry_other) ** 2, axis=1))
-    share = 1.0 - float(np.sum(both)) / whole if whole > 0 else 0.0
+    share = 1.0 - float(np.sum((shared.T @ ry) ** 2)) / whole if whole > 0 else 0.0
     return min(share, 1.0) if share > 1e-12 else 0.0
 
 
-def _widen(own: Matrix, seen: Matrix, roots: Vector, rank: int, n: float, count: int | None) -> Matrix:
-    """Add to a label subspace the directions of `seen` outside of it that are more than chance.
+def unmatched_root(m: RegimeInput, spaces: LabelSpaces, modality: int) -> float:
+    """Squared correlation of the target with the best direction of L_i that has no match, less its error; in 0..1.
 
-    `seen` = C L_j carries the sampling error of L_j, of squared angle (1 - root) chi2_r / (n root), into
-    directions of strong nuisance; a direction must exceed that as well as the chance level of C.
+    Chance is taken off it, and then a standard error, 2 sqrt(t / n) (1 - t) of a squared correlation t.
     """
-    if seen.shape[1] == 0 or own.shape[0] == own.shape[1]:
+    own, cross = (spaces.u1, m.cy11) if modality == 1 else (spaces.u2, m.cy22)
+    base, shared = (spaces.base1, spaces.shared1) if modality == 1 else (spaces.base2, spaces.shared2)
+    if base.shape[1] == shared.shape[1]:
+        return 0.0
+    told = spaces.uy.coordinates(own.coordinates(cross).T).T
+    root = min(_top_square(_outside(shared, base @ (base.T @ told))), 1.0)
+    t = population_root(root, own.rank, spaces.uy.rank, m.n) if root > 0 else 0.0
+    return float(max(t - 2 * np.sqrt(t / m.n) * (1 - t), 0.0))
+
+
+def _widen(
+    own: Matrix, roots: Vector, c: Matrix, theirs: Matrix, their_roots: Vector, n: float, count: int | None
+) -> Matrix:
+    """Add to a label subspace the directions of C `theirs` outside of it that are more than chance.
+
+    An entry of C `theirs` outside has the variance (1 - t) / n of a regression on what has R^2 t inside, and
+    that which the sampling error of `own`, of variance (1 - root) / (n root) an entry, takes from inside. The
+    error of `theirs` comes over by C to directions of strong nuisance, weighted by the squares of C.
+    """
+    if theirs.shape[1] == 0 or own.shape[0] == own.shape[1]:
         return own
-    left, s, _ = np.linalg.svd(_outside(own, seen), full_matrices=False)
+    left, s, _ = np.linalg.svd(_outside(own, c @ theirs), full_matrices=False)
     if count is None:
-        root = float(roots.min())
-        level = chance_root(len(own) - own.shape[1], seen.shape[1], n)
-        level += float(chdtri(rank, 0.01)) * (1 - root) / (n * root)
+        inside = np.sum((own.T @ c @ theirs) ** 2, axis=0)
+        noise = 1 - inside.min() + inside.max() * (1 / roots.min(initial=1.0) - 1)
+        carried = _outside(theirs, _outside(own, c).T)
+        squares = np.linalg.eigvalsh(carried.T @ carried if len(carried) > len(own) else carried @ carried.T)
+        level = noise * chance_root(len(own) - own.shape[1], theirs.shape[1], n)
+        level += _weighted95(np.maximum(squares, 0.0)) * (1 / float(their_roots.min()) - 1) / n
         count = int(np.sum(s**2 > level))
     return np.hstack([own, left[:, :count]])
+
+
+def _weighted95(weights: Vector) -> float:
+    """95% point of a sum of independent chi2_1 with these weights: of the scaled chi2 with its mean and variance."""
+    first, second = float(np.sum(weights)), float(np.sum(weights**2))
+    return second / first * float(chdtri(first**2 / second, 0.05)) if second > 0 else 0.0
 
 
 def _outside(base: Matrix, m: Matrix) -> Matrix:

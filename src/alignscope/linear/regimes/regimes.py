@@ -18,13 +18,21 @@ from alignscope._lib.checks import one_of, real
 from alignscope._lib.interval import Answer
 from alignscope._lib.types import Matrix
 from alignscope.errors import AlignscopeError
-from alignscope.linear.regimes.chance import visible
-from alignscope.linear.regimes.label_space import LabelSpaces, Whitened, label_roots, top_overlap, unique_share
+from alignscope.linear.regimes.chance import least_visible, visible
+from alignscope.linear.regimes.label_space import (
+    LabelSpaces,
+    Whitened,
+    label_roots,
+    top_overlap,
+    unique_share,
+    unmatched_root,
+)
 from alignscope.linear.regimes.types import Bounds, Link, Regime, RegimeInput, Tested, Verdict
-from alignscope.report.words import percent
+from alignscope.report.words import estimate, percent
 
 _VISIBLE = 0.2  # "not shared" is said only where a squared correlation this large would have been seen
-_MATERIAL = 0.05  # share of unique information from which the sentence warns of it
+_MATERIAL = 0.05  # share of unique information that the sentence warns of where its lower bound is above
+_LARGE = 0.2  # share from which it warns however wide the interval, where a match would have been seen
 _LEAST_NULL = 19  # permutations from which a 95% point exists
 
 
@@ -49,11 +57,15 @@ def regime(
 
     The paper finds the label directions by probing components one by one; here they are the span of the
     whitened regression on the target, as far as it exceeds chance. What only one modality predicts of the
-    label has no rho: the ratios leave it out, and unique_i reports it, the share of the explained energy of
-    target i that modality i has in excess of the other, direction by direction: sum_k (e_ik - e_jk)_+ /
-    sum_k e_ik. Largest singular values grow with D / n by chance: nu and xi are corrected for it, and what
-    could hide below detection lowers the lower bound. Errors of the label subspaces and ties among rho or
-    nu move a ratio either way; both bounds allow for it. Small n therefore widens the interval, and ends in
+    label has no rho: the ratios leave it out, and unique_i reports it, the share of what modality i explains
+    of its target along label directions that correlate with none of the other's beyond chance. Either
+    objective alone loses it. A noisier copy in the other modality is a match: alignment keeps what i knows of
+    it. The text warns of a unique part where its lower bound is above 5%, or its value is 20% or more however
+    wide the interval; never where a match could have gone unseen.
+
+    Largest singular values grow with D / n by chance: nu and xi are corrected for it, and what could hide
+    below detection lowers the lower bound. Errors of the label subspaces and ties among rho or nu move a
+    ratio either way; both bounds allow for it. Small n therefore widens the interval, and ends in
     "undecided".
 
     Parameters
@@ -91,7 +103,8 @@ def regime(
         ratios = dict.fromkeys(links, Bounds(None))
         align = predict = _absent(total, spaces)
     pairs = list(zip(replicates, again, strict=True))
-    unique = {str(i): _unique(total, spaces, pairs, i, interval) for i in (1, 2)}
+    sure = {str(i): _sure(total, spaces, i, chance.limits) for i in (1, 2)}
+    unique = {i: _unique(total, spaces, pairs, int(i), sure[i], interval) for i in sure}
     verdict = _verdict(align, predict)
     return Regime(
         verdict=verdict,
@@ -105,7 +118,8 @@ def regime(
         links=links,
         null=chance.figures(spaces),
         interval=str(interval),
-        text=_sentence(verdict, (align, predict), spaces, unique, names),
+        text=_sentence(verdict, (align, predict), ratios, spaces, names)
+        + _warning({name: unique[i] for i, name in zip(sure, names, strict=True) if sure[i]}, names),
     )
 
 
@@ -184,18 +198,34 @@ def _unique(
     spaces: LabelSpaces,
     again: list[tuple[RegimeInput, LabelSpaces]],
     modality: int,
+    sure: float,
     interval: _Resampling,
 ) -> Bounds:
-    """Return the unique share; its lower bound is 0 where a shared direction could have gone undetected."""
+    """Return the unique share; its lower bound leaves out what the other modality could tell unseen."""
     if spaces.found[modality - 1] == 0:
         return Bounds(None)
     value = unique_share(total, spaces, modality)
-    sure = _sighted(total, spaces)
     if not again:
         return Bounds(value, None if sure else 0.0)
     reach = interval.width * interval.error([unique_share(m, s, modality) for m, s in again])
     low, high = np.clip([value - reach, value + reach], 0.0, 1.0)
-    return Bounds(value, float(low) if sure else 0.0, float(high))
+    return Bounds(value, float(low) * sure, float(high))
+
+
+def _sure(total: RegimeInput, spaces: LabelSpaces, modality: int, limits: tuple[float, float]) -> float:
+    """Return how much of what modality i tells without a match is surely more than the other tells, in 0..1.
+
+    Where the other does not tell of every direction of the target, the match could be among label directions of
+    its own that are too weak to be seen. These tell at most `least_visible` of the target, against
+    `unmatched_root` of the direction itself.
+    """
+    if not _comparable(total, spaces):
+        return 0.0
+    seen, rank = (spaces.found[1], spaces.u2.rank) if modality == 1 else (spaces.found[0], spaces.u1.rank)
+    whole = seen == spaces.uy.rank
+    hidden = 0.0 if whole else least_visible(rank, spaces.uy.rank, total.n, limits[2 - modality])
+    root = unmatched_root(total, spaces, modality)
+    return 1 - hidden / root if root > hidden else 0.0
 
 
 class _Null:
@@ -250,9 +280,17 @@ def _absent(total: RegimeInput, spaces: LabelSpaces) -> Answer:
 
 def _sighted(total: RegimeInput, spaces: LabelSpaces) -> bool:
     """Whether a label direction of squared correlation `_VISIBLE` would have been found wherever it is sought."""
-    a, b = spaces.base1.shape[1], spaces.base2.shape[1]
-    sizes = [(max(a, 1), max(b, 1)), (spaces.u1.rank, spaces.uy.rank), (spaces.u2.rank, spaces.uy.rank)]
-    return all(visible(_VISIBLE, p, q, total.n) for p, q in sizes)
+    sizes = [(spaces.u1.rank, spaces.uy.rank), (spaces.u2.rank, spaces.uy.rank)]
+    return _comparable(total, spaces) and all(visible(_VISIBLE, p, q, total.n) for p, q in sizes)
+
+
+def _comparable(total: RegimeInput, spaces: LabelSpaces) -> bool:
+    """Whether label directions of both modalities of squared correlation `_VISIBLE` would have been matched.
+
+    The sampling error of both directions takes from the correlation that is left to see.
+    """
+    left = _VISIBLE * spaces.overlap1 * spaces.overlap2
+    return visible(left, max(spaces.base1.shape[1], 1), max(spaces.base2.shape[1], 1), total.n)
 
 
 def _either(a: Answer, b: Answer) -> Answer:
@@ -278,34 +316,41 @@ def _verdict(align: Answer, predict: Answer) -> Verdict:
 def _sentence(
     verdict: Verdict,
     answers: tuple[Answer, Answer],
+    ratios: dict[str, Bounds],
     spaces: LabelSpaces,
-    unique: dict[str, Bounds],
     names: tuple[str, str],
 ) -> str:
-    known = {"yes": "recovers", "no": "does not recover", "undecided": "may or may not recover"}
+    one, two = names
     if not any(spaces.found[:2]):
-        return "Undecided: neither modality predicts the target beyond chance."
+        return f"Undecided: neither {one} nor {two} predicts the target beyond chance."
     if not spaces.found[4]:
         if verdict == "undecided":
-            first = "Undecided: there are too few rows to see whether the modalities share anything of the target"
-        else:
-            first = "Neither: the modalities share nothing of the target that could be aligned or predicted"
-    else:
-        first = {
-            "both": "Both alignment and prediction recover what the modalities share of the target",
-            "align": "Align: alignment recovers what the modalities share of the target, prediction does not",
-            "predict": "Predict: prediction recovers what the modalities share of the target, alignment does not",
-            "neither": "Neither alignment nor prediction recovers what the modalities share of the target",
-            "undecided": f"Undecided: alignment {known[answers[0]]} what the modalities share of the target, "
-            f"and prediction {known[answers[1]]} it",
-        }[verdict]
-    return f"{first}{_warning(unique, names)}."
+            return f"Undecided: there are too few rows to see whether {one} and {two} share anything of the target."
+        return f"Neither: {one} and {two} share nothing of the target that could be aligned or predicted."
+    known = {"yes": "recovers", "no": "does not recover", "undecided": "may or may not recover"}
+    what = f"what {one} and {two} share of the target"
+    pairs = (("1_to_2", two, one), ("2_to_1", one, two))
+    ways = [f"predicting {target} from {source}" for key, target, source in pairs if ratios[key].exceeds() == "yes"]
+    predicting = ways[0] if len(ways) == 1 else "predicting either from the other"
+    return {
+        "both": f"Both: contrastive alignment recovers {what}, and so does {predicting}.",
+        "align": f"Align: contrastive alignment recovers {what}; {predicting} does not.",
+        "predict": f"Predict: {predicting} recovers {what}; contrastive alignment does not.",
+        "neither": f"Neither: contrastive alignment does not recover {what}, nor does {predicting}.",
+        "undecided": f"Undecided: contrastive alignment {known[answers[0]]} {what}, and {predicting} "
+        f"{known[answers[1]]} it.",
+    }[verdict]
 
 
 def _warning(unique: dict[str, Bounds], names: tuple[str, str]) -> str:
+    """Say what either objective loses, where it is surely there: however wide the interval of a large share."""
+    others = dict(zip(names, names[::-1], strict=True))
     parts = [
-        f"{percent(bounds.value)} of what {name} explains of its target is more than the other predicts"
-        for name, bounds in zip(names, unique.values(), strict=True)
-        if bounds.value is not None and (bounds.value if bounds.low is None else bounds.low) > _MATERIAL
+        f"{name} tells something of its target that {others[name]} does not: about {estimate(bounds, 0, percent)} "
+        "of what it explains"
+        for name, bounds in unique.items()
+        if bounds.value is not None
+        and (bounds.value >= _LARGE or (bounds.value if bounds.low is None else bounds.low) > _MATERIAL)
     ]
-    return "" if not parts else "; " + " and ".join(parts) + ", which either objective can lose"
+    lost = "contrastive alignment or prediction alone would lose that"
+    return f" But {', and '.join(parts)}; {lost}." if parts else ""

@@ -162,11 +162,11 @@ class Regime(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     shared : number of label directions that both modalities predict.
     delta_ca : min rho / max nu, with interval.
     delta_cp : {"1_to_2", "2_to_1"} min tau / max xi per direction of prediction, with interval.
-    unique : {"1", "2"} share (0..1) of what modality i explains of its target in excess of the other.
+    unique : {"1", "2"} share (0..1) of what modality i explains of its target where nothing in the other correlates.
     links : {"ca", "1_to_2", "2_to_1"} the signal and nuisance behind each ratio.
     null : {"1", "2", "shared"} the figure tested.
     interval : how the intervals were made.
-    text : one plain sentence.
+    text : a plain sentence, and a second one where either objective alone would lose a unique part.
     """
 
     verdict: Verdict
