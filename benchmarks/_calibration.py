@@ -117,7 +117,7 @@ def _moments(pair: KnownPair) -> SecondMoments:
 
 @dataclass(frozen=True)
 class Truth:
-    """Population figures of a cell, by direction."""
+    """Population figures of a cell, by direction, and how many directions are shared with the other modality."""
 
     sigma: dict[str, float]
     both: dict[str, float]
@@ -125,6 +125,8 @@ class Truth:
     kept: dict[str, float]
     lost: dict[str, float]
     shared: dict[str, float]
+    directions: int
+    detectable: dict[str, int]
 
 
 def truth(cell: Cell) -> Truth:
@@ -132,9 +134,10 @@ def truth(cell: Cell) -> Truth:
     population = _moments(cell.pair)
     fit = Fit(population, population)
     r, k = count(fit.correlations()), latent(cell)
+    targets = {i: count(fit.target_correlations(i, k)) for i in "12"}
     risk = {}
-    for i in "12":
-        first, last = fit.supervised(i, k, count(fit.target_correlations(i, k)))
+    for i, detectable in targets.items():
+        first, last = fit.supervised(i, k, detectable)
         risk[i] = first - last
     alone = {i: fit.contrastive(i, r) for i in "12"}
     return Truth(
@@ -144,6 +147,8 @@ def truth(cell: Cell) -> Truth:
         kept={i: alone[i][0] for i in "12"},
         lost={i: alone[i][1] for i in "12"},
         shared={i: fit.shared_variance(i, r) for i in "12"},
+        directions=r,
+        detectable=targets,
     )
 
 

@@ -82,8 +82,9 @@ def _result(groups: list[Group], minutes: float, quick: bool, full: bool) -> Res
     power, powers = _power(_of(groups, "loss"))
     chance, chances = _chance(_of(groups, "chance"))
     alone, alones = _contrastive(_of(groups, "contrastive", "classes"))
+    directions, more = _directions([g for g in groups if g[0].family not in ("unlabelled", "dependent")])
     rest, rests = _words(groups)
-    promises = [*covers, *alarm, *powers, *chances, *alones, *rests]
+    promises = [*covers, *alarm, *powers, *chances, *alones, *more, *rests]
     return Result(
         name="calibration",
         title="Calibration: is what an audit says true?",
@@ -96,7 +97,7 @@ def _result(groups: list[Group], minutes: float, quick: bool, full: bool) -> Res
         rows=coverage.rows,
         # Too few runs cannot tell.
         claims=[Claim(c.promise, c.measured, None if quick else c.kept) for c in promises],
-        tables=[alarms, power, chance, alone, rest],
+        tables=[alarms, power, chance, alone, directions, rest],
     )
 
 
@@ -370,6 +371,40 @@ def _contrastive(groups: list[Group]) -> tuple[Table, list[Claim]]:
             _share(false_all),
             bool(false_all) and float(np.mean(false_all)) <= FALSE,
         ),
+    ]
+
+
+# ----------------------------------------------------------------------------------------------- detectable directions
+
+
+def _directions(groups: list[Group]) -> tuple[Table, list[Claim]]:
+    rows: list[list[str | float]] = []
+    too_many: dict[int, list[bool]] = {}
+    for cell, known, runs in groups:
+        target = [(r[i]["detectable"], known.detectable[i]) for r in runs for i in "12"]
+        shared = [(r["1"]["directions"], known.directions) for r in runs]
+        more = [found > there for found, there in [*target, *shared]]
+        too_many.setdefault(cell.n, []).extend(more)
+        rows.append(
+            [
+                *_where(cell),
+                f"{known.detectable['1']} / {known.detectable['2']}",
+                _share([found > there for found, there in target]),
+                _share([found < there for found, there in target]),
+                known.directions,
+                _share([found > there for found, there in shared]),
+                _share([found < there for found, there in shared]),
+            ]
+        )
+    columns = ["pair", "N", "D", "of the targets", "too many found", "too few found"]
+    columns += ["of the modalities", "too many found", "too few found"]
+    worst = max((float(np.mean(hits)) for hits in too_many.values()), default=1.0)
+    return Table("Directions that are shared, and detected", columns, rows), [
+        Claim(
+            f"more directions are detected than there are in <= {FALSE:.0%} at every N",
+            "; ".join(f"N = {n:,}: {_share(hits)}" for n, hits in sorted(too_many.items())),
+            worst <= FALSE,
+        )
     ]
 
 

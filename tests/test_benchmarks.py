@@ -78,4 +78,5 @@ def test_sentences_of_a_verdict_are_read_as_a_reader_would(sentence):
 )
 def test_what_is_not_so_is_found(sentence, risk, expected):
     each = {"1": 0.5, "2": 0.5}
-    assert untrue(sentence, "1", Truth(each, each, {"1": risk, "2": 0.0}, each, each, each)) is expected
+    known = Truth(each, each, {"1": risk, "2": 0.0}, each, each, each, 1, {"1": 1, "2": 1})
+    assert untrue(sentence, "1", known) is expected
