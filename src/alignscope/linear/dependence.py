@@ -8,6 +8,13 @@ although their rows were drawn independently, so what a row's targets explain is
 r the held-out residuals of both modalities together, less their projection H on the targets of the rows looked
 at. The last term is what that projection alone takes from rho among independent rows. The standard error is
 that of products which are uncorrelated, whatever their variances: sqrt(sum (r_t . r_(t+1))^2) / (pairs s^2).
+
+By simulation, of independent rows (N = 100 to 5,000, D to N / 2, targets of quantities or classes, in any order or
+sorted by a target) fewer than 0.1% of samples are called dependent, and at most 1.7% in any one design. Where factors
+and noise are autoregressive with coefficient 0.8, all are from N = 200 on. Where only one of them is, the standard
+deviation of held-out sigma over samples is larger than among independent rows by at most 7% (noise of the
+features), 22% (noise of the target) and 40% (factors), and what is found is 0 to 100%: nearly all for the noise of
+quantities at N = 1,000 and more, 10% for factors behind quantities at N = 200 and D = 10 + 10.
 """
 
 from __future__ import annotations
@@ -27,14 +34,13 @@ from alignscope.pair.readers.rows import Rows
 
 Predictors = Mapping[str, Mapping[int, Predictor]]
 
-ALL_ROWS = 5_000
+ALL_ROWS = 5_000  # up to which every row is looked at
 WINDOW, WINDOWS = 100, 50
-INFLATED = 1.4
-STANDARD_ERRORS = 3.0
-UNRELATED = 0.1
+INFLATED, STANDARD_ERRORS = 1.4, 3.0  # both are exceeded where rows depend on each other
+UNRELATED = 0.1  # an autocorrelation below which rows no longer count as alike
 RANGES = 20
 MOST_COLUMNS = 1_000
-LEAST = 10
+LEAST = 10  # degrees of freedom
 _NOTHING = 1e-10  # a share of the target's energy that may be rounding
 
 
