@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -16,14 +16,15 @@ import scipy
 
 from alignscope._lib.checks import real, whole
 from alignscope._lib.interval import LEVEL
-from alignscope._lib.threads import one_blas_thread, side_by_side
+from alignscope._lib.threads import one_blas_thread
 from alignscope._lib.types import Codes, Progress, Vector
 from alignscope._lib.version import __version__
-from alignscope.auditing.direction import record_direction, solve_direction
+from alignscope.auditing.direction import Solved, record_direction, solve_direction
 from alignscope.auditing.facts import gather_facts
 from alignscope.auditing.findings import find
-from alignscope.auditing.resampling import Intervals, NullSample, locate_regime
+from alignscope.auditing.resampling import NullSample, difference, locate_regime, sigma, sigma_interval
 from alignscope.auditing.results import (
+    SCHEMA,
     Audit,
     Comparison,
     DataRecord,
@@ -35,19 +36,29 @@ from alignscope.auditing.results import (
     NonRedundancy,
     NullRecord,
     Provenance,
+    Shared,
     Sigma,
     SigmaEstimate,
     TargetRecord,
+    Training,
 )
 from alignscope.auditing.verdict import redundancy_sentence, verdict_sentence
 from alignscope.errors import AlignscopeError
+from alignscope.linear.held_out import HeldOut, needs_refit, units_per_fold
 from alignscope.linear.informativeness import KEYS, in_sample_sigma
 from alignscope.linear.path import lambda_grid, lambdas_text, with_zero
-from alignscope.linear.resample import REPLICATES, Null, null_rows
+from alignscope.linear.resample import Null, null_rows
+from alignscope.linear.trainings import Plan, supervised_sizes
 from alignscope.moments.onepass import FoldedMoments, collect
-from alignscope.pair.folds import assign_folds
+from alignscope.pair.folds import assign_folds, assign_units
 from alignscope.pair.paired import Pair
 from alignscope.pair.readers.formats import Input
+
+_WIDE = 64  # target columns of both modalities beyond which every lambda of a refit costs much
+_ESTIMAND: dict[Literal["row", "group"], str] = {
+    "row": "R^2 of a linear predictor fitted on as many rows like these, on new rows",
+    "group": "R^2 of a linear predictor fitted on as many groups like these, on rows of new groups",
+}
 
 
 class AuditOptions(msgspec.Struct, frozen=True):
@@ -59,6 +70,8 @@ class AuditOptions(msgspec.Struct, frozen=True):
     budget: float = 0.05
     folds: int = 5
     seed: int = 0
+    training: Training | None = None
+    lift: int = 0
 
     @property
     def named(self) -> dict[str, Any]:
@@ -158,8 +171,10 @@ def audit(
 def _audited(pair: Pair, options: AuditOptions, progress: Progress | None) -> Audit:
     progress = progress or (lambda what, share: None)
     folds = assign_folds(pair.n, options.folds, options.seed, pair.groups)
-    keep = null_rows(pair.n, pair.d1 + pair.d2, pair.groups, options.seed)
-    moments = collect(pair, folds, keep=keep, progress=progress)
+    width = pair.d1 + pair.d2
+    units = assign_units(folds, units_per_fold(pair.n, width, options.folds, pair.groups), options.seed, pair.groups)
+    keep = null_rows(pair.n, width, pair.groups, options.seed)
+    moments = collect(pair, folds, units=units, keep=keep, progress=progress)
     with one_blas_thread():
         return _audit_moments(pair, moments, keep, options, progress)
 
@@ -167,34 +182,30 @@ def _audited(pair: Pair, options: AuditOptions, progress: Progress | None) -> Au
 def _audit_moments(pair: Pair, moments: FoldedMoments, keep: Codes, options: AuditOptions, progress: Progress) -> Audit:
     ranks = _check_variation(pair, moments)
     components = options.components or max(ranks["y1"], ranks["y2"])
+    grid = options.grid()
     solved = []
     for i, direction in enumerate(("1", "2")):
         progress("solving for every lambda", i / 2)
-        solved.append(solve_direction(moments, direction, components, options.gauge, options.grid()))
+        solved.append(solve_direction(moments, direction, components, options.gauge, grid))
     sample = NullSample.of(pair, moments, keep, options.seed)
-    tasks: list[Callable[[], Any]] = [
-        lambda: Intervals.of(pair, moments, solved, options.seed, progress),
-        lambda: locate_regime(pair, moments, sample),
-    ]
-    held, where = side_by_side(lambda task: task(), tasks)
-    moments.drop_fold_cache()
+    where = locate_regime(pair, moments, sample)
+    held = _held_out(pair, moments, solved, grid, progress)
     progress("permuting", 0.0)
     null = sample.null()
-    directions = {
-        s.direction: record_direction(
-            s,
-            held.bootstrap,
-            options.budget,
-            (pair.x1 if s.direction == "1" else pair.x2).columns,
-            (pair.y1 if s.direction == "1" else pair.y2).names,
-        )
-        for s in solved
-    }
-    sigma = _sigma(pair, moments, held, null)
-    facts = gather_facts(pair, moments, held.autocorrelation, options.folds)
+    directions = {}
+    for s in solved:
+        features = (pair.x1 if s.direction == "1" else pair.x2).columns
+        names = (pair.y1 if s.direction == "1" else pair.y2).names
+        directions[s.direction] = record_direction(s, held, options.budget, features, names, None)
+    facts = gather_facts(pair, moments, {"y1": 0.0}, options.folds)
+    unlabelled = pair.y1.kind == "modality"
     record = Audit(
+        schema=SCHEMA,
         version=__version__,
         verdict="",
+        action="",
+        training=options.training or ("contrastive" if unlabelled else "supervised"),
+        warnings=[],
         n=pair.n,
         d1=pair.d1,
         d2=pair.d2,
@@ -202,15 +213,32 @@ def _audit_moments(pair: Pair, moments: FoldedMoments, keep: Codes, options: Aud
         gauge=options.gauge,
         modalities={i: _modality(pair, moments, i) for i in ("1", "2")},
         targets={i: _target(pair, ranks, i) for i in ("1", "2")},
-        sigma=sigma,
+        sigma=_sigma(pair, moments, held, null),
         non_redundant=_non_redundancy(pair, held),
         directions=directions,
+        shared={i: Shared(d.contrastive.all, d.contrastive.directions) for i, d in directions.items()}
+        if unlabelled
+        else None,
+        lifted=None,
         regime=where,
         findings=[],
         provenance=_provenance(pair, moments, options),
     )
     progress("done", 1.0)
     return msgspec.structs.replace(record, verdict=verdict_sentence(record), findings=find(record, facts))
+
+
+def _held_out(
+    pair: Pair, moments: FoldedMoments, solved: Sequence[Solved], grid: Vector, progress: Progress
+) -> HeldOut:
+    """Return all held-out figures, the supervised ones up to the latent size at which nothing more can be had."""
+    problem = solved[0].problem
+    largest = max(s.problem.capacity for s in solved)
+    wide = max(s.problem.ry.shape[1] + s.problem.rt.shape[1] for s in solved) > _WIDE
+    nodes = grid[np.unique(np.linspace(0, len(grid) - 1, 3 if wide else 9).astype(int))]
+    plan = Plan(problem.components, solved[0].gauge, supervised_sizes(problem.components, largest), grid)
+    refit = needs_refit(pair.n, pair.d1 + pair.d2, pair.groups)
+    return HeldOut(moments, plan, nodes, refit=refit, progress=progress)
 
 
 def _check_variation(pair: Pair, moments: FoldedMoments) -> dict[str, int]:
@@ -236,34 +264,36 @@ def _check_variation(pair: Pair, moments: FoldedMoments) -> dict[str, int]:
     return ranks
 
 
-def _sigma(pair: Pair, moments: FoldedMoments, held: Intervals, null: Null) -> Sigma:
+def _sigma(pair: Pair, moments: FoldedMoments, held: HeldOut, null: Null) -> Sigma:
     estimates = {}
     for key in KEYS:
-        found = held.bootstrap.interval(held.values[key], lambda s, key=key: s[key])  # type: ignore[misc]
+        found = sigma_interval(held, key)
         estimates[key] = SigmaEstimate(found.value, found.low, found.high, null.null95[key])
     kind: Literal["row", "group"] = "row" if pair.groups is None else "group"
     return Sigma(
         in_sample={key: in_sample_sigma(moments, key) for key in KEYS},
         held_out=estimates,
         folds=Folds(kind, len(moments.fold_numbers)),
-        interval=IntervalRecord(held.units.kind, held.units.count, REPLICATES, LEVEL),
+        interval=IntervalRecord(
+            kind, len(held.moments.units), held.refit, held.jackknife.valid, LEVEL, _ESTIMAND[kind]
+        ),
         null=NullRecord(null.kind, null.rows, null.permutations),
     )
 
 
-def _non_redundancy(pair: Pair, held: Intervals) -> NonRedundancy:
+def _non_redundancy(pair: Pair, held: HeldOut) -> NonRedundancy:
     comparisons = []
     for me, other in (("1", "2"), ("2", "1")):
-        difference = held.difference(me + me, other + me)
-        comparisons.append(Comparison(me, other, me, difference, difference.exceeds()))
+        better = difference(held, me + me, other + me)
+        comparisons.append(Comparison(me, other, me, better, better.exceeds()))
     answers = {c.answer for c in comparisons}
     verdict: Literal["yes", "no", "undecided"] = (
         "no" if "no" in answers else "undecided" if "undecided" in answers else "yes"
     )
     gains = {}
     for j in ("1", "2"):
-        better = max("12", key=lambda i: held.values[i + j])
-        gain = held.difference(f"b{j}", better + j)
+        better_one = max("12", key=lambda i: sigma(held, i + j))
+        gain = difference(held, f"b{j}", better_one + j)
         gains[j] = Gain(gain, gain.exceeds())
     return NonRedundancy(verdict, redundancy_sentence(pair, verdict, comparisons), comparisons, gains)
 

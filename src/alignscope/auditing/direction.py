@@ -7,23 +7,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alignscope._lib.types import Vector
+from alignscope._lib.interval import Interval
+from alignscope._lib.types import Matrix, Vector
 from alignscope.auditing.results import (
+    AlignedAlone,
     AttributedFeature,
     Capacity,
     CapacityCurve,
+    Classes,
+    Detectable,
     Direction,
+    LambdaBudget,
     Limit,
+    LosslessAt,
+    Raw,
+    RawCurve,
     Remedy,
     TargetLoss,
 )
 from alignscope.linear.attribution import feature_attribution
+from alignscope.linear.detection import Detection, detectable_problem, target_pairs
+from alignscope.linear.held_out import HeldOut, named
 from alignscope.linear.informativeness import HeldOutPath, direction_problem, held_out_path
 from alignscope.linear.path import Path, Solution, Solver, trace
 from alignscope.linear.problem import Gauge, Problem
 from alignscope.linear.remedies import Remedies, remedies
-from alignscope.linear.resample import Bootstrap
 from alignscope.linear.theorems import Theorem2, theorem2
+from alignscope.linear.trainings import sizes_up_to
 from alignscope.moments.onepass import FoldedMoments
 from alignscope.report.words import percent
 
@@ -33,7 +43,7 @@ MOST_SIZES = 33  # latent sizes on the capacity curve; a quarter of them where m
 
 @dataclass(frozen=True, eq=False)
 class Solved:
-    """A direction's exact solutions, in sample and held out."""
+    """A direction's exact solutions for the whole target, in sample and held out."""
 
     direction: str
     moments: FoldedMoments
@@ -46,6 +56,12 @@ class Solved:
     def problem(self) -> Problem:
         """The problem that was solved."""
         return self.solver.problem
+
+    def detectable(self, count: int) -> Solver:
+        """Return the solver of the problem whose target is cut to its `count` detectable directions."""
+        other = "2" if self.direction == "1" else "1"
+        pairs = target_pairs(self.problem, f"x{self.direction}", f"x{other}")
+        return Solver(detectable_problem(self.problem, pairs.code[:, :count]))
 
 
 def solve_direction(moments: FoldedMoments, direction: str, components: int, gauge: Gauge, lambdas: Vector) -> Solved:
@@ -63,42 +79,238 @@ def solve_direction(moments: FoldedMoments, direction: str, components: int, gau
 
 def record_direction(
     solved: Solved,
-    bootstrap: Bootstrap,
+    held: HeldOut,
     budget: float,
     features: Sequence[str],
     targets: Sequence[str],
+    classes: Classes | None,
 ) -> Direction:
     """Return the record of a solved direction."""
-    solver, problem, path, held = solved.solver, solved.problem, solved.path, solved.held_out
-    first, last = solver.prediction_first(), solver.align_first()
+    solver, problem, path = solved.solver, solved.problem, solved.path
+    side = _Side(held, solved.direction, targets)
+    detected = held.detections[solved.direction]
+    told = solved.detectable(detected.count)
+    first, last = told.prediction_first(), told.align_first()
     cures = remedies(solver, budget)
-    key = f"z{solved.direction}"
-    risk = bootstrap.interval(held.first_sigma - held.last_sigma, lambda s: s[f"{key}_first"] - s[f"{key}_last"])
     return Direction(
         lambdas=path.lambdas.tolist(),
         sigma=problem.sigma,
         sigma_z=path.sigma_z.tolist(),
         alignment_r2=path.alignment_r2.tolist(),
-        held_out_sigma_z=held.sigma_z.tolist(),
+        held_out_sigma_z=side.values("path").tolist(),
         per_target={name: path.per_target[:, j].tolist() for j, name in enumerate(targets)},
-        held_out_per_target={name: held.per_target[:, j].tolist() for j, name in enumerate(targets)},
-        capacity=Capacity(problem.components, problem.capacity, _gap(problem), _capacity_curve(problem)),
+        held_out_per_target=side.path_columns(),
+        capacity=Capacity(problem.components, side.lossless_at(budget), _gap(problem), side.curve()),
         loss_capacity=max(problem.sigma - first.sigma_z, 0.0),
         at_risk=max(first.sigma_z - last.sigma_z, 0.0),
         lambda_critical=solver.critical_lambda(),
-        lambda_budget=cures.budget_lambda,
+        lambda_budget=side.lambda_budget(budget),
         budget=budget,
-        held_out_at_risk=risk,
-        held_out_lambda_budget=_held_out_budget(held, path.lambdas, budget),
+        held_out_at_risk=side.loss_to("last"),
+        held_out_share=side.share_lost_to("last"),
+        detectable=_detectable(detected),
+        contrastive=side.aligned_alone("contrastive"),
+        predictive=side.aligned_alone("predictive"),
         limits={
             "prediction_first": Limit(first.sigma_z, first.alignment_r2),
             "align_first": Limit(last.sigma_z, last.alignment_r2),
         },
-        held_out_limits={"prediction_first": held.first_sigma, "align_first": held.last_sigma},
-        targets_at_risk=_target_losses(targets, first, last, held),
+        held_out_limits={"prediction_first": side.at_k("first")[0], "align_first": side.at_k("last")[0]},
+        targets_at_risk=side.target_losses(),
+        classes=classes,
+        raw=_raw(solved, cures),
         theorem2=_theorem2(solved),
         remedies=_remedy_records(cures, solved, budget),
-        carriers=_attribution(solved, first, last, features, targets),
+        carriers=_attribution(solved, told, first, last, features, targets),
+    )
+
+
+class _Side:
+    """The held-out figures of one direction, and their intervals from the replicates."""
+
+    def __init__(self, held: HeldOut, direction: str, targets: Sequence[str]) -> None:
+        self.held, self.direction, self.targets = held, direction, targets
+        self.sizes = held.plan.sizes
+        self.k = self.sizes.index(held.plan.components)
+
+    def values(self, training: str) -> Vector:
+        """Return the share explained of the whole target, one an encoder."""
+        return self.held.figures.whole(named(self.direction, training))
+
+    def replicates(self, training: str) -> Matrix:
+        """Return the same without each unit (J x encoders)."""
+        return np.stack([r.whole(named(self.direction, training)) for r in self.held.replicates])
+
+    def columns(self, training: str, place: int) -> tuple[Vector, Matrix]:
+        """Return the shares explained of every target column by one encoder, (C,), and replicates (J x C)."""
+        name = named(self.direction, training)
+        found = self.held.figures.columns(name)[place]
+        return found, np.stack([r.columns(name)[place] for r in self.held.replicates])
+
+    def at_k(self, training: str) -> tuple[float, Vector]:
+        """Return the figure of the audited latent size, and its replicates."""
+        return float(self.values(training)[self.k]), self.replicates(training)[:, self.k]
+
+    def unaligned(self) -> tuple[float, Vector]:
+        """Return what the modality tells of its target without any limit of size, and its replicates."""
+        return float(self.values("first")[-1]), self.replicates("first")[:, -1]
+
+    def kept(self, training: str) -> tuple[tuple[float, Vector], tuple[float, Vector]]:
+        """Return what is told before alignment and what is kept by a training, both with replicates."""
+        if training == "last":
+            return self.at_k("first"), self.at_k("last")
+        return self.unaligned(), (float(self.values("all")[0]), self.replicates("all")[:, 0])
+
+    def loss_to(self, training: str) -> Interval:
+        """Return what a training loses; never more than there is."""
+        (before, before_again), (after, after_again) = self.kept(training)
+        there = self.held.jackknife.interval(before, before_again).high
+        most = np.inf if there is None else max(there, before - after, 0.0)
+        return self.held.jackknife.interval(before - after, before_again - after_again, high=most)
+
+    def share_lost_to(self, training: str) -> Interval:
+        """Return what a training loses as a share of what there is, 0 to 1; anything where there may be nothing."""
+        (before, before_again), (after, after_again) = self.kept(training)
+        jackknife = self.held.jackknife
+        share = float(np.clip(1 - after / before, 0, 1)) if before > 0 else 0.0
+        there = jackknife.interval(before, before_again).low
+        if there is None:
+            return Interval(share, None, None)
+        if there <= 0 or (before_again <= 0).any():
+            return Interval(share, 0.0, 1.0)
+        return jackknife.interval(1 - after / before, 1 - after_again / before_again, 0.0, 1.0)
+
+    def aligned_alone(self, training: str) -> AlignedAlone:
+        """Return the record of a training by alignment alone."""
+        shared, jackknife = self.held.detections["shared"], self.held.jackknife
+        sizes = sizes_up_to(self.held.counts.shared)
+        values = self.values(training)
+        again = self.replicates(training)
+        whole, whole_again = self.kept(training)[1]
+        before, before_again = self.columns("first", len(self.sizes) - 1)
+        after, after_again = self.columns("all", 0)
+        names = list(enumerate(self.targets))
+        kept = {n: jackknife.interval(after[j], after_again[:, j], high=1.0) for j, n in names}
+        lost = {
+            n: jackknife.interval(before[j] - after[j], before_again[:, j] - after_again[:, j], among=len(names))
+            for j, n in names
+        }
+        return AlignedAlone(
+            *_shown(shared),
+            components=sizes,
+            sigma_z=[jackknife.interval(v, again[:, k], high=1.0) for k, v in enumerate(values)],
+            all=jackknife.interval(whole, whole_again, high=1.0),
+            loss=self.loss_to(training),
+            share=self.share_lost_to(training),
+            per_target=kept,
+            loss_per_target=lost,
+        )
+
+    def curve(self) -> CapacityCurve:
+        """Return both limits of lambda for every latent size."""
+        ends = {}
+        for training in ("first", "last"):
+            values, again = self.values(training), self.replicates(training)
+            ends[training] = [self.held.jackknife.interval(v, again[:, k], high=1.0) for k, v in enumerate(values)]
+        return CapacityCurve(list(self.sizes), ends["first"], ends["last"])
+
+    def lossless_at(self, budget: float) -> LosslessAt:
+        """Return the smallest latent size from which unlimited alignment leaves all but the budget of what is told."""
+        told, told_again = self.unaligned()
+        excess = (1 - budget) * told - self.values("last")
+        again = (1 - budget) * told_again[:, None] - self.replicates("last")
+        error = self._errors(excess, again)
+
+        def size(over: Vector) -> float:
+            fails = np.flatnonzero(over > 1e-12)
+            if fails.size == 0:
+                return float(self.sizes[0])
+            return float(self.sizes[fails[-1] + 1]) if fails[-1] + 1 < len(self.sizes) else np.inf
+
+        if error is None:
+            return LosslessAt(size(excess), None, None)
+        return LosslessAt(size(excess), size(excess - error), size(excess + error))
+
+    def lambda_budget(self, budget: float) -> LambdaBudget:
+        """Return the largest lambda of the grid up to which the loss stays within the budget."""
+        base, base_again = self.at_k("first")
+        far, far_again = self.at_k("last")
+        lambdas, nodes = self.held.plan.lambdas, self.held.nodes
+        values = np.append(self.values("path"), far)
+        excess = (1 - budget) * base - values
+        at_nodes = np.append(np.interp(_log(nodes), _log(lambdas), values[:-1]), far)
+        again = self.replicates("path")
+        if not self.held.refit:
+            again = np.stack([np.interp(_log(nodes), _log(lambdas), row) for row in again])
+        again = np.column_stack([again, far_again])
+        error = self._errors((1 - budget) * base - at_nodes, (1 - budget) * base_again[:, None] - again)
+
+        def largest(over: Vector) -> float:
+            fails = over > 1e-12
+            if not fails.any():
+                return np.inf
+            return float(lambdas[max(int(np.argmax(fails)) - 1, 0)])
+
+        value = largest(excess)
+        end = bool(value == lambdas[-1] and excess[-2] <= 1e-12)
+        if error is None:
+            return LambdaBudget(value, None, None, end)
+        along = np.append(np.interp(_log(lambdas), _log(nodes), error[:-1]), error[-1])
+        return LambdaBudget(value, largest(excess + along), largest(excess - along), end)
+
+    def _errors(self, values: Vector, again: Matrix) -> Vector | None:
+        """Return half the width of the interval of every figure; None where there is none."""
+        jackknife = self.held.jackknife
+        if not jackknife.valid or len(again) < 2:
+            return None
+        errors = [jackknife.error(float(v), again[:, k]) for k, v in enumerate(values)]
+        return jackknife.quantile() * np.array(errors)
+
+    def path_columns(self) -> dict[str, list[float]]:
+        """Return the shares explained of every target column along lambda."""
+        found = self.held.figures.columns(named(self.direction, "path"))
+        return {name: found[:, j].tolist() for j, name in enumerate(self.targets)}
+
+    def target_losses(self) -> list[TargetLoss]:
+        """Return what unlimited alignment loses of every target column, the largest first."""
+        (first, first_again), (last, last_again) = (self.columns(t, self.k) for t in ("first", "last"))
+        lost, again = first - last, first_again - last_again
+        among = len(self.targets)
+        return [
+            TargetLoss(
+                self.targets[j],
+                float(first[j]),
+                float(last[j]),
+                self.held.jackknife.interval(lost[j], again[:, j], among=among),
+            )
+            for j in np.argsort(-np.where(np.abs(lost) < 1e-12, 0.0, lost), kind="stable")
+        ]
+
+
+def _log(lambdas: Vector) -> Vector:
+    return np.log(np.maximum(lambdas, 1e-300))
+
+
+def _shown(found: Detection, more: int = 3) -> tuple[int, list[float], list[float]]:
+    """Return the number of detectable directions, and the correlations of these and of a few that follow."""
+    most = found.count + more
+    return found.count, found.correlations[:most].tolist(), found.null95[:most].tolist()
+
+
+def _detectable(found: Detection) -> Detectable:
+    return Detectable(*_shown(found))
+
+
+def _raw(solved: Solved, cures: Remedies) -> Raw:
+    problem, held = solved.problem, solved.held_out
+    first, last = solved.solver.prediction_first(), solved.solver.align_first()
+    return Raw(
+        at_risk=max(first.sigma_z - last.sigma_z, 0.0),
+        lossless_at=problem.capacity,
+        lambda_budget=cures.budget_lambda,
+        held_out_at_risk=held.first_sigma - held.last_sigma,
+        held_out_sigma_z=held.sigma_z.tolist(),
+        curve=_raw_curve(problem),
     )
 
 
@@ -111,43 +323,18 @@ def _gap(problem: Problem) -> float:
     return float((values[k - 1] - values[k]) / values[0])
 
 
-def _capacity_curve(problem: Problem) -> CapacityCurve:
+def _raw_curve(problem: Problem) -> RawCurve:
     """Return the two limits, the target unchanged, for latent sizes from 1 to where nothing is lost."""
     largest = max(problem.capacity, problem.components)
     most = MOST_SIZES if problem.ry.shape[1] <= 64 else MOST_SIZES // 4
     sizes = np.unique(np.round(np.linspace(1, largest, min(largest, most))).astype(int))
     sizes = np.unique([*sizes, problem.components, max(problem.capacity, 1)])
     solvers = [Solver(problem.with_components(int(k))) for k in sizes]
-    return CapacityCurve(
+    return RawCurve(
         components=[int(k) for k in sizes],
         sigma_z_prediction_first=[s.prediction_first().sigma_z for s in solvers],
         sigma_z_align_first=[s.align_first().sigma_z for s in solvers],
     )
-
-
-def _held_out_budget(held: HeldOutPath, lambdas: Vector, budget: float) -> float:
-    """Return the largest lambda of the grid up to which the held-out loss stays within the budget."""
-    fine = held.first_sigma - held.sigma_z <= budget * abs(held.first_sigma)
-    if fine.all():
-        return (
-            float("inf") if held.first_sigma - held.last_sigma <= budget * abs(held.first_sigma) else float(lambdas[-1])
-        )
-    return float(lambdas[max(int(np.argmin(fine)) - 1, 0)])
-
-
-def _target_losses(targets: Sequence[str], first: Solution, last: Solution, held: HeldOutPath) -> list[TargetLoss]:
-    lost = first.per_target - last.per_target
-    lost[np.abs(lost) < 1e-12] = 0.0  # rounding must not rank targets that lose nothing
-    return [
-        TargetLoss(
-            targets[j],
-            float(first.per_target[j]),
-            float(last.per_target[j]),
-            float(lost[j]),
-            float(held.first_per_target[j] - held.last_per_target[j]),
-        )
-        for j in np.argsort(-lost, kind="stable")
-    ]
 
 
 def _theorem2(solved: Solved) -> Theorem2:
@@ -233,11 +420,11 @@ def _call_of(me: str, k: int, gauge: str) -> Callable[..., str]:
 
 
 def _attribution(
-    solved: Solved, first: Solution, last: Solution, features: Sequence[str], targets: Sequence[str]
+    solved: Solved, solver: Solver, first: Solution, last: Solution, features: Sequence[str], targets: Sequence[str]
 ) -> list[AttributedFeature]:
     me = solved.direction
     found = feature_attribution(
-        solved.moments.total("x1", "x2"), solved.solver, first, last, encoder=f"x{me}", predict=f"y{me}"
+        solved.moments.total("x1", "x2"), solver, first, last, encoder=f"x{me}", predict=f"y{me}"
     )
     order = np.argsort(-found.weight, kind="stable")[:MOST_FEATURES]
     return [

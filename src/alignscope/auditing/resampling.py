@@ -8,14 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from alignscope._lib.interval import Interval
-from alignscope._lib.types import Codes, Matrix, Progress
-from alignscope.auditing.direction import Solved
+from alignscope._lib.types import Codes, Matrix
 from alignscope.errors import AlignscopeError
-from alignscope.linear.informativeness import KEYS, blocks_of, fit_predictors, held_out_residuals
+from alignscope.linear.held_out import HeldOut
 from alignscope.linear.regimes.regimes import regime
 from alignscope.linear.regimes.types import Regime, RegimeInput
-from alignscope.linear.resample import Bootstrap, Null, permutation_null, shuffled_rows
-from alignscope.linear.residuals import Units, sampling_units, unit_sums
+from alignscope.linear.resample import Null, permutation_null, shuffled_rows
 from alignscope.moments.moments import Form
 from alignscope.moments.onepass import FoldedMoments
 from alignscope.pair.paired import Pair
@@ -23,35 +21,20 @@ from alignscope.pair.paired import Pair
 REGIME_PERMUTATIONS = 39
 
 
-@dataclass(frozen=True, eq=False)
-class Intervals:
-    """Held-out values of the six sigmas, and the bootstrap that their intervals come from."""
+def difference(held: HeldOut, plus: str, minus: str) -> Interval:
+    """Return the paired difference of two sigmas."""
+    replicates = np.array([r.whole(plus)[0] - r.whole(minus)[0] for r in held.replicates])
+    return held.jackknife.interval(sigma(held, plus) - sigma(held, minus), replicates)
 
-    values: Mapping[str, float]
-    bootstrap: Bootstrap
-    units: Units
-    autocorrelation: Mapping[str, float]
 
-    @classmethod
-    def of(cls, pair: Pair, moments: FoldedMoments, solved: list[Solved], seed: int, progress: Progress) -> Intervals:
-        """Return the held-out values, and bootstrap the residuals of a second look at the rows."""
-        predictors = fit_predictors(moments)
-        values = {}
-        for key in KEYS:
-            inputs, output = blocks_of(key)
-            energy = moments.total(*inputs, output).energy(output).sum()
-            values[key] = 1 - float(held_out_residuals(moments, predictors[key]).sum() / energy)
-        for s in solved:
-            predictors[f"z{s.direction}_first"] = s.held_out.first
-            predictors[f"z{s.direction}_last"] = s.held_out.last
-        progress("working out intervals", 0.0)
-        units = sampling_units(pair.n, pair.groups)
-        sums = unit_sums(pair, moments, predictors, units)
-        return cls(values, Bootstrap(sums, seed), units, sums.autocorrelation)
+def sigma(held: HeldOut, key: str) -> float:
+    """Return the held-out value of a sigma."""
+    return float(held.figures.whole(key)[0])
 
-    def difference(self, plus: str, minus: str) -> Interval:
-        """Return the paired difference of two sigmas."""
-        return self.bootstrap.interval(self.values[plus] - self.values[minus], lambda s: s[plus] - s[minus])
+
+def sigma_interval(held: HeldOut, key: str) -> Interval:
+    """Return a held-out sigma with its interval."""
+    return held.jackknife.interval(sigma(held, key), np.array([r.whole(key)[0] for r in held.replicates]), high=1.0)
 
 
 @dataclass(frozen=True, eq=False)

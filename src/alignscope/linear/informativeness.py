@@ -19,7 +19,7 @@ from alignscope._lib.types import Matrix, Vector
 from alignscope.linear.path import Solver
 from alignscope.linear.problem import Gauge, Problem
 from alignscope.moments.moments import Moments
-from alignscope.moments.onepass import FoldedMoments
+from alignscope.moments.onepass import ByFold
 
 KEYS = ("11", "12", "21", "22", "b1", "b2")
 """Modality 1, modality 2 or both (b), on target 1 or 2."""
@@ -62,7 +62,7 @@ def blocks_of(key: str) -> tuple[tuple[str, ...], str]:
     return (("x1", "x2") if key[0] == "b" else (f"x{key[0]}",)), f"y{key[1]}"
 
 
-def in_sample_sigma(moments: FoldedMoments, key: str) -> float:
+def in_sample_sigma(moments: ByFold, key: str) -> float:
     """Return sigma in sample: minimum-norm least squares with an intercept and without a ridge."""
     inputs, output = blocks_of(key)
     total = moments.total(*inputs, output)
@@ -77,7 +77,7 @@ def truncated_sigma(moments: Moments, block: str, components: int) -> float:
     return float(min(values[:components].sum() / values.sum(), 1.0)) if values.sum() > 0 else 0.0
 
 
-def fit_predictors(moments: FoldedMoments) -> dict[str, dict[int, Predictor]]:
+def fit_predictors(moments: ByFold) -> dict[str, dict[int, Predictor]]:
     """Return, for every key and fold, the least-squares predictor of the rows outside the fold."""
     # Both targets are solved for together, unless a missing modality may be the target itself.
     groups = [("y1", "y2")] if moments.complete else [("y1",), ("y2",)]
@@ -99,7 +99,7 @@ def fit_predictors(moments: FoldedMoments) -> dict[str, dict[int, Predictor]]:
     return {key: {fold: found[key] for fold, found in by_fold.items()} for key in KEYS}
 
 
-def held_out_residuals(moments: FoldedMoments, predictors: Mapping[int, Predictor]) -> Vector:
+def held_out_residuals(moments: ByFold, predictors: Mapping[int, Predictor]) -> Vector:
     """Return the held-out sum of squared residuals of every target column, from the moments of the folds alone."""
     parts = []
     for fold, predictor in predictors.items():
@@ -110,7 +110,7 @@ def held_out_residuals(moments: FoldedMoments, predictors: Mapping[int, Predicto
 
 
 def direction_problem(
-    moments: FoldedMoments, direction: str, components: int, gauge: Gauge, held_out: int | None = None
+    moments: ByFold, direction: str, components: int, gauge: Gauge, held_out: int | None = None
 ) -> Problem:
     """Return the problem of direction ``"1"`` or ``"2"`` on the rows that have both modalities.
 
@@ -156,7 +156,7 @@ class HeldOutPath:
 
 
 def held_out_path(
-    moments: FoldedMoments, direction: str, components: int, gauge: Gauge, lambdas: Vector, *, only: int | None = None
+    moments: ByFold, direction: str, components: int, gauge: Gauge, lambdas: Vector, *, only: int | None = None
 ) -> HeldOutPath:
     """Return the held-out path of one direction. Everything is fitted without the fold, the target included.
 
@@ -196,7 +196,7 @@ def held_out_path(
     return HeldOutPath(sigmas[:-2], shares[:-2], *limits, float(sigmas[-2]), float(sigmas[-1]), shares[-2], shares[-1])
 
 
-def _about_train(moments: FoldedMoments, fold: int, y: str) -> Vector:
+def _about_train(moments: ByFold, fold: int, y: str) -> Vector:
     """Return the sums of squares of a fold's targets about the means of the rows outside it."""
     train, within = moments.train(fold, "x1", "x2"), moments.within(fold, "x1", "x2")
     assert within is not None, "a fold with rows"

@@ -60,6 +60,7 @@ class Problem:
     gauge : how T is scaled.
     target_components : how many columns of T are aligned to; None for all of them.
     basis : the whitened coordinates of X1.
+    towards : (D2 x M) T as a linear map of modality 2.
     """
 
     ry: Matrix
@@ -70,6 +71,7 @@ class Problem:
     gauge: Gauge
     target_components: int | None = None
     basis: Basis | None = None
+    towards: Matrix | None = None
 
     @classmethod
     def from_moments(
@@ -117,6 +119,7 @@ class Problem:
             gauge=gauge,
             target_components=None if gauge == "cca" else check_components(target_components or components),
             basis=basis,
+            towards=target.coefficients,
         )
 
     @cached_property

@@ -1,17 +1,17 @@
-"""One pass over the rows: centred moments of every fold, chunk by chunk, in memory that does not grow with N.
+"""One pass over the rows: centred moments of every unit, chunk by chunk, in memory that does not grow with N.
 
-This is the only place that sees rows. Rows are split into cells, one for each (fold, modalities present);
-each cell keeps its own moments, and everything above merges the cells that it needs: all rows, one fold,
-all folds but one, the rows that have modality 1, those that have both. Held-out figures and missing
-modalities therefore cost no further pass.
+This is the only place that sees rows. Rows are split into cells, one for each (unit, modalities present), a unit
+being a part of a fold; each cell keeps its own moments, and everything above merges the cells that it needs: all
+rows, one fold, all folds but one, the rows that have modality 1, those that have both. Held-out figures, their
+intervals and missing modalities therefore cost no further pass.
 """
 
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 
 import array_api_compat
 import numpy as np
@@ -33,33 +33,121 @@ LARGEST = 1e75
 _Cell = tuple[int, bool, bool]
 
 
-@dataclass(frozen=True, eq=False)
-class FoldedMoments:
-    """The moments of every fold, and what the pass learned about the rows on its way.
+class ByFold(ABC):
+    """Moments of all rows, of those outside a fold, and of a fold's own; each is worked out once."""
+
+    def __init__(self, blocks: Mapping[str, slice]) -> None:
+        self.blocks = blocks
+        self._merged: dict[tuple[int | None, bool, bool, bool], Moments | None] = {}
+        self._bases: dict[tuple[int | None, tuple[str, ...], bool, bool], Basis] = {}
+
+    @property
+    @abstractmethod
+    def fold_numbers(self) -> list[int]:
+        """The folds that hold at least one row."""
+
+    @property
+    @abstractmethod
+    def complete(self) -> bool:
+        """Whether every row has both modalities."""
+
+    @abstractmethod
+    def _moments_of(self, fold: int | None, inside: bool, need: tuple[bool, bool]) -> Moments | None:
+        """Return the moments of the rows that have what is needed; None without any."""
+
+    def total(self, *names: str) -> Moments:
+        """Return the moments of all rows that have the named blocks."""
+        return self._needed(None, names)
+
+    def train(self, fold: int, *names: str) -> Moments:
+        """Return the moments of all rows outside a fold that have the named blocks."""
+        return self._needed(fold, names)
+
+    def within(self, fold: int, *names: str) -> Moments | None:
+        """Return the moments of a fold's own rows that have the named blocks; None if there are none."""
+        return self._cached(fold, True, names)
+
+    def basis(self, held_out: int | None, *names: str, beside: tuple[str, ...] = ()) -> Basis:
+        """Return the basis of blocks on all rows, or on those outside a fold. Each is worked out once.
+
+        With `beside`, on rows that have those blocks too.
+        """
+        wanted = (*names, *beside)
+        key = (held_out, names, *self._needs(wanted))
+        if key not in self._bases:
+            self._bases[key] = self._needed(held_out, wanted).basis(names)
+        return self._bases[key]
+
+    def drop_fold_cache(self) -> None:
+        """Free what was worked out for the rows outside folds, much memory; it is worked out again when needed."""
+        self._merged = {key: m for key, m in self._merged.items() if key[0] is None}
+        self._bases = {key: b for key, b in self._bases.items() if key[0] is None}
+
+    def _needs(self, names: tuple[str, ...]) -> tuple[bool, bool]:
+        if self.complete:
+            return True, True
+        wanted = [self.blocks[k] for k in names]
+        return self.blocks["x1"] in wanted, self.blocks["x2"] in wanted
+
+    def _cached(self, fold: int | None, inside: bool, names: tuple[str, ...]) -> Moments | None:
+        need = self._needs(names)
+        key = (fold, inside, *need)
+        if key not in self._merged:
+            self._merged[key] = self._moments_of(fold, inside, need)
+        return self._merged[key]
+
+    def _needed(self, fold: int | None, names: tuple[str, ...]) -> Moments:
+        found = self._cached(fold, False, names)
+        if found is None:
+            raise AlignscopeError(
+                "E205",
+                " and ".join(names),
+                "no row that can be used is left outside one of the folds",
+                "Give more rows that have the modality and a positive weight, or use fewer folds.",
+            )
+        return found
+
+
+class FoldedMoments(ByFold):
+    """The moments of every unit of rows, and what the pass learned about the rows on its way.
+
+    A unit is a set of rows, or of groups, that lies in one fold: what held-out figures are resampled by. Without
+    units, every fold is one.
 
     Attributes
     ----------
-    cells : (fold, has modality 1, has modality 2) -> moments of the blocks that those rows have.
+    cells : (unit, has modality 1, has modality 2) -> moments of the blocks that those rows have.
     blocks : name of a block -> its columns in the full layout.
     folds : (N,) the fold of every row.
+    fold_of : unit -> its fold.
     present : (N x 2) which modalities each row has.
     kept : the rows that were to be kept, per block, in float64.
     digests : sha256 of the bytes of every block's rows, as they were read.
     """
 
-    cells: Mapping[_Cell, Moments]
-    blocks: Mapping[str, slice]
-    folds: Codes
-    present: np.ndarray
-    kept: Mapping[str, Matrix]
-    digests: Mapping[str, str]
-    _merged: dict[tuple[int | None, bool, bool, bool], Moments] = field(default_factory=dict, repr=False)
-    _bases: dict[tuple[int | None, tuple[str, ...], bool, bool], Basis] = field(default_factory=dict, repr=False)
+    def __init__(
+        self,
+        cells: Mapping[_Cell, Moments],
+        blocks: Mapping[str, slice],
+        folds: Codes,
+        fold_of: Mapping[int, int],
+        present: np.ndarray,
+        kept: Mapping[str, Matrix],
+        digests: Mapping[str, str],
+    ) -> None:
+        super().__init__(blocks)
+        self.cells, self.folds, self.fold_of, self.present = cells, folds, fold_of, present
+        self.kept, self.digests = kept, digests
 
     @property
     def fold_numbers(self) -> list[int]:
         """The folds that hold at least one row."""
-        return sorted({fold for fold, _, _ in self.cells})
+        return sorted({self.fold_of[unit] for unit, _, _ in self.cells})
+
+    @property
+    def units(self) -> list[int]:
+        """The units that hold at least one row."""
+        return sorted({unit for unit, _, _ in self.cells})
 
     @property
     def form(self) -> Form:
@@ -71,75 +159,27 @@ class FoldedMoments:
         """Whether every row has both modalities."""
         return all(one and two for _, one, two in self.cells)
 
-    def total(self, *names: str) -> Moments:
-        """Return the moments of all rows that have the named blocks."""
-        return self._merge(None, inside=False, names=names)
+    def of_unit(self, unit: int, *names: str) -> Moments | None:
+        """Return the moments of a unit's rows that have the named blocks; None if there are none."""
+        return self._merge([cell for cell in self.cells if cell[0] == unit], self._needs(names))
 
-    def train(self, fold: int, *names: str) -> Moments:
-        """Return the moments of all rows outside a fold that have the named blocks."""
-        return self._merge(fold, inside=False, names=names)
+    def _moments_of(self, fold: int | None, inside: bool, need: tuple[bool, bool]) -> Moments | None:
+        chosen = [c for c in self.cells if fold is None or (self.fold_of[c[0]] == fold) == inside]
+        return self._merge(chosen, need)
 
-    def within(self, fold: int, *names: str) -> Moments | None:
-        """Return the moments of a fold's own rows that have the named blocks; None if there are none."""
-        if not any(cell[0] == fold and self._serves(cell, names) for cell in self.cells):
+    def _merge(self, chosen: list[_Cell], need: tuple[bool, bool]) -> Moments | None:
+        parts = [self.cells[c] for c in chosen if (c[1] or not need[0]) and (c[2] or not need[1])]
+        if not parts:
             return None
-        return self._merge(fold, inside=True, names=names)
-
-    def basis(self, held_out: int | None, *names: str, beside: tuple[str, ...] = ()) -> Basis:
-        """Return the basis of blocks on all rows, or on those outside a fold. Each is worked out once.
-
-        With `beside`, on rows that have those blocks too.
-        """
-        wanted = (*names, *beside)
-        key = (held_out, names, *self._needs(wanted))
-        if key not in self._bases:
-            m = self.total(*wanted) if held_out is None else self.train(held_out, *wanted)
-            self._bases[key] = m.basis(names)
-        return self._bases[key]
-
-    def drop_fold_cache(self) -> None:
-        """Free what was worked out for the rows outside folds, much memory; it is worked out again when needed."""
-        kept = {key: m for key, m in self._merged.items() if key[0] is None}
-        bases = {key: b for key, b in self._bases.items() if key[0] is None}
-        self._merged.clear()
-        self._bases.clear()
-        self._merged.update(kept)
-        self._bases.update(bases)
-
-    def _needs(self, names: tuple[str, ...]) -> tuple[bool, bool]:
-        if self.complete:
-            return True, True
-        wanted = [self.blocks[k] for k in names]
-        return self.blocks["x1"] in wanted, self.blocks["x2"] in wanted
-
-    def _serves(self, cell: _Cell, names: tuple[str, ...]) -> bool:
-        need1, need2 = self._needs(names)
-        return (cell[1] or not need1) and (cell[2] or not need2)
-
-    def _merge(self, fold: int | None, *, inside: bool, names: tuple[str, ...]) -> Moments:
-        key = (fold, inside, *self._needs(names))
-        if key not in self._merged:
-            parts = [
-                m
-                for cell, m in self.cells.items()
-                if self._serves(cell, names) and (fold is None or (cell[0] == fold) == inside)
-            ]
-            if not parts:
-                raise AlignscopeError(
-                    "E205",
-                    " and ".join(names),
-                    "no row that can be used is left outside one of the folds",
-                    "Give more rows that have the modality and a positive weight, or use fewer folds.",
-                )
-            common = set.intersection(*(set(m.blocks) for m in parts))
-            self._merged[key] = merge([_restrict(m, common) for m in parts])
-        return self._merged[key]
+        common = set.intersection(*(set(m.blocks) for m in parts))
+        return merge([restrict(m, common) for m in parts])
 
 
 def collect(
     pair: Pair,
     folds: Codes,
     *,
+    units: Codes | None = None,
     form: Form | None = None,
     keep: Codes | None = None,
     progress: Progress | None = None,
@@ -150,6 +190,7 @@ def collect(
     ----------
     pair : the rows.
     folds : (N,) the fold of every row, from 0.
+    units : (N,) the unit of every row, from 0; each lies in one fold. By default the folds.
     form : ``chan`` or ``root``. By default the Chan form; when the equilibrated condition of a modality, on
         all rows or outside any fold, says that figures would lose more than `CHAN_TOLERANCE`, the rows are
         read again in the square-root form.
@@ -161,9 +202,10 @@ def collect(
     AlignscopeError : E203 where values are NaN or infinite (a row of a modality that is NaN throughout counts
         as lacking that modality), E205 where no row is left.
     """
-    moments = _collect(pair, folds, form or "chan", keep, progress)
+    units = folds if units is None else units
+    moments = _collect(pair, folds, units, form or "chan", keep, progress)
     if form is None and _chan_loss(moments) > CHAN_TOLERANCE:
-        return _collect(pair, folds, "root", keep, progress)
+        return _collect(pair, folds, units, "root", keep, progress)
     return moments
 
 
@@ -180,7 +222,9 @@ def _chan_loss(moments: FoldedMoments) -> float:
         return whole if whole > CHAN_TOLERANCE else max(side_by_side(loss, moments.fold_numbers))
 
 
-def _collect(pair: Pair, folds: Codes, form: Form, keep: Codes | None, progress: Progress | None) -> FoldedMoments:
+def _collect(
+    pair: Pair, folds: Codes, units: Codes, form: Form, keep: Codes | None, progress: Progress | None
+) -> FoldedMoments:
     rows, aliases = sources(pair)
     slices = block_slices({name: r.shape[1] for name, r in rows.items()})
     keep = np.zeros(0, dtype=np.int64) if keep is None else keep
@@ -199,7 +243,7 @@ def _collect(pair: Pair, folds: Codes, form: Form, keep: Codes | None, progress:
             kept[name][mine] = to_numpy(values)[keep[mine] - start]
         weights = None if pair.weights is None else pair.weights[start:stop]
         tasks = []
-        for cell, chosen in _split(folds[start:stop], here):
+        for cell, chosen in _split(units[start:stop], here):
             names = [k for k in slices if (k != "x1" or cell[1]) and (k != "x2" or cell[2])]
             if cell not in cells:
                 widths = {k: rows[k].shape[1] for k in names}
@@ -221,7 +265,9 @@ def _collect(pair: Pair, folds: Codes, form: Form, keep: Codes | None, progress:
         kept[alias] = kept[name]
         hashes[alias] = hashes[name]
     digests = {name: h.hexdigest() for name, h in hashes.items()}
-    return FoldedMoments(done, slices, folds, present, kept, digests)
+    numbers, first = np.unique(units, return_index=True)
+    fold_of = dict(zip(numbers.tolist(), folds[first].tolist(), strict=True))
+    return FoldedMoments(done, slices, folds, fold_of, present, kept, digests)
 
 
 def _add_rows(tasks: list[tuple[ChanCell | RootCell, list[Array], Codes, Vector | None]]) -> None:
@@ -365,9 +411,9 @@ def _surely_finite(values: Array) -> bool:
     return bool(xp.all(xp.abs(xp.astype(values, xp.float64)) <= LARGEST))
 
 
-def _split(folds: Codes, here: np.ndarray) -> Iterator[tuple[_Cell, Codes]]:
+def _split(units: Codes, here: np.ndarray) -> Iterator[tuple[_Cell, Codes]]:
     """Yield every cell that occurs in a chunk, with its row numbers. Rows without any modality are left out."""
-    code = folds.astype(np.int64) * 4 + here[:, 0] * 2 + here[:, 1]
+    code = units.astype(np.int64) * 4 + here[:, 0] * 2 + here[:, 1]
     order = np.argsort(code, kind="stable")
     values, starts = np.unique(code[order], return_index=True)
     for value, chosen in zip(values, np.split(order, starts[1:]), strict=True):
@@ -392,7 +438,7 @@ def _take(values: Array, chosen: Codes) -> Array:
     return xp.take(values, xp.asarray(chosen, device=array_api_compat.device(values)), axis=0)
 
 
-def _restrict(m: Moments, names: set[str]) -> Moments:
+def restrict(m: Moments, names: set[str]) -> Moments:
     """Return the moments of some of the blocks, in the order of the full layout."""
     if set(m.blocks) == names:
         return m

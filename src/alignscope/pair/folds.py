@@ -45,6 +45,27 @@ def assign_folds(n: int, folds: int, seed: int, groups: Codes | None = None) -> 
     return rng.permuted(blocks, axis=1, out=blocks).reshape(-1)[:n]
 
 
+def assign_units(folds: Codes, per_fold: int, seed: int, groups: Codes | None = None) -> np.ndarray:
+    """The unit of each row, (n,) int64 from 0: every fold is dealt out to at most `per_fold` units.
+
+    Units are what is left out in turn for intervals. Without groups, rows are dealt at random, so that sizes within a
+    fold differ by at most one; with groups (n,), whole groups are, each a unit of its own where there are no more.
+    """
+    rng = np.random.default_rng([seed, 5])
+    units = np.empty(len(folds), np.int64)
+    first = 0
+    for fold in np.unique(folds):
+        rows = np.flatnonzero(folds == fold)
+        if groups is None:
+            count = min(per_fold, len(rows))
+            units[rows] = first + rng.permutation(np.arange(len(rows)) % count)
+        else:
+            count = min(per_fold, np.unique(groups[rows]).size)
+            units[rows] = first + _deal_groups(groups[rows], count, rng)
+        first += count
+    return units
+
+
 def _deal_groups(groups: Codes, folds: int, rng: np.random.Generator) -> np.ndarray:
     _, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     shuffled = rng.permutation(sizes.size)

@@ -1,0 +1,225 @@
+"""All held-out figures of a pair with their jackknife replicates, from the moments of units alone.
+
+Every figure is 1 - RSS / ||Y||^2: the residuals of rows that the fit has not seen, about the mean of all rows. A run
+fits everything outside each fold, detects what the modalities share, and scores the fold. Replicates repeat the run
+without one unit of rows each. Where there are at least `REFIT_BELOW` rows a feature, a unit leaves the fits as good as
+unchanged, and replicates score the other units with the fits of the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+
+from alignscope._lib.threads import side_by_side
+from alignscope._lib.types import Codes, Matrix, Progress, Vector
+from alignscope.linear.detection import Detection, detect
+from alignscope.linear.informativeness import KEYS, Predictor, blocks_of, fit_predictors
+from alignscope.linear.jackknife import Jackknife
+from alignscope.linear.trainings import DIRECTIONS, Counts, Encoders, FoldFit, Plan
+from alignscope.moments.left_out import LeftOut, UnitSums
+from alignscope.moments.moments import Moments
+from alignscope.moments.onepass import FoldedMoments
+
+REFIT_BELOW = 50
+"""Rows a feature below which intervals need refits: the variance that a fit adds is about D / N of the whole."""
+
+_UNITS = 25
+_MOST_BYTES = 256 << 20  # of all units' moments
+_REFIT_FLOPS = 4e11  # refits beyond this many operations make do with fewer units
+
+
+def needs_refit(n: int, width: int, groups: Codes | None) -> bool:
+    """Return whether replicates must be fitted again: always with groups, of which there are few."""
+    return groups is not None or n < REFIT_BELOW * width
+
+
+def units_per_fold(n: int, width: int, folds: int, groups: Codes | None) -> int:
+    """Return how many units a fold is dealt out to: 25 units in all or as many as there is memory and time for."""
+    most = _MOST_BYTES / (8 * width**2)
+    if needs_refit(n, width, groups):
+        most = min(most, _REFIT_FLOPS / (10 * folds * width**3))
+    return max(2, int(min(_UNITS, most)) // folds)
+
+
+@dataclass(frozen=True, eq=False)
+class Figures:
+    """Residual sums of squares by name (weights x C), and the energies (C,) that they are shares of.
+
+    Names are the keys of sigmas, such as "11", and those of a direction's encoders, such as "1:contrastive".
+    """
+
+    residuals: Mapping[str, Matrix]
+    energies: Mapping[str, Vector]
+
+    def columns(self, name: str) -> Matrix:
+        """Return the share explained of every target column (weights x C); 0 of one that does not vary."""
+        energy = self._energy(name)
+        varies = energy > 0
+        return np.where(varies, 1 - self.residuals[name] / np.where(varies, energy, 1.0), 0.0)
+
+    def whole(self, name: str) -> Vector:
+        """Return the share explained of the whole target, one a weight."""
+        energy = self._energy(name).sum()
+        shares: Vector = 1 - self.residuals[name].sum(axis=1) / (energy if energy > 0 else np.nan)
+        return shares
+
+    def _energy(self, name: str) -> Vector:
+        return self.energies[name.partition(":")[0]]
+
+
+class HeldOut:
+    """The figures of all rows, the same without each unit, and intervals made of both.
+
+    Attributes
+    ----------
+    figures : of all rows. replicates : without each unit in turn.
+    detections : "shared", and "1" and "2" for the alignment targets of the two directions.
+    fits : fold -> what was fitted outside it. encoders : (fold, direction) -> the encoders scored.
+    predictors : key of a sigma -> fold -> its predictor.
+    """
+
+    def __init__(
+        self, moments: FoldedMoments, plan: Plan, nodes: Vector, *, refit: bool, progress: Progress | None = None
+    ) -> None:
+        self.moments, self.plan, self.nodes, self.refit = moments, plan, nodes, refit
+        self.predictors = fit_predictors(moments)
+        moments.drop_fold_cache()
+        folds = moments.fold_numbers
+        self.fits = dict(zip(folds, side_by_side(lambda f: FoldFit(moments, f, plan), folds), strict=True))
+        self.detections = self._detect()
+        self.counts = Counts(self.detections["shared"].count, {i: self.detections[i].count for i in DIRECTIONS})
+        self.encoders = {(f, i): fit.encoders(i, self.counts) for f, fit in self.fits.items() for i in DIRECTIONS}
+        moments.drop_fold_cache()
+        parts = side_by_side(self._unit_residuals, moments.units)
+        self._energies = _Energies(moments)
+        self.figures = Figures(_summed(parts), self._energies.without(None))
+        self.replicates = self._replicates(parts, progress)
+        self.jackknife = Jackknife(self._energies.shares)
+
+    def _detect(self) -> dict[str, Detection]:
+        def products(unit: int) -> dict[str, Matrix]:
+            fit, rows = self.fits[self.moments.fold_of[unit]], self.moments.of_unit(unit, "x1", "x2")
+            return {
+                name: np.zeros((3, pairs.left.shape[1])) if rows is None else pairs.products(fit.means, rows)
+                for name, pairs in fit.pairs().items()
+            }
+
+        found = side_by_side(products, self.moments.units)
+        return {name: detect(np.stack(_common([p[name] for p in found]))) for name in found[0]}
+
+    def _unit_residuals(self, unit: int) -> dict[str, Matrix]:
+        fold, m = self.moments.fold_of[unit], self.moments
+        predictors = {k: p[fold] for k, p in self.predictors.items()}
+        residuals = _sigma_residuals(predictors, partial(m.of_unit, unit))
+        both = m.of_unit(unit, "x1", "x2")
+        return residuals | _encoder_residuals(self.fits[fold], self.encoders, both)
+
+    def _replicates(self, parts: list[dict[str, Matrix]], progress: Progress | None) -> list[Figures]:
+        units = self.moments.units
+        if not self.refit:
+            total = self.figures.residuals
+            return [
+                Figures({k: total[k] - part[k] for k in total}, self._energies.without(unit))
+                for unit, part in zip(units, parts, strict=True)
+            ]
+        sums = UnitSums(self.moments)
+        plan = Plan(self.plan.components, self.plan.gauge, self.plan.sizes, self.nodes)
+        done = 0
+
+        def again(place: int) -> Figures:
+            nonlocal done
+            residuals = _run(sums.without(place), plan, self.counts)
+            done += 1
+            if progress is not None:
+                progress("working out intervals", done / len(units))
+            return Figures(residuals, self._energies.without(units[place]))
+
+        again_first = again(0)  # what all share is then worked out once
+        return [again_first, *side_by_side(again, range(1, len(units)))]
+
+
+def _run(moments: LeftOut, plan: Plan, counts: Counts) -> dict[str, Matrix]:
+    """Return the residuals of one replicate."""
+    predictors = fit_predictors(moments)
+    folds = moments.fold_numbers
+    fits = [FoldFit(moments, f, plan) for f in folds]
+    both = [moments.within(f, "x1", "x2") for f in folds]
+    parts = []
+    for f, fit, rows in zip(folds, fits, both, strict=True):
+        encoders = {(f, i): fit.encoders(i, counts) for i in DIRECTIONS}
+        mine = {k: p[f] for k, p in predictors.items()}
+        residuals = _sigma_residuals(mine, partial(moments.within, f))
+        parts.append(residuals | _encoder_residuals(fit, encoders, rows))
+    return _summed(parts)
+
+
+def _sigma_residuals(predictors: Mapping[str, Predictor], rows_of: Callable[..., Moments | None]) -> dict[str, Matrix]:
+    """Return the residuals (1 x C) of the least-squares predictor of every sigma on the rows that have its blocks."""
+    found = {}
+    for key, predictor in predictors.items():
+        rows = rows_of(*predictor.inputs, predictor.output)
+        squares = np.zeros(predictor.coefficients.shape[1]) if rows is None else predictor.residual_squares(rows)
+        found[key] = squares[None]
+    return found
+
+
+def _encoder_residuals(
+    fit: FoldFit, encoders: Mapping[tuple[int, str], Encoders], rows: Moments | None
+) -> dict[str, Matrix]:
+    """Return "direction:training" -> residuals (weights x C) of all encoders of a fold on some rows."""
+    found: dict[str, Matrix] = {}
+    for i in DIRECTIONS:
+        mine = encoders[fit.fold, i]
+        scores = mine.empty() if rows is None else mine.residuals(fit.means, rows, f"x{i}", f"y{i}")
+        found |= {named(i, k): v for k, v in scores.items()}
+    return found
+
+
+def named(direction: str, training: str) -> str:
+    """Return the name of the figures of a training in a direction."""
+    return f"{direction}:{training}"
+
+
+def _summed(parts: Iterable[Mapping[str, Matrix]]) -> dict[str, Matrix]:
+    parts = list(parts)
+    return {k: np.sum([p[k] for p in parts], axis=0) for k in parts[0]}
+
+
+def _common(arrays: list[Matrix]) -> list[Matrix]:
+    """Return arrays cut to the fewest columns that any of them has: folds may differ in rank."""
+    fewest = min(a.shape[1] for a in arrays)
+    return [a[:, :fewest] for a in arrays]
+
+
+class _Energies:
+    """The sums of squares of targets about their means, of all rows and without any one unit."""
+
+    def __init__(self, moments: FoldedMoments) -> None:
+        self._moments = moments
+        self._needs = {key: blocks_of(key) for key in KEYS}
+        self._needs |= {i: (("x1", "x2"), f"y{i}") for i in DIRECTIONS}
+
+    @cached_property
+    def shares(self) -> Vector:
+        """The weight of every unit as a share of all."""
+        m = self._moments
+        weights = np.array([sum(c.weight for cell, c in m.cells.items() if cell[0] == u) for u in m.units])
+        return weights / weights.sum()
+
+    def without(self, unit: int | None) -> dict[str, Vector]:
+        """Return the energies by the name of what they are for, without a unit if one is given."""
+        found = {}
+        for name, (inputs, output) in self._needs.items():
+            total = self._moments.total(*inputs, output)
+            energy = total.energy(output)
+            part = None if unit is None else self._moments.of_unit(unit, *inputs, output)
+            if part is not None:
+                shift = part.mean[part.blocks[output]] - total.mean[total.blocks[output]]
+                rest = max(total.weight - part.weight, 1e-300)
+                energy = energy - part.energy(output) - part.weight * total.weight / rest * shift**2
+            found[name] = np.maximum(energy, 0.0)
+        return found
