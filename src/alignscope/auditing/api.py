@@ -189,9 +189,10 @@ def _audit_moments(pair: Pair, moments: FoldedMoments, keep: Codes, options: Aud
         solved.append(solve_direction(moments, direction, components, options.gauge, grid))
     sample = NullSample.of(pair, moments, keep, options.seed)
     where = locate_regime(pair, moments, sample)
-    held = _held_out(pair, moments, solved, grid, progress)
+    moments.drop_fold_cache()
     progress("permuting", 0.0)
     null = sample.null()
+    held = _held_out(pair, moments, solved, grid, progress)
     directions = {}
     for s in solved:
         features = (pair.x1 if s.direction == "1" else pair.x2).columns

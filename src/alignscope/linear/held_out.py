@@ -8,7 +8,7 @@ unchanged, and replicates score the other units with the fits of the run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -78,31 +78,44 @@ class HeldOut:
     ----------
     figures : of all rows. replicates : without each unit in turn.
     detections : "shared", and "1" and "2" for the alignment targets of the two directions.
-    fits : fold -> what was fitted outside it. encoders : (fold, direction) -> the encoders scored.
-    predictors : key of a sigma -> fold -> its predictor.
+    counts : how many directions are detectable.
+    named : for class targets, what names the class: "11" unaligned, "z1" supervised and "c1" contrastive -> fold ->
+        predictor.
     """
 
     def __init__(
-        self, moments: FoldedMoments, plan: Plan, nodes: Vector, *, refit: bool, progress: Progress | None = None
+        self,
+        moments: FoldedMoments,
+        plan: Plan,
+        nodes: Vector,
+        *,
+        refit: bool,
+        named_classes: Sequence[str] = (),
+        progress: Progress | None = None,
     ) -> None:
         self.moments, self.plan, self.nodes, self.refit = moments, plan, nodes, refit
-        self.predictors = fit_predictors(moments)
+        predictors = fit_predictors(moments)
         moments.drop_fold_cache()
         folds = moments.fold_numbers
-        self.fits = dict(zip(folds, side_by_side(lambda f: FoldFit(moments, f, plan), folds), strict=True))
-        self.detections = self._detect()
+        fits = dict(zip(folds, side_by_side(lambda f: FoldFit(moments, f, plan), folds), strict=True))
+        self.detections = self._detect(fits)
         self.counts = Counts(self.detections["shared"].count, {i: self.detections[i].count for i in DIRECTIONS})
-        self.encoders = {(f, i): fit.encoders(i, self.counts) for f, fit in self.fits.items() for i in DIRECTIONS}
+        encoders = {(f, i): fit.encoders(i, self.counts) for f, fit in fits.items() for i in DIRECTIONS}
+        self.named = {
+            f"{label}{i}": {f: fit.predictor(i, encoders[f, i], training, size) for f, fit in fits.items()}
+            for i in named_classes
+            for label, training, size in (("z", "last", plan.components), ("c", "all", self.counts.shared))
+        } | {i + i: predictors[i + i] for i in named_classes}
         moments.drop_fold_cache()
-        parts = side_by_side(self._unit_residuals, moments.units)
+        parts = side_by_side(partial(self._unit_residuals, fits, encoders, predictors), moments.units)
         self._energies = _Energies(moments)
         self.figures = Figures(_summed(parts), self._energies.without(None))
         self.replicates = self._replicates(parts, progress)
         self.jackknife = Jackknife(self._energies.shares)
 
-    def _detect(self) -> dict[str, Detection]:
+    def _detect(self, fits: Mapping[int, FoldFit]) -> dict[str, Detection]:
         def products(unit: int) -> dict[str, Matrix]:
-            fit, rows = self.fits[self.moments.fold_of[unit]], self.moments.of_unit(unit, "x1", "x2")
+            fit, rows = fits[self.moments.fold_of[unit]], self.moments.of_unit(unit, "x1", "x2")
             return {
                 name: np.zeros((3, pairs.left.shape[1])) if rows is None else pairs.products(fit.means, rows)
                 for name, pairs in fit.pairs().items()
@@ -111,12 +124,16 @@ class HeldOut:
         found = side_by_side(products, self.moments.units)
         return {name: detect(np.stack(_common([p[name] for p in found]))) for name in found[0]}
 
-    def _unit_residuals(self, unit: int) -> dict[str, Matrix]:
+    def _unit_residuals(
+        self,
+        fits: Mapping[int, FoldFit],
+        encoders: Mapping[tuple[int, str], Encoders],
+        predictors: Mapping[str, Mapping[int, Predictor]],
+        unit: int,
+    ) -> dict[str, Matrix]:
         fold, m = self.moments.fold_of[unit], self.moments
-        predictors = {k: p[fold] for k, p in self.predictors.items()}
-        residuals = _sigma_residuals(predictors, partial(m.of_unit, unit))
-        both = m.of_unit(unit, "x1", "x2")
-        return residuals | _encoder_residuals(self.fits[fold], self.encoders, both)
+        residuals = _sigma_residuals({k: p[fold] for k, p in predictors.items()}, partial(m.of_unit, unit))
+        return residuals | _encoder_residuals(fits[fold], encoders, m.of_unit(unit, "x1", "x2"))
 
     def _replicates(self, parts: list[dict[str, Matrix]], progress: Progress | None) -> list[Figures]:
         units = self.moments.units

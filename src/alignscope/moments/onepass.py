@@ -219,7 +219,9 @@ def _chan_loss(moments: FoldedMoments) -> float:
 
     with one_blas_thread():
         whole = loss(None)
-        return whole if whole > CHAN_TOLERANCE else max(side_by_side(loss, moments.fold_numbers))
+        whole = whole if whole > CHAN_TOLERANCE else max(side_by_side(loss, moments.fold_numbers))
+    moments.drop_fold_cache()
+    return whole
 
 
 def _collect(
