@@ -8,20 +8,21 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 import numpy as np
 import scipy
 
-from alignscope._lib.checks import real, whole
+from alignscope._lib.checks import one_of, real, whole
 from alignscope._lib.interval import LEVEL
 from alignscope._lib.threads import one_blas_thread
 from alignscope._lib.types import Codes, Progress, Vector
 from alignscope._lib.version import __version__
-from alignscope.auditing.direction import Solved, record_direction, solve_direction
-from alignscope.auditing.facts import gather_facts
+from alignscope.auditing.direction import Solved, class_record, record_direction, solve_direction
+from alignscope.auditing.facts import Facts, gather_facts
 from alignscope.auditing.findings import find
+from alignscope.auditing.lifting import LiftOptions, audit_lifted
 from alignscope.auditing.resampling import NullSample, difference, locate_regime, sigma, sigma_interval
 from alignscope.auditing.results import (
     SCHEMA,
@@ -44,8 +45,10 @@ from alignscope.auditing.results import (
 )
 from alignscope.auditing.verdict import redundancy_sentence, verdict_sentence
 from alignscope.errors import AlignscopeError
-from alignscope.linear.held_out import HeldOut, needs_refit, units_per_fold
-from alignscope.linear.informativeness import KEYS, in_sample_sigma
+from alignscope.linear.class_scores import class_scores
+from alignscope.linear.dependence import dependence
+from alignscope.linear.held_out import HeldOut, Predictors, needs_refit, units_per_fold
+from alignscope.linear.informativeness import KEYS, fit_predictors, in_sample_sigma
 from alignscope.linear.path import lambda_grid, lambdas_text, with_zero
 from alignscope.linear.resample import Null, null_rows
 from alignscope.linear.trainings import Plan, supervised_sizes
@@ -92,7 +95,10 @@ class AuditOptions(msgspec.Struct, frozen=True):
         budget = float(real("budget", self.budget, 0, 1, below=True))
         if self.gauge not in ("fitted", "whitened"):
             raise AlignscopeError("E305", "gauge", f"'{self.gauge}'", "Use fitted or whitened.")
-        return AuditOptions(components, self.gauge, grid, budget, folds, seed)
+        if self.training is not None:
+            one_of("training", self.training, get_args(Training))
+        lift = whole("lift", self.lift)
+        return AuditOptions(components, self.gauge, grid, budget, folds, seed, self.training, lift)
 
 
 def audit(
@@ -119,6 +125,8 @@ def audit(
     budget: float = 0.05,
     folds: int = 5,
     seed: int = 0,
+    training: Training | None = None,
+    lift: int = 0,
     progress: Progress | None = None,
 ) -> Audit:
     """Say what aligning two modalities would cost, before it is done: `audit(pair)`, or `audit(x1, x2, y1, y2)`.
@@ -136,7 +144,10 @@ def audit(
         `alignscope.linear.lambda_grid(0.001, 1000, 100)`.
     budget : in [0, 1), the share of what is predicted that alignment may cost.
     folds : how many parts samples are held out in.
-    seed : of folds, bootstrap and permutations.
+    seed : of folds, of the units that intervals leave out, and of permutations.
+    training : which of ``supervised``, ``contrastive`` and ``predictive`` leads the verdict; all are worked out. By
+        default supervised, and contrastive without targets.
+    lift : F, how many random Fourier features of each modality to ask the same of; 0 for none.
     progress : called with (what is being done, share done in 0..1).
 
     Raises
@@ -153,7 +164,7 @@ def audit(
     >>> result.directions["1"].loss_capacity > 0.4
     True
     """
-    options = AuditOptions(components, gauge, lambdas, budget, folds, seed).check()
+    options = AuditOptions(components, gauge, lambdas, budget, folds, seed, training, lift).check()
     given: dict[str, Any] = {
         "x2": x2, "y1": y1, "y2": y2, "groups": groups, "ids1": ids1, "ids2": ids2, "weights": weights,
         "present1": present1, "present2": present2, "features1": features1, "features2": features2,
@@ -176,10 +187,20 @@ def _audited(pair: Pair, options: AuditOptions, progress: Progress | None) -> Au
     keep = null_rows(pair.n, width, pair.groups, options.seed)
     moments = collect(pair, folds, units=units, keep=keep, progress=progress)
     with one_blas_thread():
-        return _audit_moments(pair, moments, keep, options, progress)
+        record, facts = _audit_moments(pair, moments, keep, options, progress)
+    if options.lift:
+        moments.forget()
+        how = LiftOptions(options.lift, record.components, options.gauge, options.seed, folds)
+        with one_blas_thread():
+            more = audit_lifted(pair, how, record.sigma.interval.valid, progress)
+        record = msgspec.structs.replace(record, lifted=more)
+    progress("done", 1.0)
+    return spoken(record, facts)
 
 
-def _audit_moments(pair: Pair, moments: FoldedMoments, keep: Codes, options: AuditOptions, progress: Progress) -> Audit:
+def _audit_moments(
+    pair: Pair, moments: FoldedMoments, keep: Codes, options: AuditOptions, progress: Progress
+) -> tuple[Audit, Facts]:
     ranks = _check_variation(pair, moments)
     components = options.components or max(ranks["y1"], ranks["y2"])
     grid = options.grid()
@@ -192,13 +213,27 @@ def _audit_moments(pair: Pair, moments: FoldedMoments, keep: Codes, options: Aud
     moments.drop_fold_cache()
     progress("permuting", 0.0)
     null = sample.null()
-    held = _held_out(pair, moments, solved, grid, progress)
+    predictors = fit_predictors(moments)
+    alike = dependence(pair, moments, predictors)
+    moments.drop_fold_cache()
+    classes = [i for i, y in (("1", pair.y1), ("2", pair.y2)) if y.kind == "class"]
+    held = HeldOut(
+        moments,
+        *_plan(solved, grid, predictors),
+        refit=needs_refit(pair.n, pair.d1 + pair.d2, pair.groups),
+        valid=pair.groups is not None or not alike.dependent,
+        named_classes=classes,
+        progress=progress,
+    )
+    progress("naming classes", 0.0)
+    named = class_scores(pair, moments, held.named)
     directions = {}
     for s in solved:
         features = (pair.x1 if s.direction == "1" else pair.x2).columns
         names = (pair.y1 if s.direction == "1" else pair.y2).names
-        directions[s.direction] = record_direction(s, held, options.budget, features, names, None)
-    facts = gather_facts(pair, moments, {"y1": 0.0}, options.folds)
+        told = class_record(s.direction, names, named) if s.direction in classes else None
+        directions[s.direction] = record_direction(s, held, options.budget, features, names, told)
+    facts = gather_facts(pair, moments, {"y1": alike.autocorrelation}, options.folds)
     unlabelled = pair.y1.kind == "modality"
     record = Audit(
         schema=SCHEMA,
@@ -225,21 +260,22 @@ def _audit_moments(pair: Pair, moments: FoldedMoments, keep: Codes, options: Aud
         findings=[],
         provenance=_provenance(pair, moments, options),
     )
-    progress("done", 1.0)
+    return record, facts
+
+
+def spoken(record: Audit, facts: Facts) -> Audit:
+    """Return an audit with its verdict and findings."""
     return msgspec.structs.replace(record, verdict=verdict_sentence(record), findings=find(record, facts))
 
 
-def _held_out(
-    pair: Pair, moments: FoldedMoments, solved: Sequence[Solved], grid: Vector, progress: Progress
-) -> HeldOut:
-    """Return all held-out figures, the supervised ones up to the latent size at which nothing more can be had."""
+def _plan(solved: Sequence[Solved], grid: Vector, predictors: Predictors) -> tuple[Plan, Predictors, Vector]:
+    """Return what is worked out held out, the supervised training up to the size at which nothing more can be had."""
     problem = solved[0].problem
     largest = max(s.problem.capacity for s in solved)
     wide = max(s.problem.ry.shape[1] + s.problem.rt.shape[1] for s in solved) > _WIDE
     nodes = grid[np.unique(np.linspace(0, len(grid) - 1, 3 if wide else 9).astype(int))]
-    plan = Plan(problem.components, solved[0].gauge, supervised_sizes(problem.components, largest), grid)
-    refit = needs_refit(pair.n, pair.d1 + pair.d2, pair.groups)
-    return HeldOut(moments, plan, nodes, refit=refit, progress=progress)
+    sizes = supervised_sizes(problem.components, largest)
+    return Plan(problem.components, solved[0].gauge, sizes, grid), predictors, nodes
 
 
 def _check_variation(pair: Pair, moments: FoldedMoments) -> dict[str, int]:

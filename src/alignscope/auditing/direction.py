@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from alignscope.auditing.results import (
     Capacity,
     CapacityCurve,
     Classes,
+    ClassScores,
     Detectable,
     Direction,
     LambdaBudget,
@@ -26,6 +28,7 @@ from alignscope.auditing.results import (
     TargetLoss,
 )
 from alignscope.linear.attribution import feature_attribution
+from alignscope.linear.class_scores import ClassCounts
 from alignscope.linear.detection import Detection, detectable_problem, target_pairs
 from alignscope.linear.held_out import HeldOut, named
 from alignscope.linear.informativeness import HeldOutPath, direction_problem, held_out_path
@@ -87,7 +90,7 @@ def record_direction(
 ) -> Direction:
     """Return the record of a solved direction."""
     solver, problem, path = solved.solver, solved.problem, solved.path
-    side = _Side(held, solved.direction, targets)
+    side = Side(held, solved.direction, targets)
     detected = held.detections[solved.direction]
     told = solved.detectable(detected.count)
     first, last = told.prediction_first(), told.align_first()
@@ -125,7 +128,7 @@ def record_direction(
     )
 
 
-class _Side:
+class Side:
     """The held-out figures of one direction, and their intervals from the replicates."""
 
     def __init__(self, held: HeldOut, direction: str, targets: Sequence[str]) -> None:
@@ -285,6 +288,24 @@ class _Side:
             )
             for j in np.argsort(-np.where(np.abs(lost) < 1e-12, 0.0, lost), kind="stable")
         ]
+
+
+def class_record(direction: str, names: Sequence[str], counts: Mapping[str, ClassCounts]) -> Classes:
+    """Return the record of how well classes are named, unaligned and by two trainings."""
+    labels: dict[str, Literal["unaligned", "supervised", "contrastive"]] = {
+        direction * 2: "unaligned", f"z{direction}": "supervised", f"c{direction}": "contrastive"
+    }  # fmt: skip
+
+    def by_name(values: Vector) -> dict[str, float | None]:
+        return {n: None if np.isnan(v) else float(v) for n, v in zip(names, values, strict=True)}
+
+    scores = {
+        training: ClassScores(c.balanced_accuracy, c.chance, by_name(c.f1), by_name(c.recall))
+        for label, training in labels.items()
+        for c in [counts[label]]
+    }
+    support = counts[direction * 2].support
+    return Classes(dict(zip(names, support.tolist(), strict=True)), scores)
 
 
 def _log(lambdas: Vector) -> Vector:

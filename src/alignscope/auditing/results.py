@@ -193,13 +193,13 @@ class ClassScores(msgspec.Struct, frozen=True):
     Attributes
     ----------
     balanced_accuracy : the mean of the classes' recalls. chance : 1 / number of classes.
-    f1, recall : of every class.
+    f1, recall : of every class; None of one without rows.
     """
 
     balanced_accuracy: float
     chance: float
-    f1: dict[str, float]
-    recall: dict[str, float]
+    f1: dict[str, float | None]
+    recall: dict[str, float | None]
 
 
 class Classes(msgspec.Struct, frozen=True):
@@ -372,7 +372,7 @@ class Lifted(msgspec.Struct, frozen=True):
     """The same questions to random Fourier features of each modality beside its own columns (held out)."""
 
     features: int
-    sigma: dict[str, SigmaEstimate]
+    sigma: dict[str, Interval]
     directions: dict[str, LiftedDirection]
 
 

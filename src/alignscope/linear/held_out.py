@@ -71,8 +71,15 @@ class Figures:
         return self.energies[name.partition(":")[0]]
 
 
+Predictors = Mapping[str, Mapping[int, Predictor]]
+
+
 class HeldOut:
     """The figures of all rows, the same without each unit, and intervals made of both.
+
+    predictors : key of a sigma -> fold -> what predicts it, as `fit_predictors` returns them. nodes : the lambdas of
+    the replicates. refit : whether those are fitted again. valid : whether intervals may be given. named_classes :
+    directions whose target is a class.
 
     Attributes
     ----------
@@ -87,15 +94,15 @@ class HeldOut:
         self,
         moments: FoldedMoments,
         plan: Plan,
+        predictors: Predictors,
         nodes: Vector,
         *,
         refit: bool,
+        valid: bool = True,
         named_classes: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> None:
         self.moments, self.plan, self.nodes, self.refit = moments, plan, nodes, refit
-        predictors = fit_predictors(moments)
-        moments.drop_fold_cache()
         folds = moments.fold_numbers
         fits = dict(zip(folds, side_by_side(lambda f: FoldFit(moments, f, plan), folds), strict=True))
         self.detections = self._detect(fits)
@@ -111,7 +118,7 @@ class HeldOut:
         self._energies = _Energies(moments)
         self.figures = Figures(_summed(parts), self._energies.without(None))
         self.replicates = self._replicates(parts, progress)
-        self.jackknife = Jackknife(self._energies.shares)
+        self.jackknife = Jackknife(self._energies.shares, valid)
 
     def _detect(self, fits: Mapping[int, FoldFit]) -> dict[str, Detection]:
         def products(unit: int) -> dict[str, Matrix]:
@@ -128,7 +135,7 @@ class HeldOut:
         self,
         fits: Mapping[int, FoldFit],
         encoders: Mapping[tuple[int, str], Encoders],
-        predictors: Mapping[str, Mapping[int, Predictor]],
+        predictors: Predictors,
         unit: int,
     ) -> dict[str, Matrix]:
         fold, m = self.moments.fold_of[unit], self.moments
@@ -155,7 +162,7 @@ class HeldOut:
                 progress("working out intervals", done / len(units))
             return Figures(residuals, self._energies.without(units[place]))
 
-        again_first = again(0)  # what all share is then worked out once
+        again_first = again(0)  # first, so that what all share is worked out once
         return [again_first, *side_by_side(again, range(1, len(units)))]
 
 

@@ -9,7 +9,7 @@ the same denominator ||Y||^2 about the mean of all rows. It is at most 1 and may
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,14 +77,17 @@ def truncated_sigma(moments: Moments, block: str, components: int) -> float:
     return float(min(values[:components].sum() / values.sum(), 1.0)) if values.sum() > 0 else 0.0
 
 
-def fit_predictors(moments: ByFold) -> dict[str, dict[int, Predictor]]:
-    """Return, for every key and fold, the least-squares predictor of the rows outside the fold."""
+def fit_predictors(moments: ByFold, modalities: Sequence[str] = ("1", "2", "b")) -> dict[str, dict[int, Predictor]]:
+    """Return, for every key of these modalities and every fold, the predictor of the rows outside the fold.
+
+    Least squares, with the ridge of the moments if they have any.
+    """
     # Both targets are solved for together, unless a missing modality may be the target itself.
     groups = [("y1", "y2")] if moments.complete else [("y1",), ("y2",)]
 
     def fit(fold: int) -> dict[str, Predictor]:
         found = {}
-        for i in ("1", "2", "b"):
+        for i in modalities:
             inputs, _ = blocks_of(i + "1")
             for outputs in groups:
                 train = moments.train(fold, *inputs, *outputs)
@@ -96,7 +99,8 @@ def fit_predictors(moments: ByFold) -> dict[str, dict[int, Predictor]]:
         return found
 
     by_fold = dict(zip(moments.fold_numbers, side_by_side(fit, moments.fold_numbers), strict=True))
-    return {key: {fold: found[key] for fold, found in by_fold.items()} for key in KEYS}
+    keys = [key for key in KEYS if key[0] in modalities]
+    return {key: {fold: found[key] for fold, found in by_fold.items()} for key in keys}
 
 
 def held_out_residuals(moments: ByFold, predictors: Mapping[int, Predictor]) -> Vector:
@@ -119,7 +123,6 @@ def direction_problem(
     me, other = direction, "2" if direction == "1" else "1"
     both = ("x1", "x2")
     m = moments.total(*both) if held_out is None else moments.train(held_out, *both)
-    shared = moments.complete
     return Problem.from_moments(
         m,
         components,
@@ -128,8 +131,8 @@ def direction_problem(
         towards=f"x{other}",
         through=f"y{other}",
         gauge=gauge,
-        encoder_basis=moments.basis(held_out, f"x{me}") if shared else None,
-        towards_basis=moments.basis(held_out, f"x{other}") if shared else None,
+        encoder_basis=moments.basis(held_out, f"x{me}", beside=both),
+        towards_basis=moments.basis(held_out, f"x{other}", beside=both),
     )
 
 

@@ -116,6 +116,7 @@ class LeftOut(ByFold):
 
     def __init__(self, sums: UnitSums, unit: int) -> None:
         super().__init__(sums.moments.blocks)
+        self.ridges = sums.moments.ridges
         self._sums, self._unit = sums, unit
 
     @cached_property

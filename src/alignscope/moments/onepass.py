@@ -34,10 +34,16 @@ _Cell = tuple[int, bool, bool]
 
 
 class ByFold(ABC):
-    """Moments of all rows, of those outside a fold, and of a fold's own; each is worked out once."""
+    """Moments of all rows, of those outside a fold, and of a fold's own; each is worked out once.
+
+    Attributes
+    ----------
+    ridges : name of a modality -> the ridge of its basis, 0 where none is given; the largest for both together.
+    """
 
     def __init__(self, blocks: Mapping[str, slice]) -> None:
         self.blocks = blocks
+        self.ridges: Mapping[str, float] = {}
         self._merged: dict[tuple[int | None, bool, bool, bool], Moments | None] = {}
         self._bases: dict[tuple[int | None, tuple[str, ...], bool, bool], Basis] = {}
 
@@ -75,7 +81,8 @@ class ByFold(ABC):
         wanted = (*names, *beside)
         key = (held_out, names, *self._needs(wanted))
         if key not in self._bases:
-            self._bases[key] = self._needed(held_out, wanted).basis(names)
+            ridge = max(self.ridges.get(name, 0.0) for name in names)
+            self._bases[key] = self._needed(held_out, wanted).basis(names, ridge)
         return self._bases[key]
 
     def drop_fold_cache(self) -> None:
@@ -158,6 +165,11 @@ class FoldedMoments(ByFold):
     def complete(self) -> bool:
         """Whether every row has both modalities."""
         return all(one and two for _, one, two in self.cells)
+
+    def forget(self) -> None:
+        """Free the moments and the rows that were kept."""
+        self.cells, self.kept = {}, {}
+        self._merged, self._bases = {}, {}
 
     def of_unit(self, unit: int, *names: str) -> Moments | None:
         """Return the moments of a unit's rows that have the named blocks; None if there are none."""
