@@ -43,7 +43,7 @@ from alignscope.auditing.results import (
     TargetRecord,
     Training,
 )
-from alignscope.auditing.verdict import redundancy_sentence, verdict_sentence
+from alignscope.auditing.verdict import recommended_action, redundancy_sentence, verdict_sentence, warnings
 from alignscope.errors import AlignscopeError
 from alignscope.linear.class_scores import class_scores
 from alignscope.linear.dependence import dependence
@@ -264,8 +264,11 @@ def _audit_moments(
 
 
 def spoken(record: Audit, facts: Facts) -> Audit:
-    """Return an audit with its verdict and findings."""
-    return msgspec.structs.replace(record, verdict=verdict_sentence(record), findings=find(record, facts))
+    """Return an audit with its warnings, verdict, action and findings."""
+    record = msgspec.structs.replace(record, warnings=warnings(record, facts))
+    return msgspec.structs.replace(
+        record, verdict=verdict_sentence(record), action=recommended_action(record), findings=find(record, facts)
+    )
 
 
 def _plan(solved: Sequence[Solved], grid: Vector, predictors: Predictors) -> tuple[Plan, Predictors, Vector]:

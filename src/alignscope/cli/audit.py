@@ -45,8 +45,24 @@ class AuditCommand(Command, frozen=True, kw_only=True):
         None
     )
     components: Annotated[
-        int | None, arg(metavar="K", help="Latent size K. By default the larger rank of the two targets.")
+        int | None,
+        arg(
+            metavar="K",
+            aliases=("--latent",),
+            help="Latent size K of supervised training. By default the larger rank of the two targets.",
+        ),
     ] = None
+    training: Annotated[
+        Literal["supervised", "contrastive", "predictive"] | None,
+        arg(help="Which kind of training leads the verdict; all are worked out."),
+    ] = None
+    lift: Annotated[
+        int,
+        arg(
+            metavar="F",
+            help="Ask the same of F random Fourier features of each modality as well, which are non-linear.",
+        ),
+    ] = 0
     gauge: Annotated[
         Literal["fitted", "whitened"],
         arg(help="Target scaling: align to the fitted values of modality 2, or to an orthonormal basis of them."),
@@ -89,7 +105,14 @@ class AuditCommand(Command, frozen=True, kw_only=True):
         from alignscope.auditing.api import AuditOptions, audit  # slow to load, and help does without
 
         options = AuditOptions(
-            self.components, self.gauge, read_lambdas(self.lambdas), self.budget, self.folds, self.seed
+            self.components,
+            self.gauge,
+            read_lambdas(self.lambdas),
+            self.budget,
+            self.folds,
+            self.seed,
+            self.training,
+            self.lift,
         ).check()
         check_writable(self.out)
         pair = _open(self)
@@ -170,6 +193,7 @@ def _names(text: str | None) -> list[str] | None:
 
 def _summarise(result: Audit, page: Path) -> None:
     print(result.verdict)
+    print(result.action)
     for finding in result.findings:
         if finding.severity == "issue":
             print(f"  {finding.code} {finding.text}")

@@ -1,49 +1,24 @@
-"""How sure a held-out figure is: a bootstrap over sampling units, and a permutation null.
+"""What held-out figures look like by chance: a permutation null.
 
-The bootstrap resamples units (rows, blocks of rows, groups) of held-out residuals, so its intervals carry the
-chance of which samples were seen, not that of which ones trained the predictor. The null breaks the link
+The null breaks the link
 between rows of X and of Y and repeats the whole fit; with groups, it shifts whole runs of rows, so that
 neighbouring rows stay alike and the null is as wide as it must be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from alignscope._lib.interval import Interval
 from alignscope._lib.threads import side_by_side
 from alignscope._lib.types import Codes, Matrix, Vector
 from alignscope.linear.informativeness import KEYS, blocks_of
-from alignscope.linear.residuals import UnitSums
 from alignscope.moments.moments import Form, Moments, block_slices, merge
 
-REPLICATES = 1_000
-
 _INPUTS = tuple(dict.fromkeys(blocks_of(key)[0] for key in KEYS))
-
-
-class Bootstrap:
-    """Replicates of every held-out figure under one common set of resampled units, so that differences are paired."""
-
-    def __init__(self, sums: UnitSums, seed: int) -> None:
-        units = len(next(iter(sums.residual.values())))
-        rng = np.random.default_rng([seed, 1])
-        labels = list(sums.residual)
-        stacked = np.column_stack([*(sums.residual[k] for k in labels), *(sums.energy[k] for k in labels)])
-        totals = np.stack(
-            [np.bincount(rng.integers(units, size=units), minlength=units) @ stacked for _ in range(REPLICATES)]
-        )
-        residual, energy = totals[:, : len(labels)], totals[:, len(labels) :]
-        shares = 1 - residual / np.where(energy > 0, energy, np.nan)
-        self._replicates = dict(zip(labels, shares.T, strict=True))
-
-    def interval(self, value: float, figure: Callable[[Mapping[str, Vector]], Vector]) -> Interval:
-        """Return the interval of a figure of the sigmas, given how to work it out from their replicates."""
-        return Interval.of_replicates(value, figure(self._replicates))
 
 
 @dataclass(frozen=True, eq=False)
