@@ -61,7 +61,7 @@ class ClassCounts:
     @property
     def chance(self) -> float:
         """The balanced accuracy of one answer for all rows: 1 / number of classes that have rows."""
-        classes = np.count_nonzero(self.support)
+        classes = int(np.count_nonzero(self.support))
         return 1 / classes if classes else float("nan")
 
 
