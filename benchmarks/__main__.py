@@ -17,6 +17,7 @@ NAMES = (
     "start",
     "rendering",
     "recognition",
+    "regime_rivals",
     "sweep",
     "monitor",
     "satellite_epoch",

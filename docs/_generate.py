@@ -102,6 +102,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "in_sample_bias": _tables.in_sample_bias,
     "theorem2_trial": _tables.theorem2_trial,
     "remedies": _tables.remedy_table,
+    "regime_rivals": _tables.regime_rivals,
     "study_retention": _study_results.retention,
     "study_retention_raw": partial(_study_results.retention, gauge="raw"),
     "study_by_length": _study_results.by_length,

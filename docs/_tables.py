@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -125,3 +127,10 @@ def remedy_table() -> str:
     rows = [[name, figure(s.sigma_z), figure(s.alignment_r2)] for name, s in named]
     header = ["alignment", r"$\sigma^z$", "alignment $R^2$"]
     return f"CE3 with $K = {case.components}$, in sample, target scaling `fitted`:\n\n{table(header, rows)}"
+
+
+def regime_rivals() -> str:
+    """What two classifiers of the phase diagram and alignscope say of a target with a unique part, as measured."""
+    kept = Path(__file__).parent.parent / "benchmarks" / "results" / "regime_rivals.json"
+    result = json.loads(kept.read_text(encoding="utf-8"))
+    return f"{table(result['columns'], result['rows'])}\n{result['setting']}\n"

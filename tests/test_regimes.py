@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks.regime_rivals import elbow, rival
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -543,7 +544,9 @@ def roots(p: int, q: int, n: int, draws: int, rho: float = 0.0) -> np.ndarray:
 
 @pytest.mark.parametrize(("p", "q", "n"), [(1, 1, 50), (1, 10, 100), (2, 3, 30), (5, 8, 100), (20, 30, 200)])
 def test_chance_exceeds_its_95_percent_point_5_percent_of_the_time(p: int, q: int, n: int) -> None:
-    assert np.mean(roots(p, q, n, 800) > chance_root(p, q, n)) == pytest.approx(0.05, abs=0.025)
+    found = roots(p, q, n, 800)
+    assert np.mean(found > chance_root(p, q, n)) == pytest.approx(0.05, abs=0.025)
+    assert np.mean(found > chance_root(p, q, n, 0.99)) == pytest.approx(0.01, abs=0.01)
 
 
 @pytest.mark.parametrize(("p", "q", "n", "rho"), [(20, 30, 500, 0.5), (100, 60, 1000, 0.6), (2, 3, 1000, 0.3)])
@@ -585,3 +588,23 @@ def test_chance_at_the_ends() -> None:
     assert population_root(0.5, 30, 30, 50) == 1.0
     assert population_root(0.5, 0, 3, 50) == pytest.approx(1 - 0.5 * 49 / 46)  # the adjusted R^2
     assert (chance_cross(1.0, 0, 3, 50), population_cross(0.5, 0.0, 2, 3, 50)) == (0.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("sums", "signal"),
+    [
+        ([0.9, 0.8, 0.05, 0.04, 0.03], [0, 1]),
+        ([0.02, 0.9, 0.01, 0.0], [1]),
+        ([0.5], [0]),
+        ([0.0, 0.0, 0.0], []),
+    ],
+)
+def test_the_elbow_of_the_rival(sums: list[float], signal: list[int]) -> None:
+    assert np.flatnonzero(elbow(np.array(sums))).tolist() == signal
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("both", "Both"), ("align", "CA only"), ("predict", "CP only"), ("neither", "Neither")]
+)
+def test_the_rival_is_right_where_its_model_holds(name: str, said: str) -> None:
+    assert rival(*spiked(3000, name)) == {"elbow": said, "permutation": said}

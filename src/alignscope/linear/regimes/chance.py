@@ -14,11 +14,11 @@ import numpy as np
 from scipy.special import betaincinv
 
 _NORMAL95 = 1.645  # 95% point of the normal law
-_TW95 = 0.9793  # 95% point of the Tracy-Widom law of order 1
+_TRACY_WIDOM = {0.95: 0.9793, 0.99: 2.0234}  # points of the law of order 1
 
 
-def chance_root(p: int, q: int, n: float) -> float:
-    """95% point of the largest squared canonical correlation of p and q independent columns in n rows.
+def chance_root(p: int, q: int, n: float, point: float = 0.95) -> float:
+    """95% (or 99%) point of the largest squared canonical correlation of p and q independent columns in n rows.
 
     Exact (a beta law) for p = 1 or q = 1, else Johnstone's Tracy-Widom approximation on the logit scale.
     """
@@ -28,12 +28,12 @@ def chance_root(p: int, q: int, n: float) -> float:
     if p + q >= n - 1:
         return 1.0
     if low == 1:
-        return float(betaincinv(high / 2, (n - 1 - high) / 2, 0.95))
+        return float(betaincinv(high / 2, (n - 1 - high) / 2, point))
     gamma = 2 * np.arcsin(np.sqrt((low - 0.5) / (n - 2)))
     phi = 2 * np.arcsin(np.sqrt((high - 0.5) / (n - 2)))
     mu = 2 * np.log(np.tan((phi + gamma) / 2))
     spread = 16 / ((n - 2) ** 2 * np.sin(phi + gamma) ** 2 * np.sin(phi) * np.sin(gamma))
-    return float(1 / (1 + np.exp(-(mu + _TW95 * np.cbrt(spread)))))
+    return float(1 / (1 + np.exp(-(mu + _TRACY_WIDOM[point] * np.cbrt(spread)))))
 
 
 def critical_root(p: int, q: int, n: float) -> float:
@@ -83,7 +83,7 @@ def chance_cross(noise: float, p: float, q: float, n: float) -> float:
         return 0.0
     rp, rq = np.sqrt(max(p - 0.5, 0.5)), np.sqrt(max(q - 0.5, 0.5))
     centre = (rp + rq) ** 2
-    return float(noise / n * (centre + _TW95 * (rp + rq) * np.cbrt(1 / rp + 1 / rq)))
+    return float(noise / n * (centre + _TRACY_WIDOM[0.95] * (rp + rq) * np.cbrt(1 / rp + 1 / rq)))
 
 
 def population_cross(square: float, noise: float, p: float, q: float, n: float) -> float:

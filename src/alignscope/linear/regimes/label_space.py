@@ -254,7 +254,10 @@ def _widen(
         noise = 1 - inside.min() + inside.max() * (1 / roots.min(initial=1.0) - 1)
         carried = _outside(theirs, _outside(own, c).T)
         squares = np.linalg.eigvalsh(carried.T @ carried if len(carried) > len(own) else carried @ carried.T)
-        level = noise * chance_root(len(own) - own.shape[1], theirs.shape[1], n)
+        # What is added by chance has a match by construction, and hides a unique direction where there is one more
+        # here than there; with as many on both sides it is what is missed that hides a mixture of shared and unique.
+        point = 0.95 if own.shape[1] == theirs.shape[1] else 0.99
+        level = noise * chance_root(len(own) - own.shape[1], theirs.shape[1], n, point)
         level += _weighted95(np.maximum(squares, 0.0)) * (1 / float(their_roots.min()) - 1) / n
         count = int(np.sum(s**2 > level))
     return np.hstack([own, left[:, :count]])
