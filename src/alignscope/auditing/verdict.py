@@ -23,8 +23,7 @@ def verdict_sentence(audit: Audit) -> str:
     """
     tail = _warning_words(audit)
     if unlabelled(audit):
-        first, second = _shared(audit)
-        seconds: list[str] = [second]
+        first, *seconds = _shared(audit)
     else:
         first = _fit(_training_sentence(audit, audit.training))
         rest: Training = "contrastive" if audit.training == "supervised" else "supervised"
@@ -70,14 +69,20 @@ def target_words(audit: Audit, i: str) -> str:
     if target.kind == "modality":
         return "its own features"
     if len(target.names) == 1:
-        return f"'{short(target.names[0], 24)}'"
+        return f"'{brief(target.names[0])}'"
     nouns = "classes" if target.kind == "class" else "quantities"
     return f"{'the' if common else 'its'} {count(len(target.names))} {nouns}"
 
 
 def modality(audit: Audit, i: str) -> str:
     """Name a modality, cut where it is long."""
-    return short(audit.modalities[i].name, 24)
+    return brief(audit.modalities[i].name)
+
+
+def brief(name: str) -> str:
+    """Cut a name to three words and 24 letters, so that a sentence has room for it."""
+    words = name.split()
+    return short(" ".join(words[:3]) + ("…" if len(words) > 3 else ""), 24)
 
 
 def _words(sentence: str) -> int:
@@ -112,7 +117,7 @@ def _training_sentence(audit: Audit, training: Training, known_only: bool = Fals
         yield f"{full}: {same}"
         yield f"{brief}: {same}"
         return
-    if len(claims) == 2 and kinds <= {"loses", "point"}:
+    if len(claims) == 2 and kinds in ({"loses"}, {"point"}):
         yield from _of_both(audit, claims, order, training)
     for head, size in ((full, 0), (brief, 0), (full, 1), (brief, 1), (brief, 2)):
         yield f"{head}: " + ", ".join(_clause(audit, i, claims[i], training, size) for i in order)
@@ -199,27 +204,33 @@ def _what_would_show(audit: Audit) -> str:
     return f"The larger of both R² is {share(best, 2)}, held out over {rows}"
 
 
-def _shared(audit: Audit) -> tuple[str, str]:
-    """Return the two sentences of an audit without labels."""
+def _shared(audit: Audit) -> list[str]:
+    """Return the first sentence of an audit without labels, and the second in its sizes."""
     one, two = modality(audit, "1"), modality(audit, "2")
     r = audit.directions["1"].contrastive.directions
     held = audit.shared or {}
     if r == 0 or not held:
         null = audit.directions["1"].contrastive.null95
-        show = f"A shared direction with a correlation below {null[0]:.2f} would not show" if null else ""
         few = "AS117" in audit.warnings
         why = "too few rows to tell what is shared" if few else "nothing shared is detectable"
-        return f"Contrastive training: {why}, so what it retains of {one} and {two} is undetermined", show
+        return [
+            f"Contrastive training: {why}, so what it retains of {one} and {two} is undetermined",
+            f"A shared direction with a correlation below {null[0] if null else 1:.2f} would not show",
+        ]
     holds = "shared direction holds" if r == 1 else f"{r} shared directions hold"
     rest = [percent(1 - held[i].variance.value) for i in "12"]
-    return (
+    parts = [share_words(held[i].variance) for i in "12"]
+    return [
         _fit(
-            f"{head}: the {holds} {share_words(held['1'].variance)} of {one}'s variance and "
-            f"{share_words(held['2'].variance)} of {two}'s"
-            for head in ("Contrastive training", "Contrastive")
+            f"{head}: {the}{holds} {parts[0]} of {one}{of} and {parts[1]} of {two}{short_of}"
+            for head, the, of, short_of in (
+                ("Contrastive training", "the ", "'s variance", "'s"),
+                ("Contrastive", "", "", ""),
+            )
         ),
         f"The rest, {rest[0]} and {rest[1]}, is each modality's own, and alignment alone does not keep it at any K",
-    )
+        "The rest is each modality's own, and alignment alone does not keep it",
+    ]
 
 
 def redundancy_sentence(pair: Pair, verdict: str, comparisons: Sequence[Comparison]) -> str:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from alignscope.auditing.action import recommended
 from alignscope.auditing.claims import Claim, claim, unlabelled
 from alignscope.auditing.results import Audit, Training
-from alignscope.auditing.verdict import at_most, share_words, target_words
-from alignscope.report.words import MISSING, SIDES, count, lambda_value, percent, short, size_limit
+from alignscope.auditing.verdict import at_most, modality, share_words, target_words
+from alignscope.report.words import MISSING, SIDES, count, lambda_value, percent, size_limit
 
 EMPTY = {
     "few": "Too few rows to tell",
@@ -53,10 +53,6 @@ def cards(audit: Audit) -> list[Card]:
     return [first, *(_lost(audit, training) for training in lost), _size(audit), _weight(audit)]
 
 
-def _name(audit: Audit, i: str) -> str:
-    return short(audit.modalities[i].name, 24)
-
-
 def _ordered(claims: dict[str, Claim]) -> list[str]:
     """Return the directions, the one that has most to say first: a loss, then an upper end, then none."""
     rank = {"loses": 0, "none": 1, "gains": 2}
@@ -76,16 +72,17 @@ def _lost(audit: Audit, training: Training) -> Card:
     at = f", K = {audit.components}" if training == "supervised" else ""
     limit = " by unlimited alignment" if training == "supervised" else ", whatever K"
     found = claims[worst]
+    name = modality(audit, worst)
     texts = {
-        "loses": f"of what {_name(audit, worst)} predicts of {target_words(audit, worst)} is lost{limit} (held out).",
-        "none": f"No loss is shown for {_name(audit, worst)}: at most this share is lost{limit} (held out).",
-        "gains": f"{_name(audit, worst)} predicts more when it is aligned (held out).",
+        "loses": f"of what {name} predicts of {target_words(audit, worst)} is lost{limit} (held out).",
+        "none": f"No loss is shown for {name}: at most this share is lost{limit} (held out).",
+        "gains": f"{name} predicts more when it is aligned (held out).",
     }
-    text = texts.get(found.kind) or f"{EMPTY[found.kind]}: {_name(audit, worst)}."
+    text = texts.get(found.kind) or f"{EMPTY[found.kind]}: {name}."
     if training != "supervised" and found.kind == "undetermined":
         text = "Nothing shared is detectable, so what is retained is undetermined."
     return Card(
-        f"Lost in {training} training{at}", _big(found), text, f"{_name(audit, least)}: {_short(claims[least])}."
+        f"Lost in {training} training{at}", _big(found), text, f"{modality(audit, least)}: {_short(claims[least])}."
     )
 
 
@@ -103,10 +100,10 @@ def _size(audit: Audit) -> Card:
     words = {i: _size_words(audit, i, claims[i]) for i in SIDES}
     allowed = percent(audit.directions["1"].budget, None)
     lead, other = order
-    text = f"{_name(audit, lead)}: from this latent size supervised training loses at most {allowed} (held out)."
+    text = f"{modality(audit, lead)}: from this latent size supervised training loses at most {allowed} (held out)."
     if words[lead] == MISSING:
-        text = f"{EMPTY.get(claims[lead].kind, 'No size of the curve is within the budget')}: {_name(audit, lead)}."
-    more = f"{_name(audit, other)}: {words[other]}. This audit has K = {audit.components}. {NETWORKS}"
+        text = f"{EMPTY.get(claims[lead].kind, 'No size of the curve is within the budget')}: {modality(audit, lead)}."
+    more = f"{modality(audit, other)}: {words[other]}. This audit has K = {audit.components}. {NETWORKS}"
     return Card(f"Latent size that loses at most {allowed}", words[lead], text, more)
 
 
@@ -122,10 +119,10 @@ def _weight(audit: Audit) -> Card:
     lead, other = order
     words = {i: _weight_words(audit, i, claims[i]) for i in SIDES}
     allowed = percent(audit.directions["1"].budget, None)
-    text = f"{_name(audit, lead)}, K = {audit.components}: up to this λ at most {allowed} is lost (held out)."
+    text = f"{modality(audit, lead)}, K = {audit.components}: up to this λ at most {allowed} is lost (held out)."
     if words[lead] == MISSING:
-        text = f"{EMPTY[claims[lead].kind]}: {_name(audit, lead)}."
-    more = f"{_name(audit, other)}: {words[other]}. λ is not the weight in your loss: a budget sets that."
+        text = f"{EMPTY[claims[lead].kind]}: {modality(audit, lead)}."
+    more = f"{modality(audit, other)}: {words[other]}. λ is not the weight in your loss: a budget sets that."
     code = WEIGHT.format(epsilon=audit.directions["1"].budget)
     return Card(f"λ that loses at most {allowed}", words[lead], text, more, code)
 
@@ -142,13 +139,13 @@ def _weight_words(audit: Audit, i: str, found: Claim) -> str:
 
 def _shared(audit: Audit, i: str) -> Card:
     held = (audit.shared or {}).get(i)
-    title = f"Variance of {_name(audit, i)} that is shared"
+    title = f"Variance of {modality(audit, i)} that is shared"
     if held is None or held.directions == 0:
         few = "AS117" in audit.warnings
         return Card(title, MISSING, "Too few rows to tell." if few else "No shared direction is detectable.")
     if held.variance.low is None:
         return Card(title, MISSING, EMPTY["point"] + ".")
-    return Card(title, share_words(held.variance), f"The rest is {_name(audit, i)}'s own (held out).")
+    return Card(title, share_words(held.variance), f"The rest is {modality(audit, i)}'s own (held out).")
 
 
 def _directions(audit: Audit) -> Card:
