@@ -382,9 +382,9 @@ def spoken(audit: Audit) -> Audit:
     return {**audit, "warnings": warnings, "verdict": verdict_sentence(record), "action": recommended_action(record)}
 
 
-def record_of(audit: Audit) -> results.Audit:
+def record_of(audit: Audit) -> results.AuditRecord:
     """The record of its JSON."""
-    return msgspec.convert(audit, results.Audit, strict=False)
+    return msgspec.convert(audit, results.AuditRecord, strict=False)
 
 
 def _replace(targets: dict[str, tuple[float, float]], **changes: Any) -> Audit:

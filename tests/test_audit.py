@@ -21,7 +21,7 @@ from pyarrow import parquet
 
 import alignscope
 from alignscope.auditing import api as auditing
-from alignscope.auditing.results import Audit
+from alignscope.auditing.audit import Audit
 from alignscope.datasets.factors import FactorModel
 from alignscope.errors import AlignscopeError
 from alignscope.linear.path import lambda_grid

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import alignscope
+from alignscope.auditing.audit import Audit
 from alignscope.auditing.codes import CODES
-from alignscope.auditing.results import Audit
 from alignscope.datasets.factors import FactorModel, FactorSample, example_pair
 from alignscope.linear.path import lambda_grid
 from alignscope.linear.theorems import COUNTER_EXAMPLES

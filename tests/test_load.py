@@ -11,7 +11,7 @@ import pytest
 import alignscope
 import bench_example
 from alignscope._lib.results import Result
-from alignscope.auditing.results import Audit
+from alignscope.auditing.audit import Audit
 from alignscope.bench.results import BenchResults
 from alignscope.bench.running import Bench
 from alignscope.errors import AlignscopeError

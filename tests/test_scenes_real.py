@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from alignscope.auditing.api import audit
-from alignscope.auditing.results import Audit
+from alignscope.auditing.audit import Audit
 from alignscope.linear.path import lambda_grid
 from alignscope.pair.folder import open_folder
 from alignscope.scenes import cut

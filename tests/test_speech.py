@@ -65,8 +65,8 @@ def test_the_verdict_names_training_size_target_and_share_with_its_interval() ->
     audit = with_loss(example(), "2", "supervised", 0.0, 0.02)
     first, second = sentences(verdict_sentence(record_of(audit)))
     assert first == (
-        "Supervised training with K = 6: optical can lose 28% (24% to 31%) of what it predicts, no loss is shown for "
-        "radar (at most 2.0%)."
+        "Supervised, K = 6: optical can lose 28% (24% to 31%) of what it predicts, no loss is shown for radar (at most "
+        "2.0%)."
     )
     assert second == (
         "Contrastive training: of what they predict of their targets, optical loses 50% (46% to 54%) and radar 50% "
@@ -119,7 +119,7 @@ def test_sentences_are_short_whatever_is_said(data: Any) -> None:
     assert len(sentences(recommended_action(record))) == 1
 
 
-def named(record: results.Audit) -> list[str]:
+def named(record: results.AuditRecord) -> list[str]:
     from alignscope.auditing.verdict import modality, target_words
 
     return [*(modality(record, i) for i in "12"), *(target_words(record, i) for i in "12")]
@@ -232,7 +232,7 @@ def marked(audit: Audit) -> Audit:
     return audit
 
 
-def headline(record: results.Audit) -> list[str]:
+def headline(record: results.AuditRecord) -> list[str]:
     """All that verdict, action, cards and findings say."""
     shown = [f"{c.title}\n{c.big}\n{c.text}\n{c.more}" for c in cards(record)]
     return [verdict_sentence(record), recommended_action(record), *shown, *(f.text for f in find(record, FACTS))]

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from alignscope.auditing.api import audit
+    from alignscope.auditing.audit import Audit
     from alignscope.auditing.estimator import AlignedReducedRank
-    from alignscope.auditing.results import Audit
     from alignscope.bench.running import Bench, run_bench
     from alignscope.joining.join import join
     from alignscope.pair.folder import open_folder

@@ -14,8 +14,9 @@ True
 """
 
 from alignscope.auditing.api import audit
+from alignscope.auditing.audit import Audit
 from alignscope.auditing.estimator import AlignedReducedRank
-from alignscope.auditing.results import Audit, Direction, Finding
+from alignscope.auditing.results import Direction, Finding
 
 __all__ = [
     "AlignedReducedRank",

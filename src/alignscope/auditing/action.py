@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from alignscope.auditing.claims import claim, standing, too_few_rows, unlabelled
-from alignscope.auditing.results import Audit, Training
+from alignscope.auditing.results import AuditRecord, Training
 from alignscope.report.words import percent
 
 
@@ -19,7 +19,7 @@ class Action:
     python: bool = True
 
 
-def recommended(audit: Audit) -> Action:
+def recommended(audit: AuditRecord) -> Action:
     """Return the action that does most for what the audit found, in the order of what must come first."""
     if "AS115" in audit.warnings:
         return _again("Give --groups, so that rows that are alike are held out together, and audit again.")
@@ -52,11 +52,11 @@ def recommended(audit: Audit) -> Action:
     return Action("Align while keeping the task losses, and watch what every target retains with the monitor.", loop)
 
 
-def _loses(audit: Audit, training: Training) -> bool:
+def _loses(audit: AuditRecord, training: Training) -> bool:
     return any(claim(audit, i, training).kind == "loses" for i in "12")
 
 
-def _supervised(audit: Audit) -> str:
+def _supervised(audit: AuditRecord) -> str:
     """Return what to do where supervised training at this K loses: a wider latent, a budget, or both."""
     sizes = _lossless(audit)
     allowed = percent(audit.directions["1"].budget, None)
@@ -68,7 +68,7 @@ def _supervised(audit: Audit) -> str:
     return f"Let a budget of {allowed} set the alignment weight, and watch every target with the monitor."
 
 
-def _lossless(audit: Audit) -> list[float]:
+def _lossless(audit: AuditRecord) -> list[float]:
     """Return the lossless latent sizes of the modalities that lose something in supervised training."""
     losing = [audit.directions[i] for i in "12" if claim(audit, i, "supervised").kind == "loses"]
     return [d.capacity.lossless_at.value for d in losing]
@@ -78,7 +78,7 @@ def _again(text: str) -> Action:
     return Action(text, "alignscope audit X1 X2 --y1 Y1 --groups GROUPS --out run", python=False)
 
 
-def _without_labels(audit: Audit) -> Action:
+def _without_labels(audit: AuditRecord) -> Action:
     r = audit.directions["1"].contrastive.directions
     if r == 0:
         return Action("Do not align these by contrast alone: give more rows, or labels, and audit again.")
@@ -88,7 +88,7 @@ def _without_labels(audit: Audit) -> Action:
     )
 
 
-def training_loop(audit: Audit) -> str:
+def training_loop(audit: AuditRecord) -> str:
     """Return a training loop in which a budget sets the alignment weight and a monitor watches every target."""
     targets: dict[str, int] = {}
     for i in "12":

@@ -19,6 +19,7 @@ from alignscope._lib.interval import LEVEL
 from alignscope._lib.threads import one_blas_thread
 from alignscope._lib.types import Codes, Progress, Vector
 from alignscope._lib.version import __version__
+from alignscope.auditing.audit import Audit
 from alignscope.auditing.direction import Solved, class_record, record_direction, solve_direction
 from alignscope.auditing.facts import Facts, gather_facts
 from alignscope.auditing.findings import find
@@ -26,7 +27,6 @@ from alignscope.auditing.lifting import LiftOptions, audit_lifted
 from alignscope.auditing.resampling import NullSample, difference, locate_regime, sigma, sigma_interval
 from alignscope.auditing.results import (
     SCHEMA,
-    Audit,
     Comparison,
     DataRecord,
     Folds,

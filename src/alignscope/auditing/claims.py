@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from alignscope._lib.interval import Interval
-from alignscope.auditing.results import AlignedAlone, Audit, Direction, Training
+from alignscope.auditing.results import AlignedAlone, AuditRecord, Direction, Training
 
 MATERIAL = 0.01
 """A loss below this share of what is predicted is not worth a warning."""
@@ -38,12 +38,12 @@ class Claim:
     share: Interval
 
 
-def unlabelled(audit: Audit) -> bool:
+def unlabelled(audit: AuditRecord) -> bool:
     """Return whether there are no targets, so that each modality is its own."""
     return audit.targets["1"].kind == "modality"
 
 
-def least_seen(audit: Audit, i: str) -> float:
+def least_seen(audit: AuditRecord, i: str) -> float:
     """Return the smallest sigma of a modality on its own target that would be seen nine times in ten.
 
     null95 - centre + 1.28 SE, where the centre of the null is what a predictor fitted to noise reaches on new rows,
@@ -58,7 +58,7 @@ def least_seen(audit: Audit, i: str) -> float:
     return own.null95 - centre + _POWER * (high - low) / (2 * _T95)
 
 
-def standing(audit: Audit, i: str) -> Standing:
+def standing(audit: AuditRecord, i: str) -> Standing:
     """Return whether a modality is seen to predict its own target on held-out rows, or why not."""
     if unlabelled(audit):
         return "known"
@@ -73,7 +73,7 @@ def standing(audit: Audit, i: str) -> Standing:
     return "chance"
 
 
-def claim(audit: Audit, i: str, training: Training) -> Claim:
+def claim(audit: AuditRecord, i: str, training: Training) -> Claim:
     """Return what may be said of what a modality loses in a kind of training."""
     d = audit.directions[i]
     if training == "supervised":
@@ -87,7 +87,7 @@ def aligned_alone(d: Direction, training: Training) -> AlignedAlone:
     return d.contrastive if training == "contrastive" else d.predictive
 
 
-def _claim(audit: Audit, i: str, directions: int, loss: Interval, share: Interval) -> Claim:
+def _claim(audit: AuditRecord, i: str, directions: int, loss: Interval, share: Interval) -> Claim:
     seen = standing(audit, i)
     if seen != "known":
         return Claim(seen, share)
@@ -108,12 +108,12 @@ def extreme_only(d: Direction) -> bool:
     return first - d.held_out_sigma_z[-1] < MATERIAL * first
 
 
-def units(audit: Audit) -> int | None:
+def units(audit: AuditRecord) -> int | None:
     """Return the number of groups, or None where rows were left out one set at a time."""
     return audit.sigma.interval.units if audit.sigma.interval.kind == "group" else None
 
 
-def too_few_rows(audit: Audit) -> bool:
+def too_few_rows(audit: AuditRecord) -> bool:
     """Return whether something of an audit's headline cannot be told for want of rows."""
     if unlabelled(audit):
         return any(_unseen_sharing(audit.directions[i].contrastive) for i in "12")

@@ -155,7 +155,7 @@ class Side:
         return float(self.values(training)[self.k]), self.replicates(training)[:, self.k]
 
     def unaligned(self) -> tuple[float, Vector]:
-        """Return what the modality tells of its target without any limit of size, and its replicates."""
+        """Return what the modality predicts of its target without any limit of size, and its replicates."""
         return float(self.values("first")[-1]), self.replicates("first")[:, -1]
 
     def kept(self, training: str) -> tuple[tuple[float, Vector], tuple[float, Vector]]:

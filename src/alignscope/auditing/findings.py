@@ -13,12 +13,12 @@ import numpy as np
 from alignscope.auditing.claims import MATERIAL, claim, extreme_only, least_seen, standing, units, unlabelled
 from alignscope.auditing.codes import CODES
 from alignscope.auditing.facts import Facts
-from alignscope.auditing.results import AlignedAlone, Audit, Direction, Finding, Training
+from alignscope.auditing.results import AlignedAlone, AuditRecord, Direction, Finding, Training
 from alignscope.auditing.verdict import share_words
 from alignscope.report.words import estimate, lam, lambda_value, percent, size_limit
 
 
-def find(audit: Audit, facts: Facts) -> list[Finding]:
+def find(audit: AuditRecord, facts: Facts) -> list[Finding]:
     """Return all findings of an audit, in the order of their codes."""
     found = [*_about_data(audit, facts), *_about_prediction(audit), *_about_directions(audit)]
     return sorted(found, key=lambda f: f.code)
@@ -34,7 +34,7 @@ def _finding(code: str, text: str) -> Finding:
     return Finding(code, CODES[code].severity, text)
 
 
-def _about_data(audit: Audit, facts: Facts) -> Iterator[Finding]:
+def _about_data(audit: AuditRecord, facts: Facts) -> Iterator[Finding]:
     for record, missing in zip(audit.modalities.values(), facts.missing, strict=True):
         rows, width = audit.n - missing, record.features
         if rows <= width + 1:
@@ -72,7 +72,7 @@ def _about_data(audit: Audit, facts: Facts) -> Iterator[Finding]:
         yield _finding("AS116", note)
 
 
-def _about_sampling(audit: Audit, facts: Facts) -> Iterator[Finding]:
+def _about_sampling(audit: AuditRecord, facts: Facts) -> Iterator[Finding]:
     valid = audit.sigma.interval.valid
     if "AS109" in audit.warnings:
         yield _finding(
@@ -96,7 +96,7 @@ def _about_sampling(audit: Audit, facts: Facts) -> Iterator[Finding]:
         yield _finding("AS901", "No labels: each modality is its own target.")
 
 
-def _about_prediction(audit: Audit) -> Iterator[Finding]:
+def _about_prediction(audit: AuditRecord) -> Iterator[Finding]:
     verdict = audit.non_redundant.verdict
     code = {"yes": "AS201", "no": "AS202", "undecided": "AS203"}[verdict]
     yield _finding(code, audit.non_redundant.text)
@@ -125,7 +125,7 @@ def _about_prediction(audit: Audit) -> Iterator[Finding]:
             )
 
 
-def _about_directions(audit: Audit) -> Iterator[Finding]:
+def _about_directions(audit: AuditRecord) -> Iterator[Finding]:
     limited = False
     for i, d in audit.directions.items():
         name = audit.modalities[i].name
@@ -134,8 +134,8 @@ def _about_directions(audit: Audit) -> Iterator[Finding]:
             continue
         yield from _about_cost(audit, i, d, name)
         yield from _about_theorem(audit, i, d, name)
-        for training, code in (("contrastive", "AS309"), ("predictive", "AS310")):
-            yield from _about_training(audit, i, training, code)  # type: ignore[arg-type]
+        yield from _about_training(audit, i, "contrastive", "AS309")
+        yield from _about_training(audit, i, "predictive", "AS310")
         limited |= claim(audit, i, "supervised").kind == "loses"
     if audit.directions["1"].contrastive.directions == 0:
         yield _finding("AS311", "No shared direction is detectable: what contrastive training retains is undetermined.")
@@ -148,7 +148,7 @@ def _about_directions(audit: Audit) -> Iterator[Finding]:
     yield _finding("AS601", audit.regime.text)
 
 
-def _about_theorem(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Finding]:
+def _about_theorem(audit: AuditRecord, i: str, d: Direction, name: str) -> Iterator[Finding]:
     found = claim(audit, i, "supervised")
     if d.theorem2.claims_loss and found.kind in ("none", "undetermined"):
         yield _finding("AS501", f"{name}: theorem 2 claims a loss; held out none is shown.")
@@ -158,7 +158,7 @@ def _about_theorem(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Fi
         )
 
 
-def _about_training(audit: Audit, i: str, training: Training, code: str) -> Iterator[Finding]:
+def _about_training(audit: AuditRecord, i: str, training: Training, code: str) -> Iterator[Finding]:
     d, found = audit.directions[i], claim(audit, i, training)
     alone: AlignedAlone = d.contrastive if training == "contrastive" else d.predictive
     if found.kind == "loses":
@@ -170,7 +170,7 @@ def _about_training(audit: Audit, i: str, training: Training, code: str) -> Iter
         )
 
 
-def _about_size(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Finding]:
+def _about_size(audit: AuditRecord, i: str, d: Direction, name: str) -> Iterator[Finding]:
     k, rank = d.capacity.components, audit.modalities[i].rank
     usable = min(rank, d.raw.lossless_at)
     if k > max(usable, 1):
@@ -187,7 +187,7 @@ def _about_size(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Findi
         )
 
 
-def _about_cost(audit: Audit, i: str, d: Direction, name: str) -> Iterator[Finding]:
+def _about_cost(audit: AuditRecord, i: str, d: Direction, name: str) -> Iterator[Finding]:
     found, k = claim(audit, i, "supervised"), d.capacity.components
     lost = f"{share_words(found.share)} of what is predicted (held out)"
     if found.kind == "loses" and extreme_only(d):

@@ -6,13 +6,11 @@ held out, a figure is in sample.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Literal
 
 import msgspec
 
 from alignscope._lib.interval import Answer, Interval
-from alignscope._lib.results import Result, to_json_ready
-from alignscope.errors import AlignscopeError
 from alignscope.linear.regimes.types import Regime
 from alignscope.linear.theorems import Theorem2
 
@@ -161,11 +159,11 @@ class AlignedAlone(msgspec.Struct, frozen=True):
     ----------
     directions, correlations, null95 : the detectable shared directions, as in `Detectable`.
     components : latent sizes from 1 to `directions`; beyond, the code is undetermined.
-    sigma_z : what a code of that size tells of the target.
-    all : what all detectable shared directions together tell of it.
+    sigma_z : what a code of that size predicts of the target.
+    all : what all detectable shared directions together predict of it.
     loss : what the modality tells unaligned, less `all`.
     share : `loss` as a share of what the modality tells unaligned, 0 to 1.
-    per_target : what all of them tell of every target column. loss_per_target : what is lost of it.
+    per_target : what all of them predict of every target column. loss_per_target : what is lost of it.
     """
 
     directions: int
@@ -361,7 +359,7 @@ class Provenance(msgspec.Struct, frozen=True):
 
 
 class LiftedDirection(msgspec.Struct, frozen=True):
-    """What a modality with random features tells of its own target, and keeps of it when trained by alignment alone."""
+    """What a modality with random features predicts of its own target, and keeps of it trained by alignment alone."""
 
     sigma: Interval
     ridge: float
@@ -376,10 +374,8 @@ class Lifted(msgspec.Struct, frozen=True):
     directions: dict[str, LiftedDirection]
 
 
-class Audit(Result, msgspec.Struct, frozen=True):
-    """What aligning two modalities would cost: the fields are the keys of audit.json."""
-
-    json_name: ClassVar[str] = "audit.json"
+class AuditRecord(msgspec.Struct, frozen=True):
+    """The fields of `alignscope.auditing.Audit`, which adds what is done with them: the keys of audit.json."""
 
     schema: int
     version: str
@@ -402,40 +398,3 @@ class Audit(Result, msgspec.Struct, frozen=True):
     regime: Regime
     findings: list[Finding]
     provenance: Provenance
-
-    @classmethod
-    def from_json(cls, content: bytes) -> Self:
-        """Return the audit of an audit.json. Raises E103 where it is none."""
-        try:
-            return msgspec.json.decode(content, type=cls, strict=False)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise AlignscopeError("E103", cls.json_name, f"{error}", "Audit again.") from None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the content of audit.json: plain values, infinity as the string "inf"."""
-        return dict(to_json_ready(self))
-
-    def to_json(self) -> bytes:
-        """Return audit.json; the same input and seed give the same bytes."""
-        return msgspec.json.format(msgspec.json.encode(self.to_dict()), indent=1) + b"\n"
-
-    def _files(self) -> dict[str, bytes]:
-        # Figures need none of the page's libraries.
-        from alignscope.auditing.page.charts import render_charts
-        from alignscope.auditing.page.page import render_page
-
-        record = self.to_dict()
-        return {"report.html": render_page(record).encode(), **render_charts(record)}
-
-    def _lines(self) -> list[str]:
-        issues = [f"  {f.code} {f.text}" for f in self.findings if f.severity == "issue"]
-        return [
-            f"Audit of {self.n:,} samples, {self.d1} + {self.d2} features, K = {self.components}",
-            self.verdict,
-            *issues,
-        ]
-
-    def _repr_html_(self) -> str:
-        from alignscope.auditing.page.page import notebook_html  # as above
-
-        return notebook_html(self.to_dict())

@@ -8,7 +8,7 @@ from alignscope._lib.interval import Interval
 from alignscope.auditing.action import recommended
 from alignscope.auditing.claims import FEW_GROUPS, Claim, claim, least_seen, standing, too_few_rows, units, unlabelled
 from alignscope.auditing.facts import Facts
-from alignscope.auditing.results import Audit, Comparison, Training
+from alignscope.auditing.results import AuditRecord, Comparison, Training
 from alignscope.pair.paired import Pair
 from alignscope.report.words import capital, count, estimate, percent, share, short
 
@@ -16,7 +16,7 @@ MOST_WORDS = 24
 """Words in a sentence of a verdict."""
 
 
-def verdict_sentence(audit: Audit) -> str:
+def verdict_sentence(audit: AuditRecord) -> str:
     """Return the audit's answer: two sentences, of the training that leads and of the other; `warnings` stand in it.
 
     Only held-out figures occur. A loss is claimed only where its interval lies above 0.
@@ -35,12 +35,12 @@ def verdict_sentence(audit: Audit) -> str:
     return f"{first}. {joined}." if joined else f"{first}. {_fit(seconds)}. {capital(tail)}."
 
 
-def recommended_action(audit: Audit) -> str:
+def recommended_action(audit: AuditRecord) -> str:
     """Return what to do about it, in one sentence."""
     return recommended(audit).text
 
 
-def warnings(audit: Audit, facts: Facts) -> list[str]:
+def warnings(audit: AuditRecord, facts: Facts) -> list[str]:
     """Return the codes that must stand in the verdict: AS109 few groups, AS115 rows alike, AS117 too few rows."""
     found = []
     if facts.groups is not None and facts.groups < FEW_GROUPS:
@@ -52,7 +52,7 @@ def warnings(audit: Audit, facts: Facts) -> list[str]:
     return found
 
 
-def training_sentence(audit: Audit, training: Training) -> str:
+def training_sentence(audit: AuditRecord, training: Training) -> str:
     """Return what the audit says of one kind of training."""
     return f"{_fit(_training_sentence(audit, training))}."
 
@@ -63,7 +63,7 @@ def share_words(lost: Interval) -> str:
     return estimate(lost, digits, percent)
 
 
-def target_words(audit: Audit, i: str) -> str:
+def target_words(audit: AuditRecord, i: str) -> str:
     """Name a modality's target: 'height', "its 7 classes", "the 7 classes" where both have the same."""
     target, common = audit.targets[i], audit.targets["1"] == audit.targets["2"]
     if target.kind == "modality":
@@ -74,7 +74,7 @@ def target_words(audit: Audit, i: str) -> str:
     return f"{'the' if common else 'its'} {count(len(target.names))} {nouns}"
 
 
-def modality(audit: Audit, i: str) -> str:
+def modality(audit: AuditRecord, i: str) -> str:
     """Name a modality, cut where it is long."""
     return brief(audit.modalities[i].name)
 
@@ -95,7 +95,7 @@ def _fit(sentences: Sequence[str] | Iterator[str]) -> str:
     return next((s for s in options if _words(s) <= MOST_WORDS), min(options, key=_words))
 
 
-def _warning_words(audit: Audit) -> str:
+def _warning_words(audit: AuditRecord) -> str:
     words = []
     if "AS109" in audit.warnings:
         rough = "intervals are rough" if audit.sigma.interval.valid else "no interval can be given"
@@ -105,7 +105,7 @@ def _warning_words(audit: Audit) -> str:
     return "; ".join(words)
 
 
-def _training_sentence(audit: Audit, training: Training, known_only: bool = False) -> Iterator[str]:
+def _training_sentence(audit: AuditRecord, training: Training, known_only: bool = False) -> Iterator[str]:
     """Yield what is said of a training, the fullest sentence first; none where `known_only` leaves nothing."""
     claims = {i: claim(audit, i, training) for i in "12" if not known_only or standing(audit, i) == "known"}
     if not claims:
@@ -125,7 +125,7 @@ def _training_sentence(audit: Audit, training: Training, known_only: bool = Fals
         yield f"{brief}: " + _clause(audit, order[0], claims[order[0]], training, size)
 
 
-def _of_both(audit: Audit, claims: dict[str, Claim], order: Sequence[str], training: Training) -> Iterator[str]:
+def _of_both(audit: AuditRecord, claims: dict[str, Claim], order: Sequence[str], training: Training) -> Iterator[str]:
     first, second = order
     common = target_words(audit, "1") if audit.targets["1"] == audit.targets["2"] else "their targets"
     whole = ("of their own variance",) if unlabelled(audit) else ()
@@ -135,7 +135,7 @@ def _of_both(audit: Audit, claims: dict[str, Claim], order: Sequence[str], train
             yield f"{head}: {of}, {lost}{share_words(claims[second].share)}"
 
 
-def _heads(audit: Audit, training: Training) -> tuple[str, str]:
+def _heads(audit: AuditRecord, training: Training) -> tuple[str, str]:
     if training == "supervised" and unlabelled(audit):
         both = "Self-supervised and contrastive training", "Self-supervised + contrastive"
         return f"{both[0]} with K = {audit.components}", f"{both[1]}, K = {audit.components}"
@@ -144,7 +144,7 @@ def _heads(audit: Audit, training: Training) -> tuple[str, str]:
     return f"{capital(training)} training", capital(training)
 
 
-def _clause(audit: Audit, i: str, found: Claim, training: Training, size: int) -> str:
+def _clause(audit: AuditRecord, i: str, found: Claim, training: Training, size: int) -> str:
     """Return what is said of one modality, in three sizes."""
     name = modality(audit, i)
     if found.kind in ("loses", "point"):
@@ -167,7 +167,7 @@ def _clause(audit: Audit, i: str, found: Claim, training: Training, size: int) -
     }[found.kind]
 
 
-def _both(audit: Audit, claims: dict[str, Claim], training: Training) -> str:
+def _both(audit: AuditRecord, claims: dict[str, Claim], training: Training) -> str:
     """Return what is said of both modalities at once where the same holds of both, or nothing."""
     one, two = modality(audit, "1"), modality(audit, "2")
     kind = claims["1"].kind
@@ -192,7 +192,7 @@ def at_most(found: Claim) -> str:
     return percent(high, 0 if high >= 0.095 else 1)
 
 
-def _what_would_show(audit: Audit) -> str:
+def _what_would_show(audit: AuditRecord) -> str:
     """Return what the second sentence is where neither modality is seen to predict its target."""
     rows = f"{units(audit)} groups" if units(audit) else f"{count(audit.n)} rows"
     least = max(least_seen(audit, i) for i in "12")
@@ -204,7 +204,7 @@ def _what_would_show(audit: Audit) -> str:
     return f"The larger of both R² is {share(best, 2)}, held out over {rows}"
 
 
-def _shared(audit: Audit) -> list[str]:
+def _shared(audit: AuditRecord) -> list[str]:
     """Return the first sentence of an audit without labels, and the second in its sizes."""
     one, two = modality(audit, "1"), modality(audit, "2")
     r = audit.directions["1"].contrastive.directions

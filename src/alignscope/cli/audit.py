@@ -14,7 +14,7 @@ from alignscope.errors import AlignscopeError
 
 if TYPE_CHECKING:
     from alignscope._lib.types import Vector
-    from alignscope.auditing.results import Audit
+    from alignscope.auditing.audit import Audit
     from alignscope.pair.paired import Pair
 
 

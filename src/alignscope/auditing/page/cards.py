@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from alignscope.auditing.action import recommended
 from alignscope.auditing.claims import Claim, claim, unlabelled
-from alignscope.auditing.results import Audit, Training
+from alignscope.auditing.results import AuditRecord, Training
 from alignscope.auditing.verdict import at_most, modality, share_words, target_words
 from alignscope.report.words import MISSING, SIDES, count, lambda_value, percent, size_limit
 
@@ -41,7 +41,7 @@ class Card:
     kind: str = ""
 
 
-def cards(audit: Audit) -> list[Card]:
+def cards(audit: AuditRecord) -> list[Card]:
     """Return the cards of a page, the recommended action first."""
     action = recommended(audit)
     first = Card("Recommended action", "", audit.action or action.text, code=action.call, kind="action")
@@ -66,7 +66,7 @@ def _big(found: Claim) -> str:
     return {"none": f"≤ {at_most(found)}", "gains": "None"}.get(found.kind, MISSING)
 
 
-def _lost(audit: Audit, training: Training) -> Card:
+def _lost(audit: AuditRecord, training: Training) -> Card:
     claims = {i: claim(audit, i, training) for i in SIDES}
     worst, least = _ordered(claims)
     at = f", K = {audit.components}" if training == "supervised" else ""
@@ -90,12 +90,12 @@ def _short(found: Claim) -> str:
     return _big(found) if found.kind in ("loses", "none", "gains") else EMPTY[found.kind].lower()
 
 
-def _limits(audit: Audit) -> tuple[list[str], dict[str, Claim]]:
+def _limits(audit: AuditRecord) -> tuple[list[str], dict[str, Claim]]:
     claims = {i: claim(audit, i, "supervised") for i in SIDES}
     return _ordered(claims), claims
 
 
-def _size(audit: Audit) -> Card:
+def _size(audit: AuditRecord) -> Card:
     order, claims = _limits(audit)
     words = {i: _size_words(audit, i, claims[i]) for i in SIDES}
     allowed = percent(audit.directions["1"].budget, None)
@@ -107,14 +107,14 @@ def _size(audit: Audit) -> Card:
     return Card(f"Latent size that loses at most {allowed}", words[lead], text, more)
 
 
-def _size_words(audit: Audit, i: str, found: Claim) -> str:
+def _size_words(audit: AuditRecord, i: str, found: Claim) -> str:
     limit = audit.directions[i].capacity.lossless_at
     if found.kind not in ("loses", "none", "gains"):
         return MISSING
     return MISSING if size_limit(limit) == "none" else f"K ≥ {size_limit(limit)}"
 
 
-def _weight(audit: Audit) -> Card:
+def _weight(audit: AuditRecord) -> Card:
     order, claims = _limits(audit)
     lead, other = order
     words = {i: _weight_words(audit, i, claims[i]) for i in SIDES}
@@ -127,7 +127,7 @@ def _weight(audit: Audit) -> Card:
     return Card(f"λ that loses at most {allowed}", words[lead], text, more, code)
 
 
-def _weight_words(audit: Audit, i: str, found: Claim) -> str:
+def _weight_words(audit: AuditRecord, i: str, found: Claim) -> str:
     if found.kind not in ("loses", "none", "gains"):
         return MISSING
     limit = audit.directions[i].lambda_budget
@@ -137,7 +137,7 @@ def _weight_words(audit: Audit, i: str, found: Claim) -> str:
     return f"{words} λ" if words == "any" else words
 
 
-def _shared(audit: Audit, i: str) -> Card:
+def _shared(audit: AuditRecord, i: str) -> Card:
     held = (audit.shared or {}).get(i)
     title = f"Variance of {modality(audit, i)} that is shared"
     if held is None or held.directions == 0:
@@ -148,7 +148,7 @@ def _shared(audit: Audit, i: str) -> Card:
     return Card(title, share_words(held.variance), f"The rest is {modality(audit, i)}'s own (held out).")
 
 
-def _directions(audit: Audit) -> Card:
+def _directions(audit: AuditRecord) -> Card:
     alone = audit.directions["1"].contrastive
     listed = ", ".join(f"{rho:.2f}" for rho in alone.correlations[: min(alone.directions, 5)])
     more = ", …" if alone.directions > 5 else ""

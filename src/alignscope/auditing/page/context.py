@@ -13,7 +13,7 @@ from alignscope.auditing.page.record import record_of
 from alignscope.auditing.page.row_charts import TOP
 from alignscope.auditing.page.texts import CONTENTS, GLOSSARY, REGIMES, SELF, SEVERITIES, TRAININGS
 from alignscope.auditing.page.training_charts import retained
-from alignscope.auditing.results import Audit as Record
+from alignscope.auditing.results import AuditRecord as Record
 from alignscope.auditing.results import Training
 from alignscope.auditing.verdict import training_sentence
 from alignscope.report.tables import setting_rows

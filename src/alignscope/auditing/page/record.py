@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from alignscope.auditing.results import Audit
+from alignscope.auditing.results import AuditRecord
 
 
-def record_of(audit: Mapping[str, Any]) -> Audit:
+def record_of(audit: Mapping[str, Any]) -> AuditRecord:
     """Return the audit of the plain values of its JSON."""
-    return msgspec.convert(audit, Audit, strict=False)
+    return msgspec.convert(audit, AuditRecord, strict=False)
