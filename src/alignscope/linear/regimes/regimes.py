@@ -215,7 +215,7 @@ def _unique(
 def _sure(total: RegimeInput, spaces: LabelSpaces, modality: int, limits: tuple[float, float]) -> float:
     """Return how much of what modality i tells without a match is surely more than the other tells, in 0..1.
 
-    Where the other does not tell of every direction of the target, the match could be among label directions of
+    Where the other does not predict every direction of the target, the match could be among label directions of
     its own that are too weak to be seen. These tell at most `least_visible` of the target, against
     `unmatched_root` of the direction itself.
     """
