@@ -19,6 +19,7 @@ from scipy.stats import binomtest
 from alignscope._lib.threads import cores
 from benchmarks._calibration import (
     LOSS_CODES,
+    MATERIAL,
     Cell,
     Family,
     Truth,
@@ -200,11 +201,17 @@ def _naive(runs: Runs, fitted: dict[str, float]) -> str:
 # ------------------------------------------------------------------------------------------ false alarms and power
 
 
+def _shown(side: dict[str, Any], key: str) -> bool:
+    """Return whether an interval of a loss lies above 0, and the loss is a material share of R^2."""
+    value, low, _ = side[key]
+    return bool(low is not None and low > 0 and value >= MATERIAL * side["sigma"][0])
+
+
 def _claimed(record: dict[str, Any]) -> dict[str, bool]:
     """Return where a loss of supervised training is claimed: interval, findings, first sentence; or anywhere."""
     spoken = sentences(record["verdict"])[:1]
     said = {
-        "interval": any((record[i]["risk"][1] or 0.0) > 0 for i in "12"),
+        "interval": any(_shown(record[i], "risk") for i in "12"),
         "finding": bool(LOSS_CODES & set(record["findings"])),
         "sentence": any("supervised" in s.lower() and says_loss(s, i) for s in spoken for i in "12"),
     }
@@ -219,6 +226,7 @@ def _false_alarms(groups: list[Group]) -> tuple[Table, list[Claim]]:
         said = [_claimed(r) for r in runs]
         risks = [max(r[i]["risk"][0] for i in "12") for r in runs]
         raw = [max(r[i]["raw"] for i in "12") for r in runs]
+        here = [max(r[i]["risk here"] for i in "12") for r in runs]
         by_n.setdefault(cell.n, []).extend(s["anywhere"] for s in said)
         medians.setdefault(cell.n, []).append(float(np.median(risks)))
         rows.append(
@@ -226,12 +234,13 @@ def _false_alarms(groups: list[Group]) -> tuple[Table, list[Claim]]:
                 *_where(cell),
                 *(_share([s[k] for s in said]) for k in ("anywhere", "interval", "finding", "sentence")),
                 f"{np.median(risks):.3f}",
+                f"{np.mean(here):.3f}",
                 f"{np.median(raw):.3f}",
                 _share([x > 0.01 for x in raw]),
             ]
         )
     columns = ["pair", "N", "D", "loss claimed", "by the interval", "by a finding", "by the first sentence"]
-    columns += ["median loss", "median, undetected target", "undetected target above .01"]
+    columns += ["median loss", "fitted", "median, undetected target", "undetected target above .01"]
     worst = max(by_n, key=lambda n: float(np.mean(by_n[n])), default=0)
     largest = max(medians, default=0)
     text = "; ".join(f"N = {n:,}: {_share(hits)}" for n, hits in sorted(by_n.items()))
@@ -253,10 +262,10 @@ def _power(groups: list[Group]) -> tuple[Table, list[Claim]]:
     for cell, known, runs in groups:
         lossy = [i for i in "12" if known.risk[i] > 0.2 * known.sigma[i]]
         clear = [i for i in "12" if known.risk[i] < NOTHING]
-        found = [(r[i]["risk"][1] or 0.0) > 0 for r in runs for i in lossy]
+        found = [_shown(r[i], "risk") for r in runs for i in lossy]
         first = [sentences(r["verdict"])[0] for r in runs]
         said = [says_loss(s, i) for s in first for i in lossy]
-        false = [(r[i]["risk"][1] or 0.0) > 0 for r in runs for i in clear]
+        false = [_shown(r[i], "risk") for r in runs for i in clear]
         values = [r[i]["risk"][0] for r in runs for i in lossy]
         here = float(np.mean([r[i]["risk here"] for r in runs for i in lossy]))
         covered = _covered([r[i]["risk"] for r in runs for i in lossy], lambda _: here)  # noqa: B023
@@ -338,7 +347,7 @@ def _contrastive(groups: list[Group]) -> tuple[Table, list[Claim]]:
             error = [e[0][0] - e[1] for e in each]
             rule = [abs(e[2] - e[1]) for e in each]
             near = [abs(e) <= NEAR for e in error]
-            claimed = [(e[0][1] or 0.0) > 0 for e in each]
+            claimed = [_shown(r[k], "lost") for r in runs for k in looks]
             rows.append(
                 [
                     *_where(cell),
@@ -364,7 +373,7 @@ def _contrastive(groups: list[Group]) -> tuple[Table, list[Claim]]:
         Claim(
             f"contrastive loss on average within {NEAR} of the population's, N >= 1,000",
             f"farthest {worst[1]}; single runs within {NEAR}: {_share(near_all)}",
-            0 <= worst[0] <= NEAR,
+            worst[0] <= NEAR if near_all else None,
         ),
         Claim(
             f"a contrastive loss that does not exist is claimed in <= {FALSE:.0%}",
