@@ -35,10 +35,12 @@ STAGES = {
     "- of it the products": (_cells, "_add_product"),
     "- of it conditions and factors": (onepass, "_chan_loss"),
     "paths, in sample and held out": (auditing, "solve_direction"),
-    "predictors of all folds": (_sampling, "fit_predictors"),
-    "the second pass: residuals by unit": (_sampling, "unit_sums"),
-    "regime (beside the second pass)": (auditing, "locate_regime"),
+    "regime": (auditing, "locate_regime"),
     "permutation null": (_sampling, "permutation_null"),
+    "predictors of all folds": (auditing, "fit_predictors"),
+    "dependence of neighbouring rows": (auditing, "dependence"),
+    "detection, all trainings held out, and intervals": (auditing, "HeldOut"),
+    "classes named (class targets only)": (auditing, "class_scores"),
     "records, remedies, carriers": (auditing, "record_direction"),
 }
 

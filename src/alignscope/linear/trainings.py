@@ -60,7 +60,7 @@ class Nested:
     Attributes
     ----------
     directions : (d x k) uncorrelated with unit sum of squares on the rows that were fitted. told : (k x C) what each
-        tells of the target.
+        adds to the prediction.
     """
 
     directions: Matrix
