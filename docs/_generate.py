@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import _api
+import _audit_guide
 import _bench_guide
 import _bench_results
 import _cli
@@ -109,6 +110,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "study_fall": _study_results.fall,
     "study_agreement": _study_results.agreement,
     "study_capacity": _study_results.capacity,
+    **_audit_guide.PAGES,
     **_bench_guide.PAGES,
     **_bench_results.PAGES,
     **_satellite_results.PAGES,
@@ -125,6 +127,7 @@ def write_all(folder: Path) -> None:
         path = folder / f"{name}.md"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
+    _audit_guide.figures(folder / "audit")
     _study_results.figures("study-paper", folder / "study")
     _bench_results.figures(folder / "bench")
     _satellite_results.figures(folder / "satellite")

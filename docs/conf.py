@@ -21,6 +21,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "_math", "sphinx_gallery.gen_
 exclude_patterns = [
     "_build",
     "generated/*.md",
+    "generated/audit",
     "generated/study",
     "generated/bench",
     "generated/satellite",
