@@ -1,5 +1,8 @@
 """The exact linear theory, on second moments.
 
+All figures here are in sample, of the whole target that is aligned to: statements about these rows. What holds for new
+rows, `alignscope.audit` says: held out, and of the detectable part of the target.
+
 >>> import numpy as np
 >>> from alignscope.datasets import example_pair
 >>> from alignscope.linear import Problem, Solver, lambda_grid, trace
