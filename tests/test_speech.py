@@ -270,7 +270,7 @@ def test_a_grid_end_is_no_value() -> None:
     for side in "12":
         audit["directions"][side]["lambda_budget"] = {"value": 1000.0, "low": 3.0, "high": "inf", "grid_end": True}
     said = headline(record_of(audit))
-    assert any("up to lambda = > 1,000 (end of the grid) at most 5% is lost" in text for text in said)
+    assert any("up to lambda > 1,000 (end of the grid) at most 5% is lost" in text for text in said)
     assert any("\n> 1,000 (end of the grid)\n" in text for text in said)
 
 
@@ -370,7 +370,7 @@ def test_without_labels_variance_is_shared_or_own() -> None:
 ACTIONS: list[tuple[str, Callable[[Audit], None], str]] = [
     ("example", lambda a: None, "Raise K to 9 or more, let a budget of 5% set the alignment weight"),
     ("example", lambda a: a.update(training="contrastive"), "Add a task loss for each modality, at K = 9 or more"),
-    ("nothing at risk", lambda a: None, "Train with the task losses and alignment together, at K = 6 or more, never"),
+    ("nothing at risk", lambda a: None, "Train with task losses and alignment together, never by alignment alone"),
     ("rows alike", lambda a: None, "Give --groups"),
     ("too few rows", lambda a: None, "Give more rows or fewer features"),
     ("without labels", lambda a: None, "Add a self-supervised loss for each modality"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from alignscope.auditing.claims import claim, standing, too_few_rows, unlabelled
+from alignscope.auditing.claims import claim, rows_words, standing, too_few_rows, unlabelled
 from alignscope.auditing.results import AuditRecord, Training
 from alignscope.report.words import percent
 
@@ -30,7 +30,7 @@ def recommended(audit: AuditRecord) -> Action:
         if "groups" in seen:
             text = "Give more groups, or features that transfer between them, before aligning anything."
         elif "few" in seen:
-            text = "Give more rows or fewer features, and audit again before aligning anything."
+            text = f"Give more {rows_words(audit)} or fewer features, and audit again before aligning anything."
         else:
             text = "Check the targets, or take other features: there is no prediction here to protect."
         return Action(text)
@@ -43,12 +43,13 @@ def recommended(audit: AuditRecord) -> Action:
         return Action(_supervised(audit), loop)
     if _loses(audit, "contrastive"):
         return Action(
-            f"Train with the task losses and alignment together, at K = {audit.components} or more, never by "
-            "alignment alone.",
+            "Train with task losses and alignment together, never by alignment alone, and watch every target with the "
+            "monitor.",
             loop,
         )
     if too_few_rows(audit):
-        return Action("Keep the task losses while aligning, and give more rows to tell what alignment costs.", loop)
+        text = f"Keep the task losses while aligning, and give more {rows_words(audit)} to tell what alignment costs."
+        return Action(text, loop)
     return Action("Align while keeping the task losses, and watch what every target retains with the monitor.", loop)
 
 

@@ -97,7 +97,7 @@ def _claim(audit: AuditRecord, i: str, directions: int, loss: Interval, share: I
         return Claim("point", share)
     if loss.sign > 0 and share.value >= MATERIAL:
         return Claim("loses", share)
-    if loss.sign < 0:
+    if loss.sign < 0 and -loss.value >= MATERIAL * audit.sigma.held_out[i + i].value:
         return Claim("gains", share)
     return Claim("few" if share.high > VAGUE else "none", share)
 
@@ -111,6 +111,11 @@ def extreme_only(d: Direction) -> bool:
 def units(audit: AuditRecord) -> int | None:
     """Return the number of groups, or None where rows were left out one set at a time."""
     return audit.sigma.interval.units if audit.sigma.interval.kind == "group" else None
+
+
+def rows_words(audit: AuditRecord) -> str:
+    """Return what there may be too few of."""
+    return "rows" if units(audit) is None else "groups"
 
 
 def too_few_rows(audit: AuditRecord) -> bool:

@@ -62,7 +62,9 @@ CODES: dict[str, Code] = {
     "AS117": Code("issue", "Too few rows to tell",
         "The held-out figure of a modality on its own target is not above chance, and a share of 0.1 would not have "
         "shown either: null95 - centre + 1.28 SE, the smallest share that is found nine times in ten, is above 0.1. "
-        "That is no evidence that there is nothing to lose. Give more rows, or fewer features."),
+        "That is no evidence that there is nothing to lose. Or the "
+        "interval of a loss reaches from 0 to over half of what is predicted. Give more rows, more groups, or fewer "
+        "features."),
     "AS116": Code("info", "How the inputs were read",
         "The inputs were changed on the way in: flattened, one-hot encoded, or read as regression."),
     "AS201": Code("info", "Non-redundant", "Each modality predicts its own target better than the other one does."),

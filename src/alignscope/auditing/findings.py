@@ -10,11 +10,22 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from alignscope.auditing.claims import MATERIAL, claim, extreme_only, least_seen, standing, units, unlabelled
+from alignscope.auditing.claims import (
+    MATERIAL,
+    Claim,
+    aligned_alone,
+    claim,
+    extreme_only,
+    least_seen,
+    rows_words,
+    standing,
+    units,
+    unlabelled,
+)
 from alignscope.auditing.codes import CODES
 from alignscope.auditing.facts import Facts
-from alignscope.auditing.results import AlignedAlone, AuditRecord, Direction, Finding, Training
-from alignscope.auditing.verdict import share_words
+from alignscope.auditing.results import AuditRecord, Direction, Finding, Training
+from alignscope.auditing.verdict import at_most, share_words
 from alignscope.report.words import estimate, lam, lambda_value, percent, size_limit
 
 
@@ -114,7 +125,7 @@ def _about_prediction(audit: AuditRecord) -> Iterator[Finding]:
         if seen == "few":
             show = least_seen(audit, i)
             least = f"; an R² below {show:.2f} would not show" if show < 1 else ""
-            yield _finding("AS117", f"{figure}, too few rows to tell{least}.")
+            yield _finding("AS117", f"{figure}, too few {rows_words(audit)} to tell{least}.")
         elif seen == "chance":
             yield _finding("AS205", f"{figure}, not above chance ({max(own.null95, 0.0):.3f}).")
         elif seen == "groups":
@@ -135,7 +146,8 @@ def _about_directions(audit: AuditRecord) -> Iterator[Finding]:
         yield from _about_cost(audit, i, d, name)
         yield from _about_theorem(audit, i, d, name)
         yield from _about_training(audit, i, "contrastive", "AS309")
-        yield from _about_training(audit, i, "predictive", "AS310")
+        if audit.training == "predictive":
+            yield from _about_training(audit, i, "predictive", "AS310")
         limited |= claim(audit, i, "supervised").kind == "loses"
     if audit.directions["1"].contrastive.directions == 0:
         yield _finding("AS311", "No shared direction is detectable: what contrastive training retains is undetermined.")
@@ -159,15 +171,24 @@ def _about_theorem(audit: AuditRecord, i: str, d: Direction, name: str) -> Itera
 
 
 def _about_training(audit: AuditRecord, i: str, training: Training, code: str) -> Iterator[Finding]:
-    d, found = audit.directions[i], claim(audit, i, training)
-    alone: AlignedAlone = d.contrastive if training == "contrastive" else d.predictive
+    found, alone = claim(audit, i, training), aligned_alone(audit.directions[i], training)
+    if found.kind == "few":
+        yield _vague(audit, i, found, training)
     if found.kind == "loses":
-        counted = "direction retains" if alone.directions == 1 else f"{alone.directions} directions retain"
+        r = alone.directions
+        counted = "one shared direction retains" if r == 1 else f"{r} shared directions retain"
         yield _finding(
             code,
             f"{audit.modalities[i].name}: {training} training loses {share_words(found.share)} of what is predicted; "
-            f"the shared {counted} {estimate(alone.all)} (held out).",
+            f"{counted} {estimate(alone.all)} (held out).",
         )
+
+
+def _vague(audit: AuditRecord, i: str, found: Claim, training: str) -> Finding:
+    name, lost = audit.modalities[i].name, share_words(found.share)
+    return _finding(
+        "AS117", f"{name}, {training} training: {lost} may be lost (held out), too few {rows_words(audit)} to tell."
+    )
 
 
 def _about_size(audit: AuditRecord, i: str, d: Direction, name: str) -> Iterator[Finding]:
@@ -198,11 +219,16 @@ def _about_cost(audit: AuditRecord, i: str, d: Direction, name: str) -> Iterator
     elif found.kind == "gains":
         yield _finding("AS307", f"{name}: unlimited alignment gains {estimate(-d.held_out_at_risk)}, held out.")
     elif found.kind == "none" and d.at_risk <= 1e-9:
-        yield _finding("AS302", f"{name}: K = {k} holds the target and all that is aligned; lost are {lost}.")
+        yield _finding(
+            "AS302",
+            f"{name}: K = {k} holds the target and all that is aligned: at most {at_most(found)} is lost (held out).",
+        )
     elif found.kind == "none" and found.share.ends[1] < MATERIAL:
         yield _finding("AS303", f"{name}: unlimited alignment loses at most {percent(found.share.high, 1)} (held out).")
     elif found.kind == "none":
         yield _finding("AS305", f"{name}: no loss is shown with K = {k}: {lost}.")
+    elif found.kind == "few":
+        yield _vague(audit, i, found, "supervised")
     worst = d.targets_at_risk[0]
     if len(d.targets_at_risk) < 2:
         yield _finding("AS902", f"{name}: its target has one column.")
@@ -221,5 +247,8 @@ def _about_limits(d: Direction, name: str) -> Iterator[Finding]:
     if np.isfinite(size.value) and size.value > d.capacity.components:
         yield _finding("AS401", f"{name}: with K = {size_limit(size)} at most {allowed} is lost (held out).")
     if np.isfinite(weight.value):
-        upto = f"up to lambda = {lambda_value(weight)} at most" if weight.value > 0 else "no lambda above 0 loses only"
+        sign = "" if weight.grid_end else "= "
+        upto = (
+            f"up to lambda {sign}{lambda_value(weight)} at most" if weight.value > 0 else "no lambda above 0 loses only"
+        )
         yield _finding("AS402", f"{name}: {upto} {allowed} is lost (held out).")

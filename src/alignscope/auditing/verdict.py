@@ -6,7 +6,17 @@ from collections.abc import Iterator, Sequence
 
 from alignscope._lib.interval import Interval
 from alignscope.auditing.action import recommended
-from alignscope.auditing.claims import FEW_GROUPS, Claim, claim, least_seen, standing, too_few_rows, units, unlabelled
+from alignscope.auditing.claims import (
+    FEW_GROUPS,
+    Claim,
+    claim,
+    least_seen,
+    rows_words,
+    standing,
+    too_few_rows,
+    units,
+    unlabelled,
+)
 from alignscope.auditing.facts import Facts
 from alignscope.auditing.results import AuditRecord, Comparison, Training
 from alignscope.pair.paired import Pair
@@ -75,14 +85,17 @@ def target_words(audit: AuditRecord, i: str) -> str:
 
 
 def modality(audit: AuditRecord, i: str) -> str:
-    """Name a modality, cut where it is long."""
-    return brief(audit.modalities[i].name)
+    """Name a modality, cut where it is long; by its number where the other one is cut to the same."""
+    names = {j: brief(audit.modalities[j].name) for j in "12"}
+    return f"modality {i}" if names["1"] == names["2"] else names[i]
 
 
 def brief(name: str) -> str:
     """Cut a name to three words and 24 letters, so that a sentence has room for it."""
     words = name.split()
-    return short(" ".join(words[:3]) + ("…" if len(words) > 3 else ""), 24)
+    kept = next((n for n in (3, 2, 1) if len(" ".join(words[:n])) <= 24), 1)
+    text = " ".join(words[:kept])
+    return short(text if kept >= len(words) else f"{text.rstrip(' ,;:-–(')}…", 24)
 
 
 def _words(sentence: str) -> int:
@@ -161,7 +174,7 @@ def _clause(audit: AuditRecord, i: str, found: Claim, training: Training, size: 
         return f"nothing shared is detectable, so what {name} retains is undetermined"
     return {
         "gains": f"{name} predicts more when aligned",
-        "few": f"too few rows to tell for {name}",
+        "few": f"too few {rows_words(audit)} to tell for {name}",
         "chance": f"{name} is not above chance on {target_words(audit, i)}",
         "groups": f"{name} does not transfer between groups",
     }[found.kind]
@@ -178,7 +191,7 @@ def _both(audit: AuditRecord, claims: dict[str, Claim], training: Training) -> s
     if training == "supervised":
         undetermined = f"nothing to align {one} or {two} to is detectable"
     return {
-        "few": f"too few rows to tell for {one} or {two}",
+        "few": f"too few {rows_words(audit)} to tell for {one} or {two}",
         "chance": f"neither {one} nor {two} is above chance on its target",
         "groups": f"what {one} and {two} predict does not transfer between groups",
         "undetermined": undetermined,
@@ -212,7 +225,7 @@ def _shared(audit: AuditRecord) -> list[str]:
     if r == 0 or not held:
         null = audit.directions["1"].contrastive.null95
         few = "AS117" in audit.warnings
-        why = "too few rows to tell what is shared" if few else "nothing shared is detectable"
+        why = f"too few {rows_words(audit)} to tell what is shared" if few else "nothing shared is detectable"
         return [
             f"Contrastive training: {why}, so what it retains of {one} and {two} is undetermined",
             f"A shared direction with a correlation below {null[0] if null else 1:.2f} would not show",

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from alignscope.auditing.action import recommended
-from alignscope.auditing.claims import Claim, claim, unlabelled
+from alignscope.auditing.claims import Claim, claim, rows_words, unlabelled
 from alignscope.auditing.results import AuditRecord, Training
 from alignscope.auditing.verdict import at_most, modality, share_words, target_words
 from alignscope.report.words import MISSING, SIDES, count, lambda_value, percent, size_limit
 
 EMPTY = {
-    "few": "Too few rows to tell",
+    "few": "Too few {rows} to tell",
     "chance": "Not above chance",
     "groups": "Does not transfer between groups",
     "undetermined": "Nothing to align to is detectable",
@@ -53,6 +53,11 @@ def cards(audit: AuditRecord) -> list[Card]:
     return [first, *(_lost(audit, training) for training in lost), _size(audit), _weight(audit)]
 
 
+def _empty(audit: AuditRecord, found: Claim, otherwise: str = "") -> str:
+    """Return why a card is empty."""
+    return EMPTY.get(found.kind, otherwise).format(rows=rows_words(audit))
+
+
 def _ordered(claims: dict[str, Claim]) -> list[str]:
     """Return the directions, the one that has most to say first: a loss, then an upper end, then none."""
     rank = {"loses": 0, "none": 1, "gains": 2}
@@ -78,16 +83,19 @@ def _lost(audit: AuditRecord, training: Training) -> Card:
         "none": f"No loss is shown for {name}: at most this share is lost{limit} (held out).",
         "gains": f"{name} predicts more when it is aligned (held out).",
     }
-    text = texts.get(found.kind) or f"{EMPTY[found.kind]}: {name}."
+    text = texts.get(found.kind) or f"{_empty(audit, found)}: {name}."
     if training != "supervised" and found.kind == "undetermined":
         text = "Nothing shared is detectable, so what is retained is undetermined."
     return Card(
-        f"Lost in {training} training{at}", _big(found), text, f"{modality(audit, least)}: {_short(claims[least])}."
+        f"Lost in {training} training{at}",
+        _big(found),
+        text,
+        f"{modality(audit, least)}: {_short(audit, claims[least])}.",
     )
 
 
-def _short(found: Claim) -> str:
-    return _big(found) if found.kind in ("loses", "none", "gains") else EMPTY[found.kind].lower()
+def _short(audit: AuditRecord, found: Claim) -> str:
+    return _big(found) if found.kind in ("loses", "none", "gains") else _empty(audit, found).lower()
 
 
 def _limits(audit: AuditRecord) -> tuple[list[str], dict[str, Claim]]:
@@ -102,7 +110,7 @@ def _size(audit: AuditRecord) -> Card:
     lead, other = order
     text = f"{modality(audit, lead)}: from this latent size supervised training loses at most {allowed} (held out)."
     if words[lead] == MISSING:
-        text = f"{EMPTY.get(claims[lead].kind, 'No size of the curve is within the budget')}: {modality(audit, lead)}."
+        text = f"{_empty(audit, claims[lead], 'No size of the curve is within the budget')}: {modality(audit, lead)}."
     more = f"{modality(audit, other)}: {words[other]}. This audit has K = {audit.components}. {NETWORKS}"
     return Card(f"Latent size that loses at most {allowed}", words[lead], text, more)
 
@@ -121,7 +129,7 @@ def _weight(audit: AuditRecord) -> Card:
     allowed = percent(audit.directions["1"].budget, None)
     text = f"{modality(audit, lead)}, K = {audit.components}: up to this λ at most {allowed} is lost (held out)."
     if words[lead] == MISSING:
-        text = f"{EMPTY[claims[lead].kind]}: {modality(audit, lead)}."
+        text = f"{_empty(audit, claims[lead])}: {modality(audit, lead)}."
     more = f"{modality(audit, other)}: {words[other]}. λ is not the weight in your loss: a budget sets that."
     code = WEIGHT.format(epsilon=audit.directions["1"].budget)
     return Card(f"λ that loses at most {allowed}", words[lead], text, more, code)
@@ -142,7 +150,9 @@ def _shared(audit: AuditRecord, i: str) -> Card:
     title = f"Variance of {modality(audit, i)} that is shared"
     if held is None or held.directions == 0:
         few = "AS117" in audit.warnings
-        return Card(title, MISSING, "Too few rows to tell." if few else "No shared direction is detectable.")
+        return Card(
+            title, MISSING, f"Too few {rows_words(audit)} to tell." if few else "No shared direction is detectable."
+        )
     if held.variance.low is None:
         return Card(title, MISSING, EMPTY["point"] + ".")
     return Card(title, share_words(held.variance), f"The rest is {modality(audit, i)}'s own (held out).")

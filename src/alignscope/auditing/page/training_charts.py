@@ -97,7 +97,7 @@ def _note(found: Any) -> str:
         "gains": "gains",
         "undetermined": "nothing detectable",
         "point": "no interval",
-        "few": "too few rows",
+        "few": "too few to tell",
         "chance": "not above chance",
         "groups": "does not transfer",
     }[found.kind]
