@@ -90,7 +90,7 @@ CODES: dict[str, Code] = {
         "The latent holds the target and every detectable direction that it is aligned to, so linear encoders lose "
         "nothing at any lambda. Networks have lost prediction above that size, so watch them with the monitor."),
     "AS303": Code("info", "Alignment costs little",
-        "The upper end of the held-out interval is below one percent of what is predicted."),
+        "Held out, unlimited alignment loses less than one percent of what is predicted."),
     "AS304": Code("issue", "One target loses most",
         "The average hides it: one target loses over twice as much of its variance as targets do on average. It is "
         "chosen held out, and its interval allows for having been chosen among all (Bonferroni)."),

@@ -223,7 +223,7 @@ def _about_cost(audit: AuditRecord, i: str, d: Direction, name: str) -> Iterator
             "AS302",
             f"{name}: K = {k} holds the target and all that is aligned: at most {at_most(found)} is lost (held out).",
         )
-    elif found.kind == "none" and found.share.ends[1] < MATERIAL:
+    elif found.kind == "none" and (found.share.ends[1] < MATERIAL or d.held_out_at_risk.sign > 0):
         yield _finding("AS303", f"{name}: unlimited alignment loses at most {percent(found.share.high, 1)} (held out).")
     elif found.kind == "none":
         yield _finding("AS305", f"{name}: no loss is shown with K = {k}: {lost}.")
