@@ -57,6 +57,7 @@ from alignscope.pair.folds import assign_folds, assign_units
 from alignscope.pair.paired import Pair
 from alignscope.pair.readers.formats import Input
 
+_LEAST_ROWS = 10
 _WIDE = 64  # target columns of both modalities beyond which every lambda of a refit costs much
 _ESTIMAND: dict[Literal["row", "group"], str] = {
     "row": "R^2 of a linear predictor fitted on as many rows like these, on new rows",
@@ -184,6 +185,13 @@ def _audited(pair: Pair, options: AuditOptions, progress: Progress | None) -> Au
     folds = assign_folds(pair.n, options.folds, options.seed, pair.groups)
     width = pair.d1 + pair.d2
     units = assign_units(folds, units_per_fold(pair.n, width, options.folds, pair.groups), options.seed, pair.groups)
+    if units.max() < 2:
+        raise AlignscopeError(
+            "E208",
+            "groups",
+            "there are two groups, and intervals leave out one group and hold out another",
+            "Give at least three groups, or leave the groups out.",
+        )
     keep = null_rows(pair.n, width, pair.groups, options.seed)
     moments = collect(pair, folds, units=units, keep=keep, progress=progress)
     with one_blas_thread():
@@ -201,6 +209,7 @@ def _audited(pair: Pair, options: AuditOptions, progress: Progress | None) -> Au
 def _audit_moments(
     pair: Pair, moments: FoldedMoments, keep: Codes, options: AuditOptions, progress: Progress
 ) -> tuple[Audit, Facts]:
+    _check_rows(pair, moments)
     ranks = _check_variation(pair, moments)
     components = options.components or max(ranks["y1"], ranks["y2"])
     grid = options.grid()
@@ -281,6 +290,22 @@ def _plan(solved: Sequence[Solved], grid: Vector, predictors: Predictors) -> tup
     return Plan(problem.components, solved[0].gauge, sizes, grid), predictors, nodes
 
 
+def _check_rows(pair: Pair, moments: FoldedMoments) -> None:
+    """Raise E205 where the rows that have both modalities weigh less than ten: (sum w)^2 / sum w^2 (Kish)."""
+    both = moments.present.all(axis=1)
+    weights = both.astype(float) if pair.weights is None else pair.weights * both
+    squares = float(np.square(weights).sum())
+    effective = float(weights.sum()) ** 2 / squares if squares > 0 else 0.0
+    if effective < _LEAST_ROWS:
+        rows = f"{np.count_nonzero(weights):,} rows that have both modalities"
+        raise AlignscopeError(
+            "E205",
+            "rows" if pair.weights is None else "weights",
+            rows if pair.weights is None else f"the {rows} count as {effective:.1f} rows of equal weight",
+            f"Give at least {_LEAST_ROWS} rows, and weights that do not rest on a few of them.",
+        )
+
+
 def _check_variation(pair: Pair, moments: FoldedMoments) -> dict[str, int]:
     """Return the ranks of the targets; raise where a modality or a target does not vary at all."""
     for name, table in (("x1", pair.x1), ("x2", pair.x2)):
@@ -300,6 +325,15 @@ def _check_variation(pair: Pair, moments: FoldedMoments) -> dict[str, int]:
                 target.rows.name,
                 f"it has the same value in all {target.rows.shape[0]} rows",
                 "Give a target that varies: there is nothing to predict, and nothing to lose.",
+            )
+    both = moments.total("x1", "x2")
+    for name, table in (("x1", pair.x1), ("x2", pair.x2), ("y1", pair.y1.rows), ("y2", pair.y2.rows)):
+        if moments.basis(None, name, beside=("x1", "x2")).rank == 0:
+            raise AlignscopeError(
+                "E207" if name in ("x1", "x2") else "E206",
+                table.name,
+                f"it has the same value in all {both.rows} rows that have both modalities",
+                "Give more rows that have both, or what varies among them.",
             )
     return ranks
 

@@ -20,9 +20,9 @@ from alignscope.linear.detection import Detection, detect
 from alignscope.linear.informativeness import KEYS, Predictor, blocks_of, fit_predictors
 from alignscope.linear.jackknife import Jackknife
 from alignscope.linear.trainings import DIRECTIONS, Counts, Encoders, FoldFit, Plan
-from alignscope.moments.left_out import LeftOut, UnitSums
+from alignscope.moments.left_out import UnitSums
 from alignscope.moments.moments import Moments
-from alignscope.moments.onepass import FoldedMoments
+from alignscope.moments.onepass import ByFold, FoldedMoments
 
 REFIT_BELOW = 50
 """Rows a feature below which intervals need refits: the variance that a fit adds is about D / N of the whole."""
@@ -166,7 +166,7 @@ class HeldOut:
         return [again_first, *side_by_side(again, range(1, len(units)))]
 
 
-def _run(moments: LeftOut, plan: Plan, counts: Counts) -> dict[str, Matrix]:
+def _run(moments: ByFold, plan: Plan, counts: Counts) -> dict[str, Matrix]:
     """Return the residuals of one replicate."""
     predictors = fit_predictors(moments)
     folds = moments.fold_numbers

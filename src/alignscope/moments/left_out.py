@@ -16,6 +16,8 @@ from alignscope._lib.types import Matrix, Vector
 from alignscope.moments.moments import Moments, block_slices
 from alignscope.moments.onepass import ByFold, FoldedMoments, restrict
 
+_ROUNDING = 1e-12  # a share of a column's energy that a difference of sums may leave of nothing
+
 
 @dataclass(frozen=True, eq=False)
 class _Sum:
@@ -142,4 +144,7 @@ class LeftOut(ByFold):
         if rest.weight <= 1e-9 * sums.total.weight:
             return None
         matrix = rest.second - np.outer(rest.first, rest.first / rest.weight)
+        # What is left of a column that varied in the unit alone is rounding, not variation.
+        constant = np.diagonal(matrix) <= _ROUNDING * np.diagonal(sums.total.second)
+        matrix[constant] = matrix[:, constant] = 0
         return Moments(sums.blocks, round(rest.weight), rest.weight, rest.first / rest.weight, "chan", matrix)
