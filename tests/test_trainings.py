@@ -194,7 +194,8 @@ def test_a_modality_that_is_constant_outside_a_fold_tells_nothing() -> None:
     m = collect(Pair.of(x1, x2, y), (np.arange(40) >= 10).astype(np.uint8))
     fit = FoldFit(m, 0, Plan(2, "fitted", (1, 2), LAMBDAS))
     assert fit.pairs()["shared"].left.shape == (1, 0)
-    encoders = fit.encoders("1", Counts(1, {"1": 1, "2": 1}))
+    encoders = fit.encoders("1", Counts(3, {"1": 1, "2": 1}))
+    assert encoders.nested["contrastive"].sizes == [1, 2, 3]  # as outside the other fold
     rows = m.within(0, "x1", "x2")
     assert isinstance(rows, Moments)
     energy = np.square(y[:10] - y[10:].mean(axis=0)).sum(axis=0)

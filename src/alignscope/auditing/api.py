@@ -185,13 +185,6 @@ def _audited(pair: Pair, options: AuditOptions, progress: Progress | None) -> Au
     folds = assign_folds(pair.n, options.folds, options.seed, pair.groups)
     width = pair.d1 + pair.d2
     units = assign_units(folds, units_per_fold(pair.n, width, options.folds, pair.groups), options.seed, pair.groups)
-    if units.max() < 2:
-        raise AlignscopeError(
-            "E208",
-            "groups",
-            "there are two groups, and intervals leave out one group and hold out another",
-            "Give at least three groups, or leave the groups out.",
-        )
     keep = null_rows(pair.n, width, pair.groups, options.seed)
     moments = collect(pair, folds, units=units, keep=keep, progress=progress)
     with one_blas_thread():
@@ -209,7 +202,7 @@ def _audited(pair: Pair, options: AuditOptions, progress: Progress | None) -> Au
 def _audit_moments(
     pair: Pair, moments: FoldedMoments, keep: Codes, options: AuditOptions, progress: Progress
 ) -> tuple[Audit, Facts]:
-    _check_rows(pair, moments)
+    _check_weights(pair, moments)
     ranks = _check_variation(pair, moments)
     components = options.components or max(ranks["y1"], ranks["y2"])
     grid = options.grid()
@@ -290,19 +283,20 @@ def _plan(solved: Sequence[Solved], grid: Vector, predictors: Predictors) -> tup
     return Plan(problem.components, solved[0].gauge, sizes, grid), predictors, nodes
 
 
-def _check_rows(pair: Pair, moments: FoldedMoments) -> None:
-    """Raise E205 where the rows that have both modalities weigh less than ten: (sum w)^2 / sum w^2 (Kish)."""
-    both = moments.present.all(axis=1)
-    weights = both.astype(float) if pair.weights is None else pair.weights * both
+def _check_weights(pair: Pair, moments: FoldedMoments) -> None:
+    """Raise E205 where weights leave fewer than ten rows of both modalities: (sum w)^2 / sum w^2 (Kish)."""
+    if pair.weights is None:
+        return
+    weights = pair.weights[moments.present.all(axis=1)]
     squares = float(np.square(weights).sum())
     effective = float(weights.sum()) ** 2 / squares if squares > 0 else 0.0
     if effective < _LEAST_ROWS:
-        rows = f"{np.count_nonzero(weights):,} rows that have both modalities"
         raise AlignscopeError(
             "E205",
-            "rows" if pair.weights is None else "weights",
-            rows if pair.weights is None else f"the {rows} count as {effective:.1f} rows of equal weight",
-            f"Give at least {_LEAST_ROWS} rows, and weights that do not rest on a few of them.",
+            "weights",
+            f"the {np.count_nonzero(weights):,} rows that have both modalities count as {effective:.1f} rows of "
+            "equal weight",
+            f"Give weights that do not rest on fewer than {_LEAST_ROWS} rows.",
         )
 
 

@@ -102,7 +102,8 @@ class HeldOut:
         named_classes: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> None:
-        self.moments, self.plan, self.nodes, self.refit = moments, plan, nodes, refit
+        enough = _folds_left(moments) > 1
+        self.moments, self.plan, self.nodes, self.refit = moments, plan, nodes, refit and enough
         folds = moments.fold_numbers
         fits = dict(zip(folds, side_by_side(lambda f: FoldFit(moments, f, plan), folds), strict=True))
         self.detections = self._detect(fits)
@@ -118,7 +119,7 @@ class HeldOut:
         self._energies = _Energies(moments)
         self.figures = Figures(_summed(parts), self._energies.without(None))
         self.replicates = self._replicates(parts, progress)
-        self.jackknife = Jackknife(self._energies.shares, valid)
+        self.jackknife = Jackknife(self._energies.shares, valid and enough)
 
     def _detect(self, fits: Mapping[int, FoldFit]) -> dict[str, Detection]:
         def products(unit: int) -> dict[str, Matrix]:
@@ -164,6 +165,12 @@ class HeldOut:
 
         again_first = again(0)  # first, so that what all share is worked out once
         return [again_first, *side_by_side(again, range(1, len(units)))]
+
+
+def _folds_left(moments: FoldedMoments) -> int:
+    """Return how many folds are left without the unit whose absence costs most."""
+    folds = [moments.fold_of[unit] for unit in moments.units]
+    return min(len({*folds[:place], *folds[place + 1 :]}) for place in range(len(folds)))
 
 
 def _run(moments: ByFold, plan: Plan, counts: Counts) -> dict[str, Matrix]:

@@ -184,7 +184,7 @@ class FoldFit:
             return Nested(in_frame @ directions, directions.T @ r_y, plan.sizes)
 
         first, last = _nested(solver)
-        sizes = sizes_up_to(k)
+        sizes = sizes_up_to(counts.shared)  # the same outside every fold, though fewer may be had there
         nested = {
             "all": of_code(np.eye(k), [k]),
             "contrastive": of_code(np.eye(k), sizes),
