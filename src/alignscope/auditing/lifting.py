@@ -1,4 +1,4 @@
-"""The audit's questions asked of random Fourier features: what modalities predict that is not linear in their columns."""
+"""The audit's questions asked of random Fourier features: what is predicted that is not linear in the columns."""
 
 from __future__ import annotations
 

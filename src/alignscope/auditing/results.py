@@ -144,7 +144,7 @@ class Detectable(msgspec.Struct, frozen=True):
     ----------
     directions : how many are detectable: all before the first whose correlation is not above its `null95`.
     correlations : of these and some that follow, held out.
-    null95 : what chance alone reaches once in twenty times.
+    null95 : what chance alone reaches once in twenty times in either of the two directions.
     """
 
     directions: int

@@ -130,7 +130,8 @@ class HeldOut:
             }
 
         found = side_by_side(products, self.moments.units)
-        return {name: detect(np.stack(_common([p[name] for p in found]))) for name in found[0]}
+        ranks = {k: pairs.ranks for k, pairs in next(iter(fits.values())).pairs().items()}
+        return {name: detect(np.stack(_common([p[name] for p in found])), ranks[name]) for name in found[0]}
 
     def _unit_residuals(
         self,

@@ -19,6 +19,8 @@ from scipy.special import stdtrit
 from alignscope._lib.interval import LEVEL, Interval
 from alignscope._lib.types import Vector
 
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True, eq=False)
 class Jackknife:
@@ -49,13 +51,18 @@ class Jackknife:
 
         among : how many figures it was chosen from; the interval then holds for all of them at once (Bonferroni).
         """
-        clipped = float(np.clip(value, low, high))
+        clipped = _rounded(np.clip(value, low, high))
         if not self.valid or len(self.shares) < 2:
             return Interval(clipped, None, None)
         half = self.quantile(among) * self.error(value, replicates)
-        return Interval(clipped + 0.0, *(np.clip([value - half, value + half], low, high) + 0.0).tolist())  # no -0
+        return Interval(clipped, *(_rounded(np.clip(end, low, high)) for end in (value - half, value + half)))
 
     def quantile(self, among: int = 1) -> float:
         """Return how many standard errors an interval extends to either side."""
         effective = 1 / float(np.square(self.shares).sum())
         return float(stdtrit(max(effective - 1, 1.0), 1 - (1 - LEVEL) / 2 / among))
+
+
+def _rounded(figure: float) -> float:
+    """Return a figure, 0 where it is rounding: differences of equal sums must not look like a tiny loss."""
+    return 0.0 if abs(figure) < _ROUNDING else float(figure)

@@ -59,8 +59,8 @@ class Nested:
 
     Attributes
     ----------
-    directions : (d x k) uncorrelated with unit sum of squares on the rows that were fitted. told : (k x C) what each
-        adds to the prediction.
+    directions : (d x k) uncorrelated with unit sum of squares on the rows that were fitted.
+    told : (k x C) what each adds to the prediction.
     """
 
     directions: Matrix
@@ -80,7 +80,7 @@ class Nested:
         lower = np.tril(gram, -1) @ told
         added = told * (2 * (lower - self.directions.T @ zy) + np.diagonal(gram)[:, None] * told)
         along = np.vstack([yy, yy + np.cumsum(added, axis=0)])
-        return np.maximum(along[[min(size, len(told)) for size in self.sizes]], 0.0)
+        return np.maximum(along[np.minimum(np.array(self.sizes, dtype=int), len(told))], 0.0)
 
 
 @dataclass(frozen=True, eq=False)
