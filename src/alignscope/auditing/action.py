@@ -63,10 +63,10 @@ def _supervised(audit: AuditRecord) -> str:
     allowed = percent(audit.directions["1"].budget, None)
     if all(math.isfinite(k) for k in sizes) and max(sizes) > audit.components:
         return (
-            f"Raise K to {max(sizes):.0f} or more, let a budget of {allowed} set the alignment weight, and watch "
-            "every target."
+            f"Keep the task losses, raise K to {max(sizes):.0f} or more, let a budget of {allowed} set the alignment "
+            "weight, and watch every target."
         )
-    return f"Let a budget of {allowed} set the alignment weight, and watch every target with the monitor."
+    return f"Keep the task losses, let a budget of {allowed} set the alignment weight, and watch every target."
 
 
 def _lossless(audit: AuditRecord) -> list[float]:

@@ -130,6 +130,8 @@ def _weight(audit: AuditRecord) -> Card:
     text = f"{modality(audit, lead)}, K = {audit.components}: up to this λ at most {allowed} is lost (held out)."
     if words[lead] == MISSING:
         text = f"{_empty(audit, claims[lead])}: {modality(audit, lead)}."
+    elif words[lead] == "any λ":
+        text = f"{modality(audit, lead)}, K = {audit.components}: no λ loses more than {allowed} (held out)."
     more = f"{modality(audit, other)}: {words[other]}. λ is not the weight in your loss: a budget sets that."
     code = WEIGHT.format(epsilon=audit.directions["1"].budget)
     return Card(f"λ that loses at most {allowed}", words[lead], text, more, code)

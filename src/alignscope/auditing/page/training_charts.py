@@ -127,17 +127,22 @@ def size(audit: Audit, side: str, _live: bool) -> Spec | None:
     scale = {"type": "log" if wide else "linear", "nice": False, "domain": domain}
     x = {"field": "k", "type": "quantitative", "scale": scale, "axis": axis}
     whole = audit["sigma"]["held_out"][side + side]["value"]
-    y = share_axis(
-        "y", f"share of target {side} retained (R², held out)", _low([{**p, "x": p["y"]} for p in points]), 1.2
-    )
+    top = max([float(v) for p in points for v in (p["y"], p["high"]) if v is not None and finite(v)], default=1.0)
+    title, low = f"share of target {side} retained (R², held out)", _low([{**p, "x": p["y"]} for p in points])
+    y = share_axis("y", title, low, min(1.2, max(1.25 * top, 1.25 * whole, 0.05)))
+    if y["scale"]["domain"][1] < 0.6:
+        y["axis"] = {"title": title, "tickCount": 5, "format": ".2f"}
     hue, dash = by("training", names, HUES[1:], "stroke"), by("training", names, [[1, 0], [6, 4], [2, 3]], "stroke")
     encoding = {"x": x, "y": y, "color": hue}
     middle = (most * 0.9) ** 0.5 if wide else most / 2
     named = {audited: "K audited"} | ({limit: "within budget"} if limit and limit != audited else {})
     marks = [{"k": k, "label": f"{t}: {k:g}", "line": n, "left": k < middle} for n, (k, t) in enumerate(named.items())]
-    band = {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "fill": by("training", names, HUES[1:])}
+    band = {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}}
     layers: list[Spec] = [
-        layer("area", band, where="isValid(datum.low)", opacity=0.18),
+        *(
+            layer("area", band, where=f"isValid(datum.low) && datum.training === '{name}'", opacity=0.18, color=colour)
+            for name, colour in zip(names, HUES[1:], strict=True)
+        ),
         layer("line", {**encoding, "strokeDash": dash}, strokeWidth=2.5),
         *(
             dots({"x": x, "y": y, "tooltip": tips(K="k", Training="training", Retained="R")}, 45,
