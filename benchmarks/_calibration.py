@@ -256,8 +256,8 @@ def sentences(verdict: str) -> list[str]:
 
 
 def says_loss(sentence: str, i: str) -> bool:
-    """Return whether a sentence claims that a modality loses something."""
-    return bool(re.search(rf"modality {i} (?:can lose|loses|would lose) [<>]?\d", sentence))
+    """Return whether a sentence claims a loss of a modality; "would lose" has no interval, and is no claim."""
+    return bool(re.search(rf"modality {i} (?:can lose|loses) [<>]?\d", sentence))
 
 
 def says_chance(sentence: str, i: str) -> bool:
