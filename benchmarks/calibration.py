@@ -385,7 +385,7 @@ def _contrastive(groups: list[Group]) -> tuple[Table, list[Claim]]:
         Claim(
             f"a contrastive loss that does not exist is claimed in <= {FALSE:.0%}",
             _share(false_all),
-            bool(false_all) and float(np.mean(false_all)) <= FALSE,
+            float(np.mean(false_all)) <= FALSE if false_all else None,
         ),
     ]
 
@@ -478,12 +478,16 @@ def _words(groups: list[Group]) -> tuple[Table, list[Claim]]:
         Claim(
             "no interval without a warning where rows depend on each other or groups are few",
             _share(unqualified),
-            bool(unqualified) and not any(unqualified),
+            not any(unqualified) if unqualified else None,
         ),
         Claim(
             f"the first sentence contradicts the truth in <= {FALSE:.0%}",
             _share(every),
             all(float(np.mean(hits)) <= FALSE for hits in false.values()),
         ),
-        Claim('"costs nothing" never stands where nothing is known to', _share(speaks), not any(speaks)),
+        Claim(
+            '"costs nothing" never stands where nothing is known to',
+            _share(speaks),
+            not any(speaks) if speaks else None,
+        ),
     ]
