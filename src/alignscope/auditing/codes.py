@@ -126,7 +126,7 @@ CODES: dict[str, Code] = {
     "AS402": Code("tip", "A lambda within the budget",
         "Up to this lambda the held-out loss stays within the budget. lambda is not the weight in your loss: see "
         "AS403."),
-    "AS403": Code("tip", "lambda is not the weight in your loss",
+    "AS403": Code("tip", "The weight in your loss is not lambda",
         "lambda compares two shares of variance in the linear problem. The weight of an alignment term in a training "
         "loss depends on its scale, so the figure cannot be copied there. alignscope.nn.Budget finds the weight while "
         "training: the largest at which no target loses more than the budget. alignscope.nn.Monitor says what every "
