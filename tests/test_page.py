@@ -125,6 +125,9 @@ def test_every_axis_has_a_title_and_every_chart_a_caption(pages: dict[str, str],
         assert axes
         for axis in axes:
             assert axis["axis"]["title"] or axis["field"] == "row", chart
+            if isinstance(axis.get("scale"), dict) and {"domain", "clamp"} <= axis["scale"].keys():
+                low, high = axis["scale"]["domain"]
+                assert all(low <= tick <= high for tick in axis["axis"].get("values", [])), chart
         assert spec["description"]
     page = Page(pages[name])
     drawn = [attrs["data-chart"] for _, attrs in page.tags if "data-chart" in attrs]

@@ -130,7 +130,9 @@ def size(audit: Audit, side: str, _live: bool) -> Spec | None:
     top = max([float(v) for p in points for v in (p["y"], p["high"]) if v is not None and finite(v)], default=1.0)
     title, low = f"share of target {side} retained (R², held out)", _low([{**p, "x": p["y"]} for p in points])
     y = share_axis("y", title, low, min(1.2, max(1.25 * top, 1.25 * whole, 0.05)))
-    if y["scale"]["domain"][1] < 0.6:
+    high = y["scale"]["domain"][1]
+    y["axis"]["values"] = [tick for tick in y["axis"]["values"] if tick <= high]  # clamped ones would stand at the top
+    if high < 0.6:
         y["axis"] = {"title": title, "tickCount": 5, "format": ".2f"}
     hue, dash = by("training", names, HUES[1:], "stroke"), by("training", names, [[1, 0], [6, 4], [2, 3]], "stroke")
     encoding = {"x": x, "y": y, "color": hue}
