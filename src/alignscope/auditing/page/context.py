@@ -42,6 +42,8 @@ def context(audit: Audit) -> dict[str, Any]:
     bare = unlabelled(record)
     contents = {**CONTENTS, "classes": _who_pays(audit)}
     if bare:
+        del contents["todo"]  # closed forms and theorem 2 are about targets
+        contents["papers"] = "Align or predict?"
         contents |= {"cost": "Own features and alignment together, along λ", "classes": "Which features are shared"}
     if audit["lifted"] is None:
         del contents["lifted"]
@@ -154,7 +156,7 @@ def _target_label(audit: Audit, side: str) -> str:
 def _exact_words(t: Audit) -> str:
     if _aligned_away(t):
         return "alignment costs something"
-    return "a loss, but to capacity: alignment costs nothing" if t["loses"] else "there is no loss"
+    return "a loss, but to capacity and not to alignment" if t["loses"] else "there is no loss"
 
 
 def _theorem_words(t: Audit) -> str:

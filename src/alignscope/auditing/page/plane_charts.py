@@ -13,8 +13,10 @@ def letters(d: Audit) -> dict[str, str]:
     return {name: "ABCDEFGH"[place] for place, name in enumerate(name for name in REMEDIES if name in d["remedies"])}
 
 
-def remedies(audit: Audit, side: str, _live: bool) -> Spec:
+def remedies(audit: Audit, side: str, _live: bool) -> Spec | None:
     """Draw the remedies in the plane of alignment reached and target retained, before the path as Pareto front."""
+    if audit["targets"][side]["kind"] == "modality":
+        return None
     d = audit["directions"][side]
     front = [
         {"i": i, "x": a, "y": s, "λ": lam(v), "kept": share(s, 4), "reached": share(a, 4)}
