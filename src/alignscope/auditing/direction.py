@@ -220,8 +220,8 @@ class Side:
     def lossless_at(self, budget: float) -> LosslessAt:
         """Return the smallest latent size from which unlimited alignment leaves all but the budget of what is told."""
         told, told_again = self.unaligned()
-        excess = (1 - budget) * told - self.values("last")
-        again = (1 - budget) * told_again[:, None] - self.replicates("last")
+        excess = _least(np.array([told]), budget) - self.values("last")
+        again = _least(told_again, budget)[:, None] - self.replicates("last")
         error = self._errors(excess, again)
 
         def size(over: Vector) -> float:
@@ -240,13 +240,13 @@ class Side:
         far, far_again = self.at_k("last")
         lambdas, nodes = self.held.plan.lambdas, self.held.nodes
         values = np.append(self.values("path"), far)
-        excess = (1 - budget) * base - values
+        excess = _least(np.array([base]), budget) - values
         at_nodes = np.append(np.interp(_log(nodes), _log(lambdas), values[:-1]), far)
         again = self.replicates("path")
         if not self.held.refit:
             again = np.stack([np.interp(_log(nodes), _log(lambdas), row) for row in again])
         again = np.column_stack([again, far_again])
-        error = self._errors((1 - budget) * base - at_nodes, (1 - budget) * base_again[:, None] - again)
+        error = self._errors(_least(np.array([base]), budget) - at_nodes, _least(base_again, budget)[:, None] - again)
 
         def largest(over: Vector) -> float:
             fails = over > 1e-12
@@ -306,6 +306,11 @@ def class_record(direction: str, names: Sequence[str], counts: Mapping[str, Clas
     }
     support = counts[direction * 2].support
     return Classes(dict(zip(names, support.tolist(), strict=True)), scores)
+
+
+def _least(told: Vector, budget: float) -> Vector:
+    """Return what must be left of what is told: nothing may be lost where it is no more than nothing."""
+    return told - budget * np.maximum(told, 0.0)
 
 
 def _log(lambdas: Vector) -> Vector:
