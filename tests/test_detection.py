@@ -43,7 +43,7 @@ def test_canonical_pairs_are_those_of_the_rows(case: strategies.Case) -> None:
 @given(strategies.cases(), st.sampled_from(["fitted", "whitened"]))
 def test_pairs_with_a_target_are_those_of_the_rows(case: strategies.Case, gauge: str) -> None:
     problem = case.problem(gauge)  # type: ignore[arg-type]
-    pairs = target_pairs(problem, "x1", "x2")
+    pairs = target_pairs(problem, "x1", "x2", problem.rt.shape[1])
     t = twins.fitted_target(case.x2, case.y2, case.components, gauge)
     m = case.moments
     c, a, b = pairs.products({k: m.mean[s] for k, s in m.blocks.items()}, m)
@@ -167,8 +167,8 @@ def test_what_is_shared_is_detected(p: int, q: int, n: int, rho: float) -> None:
 @given(strategies.cases(), st.sampled_from(["fitted", "whitened"]))
 def test_a_target_cut_to_all_its_directions_is_the_target(case: strategies.Case, gauge: str) -> None:
     problem = case.problem(gauge)  # type: ignore[arg-type]
-    pairs = target_pairs(problem, "x1", "x2")
-    whole, none = detectable_problem(problem, pairs.code), detectable_problem(problem, pairs.code[:, :0])
+    pairs = target_pairs(problem, "x1", "x2", problem.rt.shape[1])
+    whole, none = (detectable_problem(problem, code, problem.rt.shape[1]) for code in (pairs.code, pairs.code[:, :0]))
     np.testing.assert_allclose(whole.rt, problem.rt, atol=1e-9 * np.linalg.norm(problem.rt))
     assert not none.rt.any()
     assert none.capacity == problem.rank_y
@@ -181,10 +181,10 @@ def test_a_target_cut_to_all_its_directions_is_the_target(case: strategies.Case,
 def test_a_target_cut_to_some_directions_is_its_projection(case: strategies.Case) -> None:
     """On rows: T is replaced by what one direction of X1 says of it; no lambda costs more than its capacity says."""
     problem = case.problem()
-    pairs = target_pairs(problem, "x1", "x2")
+    pairs = target_pairs(problem, "x1", "x2", problem.rt.shape[1])
     z = twins.centred(case.x1) @ pairs.left[:, :1]
     t = twins.fitted_target(case.x2, case.y2, case.components)
-    solver = Solver(detectable_problem(problem, pairs.code[:, :1]))
+    solver = Solver(detectable_problem(problem, pairs.code[:, :1], problem.rt.shape[1]))
     rows = twins.Rows.of(case.x1, case.x2, case.y1, case.y2, case.components).towards(z @ (z.T @ t))
     for lam in (0.1, 10.0):
         assert solver.at(lam).sigma_z == pytest.approx(rows.sigma_z(lam), abs=1e-7)

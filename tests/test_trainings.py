@@ -29,6 +29,7 @@ from alignscope.moments.onepass import FoldedMoments, collect
 from alignscope.pair.paired import Pair
 
 LAMBDAS = np.array([0.0, 0.3, 4.0])
+ALL = {"1": 99, "2": 99}  # columns of a target: all of them
 SIZES = (1, 2, 3, 6, 12)
 
 
@@ -57,7 +58,14 @@ def fitted(
     folds = (np.arange(n) % 4 == 1).astype(np.uint8)
     m = collect(Pair.of(*case.blocks.values()), folds, form=form)
     m.ridges = {"x1": ridge, "x2": 2 * ridge}
-    return m, FoldFit(m, 1, Plan(case.components, "fitted", tuple(sizes), LAMBDAS)), folds == 0
+    fit = FoldFit(m, 1, Plan(case.components, "fitted", tuple(sizes), LAMBDAS))
+    fit.aim(ALL)
+    return m, fit, folds == 0
+
+
+def along(encoders: Encoders, n: int) -> np.ndarray:
+    nested = encoders.path[encoders.which[n]]
+    return nested.weights(nested.directions.shape[1])
 
 
 def explained(encoders: Encoders, training: str, size: int) -> np.ndarray:
@@ -72,7 +80,7 @@ def test_residuals_are_those_of_the_rows(form: Form, ridge: float, case: strateg
     within = m.within(1, "x1", "x2")
     assert within is not None
     for i, x, y in (("1", case.x1, case.y1), ("2", case.x2, case.y2)):
-        encoders = fit.encoders(i, Counts(2, {"1": 1, "2": 2}))
+        encoders = fit.encoders(i, Counts(2, ALL, {"1": 1, "2": 2}))
         found = encoders.residuals(fit.means, within, f"x{i}", f"y{i}")
         about_x, about_y = x[~train] - x[train].mean(axis=0), y[~train] - y[train].mean(axis=0)
         for training, nested in encoders.nested.items():
@@ -80,7 +88,9 @@ def test_residuals_are_those_of_the_rows(form: Form, ridge: float, case: strateg
                 np.square(about_y - about_x @ explained(encoders, training, size)).sum(axis=0) for size in nested.sizes
             ]
             np.testing.assert_allclose(found[training], expected, rtol=1e-7)
-        path = [np.square(about_y - about_x @ encoders.reach @ w).sum(axis=0) for w in encoders.path]
+        path = [
+            np.square(about_y - about_x @ encoders.reach @ along(encoders, n)).sum(axis=0) for n in range(len(LAMBDAS))
+        ]
         np.testing.assert_allclose(found["path"], path, rtol=1e-7)
         assert {k: v.shape for k, v in encoders.empty().items()} == {k: v.shape for k, v in found.items()}
 
@@ -90,7 +100,7 @@ def test_supervised_sizes_are_the_limits_of_the_solver(case: strategies.Case, de
     """One size at a time, the solver of the detectable problem: prediction first, and align first."""
     _, fit, train = fitted(case)
     for i, x, y in (("1", case.x1, case.y1), ("2", case.x2, case.y2)):
-        counts = Counts(1, dict.fromkeys(DIRECTIONS, min(detectable, fit.towards[i].code.shape[1])))
+        counts = Counts(1, ALL, dict.fromkeys(DIRECTIONS, min(detectable, fit.towards[i].code.shape[1])))
         encoders, problem = fit.encoders(i, counts), fit.detectable(i, counts)
         about_x, about_y = x[train] - x[train].mean(axis=0), y[train] - y[train].mean(axis=0)
         for size in SIZES:
@@ -101,8 +111,8 @@ def test_supervised_sizes_are_the_limits_of_the_solver(case: strategies.Case, de
                 assert share == pytest.approx(solution.sigma_z, abs=1e-7)
             if size >= problem.capacity:  # lossless
                 assert solver.align_first().sigma_z == pytest.approx(problem.sigma, abs=1e-9)
-        for lam, weights in zip(LAMBDAS, encoders.path, strict=True):
-            left = about_y - about_x @ encoders.reach @ weights
+        for n, lam in enumerate(LAMBDAS):
+            left = about_y - about_x @ encoders.reach @ along(encoders, n)
             share = 1 - np.square(left).sum() / np.square(about_y).sum()
             assert share == pytest.approx(Solver(problem).at(lam).sigma_z, abs=1e-7)
 
@@ -118,7 +128,7 @@ def test_alignment_alone_keeps_what_canonical_directions_tell(case: strategies.C
         return
     codes = {"1": (u1 @ left)[:, :shared], "2": (u2 @ right.T)[:, :shared]}
     for i, x, y, other in (("1", case.x1, case.y1, case.x2), ("2", case.x2, case.y2, case.x1)):
-        encoders = fit.encoders(i, Counts(shared, dict.fromkeys(DIRECTIONS, 0)))
+        encoders = fit.encoders(i, Counts(shared, ALL, dict.fromkeys(DIRECTIONS, 0)))
         about_x, about_y, other = (twins.centred(v[train]) for v in (x, y, other))
         u, _, _ = np.linalg.svd(codes[i].T @ other)
         orders = {"contrastive": codes[i], "all": codes[i], "predictive": codes[i] @ u}
@@ -154,6 +164,7 @@ def test_contrastive_training_keeps_what_is_shared_and_nothing_else() -> None:
     twice = Pair.of(*(np.vstack([v, v]) for v in blocks.values()))
     m = collect(twice, np.repeat([0, 1], 400).astype(np.uint8))
     fit = FoldFit(m, 0, Plan(3, "fitted", (1, 2, 3), np.zeros(0)))
+    fit.aim(ALL)
     shared = np.array([1.0, 1.0, 0.0, 0.0])
     rho = np.sort(np.sqrt(truth.r1 * truth.r2 * shared))[::-1]
     means = {k: s.mean(axis=0) for k, s in blocks.items()}
@@ -162,7 +173,7 @@ def test_contrastive_training_keeps_what_is_shared_and_nothing_else() -> None:
     for i, r, h, eta in (("1", truth.r1, truth.h1, truth.eta1), ("2", truth.r2, truth.h2, truth.eta2)):
         rows = m.within(0, "x1", "x2")
         assert rows is not None
-        residuals = fit.encoders(i, Counts(2, {"1": 1, "2": 1})).residuals(fit.means, rows, f"x{i}", f"y{i}")
+        residuals = fit.encoders(i, Counts(2, ALL, {"1": 1, "2": 1})).residuals(fit.means, rows, f"x{i}", f"y{i}")
         energy = rows.energy(f"y{i}")
         expected = (r * shared) @ h**2 / (np.square(h).sum(axis=0) + eta**2)
         for training in ("all", "contrastive", "predictive"):
@@ -193,8 +204,9 @@ def test_a_modality_that_is_constant_outside_a_fold_tells_nothing() -> None:
     x1[:10, 0] = rng.normal(size=10)
     m = collect(Pair.of(x1, x2, y), (np.arange(40) >= 10).astype(np.uint8))
     fit = FoldFit(m, 0, Plan(2, "fitted", (1, 2), LAMBDAS))
-    assert fit.pairs()["shared"].left.shape == (1, 0)
-    encoders = fit.encoders("1", Counts(3, {"1": 1, "2": 1}))
+    fit.aim(ALL)
+    assert fit.shared["1"].left.shape == (1, 0)
+    encoders = fit.encoders("1", Counts(3, ALL, {"1": 1, "2": 1}))
     assert encoders.nested["contrastive"].sizes == [1, 2, 3]  # as outside the other fold
     rows = m.within(0, "x1", "x2")
     assert isinstance(rows, Moments)
@@ -206,5 +218,5 @@ def test_a_modality_that_is_constant_outside_a_fold_tells_nothing() -> None:
 def test_the_detectable_problem_is_that_of_the_counts() -> None:
     case = strategies.Case(*(np.random.default_rng(3).normal(size=(4, 50, 3))), components=2, seed=0)
     _, fit, _ = fitted(case)
-    expected = detectable_problem(fit.problems["1"], fit.towards["1"].code[:, :1])
-    np.testing.assert_array_equal(fit.detectable("1", Counts(0, {"1": 1, "2": 0})).rt, expected.rt)
+    expected = detectable_problem(fit.problems["1"], fit.towards["1"].code[:, :1], 2)
+    np.testing.assert_array_equal(fit.detectable("1", Counts(0, ALL, {"1": 1, "2": 0})).rt, expected.rt)

@@ -184,7 +184,9 @@ def _audited(pair: Pair, options: AuditOptions, progress: Progress | None) -> Au
     progress = progress or (lambda what, share: None)
     folds = assign_folds(pair.n, options.folds, options.seed, pair.groups)
     width = pair.d1 + pair.d2
-    units = assign_units(folds, units_per_fold(pair.n, width, options.folds, pair.groups), options.seed, pair.groups)
+    columns = width + len(pair.y1.names) + len(pair.y2.names)
+    per_fold = units_per_fold(pair.n, width, columns, options.folds, pair.groups)
+    units = assign_units(folds, per_fold, options.seed, pair.groups)
     keep = null_rows(pair.n, width, pair.groups, options.seed)
     moments = collect(pair, folds, units=units, keep=keep, progress=progress)
     with one_blas_thread():
@@ -278,7 +280,7 @@ def _plan(solved: Sequence[Solved], grid: Vector, predictors: Predictors) -> tup
     problem = solved[0].problem
     largest = max(s.problem.capacity for s in solved)
     wide = max(s.problem.ry.shape[1] + s.problem.rt.shape[1] for s in solved) > _WIDE
-    nodes = grid[np.unique(np.linspace(0, len(grid) - 1, 3 if wide else 9).astype(int))]
+    nodes = grid[np.unique(np.linspace(0, len(grid) - 1, 2 if wide else 9).astype(int))]
     sizes = supervised_sizes(problem.components, largest)
     return Plan(problem.components, solved[0].gauge, sizes, grid), predictors, nodes
 

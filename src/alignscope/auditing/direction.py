@@ -36,7 +36,7 @@ from alignscope.linear.path import Path, Solution, Solver, trace
 from alignscope.linear.problem import Gauge, Problem
 from alignscope.linear.remedies import Remedies, remedies
 from alignscope.linear.theorems import Theorem2, theorem2
-from alignscope.linear.trainings import sizes_up_to
+from alignscope.linear.trainings import Counts, sizes_up_to
 from alignscope.moments.onepass import FoldedMoments
 from alignscope.report.words import percent
 
@@ -60,11 +60,12 @@ class Solved:
         """The problem that was solved."""
         return self.solver.problem
 
-    def detectable(self, count: int) -> Solver:
-        """Return the solver of the problem whose target is cut to its `count` detectable directions."""
-        other = "2" if self.direction == "1" else "1"
-        pairs = target_pairs(self.problem, f"x{self.direction}", f"x{other}")
-        return Solver(detectable_problem(self.problem, pairs.code[:, :count]))
+    def detectable(self, counts: Counts) -> Solver:
+        """Return the solver of the problem whose target is cut to what is detectable."""
+        me, other = self.direction, "2" if self.direction == "1" else "1"
+        columns = counts.fitted[me]
+        pairs = target_pairs(self.problem, f"x{me}", f"x{other}", columns)
+        return Solver(detectable_problem(self.problem, pairs.code[:, : counts.towards[me]], columns))
 
 
 def solve_direction(moments: FoldedMoments, direction: str, components: int, gauge: Gauge, lambdas: Vector) -> Solved:
@@ -92,7 +93,7 @@ def record_direction(
     solver, problem, path = solved.solver, solved.problem, solved.path
     side = Side(held, solved.direction, targets)
     detected = held.detections[solved.direction]
-    told = solved.detectable(detected.count)
+    told = solved.detectable(held.counts)
     first, last = told.prediction_first(), told.align_first()
     cures = remedies(solver, budget)
     return Direction(
@@ -402,8 +403,8 @@ def _remedy_records(cures: Remedies, solved: Solved, budget: float) -> dict[str,
         "capacity": Remedy(
             cures.capacity.sigma_z,
             cures.capacity.alignment_r2,
-            f"Raise the latent size to {cures.capacity_components}: the same alignment then costs nothing, "
-            "at any lambda.",
+            f"Raise the latent size to {cures.capacity_components}, where everything that is predicted and all of the "
+            "target fit.",
             call("solver.align_first()", components=cures.capacity_components),
             components=cures.capacity_components,
         ),

@@ -45,7 +45,7 @@ def audit_lifted(pair: Pair, options: LiftOptions, valid: bool, progress: Progre
     width = wide.d1 + wide.d2
     units = assign_units(
         options.folds,
-        units_per_fold(pair.n, width, len(np.unique(options.folds)), pair.groups),
+        units_per_fold(pair.n, width, width, len(np.unique(options.folds)), pair.groups),
         options.seed,
         pair.groups,
     )

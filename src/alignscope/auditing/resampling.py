@@ -11,6 +11,7 @@ from alignscope._lib.interval import Interval
 from alignscope._lib.types import Codes, Matrix
 from alignscope.errors import AlignscopeError
 from alignscope.linear.held_out import HeldOut
+from alignscope.linear.informativeness import blocks_of
 from alignscope.linear.regimes.regimes import regime
 from alignscope.linear.regimes.types import Regime, RegimeInput
 from alignscope.linear.resample import Null, permutation_null, shuffled_rows
@@ -33,7 +34,14 @@ def sigma(held: HeldOut, key: str) -> float:
 
 
 def sigma_interval(held: HeldOut, key: str) -> Interval:
-    """Return a held-out sigma with its interval."""
+    """Return a held-out sigma with its interval; without one where there are more features than half of the rows.
+
+    Fits to nearly as many features as rows vary wildly, and leaving out a few rows does not show by how much.
+    """
+    inputs, output = blocks_of(key)
+    total = held.moments.total(*inputs, output)
+    if 2 * len(total.columns(*inputs)) > total.rows:
+        return Interval(sigma(held, key), None, None)
     return held.jackknife.interval(sigma(held, key), np.array([r.whole(key)[0] for r in held.replicates]), high=1.0)
 
 

@@ -16,6 +16,9 @@ unrelated columns rho_k / s_k varies by about 1.5 and not 1, the more the more c
 makes up for it: chance then passes once in forty times in a direction, once in twenty in either of the two directions
 of an audit (1.0% to 4.4% a direction for 1 x 1 to 50 x 50 columns, 10 to 40 units and 2 to 20 folds, simulated with
 units of independent Gaussian products).
+
+A target is fitted to labels, and the fit has chance directions of its own. So before it is compared with the encoder,
+its columns are cut by the same rule to those that predict their combination of labels on held-out rows.
 Source: ours (TRUTH 2).
 """
 
@@ -82,14 +85,22 @@ def shared_pairs(train: Moments, one: Basis, two: Basis) -> tuple[CanonicalPairs
     )
 
 
-def target_pairs(problem: Problem, encoder: str, towards: str) -> CanonicalPairs:
-    """Return the canonical pairs of an encoder's block and of its alignment target, whose columns are orthogonal."""
-    assert problem.basis is not None and problem.towards is not None
-    rt = problem.rt
+def fitted_pairs(problem: Problem, towards: str, through: str, ranks: tuple[int, int]) -> CanonicalPairs:
+    """Return the columns of an alignment target, each with the combination of targets that it was fitted to predict."""
+    assert problem.target is not None and problem.target.partners is not None
+    coefficients = problem.target.coefficients[:, : problem.target_components]
+    partners = problem.target.partners[:, : problem.target_components]
+    return CanonicalPairs((towards, through), ranks, np.zeros((0, partners.shape[1])), coefficients, partners)
+
+
+def target_pairs(problem: Problem, encoder: str, towards: str, columns: int) -> CanonicalPairs:
+    """Return the canonical pairs of an encoder's block and of the first columns of its target, which are orthogonal."""
+    assert problem.basis is not None and problem.target is not None
+    rt = problem.rt[:, :columns]
     energies = problem.target_energies[: rt.shape[1]]
     scale = np.where(energies > RANK_RTOL**2 * energies.max(initial=0.0), energies, np.inf) ** -0.5
     u, _, vt = np.linalg.svd(rt * scale, full_matrices=False)
-    right = problem.towards[:, : rt.shape[1]] @ (scale[:, None] * vt.T)
+    right = problem.target.coefficients[:, : rt.shape[1]] @ (scale[:, None] * vt.T)
     ranks = problem.basis.rank, int(np.count_nonzero(scale))
     return CanonicalPairs((encoder, towards), ranks, u, problem.basis.coefficients(u), right)
 
@@ -130,11 +141,13 @@ def detect(products: np.ndarray, ranks: tuple[int, int]) -> Detection:
     return Detection(count, rho, null95)
 
 
-def detectable_problem(problem: Problem, code: Matrix) -> Problem:
-    """Return the problem with the part of its target that lies along the detectable directions (r x k)."""
+def detectable_problem(problem: Problem, code: Matrix, columns: int) -> Problem:
+    """Return the problem with the part of its target's first columns that lies along detectable directions (r x k)."""
+    rt = problem.rt.copy()
+    rt[:, columns:] = 0
     return replace(
         problem,
-        rt_full=code @ (code.T @ problem.rt),
+        rt_full=code @ (code.T @ rt),
         target_energies=problem.target_energies[: problem.rt.shape[1]],
         target_components=None,
     )

@@ -16,7 +16,7 @@ import numpy as np
 
 from alignscope._lib.threads import side_by_side
 from alignscope._lib.types import Codes, Matrix, Progress, Vector
-from alignscope.linear.detection import Detection, detect
+from alignscope.linear.detection import CanonicalPairs, Detection, detect
 from alignscope.linear.informativeness import KEYS, Predictor, blocks_of, fit_predictors
 from alignscope.linear.jackknife import Jackknife
 from alignscope.linear.trainings import DIRECTIONS, Counts, Encoders, FoldFit, Plan
@@ -24,25 +24,31 @@ from alignscope.moments.left_out import UnitSums
 from alignscope.moments.moments import Moments
 from alignscope.moments.onepass import ByFold, FoldedMoments
 
-REFIT_BELOW = 50
+REFIT_BELOW = 100
 """Rows a feature below which intervals need refits: the variance that a fit adds is about D / N of the whole."""
 
-_UNITS = 25
+_CHEAP = 64  # features up to which refits cost next to nothing
+_UNITS, _MOST_GROUPS = 25, 40
 _MOST_BYTES = 256 << 20  # of all units' moments
 _REFIT_FLOPS = 4e11  # refits beyond this many operations make do with fewer units
 
 
-def needs_refit(n: int, width: int, groups: Codes | None) -> bool:
-    """Return whether replicates must be fitted again: always with groups, of which there are few."""
-    return groups is not None or n < REFIT_BELOW * width
+def needs_refit(n: int, features: int, groups: Codes | None) -> bool:
+    """Return whether replicates are fitted again: always with groups, of which there are few, and where it is cheap."""
+    return groups is not None or features <= _CHEAP or n < REFIT_BELOW * features
 
 
-def units_per_fold(n: int, width: int, folds: int, groups: Codes | None) -> int:
-    """Return how many units a fold is dealt out to: 25 units in all or as many as there is memory and time for."""
-    most = _MOST_BYTES / (8 * width**2)
-    if needs_refit(n, width, groups):
-        most = min(most, _REFIT_FLOPS / (10 * folds * width**3))
-    return max(2, int(min(_UNITS, most)) // folds)
+def units_per_fold(n: int, features: int, columns: int, folds: int, groups: Codes | None) -> int:
+    """Return how many units a fold is dealt out to.
+
+    25 units in all, 40 with groups, or as many as there is memory and time for.
+
+    columns : of both modalities and both targets. features : of the modalities alone.
+    """
+    most = min(_UNITS if groups is None else _MOST_GROUPS, _MOST_BYTES / (8 * columns**2))
+    if needs_refit(n, features, groups):
+        most = min(most, _REFIT_FLOPS / (10 * folds * columns**3))
+    return max(2, int(most) // folds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +112,7 @@ class HeldOut:
         self.moments, self.plan, self.nodes, self.refit = moments, plan, nodes, refit and enough
         folds = moments.fold_numbers
         fits = dict(zip(folds, side_by_side(lambda f: FoldFit(moments, f, plan), folds), strict=True))
-        self.detections = self._detect(fits)
-        self.counts = Counts(self.detections["shared"].count, {i: self.detections[i].count for i in DIRECTIONS})
+        self.detections, self.counts = self._detect(fits)
         encoders = {(f, i): fit.encoders(i, self.counts) for f, fit in fits.items() for i in DIRECTIONS}
         self.named = {
             f"{label}{i}": {f: fit.predictor(i, encoders[f, i], training, size) for f, fit in fits.items()}
@@ -121,17 +126,25 @@ class HeldOut:
         self.replicates = self._replicates(parts, progress)
         self.jackknife = Jackknife(self._energies.shares, valid and enough)
 
-    def _detect(self, fits: Mapping[int, FoldFit]) -> dict[str, Detection]:
-        def products(unit: int) -> dict[str, Matrix]:
-            fit, rows = fits[self.moments.fold_of[unit]], self.moments.of_unit(unit, "x1", "x2")
-            return {
-                name: np.zeros((3, pairs.left.shape[1])) if rows is None else pairs.products(fit.means, rows)
-                for name, pairs in fit.pairs().items()
-            }
+    def _detect(self, fits: Mapping[int, FoldFit]) -> tuple[dict[str, Detection], Counts]:
+        """Return what is detectable: shared directions, fitted columns of the targets, and then what encoders share."""
+        shared = self._detected({f: fit.shared["1"] for f, fit in fits.items()}, fits)
+        fitted = {i: self._detected({f: fit.fitted[i] for f, fit in fits.items()}, fits).count for i in DIRECTIONS}
+        for fit in fits.values():
+            fit.aim(fitted)
+        towards = {i: self._detected({f: fit.towards[i] for f, fit in fits.items()}, fits) for i in DIRECTIONS}
+        counts = Counts(shared.count, fitted, {i: found.count for i, found in towards.items()})
+        return {"shared": shared, **towards}, counts
+
+    def _detected(self, pairs: Mapping[int, CanonicalPairs], fits: Mapping[int, FoldFit]) -> Detection:
+        def products(unit: int) -> Matrix:
+            fold, rows = self.moments.fold_of[unit], self.moments.of_unit(unit, "x1", "x2")
+            if rows is None:
+                return np.zeros((3, pairs[fold].left.shape[1]))
+            return pairs[fold].products(fits[fold].means, rows)
 
         found = side_by_side(products, self.moments.units)
-        ranks = {k: pairs.ranks for k, pairs in next(iter(fits.values())).pairs().items()}
-        return {name: detect(np.stack(_common([p[name] for p in found])), ranks[name]) for name in found[0]}
+        return detect(np.stack(_common(found)), next(iter(pairs.values())).ranks)
 
     def _unit_residuals(
         self,
@@ -182,6 +195,7 @@ def _run(moments: ByFold, plan: Plan, counts: Counts) -> dict[str, Matrix]:
     both = [moments.within(f, "x1", "x2") for f in folds]
     parts = []
     for f, fit, rows in zip(folds, fits, both, strict=True):
+        fit.aim(counts.fitted)
         encoders = {(f, i): fit.encoders(i, counts) for i in DIRECTIONS}
         mine = {k: p[f] for k, p in predictors.items()}
         residuals = _sigma_residuals(mine, partial(moments.within, f))

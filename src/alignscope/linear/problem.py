@@ -38,12 +38,15 @@ class AlignmentTarget:
     coefficients : (D2 x M) T as a linear map of modality 2. The target at latent size K is its first K
         columns, except with the target scaling ``cca``, where it is always whole.
     energies : (M,) ||T_m||^2 of every column.
+    partners : (C2 x M) for every column of T, the combination of targets that it predicts; None for ``cca`` and
+        ``source``.
     gauge : how T is scaled.
     """
 
     coefficients: Matrix
     energies: Vector
     gauge: Gauge
+    partners: Matrix | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +63,7 @@ class Problem:
     gauge : how T is scaled.
     target_components : how many columns of T are aligned to; None for all of them.
     basis : the whitened coordinates of X1.
-    towards : (D2 x M) T as a linear map of modality 2.
+    target : what the encoder is aligned to, as a map of modality 2.
     """
 
     ry: Matrix
@@ -71,7 +74,7 @@ class Problem:
     gauge: Gauge
     target_components: int | None = None
     basis: Basis | None = None
-    towards: Matrix | None = None
+    target: AlignmentTarget | None = None
 
     @classmethod
     def from_moments(
@@ -119,7 +122,7 @@ class Problem:
             gauge=gauge,
             target_components=None if gauge == "cca" else check_components(target_components or components),
             basis=basis,
-            towards=target.coefficients,
+            target=target,
         )
 
     @cached_property
@@ -201,14 +204,16 @@ def alignment_target(
     if gauge == "cca":
         coordinates = np.eye(basis.rank) * np.sqrt(moments.weight)
         return AlignmentTarget(basis.coefficients(coordinates), np.square(coordinates).sum(axis=0), gauge)
+    partners = None
     ry = block_scale(moments, through) * basis.coordinates(through)
     if gauge == "source":
         coordinates = _source_coordinates(moments, through, ry)
     else:
-        left, s, _ = np.linalg.svd(ry, full_matrices=False)
+        left, s, right = np.linalg.svd(ry, full_matrices=False)
         keep = s > RANK_RTOL * np.sqrt(moments.weight * ry.shape[1])
         coordinates = left[:, keep] * (s[keep] if gauge == "fitted" else np.sqrt(moments.weight))
-    return AlignmentTarget(basis.coefficients(coordinates), np.square(coordinates).sum(axis=0), gauge)
+        partners = right[keep].T
+    return AlignmentTarget(basis.coefficients(coordinates), np.square(coordinates).sum(axis=0), gauge, partners)
 
 
 def _source_coordinates(moments: Moments, through: str, ry: Matrix) -> Matrix:

@@ -18,7 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from alignscope._lib.types import Matrix, Vector
-from alignscope.linear.detection import CanonicalPairs, detectable_problem, shared_pairs, target_pairs
+from alignscope.linear.detection import (
+    CanonicalPairs,
+    detectable_problem,
+    fitted_pairs,
+    shared_pairs,
+    target_pairs,
+)
 from alignscope.linear.informativeness import Predictor, direction_problem
 from alignscope.linear.path import Solver
 from alignscope.linear.problem import Gauge, Problem
@@ -26,6 +32,9 @@ from alignscope.moments.moments import Basis, Moments
 from alignscope.moments.onepass import ByFold
 
 DIRECTIONS = ("1", "2")
+
+_SMALL = 64  # rows up to which singular values cost little
+_EIGEN = 1e-14  # eigenvalues below this share of the largest are rounding
 
 
 @dataclass(frozen=True)
@@ -47,9 +56,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many directions are detectable: shared by the modalities, and by direction with the alignment target."""
+    """How many directions are detectable.
+
+    Attributes
+    ----------
+    shared : by both modalities.
+    fitted : by direction, columns of the alignment target that predict the labels that they were fitted to.
+    towards : by direction, those that the encoder shares with these columns.
+    """
 
     shared: int
+    fitted: Mapping[str, int]
     towards: Mapping[str, int]
 
 
@@ -89,18 +106,20 @@ class Encoders:
 
     Attributes
     ----------
-    reach : (D x d) a map of the modality that all of them read. nested : by training. path : (d x C) along lambda.
+    reach : (D x d) a map of the modality that all of them read. nested : by training.
+    path : the distinct encoders along lambda, as in `Nested` each. which : the place in `path` of every lambda's.
     """
 
     reach: Matrix
     nested: Mapping[str, Nested]
-    path: list[Matrix]
+    path: list[Nested]
+    which: list[int]
 
     def empty(self) -> dict[str, Matrix]:
         """Return residuals of no rows, by training."""
         columns = self.nested["all"].told.shape[1]
         return {k: np.zeros((len(n.sizes), columns)) for k, n in self.nested.items()} | {
-            "path": np.zeros((len(self.path), columns))
+            "path": np.zeros((len(self.which), columns))
         }
 
     def residuals(self, means: Mapping[str, Vector], rows: Moments, x: str, y: str) -> dict[str, Matrix]:
@@ -117,12 +136,8 @@ class Encoders:
         zy = zy + rows.weight * np.outer(shift_x, shift_y)
         yy = rows.energy(y) + rows.weight * shift_y**2
         found = {k: n.residuals(zz, zy, yy) for k, n in self.nested.items()}
-        return found | {"path": np.array([_residuals(w, zz, zy, yy) for w in self.path]).reshape(-1, len(yy))}
-
-
-def _residuals(weights: Matrix, zz: Matrix, zy: Matrix, yy: Vector) -> Vector:
-    square = np.einsum("ij,ij->j", weights, zz @ weights - 2 * zy)
-    return np.maximum(yy + square, 0.0)
+        along = [n.residuals(zz, zy, yy) for n in self.path]
+        return found | {"path": np.vstack([np.zeros((0, len(yy))), *(along[k] for k in self.which)])}
 
 
 class FoldFit:
@@ -142,7 +157,19 @@ class FoldFit:
         }
         one, two = (self._basis(i) for i in DIRECTIONS)
         self.shared = dict(zip(DIRECTIONS, shared_pairs(train, one, two), strict=True))
-        self.towards = {i: target_pairs(p, f"x{i}", f"x{_other(i)}") for i, p in self.problems.items()}
+        self.fitted = {i: self._fitted(train, i) for i in DIRECTIONS}
+        self.towards: dict[str, CanonicalPairs] = {}
+
+    def _fitted(self, train: Moments, i: str) -> CanonicalPairs:
+        other = _other(i)
+        targets = train.blocks[f"y{other}"]
+        ranks = self._basis(other).rank, targets.stop - targets.start
+        return fitted_pairs(self.problems[i], f"x{other}", f"y{other}", ranks)
+
+    def aim(self, fitted: Mapping[str, int]) -> None:
+        """Cut the alignment targets to the columns that are detectable, before they are compared with the encoders."""
+        for i, p in self.problems.items():
+            self.towards[i] = target_pairs(p, f"x{i}", f"x{_other(i)}", fitted[i])
 
     @property
     def _train(self) -> Moments:
@@ -154,13 +181,10 @@ class FoldFit:
         assert basis is not None
         return basis
 
-    def pairs(self) -> dict[str, CanonicalPairs]:
-        """Return all canonical pairs by name: "shared", and "1" and "2" for the targets of the two directions."""
-        return {"shared": self.shared["1"], **self.towards}
-
     def detectable(self, i: str, counts: Counts) -> Problem:
         """Return a direction's problem with the detectable part of its target."""
-        return detectable_problem(self.problems[i], self.towards[i].code[:, : counts.towards[i]])
+        code = self.towards[i].code[:, : counts.towards[i]]
+        return detectable_problem(self.problems[i], code, counts.fitted[i])
 
     def encoders(self, i: str, counts: Counts) -> Encoders:
         """Return the encoders of a direction.
@@ -193,8 +217,11 @@ class FoldFit:
             "last": of_frame(last),
         }
         grid = solver.encoders(plan.lambdas) if len(plan.lambdas) else []
-        path = [in_frame @ (g @ (g.T @ r_y)) for g in grid]
-        return Encoders(self._basis(i).coefficients(np.hstack([code, solver.frame])), nested, path)
+        distinct = list({id(g): g for g in grid}.values())  # one, where alignment is lossless
+        place = {id(g): n for n, g in enumerate(distinct)}
+        path = [Nested(in_frame @ g, g.T @ r_y, [g.shape[1]]) for g in distinct]
+        reach = self._basis(i).coefficients(np.hstack([code, solver.frame]))
+        return Encoders(reach, nested, path, [place[id(g)] for g in grid])
 
     def predictor(self, i: str, encoders: Encoders, training: str, size: int) -> Predictor:
         """Return one of the encoders as a linear prediction of its target."""
@@ -241,5 +268,10 @@ def _nested(solver: Solver) -> tuple[Matrix, Matrix]:
 
 
 def _directions(matrix: Matrix, floor: float) -> Matrix:
-    u, s, _ = np.linalg.svd(matrix, full_matrices=False)
-    return u[:, s > floor]
+    """Return the left singular vectors whose singular values exceed a floor, by falling value."""
+    if matrix.shape[0] <= _SMALL:
+        u, s, _ = np.linalg.svd(matrix, full_matrices=False)
+        return u[:, s > floor]
+    # A third of the time of the singular values, whose last digits do not matter to what is scored on other rows.
+    values, vectors = np.linalg.eigh(matrix @ matrix.T)
+    return vectors[:, values > max(floor**2, _EIGEN * values[-1])][:, ::-1]
