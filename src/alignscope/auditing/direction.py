@@ -378,7 +378,7 @@ def _theorem2(solved: Solved) -> Theorem2:
 def _remedy_records(cures: Remedies, solved: Solved, budget: float) -> dict[str, Remedy]:
     k, me = solved.problem.components, solved.direction
     call = _call_of(me, k, solved.gauge)
-    useful = "lossless at every lambda" if k >= solved.problem.rank_y else "the best that K allows"
+    useful = "nothing of the fit to these rows is then lost, at any lambda" if k >= solved.problem.rank_y else "the best that K allows"
     return {
         "prediction_first": Remedy(
             cures.prediction_first.sigma_z,
