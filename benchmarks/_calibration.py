@@ -257,7 +257,9 @@ def sentences(verdict: str) -> list[str]:
 
 def says_loss(sentence: str, i: str) -> bool:
     """Return whether a sentence claims a loss of a modality; "would lose" has no interval, and is no claim."""
-    return bool(re.search(rf"modality {i} (?:can lose|loses) [<>]?\d", sentence))
+    if "would lose" in sentence:
+        return False
+    return bool(re.search(rf"modality {i} (?:can lose |loses )?[<>]?\d", sentence))
 
 
 def says_chance(sentence: str, i: str) -> bool:
