@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from alignscope._lib.types import Progress
-from alignscope.auditing.direction import Side
 from alignscope.auditing.resampling import sigma_interval
 from alignscope.auditing.results import Lifted, LiftedDirection
+from alignscope.auditing.side import Side
 from alignscope.linear.held_out import HeldOut, needs_refit, units_per_fold
 from alignscope.linear.informativeness import KEYS, fit_predictors, held_out_residuals
 from alignscope.linear.problem import Gauge
