@@ -9,7 +9,7 @@ import pytest
 
 import alignscope
 from alignscope.auditing.audit import Audit
-from alignscope.auditing.direction import Side
+from alignscope.auditing.side import Side
 from alignscope.datasets.known_truth import KnownPair, leak, noise_targets, partly_shared, toy, unrelated
 from alignscope.linear.held_out import Figures, HeldOut
 from alignscope.linear.jackknife import Jackknife
