@@ -25,7 +25,7 @@ HELP = {
     "E204": "The rows of the two modalities are not the same samples in the same order. The message says whether "
     "reordering would do, or which samples are on one side only. `alignscope data join` matches rows by their ids: "
     "see [](embeddings.md).",
-    "E205": "Lower `--folds`, or give more samples.",
+    "E205": "Lower `--folds`, give more samples, or weights that do not rest on a few of them.",
     "E206": "All rows have the same label or value, perhaps after filtering.",
     "E207": "All columns are constant: often the wrong file, or features of a network that has collapsed.",
     "E208": "Held-out figures need at least two groups.",
