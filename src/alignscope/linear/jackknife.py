@@ -1,12 +1,13 @@
-"""Intervals of held-out figures: everything is worked out again without each unit of rows in turn.
+"""Intervals of held-out figures: all fits are made again without each unit of rows in turn.
 
 The delete-a-group jackknife for units of unequal weight m_j, h_j = 1 / m_j (Busing, Meijer & van der Leeden 1999):
 
     theta~ = J theta - sum_j (1 - m_j) theta_(j)
     v = (1 / J) sum_j (h_j theta - (h_j - 1) theta_(j) - theta~)^2 / (h_j - 1)
 
-and theta -+ t(0.975; J_eff - 1) sqrt(v), with J_eff = 1 / sum_j m_j^2. Fitting and detection are repeated, so the
-interval is for a predictor fitted on rows like these and scored on new ones (of new groups, where units are groups).
+and theta -+ t(0.975; J_eff - 1) sqrt(v), with J_eff = 1 / sum_j m_j^2. Fitting is repeated, so the interval is for a
+predictor fitted on rows like these and scored on new ones (of new groups, where units are groups). The numbers of
+detectable directions are kept: an interval is for as many directions as were detected.
 """
 
 from __future__ import annotations
@@ -30,10 +31,12 @@ class Jackknife:
     ----------
     shares : (J,) the weight of every unit as a share of all.
     valid : False where rows depend on each other in a way that units do not respect.
+    widening : what standard errors are multiplied by.
     """
 
     shares: Vector
     valid: bool = True
+    widening: float = 1.0
 
     def error(self, value: float, replicates: Vector) -> float:
         """Return the standard error of a figure from its replicates (J,), one without each unit."""
@@ -42,7 +45,7 @@ class Jackknife:
         left = np.where(finite, replicates, value)
         centre = units * value - float(np.sum((1 - share) * left))
         pseudo = value / share - (1 / share - 1) * left - centre
-        return float(np.sqrt(np.mean(np.square(pseudo) / (1 / share - 1))))
+        return self.widening * float(np.sqrt(np.mean(np.square(pseudo) / (1 / share - 1))))
 
     def interval(
         self, value: float, replicates: Vector, low: float = -np.inf, high: float = np.inf, among: int = 1

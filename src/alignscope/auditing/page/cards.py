@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from alignscope.auditing.action import recommended
-from alignscope.auditing.claims import Claim, claim, rows_words, unlabelled
+from alignscope.auditing.claims import Claim, aligned_alone, claim, rows_words, unlabelled
 from alignscope.auditing.results import AuditRecord, Training
-from alignscope.auditing.verdict import at_most, modality, share_words, target_words
-from alignscope.report.words import MISSING, SIDES, count, lambda_value, percent, size_limit
+from alignscope.auditing.verdict import at_most, brief, modality, share_words, target_words
+from alignscope.report.words import MISSING, SIDES, count, lambda_value, percent, share, size_limit
 
 EMPTY = {
     "few": "Too few {rows} to tell",
@@ -84,6 +84,8 @@ def _lost(audit: AuditRecord, training: Training) -> Card:
         "gains": f"{name} predicts more when it is aligned (held out).",
     }
     text = texts.get(found.kind) or f"{_empty(audit, found)}: {name}."
+    if found.kind == "loses":
+        text += _most_of_all(audit, worst, training)
     if training != "supervised" and found.kind == "undetermined":
         text = "Nothing shared is detectable, so what is retained is undetermined."
     return Card(
@@ -92,6 +94,19 @@ def _lost(audit: AuditRecord, training: Training) -> Card:
         text,
         f"{modality(audit, least)}: {_short(audit, claims[least])}.",
     )
+
+
+def _most_of_all(audit: AuditRecord, i: str, training: Training) -> str:
+    """Return which target column loses most, where it is shown to lose at all (Bonferroni); nothing of a single one."""
+    d = audit.directions[i]
+    if training == "supervised":
+        lost = {t.target: t.at_risk for t in d.targets_at_risk}
+    else:
+        lost = aligned_alone(d, training).loss_per_target
+    most = max(lost, key=lambda name: lost[name].value)
+    if len(lost) < 2 or lost[most].sign <= 0:
+        return ""
+    return f" Most of all '{brief(most)}', {share(lost[most].value, 2)} of its variance."
 
 
 def _short(audit: AuditRecord, found: Claim) -> str:
