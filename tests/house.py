@@ -21,7 +21,7 @@ ROOMS = {
     "pair": "what goes in: readers of every format, labels, ids, folds, `Pair`",
     "moments": "centred second moments, mergeable, and the one pass over rows that collects them",
     "measures": "how aligned two representations are, and what one of them retains",
-    "linear": "the exact theory on moments, the passes over residuals, regimes of information",
+    "linear": "the exact theory on moments, what is detectable, held-out figures and intervals, regimes of information",
     "datasets": "generators with known truth (factors, trifeature), and the archive TreeSatAI-Time-Series",
     "nn": "torch: encoders, objectives, methods that preserve, budget and monitor",
     "sweep": "the engine of study and bench: cells in files of their own, executors, interruption and resumption",

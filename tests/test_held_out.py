@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ import pytest
 import twins
 from alignscope.linear.held_out import (
     REFIT_BELOW,
+    UNFITTED,
     Figures,
     HeldOut,
     _run,
@@ -164,7 +165,7 @@ def test_without_refits_a_replicate_is_the_figures_less_a_unit() -> None:
 
 
 def test_with_many_rows_refits_change_intervals_little() -> None:
-    """Of least squares, at a hundred rows a feature: both ways of making replicates agree within 15%."""
+    """Of least squares, at a hundred rows a feature: replicates agree within 15%; without refits, errors are widened."""
     rows = given_rows(800)
     one, two = (rows.held_out(refit=refit, nodes=LAMBDAS) for refit in (False, True))
     for name in (*KEYS, *(named(i, "first") for i in DIRECTIONS)):
@@ -173,7 +174,7 @@ def test_with_many_rows_refits_change_intervals_little() -> None:
         for held in (one, two):
             assert held.figures.whole(name)[-1] == pytest.approx(value, abs=1e-12)
             widths.append(held.jackknife.error(value, np.array([r.whole(name)[-1] for r in held.replicates])))
-        assert widths[1] == pytest.approx(widths[0], rel=0.15), name
+        assert widths[1] == pytest.approx(widths[0] / UNFITTED, rel=0.15), name
 
 
 def test_with_few_rows_refits_widen_intervals() -> None:
@@ -185,7 +186,8 @@ def test_with_few_rows_refits_widen_intervals() -> None:
         for refit in (False, True):
             held = rows.held_out(refit=refit)
             replicates = np.array([r.whole("11")[0] for r in held.replicates])
-            widths.append(held.jackknife.error(float(held.figures.whole("11")[0]), replicates))
+            jackknife = replace(held.jackknife, widening=1.0)
+            widths.append(jackknife.error(float(held.figures.whole("11")[0]), replicates))
         ratios.append(widths[1] / widths[0])
     assert np.mean(ratios) > 1.1
 
@@ -225,7 +227,7 @@ def test_a_target_without_variation_explains_nothing() -> None:
     [
         (100, 10, 5, False, True, 5),
         (10**6, 10, 5, False, True, 5),  # cheap
-        (REFIT_BELOW * 100, 100, 5, False, False, 5),
+        (REFIT_BELOW * 300, 300, 5, False, False, 5),
         (REFIT_BELOW * 100, 100, 5, True, True, 8),
         (200_000, 1536, 5, False, False, 2),  # memory
         (10_000, 1536, 5, False, True, 2),  # time

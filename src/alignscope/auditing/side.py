@@ -53,9 +53,13 @@ class Side:
     def loss_to(self, training: str) -> Interval:
         """Return what a training loses; never more than there is."""
         (before, before_again), (after, after_again) = self.kept(training)
-        there = self.held.jackknife.interval(before, before_again).high
+        return self._lost(before, before_again, after, after_again)
+
+    def _lost(self, before: float, before_again: Vector, after: float, after_again: Vector, among: int = 1) -> Interval:
+        jackknife = self.held.jackknife
+        there = jackknife.interval(before, before_again, among=among).high
         most = np.inf if there is None else max(there, before - after, 0.0)
-        return self.held.jackknife.interval(before - after, before_again - after_again, high=most)
+        return jackknife.interval(before - after, before_again - after_again, high=most, among=among)
 
     def share_lost_to(self, training: str) -> Interval:
         """Return what a training loses as a share of what there is, 0 to 1; anything where there may be nothing."""
@@ -80,10 +84,7 @@ class Side:
         after, after_again = self.columns("all", 0)
         names = list(enumerate(self.targets))
         kept = {n: jackknife.interval(after[j], after_again[:, j], high=1.0) for j, n in names}
-        lost = {
-            n: jackknife.interval(before[j] - after[j], before_again[:, j] - after_again[:, j], among=len(names))
-            for j, n in names
-        }
+        lost = {n: self._lost(before[j], before_again[:, j], after[j], after_again[:, j], len(names)) for j, n in names}
         return AlignedAlone(
             *_shown(shared),
             components=sizes,
@@ -163,14 +164,14 @@ class Side:
     def target_losses(self) -> list[TargetLoss]:
         """Return what unlimited alignment loses of every target column, the largest first."""
         (first, first_again), (last, last_again) = (self.columns(t, self.k) for t in ("first", "last"))
-        lost, again = first - last, first_again - last_again
+        lost = first - last
         among = len(self.targets)
         return [
             TargetLoss(
                 self.targets[j],
                 float(first[j]),
                 float(last[j]),
-                self.held.jackknife.interval(lost[j], again[:, j], among=among),
+                self._lost(first[j], first_again[:, j], last[j], last_again[:, j], among),
             )
             for j in np.argsort(-np.where(np.abs(lost) < 1e-12, 0.0, lost), kind="stable")
         ]

@@ -78,7 +78,13 @@ class AuditCommand(Command, frozen=True, kw_only=True):
         0.05
     )
     folds: Annotated[int, arg(metavar="N", help="Number of folds of cross-validation.")] = 5
-    seed: Annotated[int, arg(metavar="N", help="Seed of folds, bootstrap and permutations.")] = 0
+    seed: Annotated[
+        int,
+        arg(
+            metavar="N",
+            help="Seed of folds, of the units that intervals leave out, of permutations and of random features.",
+        ),
+    ] = 0
     name1: Annotated[str | None, arg(metavar="TEXT", help="What the page calls modality 1.")] = None
     name2: Annotated[str | None, arg(metavar="TEXT", help="What the page calls modality 2.")] = None
     features1: Annotated[
