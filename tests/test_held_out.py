@@ -165,7 +165,7 @@ def test_without_refits_a_replicate_is_the_figures_less_a_unit() -> None:
 
 
 def test_with_many_rows_refits_change_intervals_little() -> None:
-    """Of least squares, at a hundred rows a feature: replicates agree within 15%; without refits, errors are widened."""
+    """Of least squares, at a hundred rows a feature: replicates agree within 15%; errors are widened without refits."""
     rows = given_rows(800)
     one, two = (rows.held_out(refit=refit, nodes=LAMBDAS) for refit in (False, True))
     for name in (*KEYS, *(named(i, "first") for i in DIRECTIONS)):

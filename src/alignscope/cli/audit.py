@@ -82,7 +82,7 @@ class AuditCommand(Command, frozen=True, kw_only=True):
         int,
         arg(
             metavar="N",
-            help="Seed of folds, of the units that intervals leave out, of permutations and of random features.",
+            help="Seed of all that is drawn: folds, units, permutations, features.",
         ),
     ] = 0
     name1: Annotated[str | None, arg(metavar="TEXT", help="What the page calls modality 1.")] = None
