@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -121,7 +122,11 @@ def figures(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-INFINITE = ("lambda_critical", "lambda_budget", "remedies.budget.lambda", "condition")
+INFINITE = re.compile(
+    r"(lambda_critical|raw\.lambda_budget|remedies\.budget\.lambda|condition|(lambda_budget|lossless_at)\.(value|low|high))$"
+)
+WITHOUT = re.compile(r"\.(low|high|classes|shared|lifted)$|\.(recall|f1)\.")
+"""Where null may stand: ends where there is no interval, scores of classes without rows, and parts not asked for."""
 
 
 def odd_figures(record: dict[str, Any]) -> list[str]:
@@ -130,7 +135,7 @@ def odd_figures(record: dict[str, Any]) -> list[str]:
     for path, value in figures(record):
         if path.startswith(".regime"):
             continue
-        if value == "inf" and path.endswith(INFINITE):
+        if (value == "inf" and INFINITE.search(path)) or (value is None and WITHOUT.search(path)):
             continue
         if value is None or value in ("inf", "-inf", "nan") or (isinstance(value, float) and not math.isfinite(value)):
             odd.append(path)

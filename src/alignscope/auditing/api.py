@@ -15,7 +15,7 @@ import numpy as np
 import scipy
 
 from alignscope._lib.checks import one_of, real, whole
-from alignscope._lib.interval import LEVEL
+from alignscope._lib.interval import LEVEL, Interval
 from alignscope._lib.threads import one_blas_thread
 from alignscope._lib.types import Codes, Progress, Vector
 from alignscope._lib.version import __version__
@@ -29,6 +29,7 @@ from alignscope.auditing.results import (
     SCHEMA,
     Comparison,
     DataRecord,
+    Direction,
     Folds,
     Gain,
     IntervalRecord,
@@ -256,15 +257,20 @@ def _audit_moments(
         sigma=_sigma(pair, moments, held, null),
         non_redundant=_non_redundancy(pair, held),
         directions=directions,
-        shared={i: Shared(d.contrastive.all, d.contrastive.directions) for i, d in directions.items()}
-        if unlabelled
-        else None,
+        shared={i: _shared(d) for i, d in directions.items()} if unlabelled else None,
         lifted=None,
         regime=where,
         findings=[],
         provenance=_provenance(pair, moments, options),
     )
     return record, facts
+
+
+def _shared(d: Direction) -> Shared:
+    """Return the share of a modality's own variance that is shared, at least 0: fits to few rows miss by more."""
+    kept = d.contrastive.all
+    ends = [None if x is None else max(x, 0.0) for x in (kept.low, kept.high)]
+    return Shared(Interval(max(kept.value, 0.0), *ends), d.contrastive.directions)
 
 
 def spoken(record: Audit, facts: Facts) -> Audit:
