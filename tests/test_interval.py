@@ -30,14 +30,6 @@ def test_a_single_seed_has_no_interval_and_decides_nothing() -> None:
     assert (found.sign, found.significant, found.exceeds(0.0)) == (0, False, "undecided")
 
 
-def test_replicates_give_percentiles_that_hold_the_value() -> None:
-    replicates = np.append(np.linspace(0, 1, 1001), np.nan)
-    inside, below = Interval.of_replicates(0.5, replicates), Interval.of_replicates(-0.2, replicates)
-    assert inside.to_dict() == pytest.approx({"value": 0.5, "low": 0.025, "high": 0.975})
-    assert below.low == -0.2
-    assert Interval.of_replicates(1.0, np.full(3, np.nan)) == Interval(1.0, 1.0, 1.0)
-
-
 @pytest.mark.parametrize(
     ("low", "high", "sign", "answer"), [(0.1, 0.2, 1, "yes"), (-0.2, -0.1, -1, "no"), (-0.1, 0.1, 0, "undecided")]
 )

@@ -26,19 +26,6 @@ class Interval(msgspec.Struct, frozen=True):
     high: float | None
 
     @classmethod
-    def of_replicates(cls, value: float, replicates: np.ndarray) -> Self:
-        """Return the percentile interval of bootstrap replicates (R,); those that are not finite are left out.
-
-        The interval always holds the value: with very few sampling units the percentiles alone might not.
-        """
-        finite = replicates[np.isfinite(replicates)]
-        if len(finite) == 0:
-            return cls(float(value), float(value), float(value))
-        tail = (1 - LEVEL) / 2
-        low, high = np.quantile(finite, [tail, 1 - tail])
-        return cls(float(value), float(min(low, value)), float(max(high, value)))
-
-    @classmethod
     def over_seeds(cls, values: Sequence[float], **more: object) -> Self:
         """Return the mean of one value per seed with its interval (Student's t); `more` are fields of a subclass."""
         x = np.asarray(values, dtype=np.float64)
