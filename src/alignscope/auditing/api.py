@@ -349,7 +349,7 @@ def _sigma(pair: Pair, moments: FoldedMoments, held: HeldOut, null: Null) -> Sig
     return Sigma(
         in_sample={key: in_sample_sigma(moments, key) for key in KEYS},
         held_out=estimates,
-        folds=Folds(kind, len(moments.fold_numbers)),
+        folds=Folds(kind, len(moments.fold_numbers), None if pair.groups is None else int(np.unique(pair.groups).size)),
         interval=IntervalRecord(
             kind, len(held.moments.units), held.refit, held.jackknife.valid, LEVEL, _ESTIMAND[kind]
         ),

@@ -110,7 +110,9 @@ def extreme_only(d: Direction) -> bool:
 
 def units(audit: AuditRecord) -> int | None:
     """Return the number of groups, or None where rows were left out one set at a time."""
-    return audit.sigma.interval.units if audit.sigma.interval.kind == "group" else None
+    if audit.sigma.interval.kind != "group":
+        return None
+    return audit.sigma.folds.groups or audit.sigma.interval.units
 
 
 def rows_words(audit: AuditRecord) -> str:

@@ -28,10 +28,11 @@ class SigmaEstimate(Interval, frozen=True):
 
 
 class Folds(msgspec.Struct, frozen=True):
-    """How rows were held out: by row or by group, in how many folds."""
+    """How rows were held out: by row or by group, in how many folds, of how many groups."""
 
     kind: Literal["row", "group"]
     count: int
+    groups: int | None = None
 
 
 class IntervalRecord(msgspec.Struct, frozen=True):

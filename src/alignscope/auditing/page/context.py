@@ -115,6 +115,8 @@ def _interval_words(audit: Audit) -> str:
     if not made["valid"]:
         return "No interval can be given."
     units = "groups" if made["kind"] == "group" else "sets of rows"
+    if made["kind"] == "group" and (audit["sigma"]["folds"].get("groups") or 0) > made["units"]:
+        units = "sets of groups"
     again = ", everything fitted again" if made["refit"] else ""
     return f"{percent(made['level'], None)} intervals: {count(made['units'])} {units} left out in turn{again}."
 
