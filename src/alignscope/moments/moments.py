@@ -360,4 +360,6 @@ def _triangle(rows: Matrix) -> Matrix:
 
 
 def _solve_triangular(factor: Matrix, rhs: Matrix, *, transposed: bool) -> Matrix:
-    return sla.solve_triangular(factor, rhs, lower=True, trans=int(transposed), check_finite=False)
+    # Without the checks of scipy.linalg.solve_triangular, which cost more than the work where there are few columns.
+    solved, _ = sla.lapack.dtrtrs(factor, rhs, lower=1, trans=int(transposed))
+    return np.asarray(solved)

@@ -144,6 +144,7 @@ class FoldedMoments(ByFold):
     ) -> None:
         super().__init__(blocks)
         self.cells, self.folds, self.fold_of, self.present = cells, folds, fold_of, present
+        self._complete = all(one and two for _, one, two in cells)
         self.kept, self.digests = kept, digests
 
     @property
@@ -164,7 +165,7 @@ class FoldedMoments(ByFold):
     @property
     def complete(self) -> bool:
         """Whether every row has both modalities."""
-        return all(one and two for _, one, two in self.cells)
+        return self._complete
 
     def forget(self) -> None:
         """Free the moments and the rows that were kept."""
