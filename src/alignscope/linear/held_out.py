@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any, TypeVar
 
 import numpy as np
 
-from alignscope._lib.threads import side_by_side
+from alignscope._lib.threads import side_by_side as in_threads
 from alignscope._lib.types import Codes, Matrix, Progress, Vector
 from alignscope.linear.detection import CanonicalPairs, Detection, detect
-from alignscope.linear.informativeness import KEYS, Predictor, blocks_of, fit_predictors
+from alignscope.linear.informativeness import KEYS, SERIAL, Predictor, blocks_of, fit_predictors
 from alignscope.linear.jackknife import Jackknife
 from alignscope.linear.trainings import DIRECTIONS, Counts, Encoders, FoldFit, Plan
 from alignscope.moments.left_out import UnitSums
@@ -81,6 +82,7 @@ class Figures:
 
 
 Predictors = Mapping[str, Mapping[int, Predictor]]
+Done = TypeVar("Done")
 
 
 class HeldOut:
@@ -114,7 +116,7 @@ class HeldOut:
         enough = _folds_left(moments) > 1
         self.moments, self.plan, self.nodes, self.refit = moments, plan, nodes, refit and enough
         folds = moments.fold_numbers
-        fits = dict(zip(folds, side_by_side(lambda f: FoldFit(moments, f, plan), folds), strict=True))
+        fits = dict(zip(folds, self._each(lambda f: FoldFit(moments, f, plan), folds), strict=True))
         self.detections, self.counts = self._detect(fits)
         encoders = {(f, i): fit.encoders(i, self.counts) for f, fit in fits.items() for i in DIRECTIONS}
         self.named = {
@@ -123,11 +125,16 @@ class HeldOut:
             for label, training, size in (("z", "last", plan.components), ("c", "all", self.counts.shared))
         } | {i + i: predictors[i + i] for i in named_classes}
         moments.drop_fold_cache()
-        parts = side_by_side(partial(self._unit_residuals, fits, encoders, predictors), moments.units)
+        parts = self._each(partial(self._unit_residuals, fits, encoders, predictors), moments.units)
         self._energies = _Energies(moments)
         self.figures = Figures(_summed(parts), self._energies.without(None))
         self.replicates = self._replicates(parts, progress)
         self.jackknife = Jackknife(self._energies.shares, valid and enough, 1.0 if refit else UNFITTED)
+
+    def _each(self, work: Callable[[Any], Done], items: Iterable[Any]) -> list[Done]:
+        """Return what `work` makes of every item, in threads where matrices are large."""
+        small = self.moments.total("x1", "x2").mean.size <= SERIAL
+        return [work(item) for item in items] if small else in_threads(work, items)
 
     def _detect(self, fits: Mapping[int, FoldFit]) -> tuple[dict[str, Detection], Counts]:
         """Return what is detectable: shared directions, fitted columns of the targets, and then what encoders share."""
@@ -146,7 +153,7 @@ class HeldOut:
                 return np.zeros((3, pairs[fold].left.shape[1]))
             return pairs[fold].products(fits[fold].means, rows)
 
-        found = side_by_side(products, self.moments.units)
+        found = self._each(products, self.moments.units)
         return detect(np.stack(_common(found)), next(iter(pairs.values())).ranks)
 
     def _unit_residuals(
@@ -181,7 +188,7 @@ class HeldOut:
             return Figures(residuals, self._energies.without(units[place]))
 
         again_first = again(0)  # first, so that what all share is worked out once
-        return [again_first, *side_by_side(again, range(1, len(units)))]
+        return [again_first, *self._each(again, range(1, len(units)))]
 
 
 def _folds_left(moments: FoldedMoments) -> int:

@@ -21,6 +21,9 @@ from alignscope.linear.problem import Gauge, Problem
 from alignscope.moments.moments import Moments
 from alignscope.moments.onepass import ByFold
 
+SERIAL = 100
+"""Columns up to which threads cost more than they save."""
+
 KEYS = ("11", "12", "21", "22", "b1", "b2")
 """Modality 1, modality 2 or both (b), on target 1 or 2."""
 
@@ -98,7 +101,9 @@ def fit_predictors(moments: ByFold, modalities: Sequence[str] = ("1", "2", "b"))
                     found[i + y[1]] = Predictor.of(train, inputs, y, coefficients)
         return found
 
-    by_fold = dict(zip(moments.fold_numbers, side_by_side(fit, moments.fold_numbers), strict=True))
+    folds = moments.fold_numbers
+    small = moments.total("x1", "x2").mean.size <= SERIAL
+    by_fold = dict(zip(folds, map(fit, folds) if small else side_by_side(fit, folds), strict=True))
     keys = [key for key in KEYS if key[0] in modalities]
     return {key: {fold: found[key] for fold, found in by_fold.items()} for key in keys}
 
