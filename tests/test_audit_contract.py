@@ -121,12 +121,13 @@ class Direction:
     gauge: str
     target_k: int
     directions: int | None = None  # of the target that count, by canonical correlation; None for the target whole
+    columns: int | None = None  # of the target that directions are taken of
 
     def with_components(self, k: int) -> Direction:
         return replace(self, k=k)
 
-    def detectable(self, directions: int) -> Direction:
-        return replace(self, directions=directions)
+    def detectable(self, directions: int, columns: int) -> Direction:
+        return replace(self, directions=directions, columns=columns)
 
     @property
     def ry(self) -> np.ndarray:
@@ -139,12 +140,18 @@ class Direction:
         return u @ (u.T @ fitted) if self.gauge == "fitted" else u * np.sqrt(len(u))
 
     @property
+    def cut(self) -> np.ndarray:
+        """The target's first columns, those that its own modality predicts most of."""
+        u = top(hat(centred(self.other)) @ block_scaled(self.other_y), self.target_k)[:, : self.columns]
+        return u @ (u.T @ self.target)
+
+    @property
     def rt(self) -> np.ndarray:
         """The target as X sees it, along its detectable directions."""
-        seen = hat(centred(self.x)) @ self.target
+        seen = hat(centred(self.x)) @ self.cut
         if self.directions is None:
             return seen
-        z = top(hat(centred(self.x)) @ top(self.target, 10**6), self.directions)
+        z = top(hat(centred(self.x)) @ top(self.cut, 10**6), self.directions)
         return z @ (z.T @ seen)
 
     def code(self, lam: float) -> np.ndarray:
@@ -213,7 +220,8 @@ def solved(name: str, record: Record, direction: str) -> Direction:
 
 
 def detectable(name: str, record: Record, direction: str) -> Direction:
-    return solved(name, record, direction).detectable(record["directions"][direction]["detectable"]["directions"])
+    found = record["directions"][direction]["detectable"]
+    return solved(name, record, direction).detectable(found["directions"], found["columns"])
 
 
 CASES = list(itertools.product(GIVEN, ("1", "2")))
@@ -439,7 +447,7 @@ def test_lambda_critical_and_budget(name: str, direction: str, records: dict[str
 def test_detectable_directions(name: str, direction: str, records: dict[str, Record]) -> None:
     """Scored on the rows outside those that they were fitted on: all before the first that is not above chance."""
     record = records[name]
-    oracle, found = solved(name, record, direction), record["directions"][direction]
+    oracle, found = detectable(name, record, direction), record["directions"][direction]
     u, v = canonical_scores(oracle)
     rho = np.sum(u * v, axis=0) / np.sqrt(np.sum(u**2, axis=0) * np.sum(v**2, axis=0))
     shown = found["detectable"]
@@ -456,7 +464,7 @@ def canonical_scores(d: Direction) -> tuple[np.ndarray, np.ndarray]:
     for fold in range(FOLDS):
         test = folds == fold
         train = replace(d, x=d.x[~test], y=d.y[~test], other=d.other[~test], other_y=d.other_y[~test])
-        ux, ut = top(centred(train.x), 10**6), top(train.target, 10**6)
+        ux, ut = top(centred(train.x), 10**6), top(train.cut, 10**6)
         left, _, right = np.linalg.svd(ux.T @ ut, full_matrices=False)
         map_x = np.linalg.pinv(centred(train.x)) @ ux @ left
         map_t = np.linalg.pinv(centred(train.other)) @ ut @ right.T
@@ -630,7 +638,7 @@ SHAPE = {
             "held_out_at_risk": ESTIMATE,
             "held_out_share": ESTIMATE,
             "held_out_limits": {"prediction_first": float, "align_first": float},
-            "detectable": {"directions": int, "correlations": [float], "null95": [float]},
+            "detectable": {"directions": int, "correlations": [float], "null95": [float], "columns": int},
             "contrastive": ALONE,
             "predictive": ALONE,
             "targets_at_risk": [{"target": str, "at_risk": ESTIMATE}],

@@ -68,7 +68,7 @@ _HOMES = {
 }
 
 _RESULTS = {
-    "directions": ("auditing.results", "Audit"),
+    "directions": ("auditing.audit", "Audit"),
     "retention": ("study.running", "Study"),
     "pareto": ("bench.running", "Bench"),
     "claims": ("paper.running", "Paper"),

@@ -178,7 +178,8 @@ class Side:
 
     def detectable(self) -> Detectable:
         """Return what of the alignment target is detectable."""
-        return Detectable(*_shown(self.held.detections[self.direction]))
+        columns = self.held.counts.fitted[self.direction]
+        return Detectable(*_shown(self.held.detections[self.direction]), columns)
 
 
 def _least(told: Vector, budget: float) -> Vector:
