@@ -14,7 +14,7 @@ import alignscope
 from alignscope.auditing.audit import Audit
 from alignscope.auditing.codes import CODES
 from alignscope.datasets.factors import FactorModel, FactorSample, example_pair
-from alignscope.datasets.known_truth import noise_targets, regression
+from alignscope.datasets.known_truth import regression
 from alignscope.linear.path import lambda_grid
 from alignscope.linear.theorems import COUNTER_EXAMPLES
 
@@ -102,9 +102,13 @@ def lonely() -> Audit:
 
 
 def unconfirmed() -> Audit:
-    """A target of the other modality that cannot be predicted, and too few rows to put a small bound on the loss."""
-    sample = noise_targets().sample(400, 0)
-    return alignscope.audit(sample.x1, sample.x2, sample.y1, sample.y2, components=2, **QUICK)
+    """Two noisy looks at one quantity, and too few rows to put a small bound on the loss."""
+    rng = np.random.default_rng(1)
+    x1, x2 = rng.normal(size=(2, 150, 6))
+    y = rng.normal(size=(150, 1))
+    x1[:, :3] += y
+    x2[:, :2] += y
+    return alignscope.audit(x1, x2, y + rng.normal(size=y.shape), components=2, **QUICK)
 
 
 def extreme() -> Audit:

@@ -36,7 +36,11 @@ MEASURED = {
     "biomassters": (1590, 25, {"11": (0.58, 0.33), "22": (0.92, 0.76), "b1": (0.94, 0.79)}),
 }
 # what an alignment without limit loses of what is predicted on unseen rows, at least in part: (of modality, surely)
-LOSES = {"flair2": {"1": True, "2": True}, "terramesh": {"1": True, "2": False}, "biomassters": {"1": False, "2": True}}
+LOSES = {
+    "flair2": {"1": True, "2": False},
+    "terramesh": {"1": False, "2": False},
+    "biomassters": {"1": False, "2": False},
+}
 
 
 @pytest.fixture(scope="module", params=FOLDERS)
@@ -57,7 +61,7 @@ def test_sigma(scene: tuple[str, Path, Audit]) -> None:
         assert audit.sigma.in_sample[key] == pytest.approx(inside, abs=0.01)
         assert audit.sigma.held_out[key].value == pytest.approx(held, abs=0.02)
         assert audit.sigma.held_out[key].low > audit.sigma.held_out[key].null95
-    assert audit.non_redundant.verdict == "no"
+    assert audit.non_redundant.verdict == ("undecided" if name == "biomassters" else "no")
 
 
 def test_who_pays(scene: tuple[str, Path, Audit]) -> None:
