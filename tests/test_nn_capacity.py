@@ -75,7 +75,7 @@ def test_it_is_the_capacity_of_the_audit() -> None:
     audited = alignscope.audit(*data, gauge="whitened", lambdas=lambda_grid(0.1, 10, 3)).directions
     for modality, expected in ((1, 3), (2, 2)):
         assert latent_size(*data, modality=modality).lossless == expected
-        assert audited[str(modality)].capacity.lossless_at == expected
+        assert audited[str(modality)].raw.lossless_at == expected
 
 
 @pytest.mark.parametrize("seed", [0, 1])

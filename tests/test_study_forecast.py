@@ -12,7 +12,11 @@ import alignscope
 import twins
 from alignscope.auditing import Audit
 from alignscope.datasets.factors import FactorModel, prescribed_angles
+from alignscope.linear.informativeness import held_out_path
 from alignscope.linear.path import lambda_grid
+from alignscope.moments.onepass import collect
+from alignscope.pair.folds import assign_folds
+from alignscope.pair.paired import Pair
 from alignscope.study.data.prepared import StudyData
 from alignscope.study.summary.forecast import BUDGET, FeatureForecast
 from study_helpers import classes
@@ -49,23 +53,31 @@ def study(made: Mapping[str, np.ndarray], train: int = 100) -> tuple[StudyData, 
 DATA, FORECAST = study(sample())
 
 
-def audited(components: int) -> Audit:
+def audited_pair() -> Pair:
     x = [v[DATA.train :].astype(np.float64) for v in DATA.x]
     y = [v.values[DATA.train :].astype(np.float64) for v in DATA.target_columns]
-    return alignscope.audit(*x, *y, components=components, gauge="whitened", lambdas=lambda_grid(0.1, 10, 3))
+    return Pair.of(*x, *y)
+
+
+def audited(components: int) -> Audit:
+    return alignscope.audit(audited_pair(), components=components, gauge="whitened", lambdas=lambda_grid(0.1, 10, 3))
 
 
 @pytest.mark.parametrize("modality", [1, 2])
 @pytest.mark.parametrize("components", [1, 2, 3])
 def test_the_forecast_is_the_audit(components: int, modality: int) -> None:
+    """Of the whole target, whether or not it can be detected."""
     direction = audited(components).directions[str(modality)]
+    whole = direction.raw
     assert direction.lambdas == pytest.approx([0, *LAMBDAS])
-    assert FORECAST.lossless_at(modality, components) == direction.capacity.lossless_at
-    limits = direction.held_out_limits
-    lost = 1 - limits["align_first"] / limits["prediction_first"]
+    assert FORECAST.lossless_at(modality, components) == whole.lossless_at
+    lost = whole.held_out_at_risk / whole.held_out_sigma_z[0]
     assert FORECAST.maximum_loss(modality, components) == pytest.approx(lost, abs=1e-9)
     # Columns are joined by their energy: R^2 of a block is 1 - sum of RSS / sum of TSS.
-    per_column = np.array(list(direction.held_out_per_target.values()))
+    moments = collect(audited_pair(), assign_folds(len(DATA.x[0]) - DATA.train, 5, 0))
+    path = held_out_path(moments, str(modality), components, "whitened", np.array([0.0, *LAMBDAS]))
+    np.testing.assert_allclose(path.sigma_z, whole.held_out_sigma_z, atol=1e-9)
+    per_column = path.per_target.T
     y = twins.centred(DATA.target_columns[modality - 1].values[DATA.train :])
     energy = np.square(y).sum(axis=0)
     kept = FORECAST.retention(modality, components, LAMBDAS)
