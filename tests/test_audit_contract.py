@@ -106,7 +106,7 @@ def rank(matrix: np.ndarray, floor: float = 1e-6) -> int:
 def top(matrix: np.ndarray, k: int) -> np.ndarray:
     """The left singular vectors of the k largest non-zero singular values."""
     u, s, _ = np.linalg.svd(matrix, full_matrices=False)
-    return u[:, : min(k, int(np.sum(s > 1e-9 * max(s[0], 1e-300))))]
+    return u[:, : min(k, int(np.sum(s > 1e-9 * s.max(initial=1e-300))))]
 
 
 @dataclass(frozen=True)
