@@ -313,7 +313,7 @@ class World:
                     components=k,
                     modality=m,
                     lossless_at=_interval(float(FREE + i % 2) for i in self.sweep.seeds),
-                    within_budget_at=_interval(FREE - 4.0 for _ in self.sweep.seeds) if k < FREE or m == 1 else None,
+                    within_budget_at=_interval(FREE - 4.0 for _ in self.sweep.seeds) if k >= FREE or m == 1 else None,
                     maximum_loss=_interval(0.5 * max(0.0, 1 - k / FREE) + 0.01 * i for i in self.sweep.seeds),
                 )
                 for k in self.sweep.components

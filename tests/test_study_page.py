@@ -8,21 +8,23 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from xml.etree import ElementTree
 
 import msgspec
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from alignscope.report.look import DARK, LIGHT, RAMP_DARK, RAMP_LIGHT
 from alignscope.report.panels import Steps, panel_specs, ramp
 from alignscope.report.words import estimate, latent_size
 from alignscope.study.page.decomposition_charts import headline
 from alignscope.study.page.page import render_study, study_charts, study_figures
-from alignscope.study.page.verdict import tone, verdict
-from alignscope.study.results import CostParts, SeedInterval, StudyResults
+from alignscope.study.page.verdict import cards, tone, verdict
+from alignscope.study.results import CostParts, ForecastRow, RetentionRow, SeedInterval, StudyResults
+from alignscope.study.rules import contest
 from page_reader import Page
 from report_example import HOSTILE
 from study_example import VARIANTS, bare, build, example
@@ -286,6 +288,157 @@ def test_without_parts_the_verdict_says_what_is_retained() -> None:
     assert verdict(VARIANTS["all failed"]()) == [
         "No training with alignment finished next to one without, so nothing can be said yet."
     ]
+
+
+def _card(results: StudyResults, title: str) -> dict[str, str]:
+    return next(card for card in cards(results) if card["title"] == title)
+
+
+SIZE, RULE = "Latent size by the linear forecast", "Forecast against one-line rules"
+
+
+def _lost(results: StudyResults, lost: float, half: float | None, *, size: int = 32) -> StudyResults:
+    """Let everything at K = 32 be retained, and of texture at lambda = 10 and a size lose this much, ± half."""
+
+    def around(value: float, half: float | None) -> SeedInterval:
+        return SeedInterval(value, *((None, None) if half is None else (value - half, value + half)), 3)
+
+    def changed(r: RetentionRow) -> RetentionRow:
+        if r.gauge == "raw" or r.retention is None or r.components not in (size, 32):
+            return r
+        hit = (r.components, r.lambda_, r.target) == (size, 10.0, "texture")
+        kept = around(1 - lost, half) if hit else around(1.0, None if half is None else 0.002)
+        return msgspec.structs.replace(r, retention=kept)
+
+    return msgspec.structs.replace(results, retention=tuple(changed(r) for r in results.retention))
+
+
+ABOVE = [  # lost at λ = 10, half the interval, latent size of it, what the card says, and what it does not
+    (
+        0.23,
+        0.08,
+        32,
+        "Contradicted: trained encoders with K\u00a0=\u00a032 lost 23% (15 to 31%) of texture",
+        "none shows",
+    ),
+    (0.03, 0.01, 32, "Trained encoders with K\u00a0=\u00a032 lost 3% (2 to 4%)", "Contradicted"),  # within the 5%
+    (0.008, 0.002, 32, "none shows a loss", "lost"),  # not material
+    (0.23, 0.3, 32, "none shows a loss", "Contradicted"),  # not shown
+    (0.23, 0.08, 4, "none shows a loss", "Contradicted"),  # a smaller latent than forecast contradicts nothing
+    (0.23, None, 32, "no loss can be shown or ruled out", "Contradicted"),
+]
+
+
+@pytest.mark.parametrize(("lost", "half", "size", "said", "unsaid"), ABOVE)
+def test_what_training_contradicted_is_not_called_free(
+    lost: float, half: float | None, size: int, said: str, unsaid: str
+) -> None:
+    results = _lost(example(), lost, half, size=size)
+    card = _card(results, SIZE)
+    assert card["big"] == "K ≥ 12"  # held out; 16 is the figure in sample
+    assert said in card["text"] and unsaid not in card["text"].split("(held out).", 1)[1]
+    assert not re.search("lossless|free|in sample", " ".join(card.values()))
+    caption = study_figures(results)["capacity"].caption
+    assert said in caption and "lossless" not in caption
+
+
+def test_a_raw_scale_or_a_shorter_training_contradicts_no_forecast() -> None:
+    results = _lost(example(), 0.0, 0.002)
+    hit = SeedInterval(0.2, 0.1, 0.3, 3)
+    rows = tuple(
+        msgspec.structs.replace(r, retention=hit) if r.gauge == "raw" or r.epochs == 10 or r.epoch == 20 else r
+        for r in results.retention
+    )
+    assert "none shows a loss" in _card(msgspec.structs.replace(results, retention=rows), SIZE)["text"]
+
+
+def test_a_size_above_which_nothing_was_trained_says_so() -> None:
+    wide = SeedInterval(40.0, 39.0, 41.0, 3)
+    sizes = tuple(msgspec.structs.replace(c, within_budget_at=wide) for c in example().capacity)
+    text = _card(msgspec.structs.replace(example(), capacity=sizes), SIZE)["text"]
+    assert "No cell of this size or above was trained with alignment." in text
+
+
+def test_a_size_that_no_latent_reaches_is_the_end_of_what_was_looked_at() -> None:
+    never = tuple(msgspec.structs.replace(c, within_budget_at=None) for c in example().capacity)
+    card = _card(msgspec.structs.replace(example(), capacity=never), SIZE)
+    assert card["big"] == "K > 32" and "at no latent size up to K\u00a0=\u00a032" in card["text"]
+
+
+def _foretold(guess: Callable[[ForecastRow], float], true: Callable[[ForecastRow], float]) -> StudyResults:
+    """Return the example with this forecast, and these measured retentions with a little noise."""
+    rng = np.random.default_rng(3)
+
+    def row(r: ForecastRow) -> ForecastRow:
+        kept = true(r) + rng.normal(0, 0.01)
+        told, kept_too = (SeedInterval(v, v - 0.01, v + 0.01, 3) for v in (guess(r), kept))
+        return msgspec.structs.replace(r, forecast=told, measured=kept_too)
+
+    return msgspec.structs.replace(example(), forecast=tuple(row(r) for r in example().forecast))
+
+
+def _by_lambda(r: ForecastRow) -> float:
+    return 1 / (1 + r.lambda_)
+
+
+def _by_size(r: ForecastRow) -> float:
+    return 1.0 if r.target == "shape" else max(0.0, 1 - r.lambda_ / r.components)
+
+
+def _own_way(r: ForecastRow) -> float:
+    """What no rule says: small latents lose, the more of texture."""
+    return 1 - (0.5 if r.target == "texture" else 0.2) * 4 / r.components * (r.lambda_ > 0.05)
+
+
+TOLD = [  # what was forecast, what is true, the best rule by error, whether it is beaten
+    (_own_way, _own_way, "nothing is lost", True),
+    (_by_lambda, _by_lambda, "λ/(1 + λ) is lost", False),  # ranks and errors superb, and so are a rule's
+    (_by_size, _by_size, "λ/K is lost of what one modality alone has", False),
+    (_own_way, lambda r: 1.0, "nothing is lost", False),
+    (lambda r: _own_way(r) - 0.5, _own_way, "nothing is lost", False),  # in order, but far off
+    (lambda r: 0.8, lambda r: 0.8 + 0.05 * (r.target == "shape"), "nothing is lost", False),  # near, in no order
+]
+
+
+@pytest.mark.parametrize(("guess", "true", "rule", "beaten"), TOLD)
+def test_a_forecast_holds_only_if_it_beats_every_rule_of_one_line(
+    guess: Callable[[ForecastRow], float], true: Callable[[ForecastRow], float], rule: str, beaten: bool
+) -> None:
+    results = _foretold(guess, true)
+    found = contest(results, results.agreement[0].variant)
+    assert found is not None and (found.by_error.name, found.beaten) == (rule, beaten)
+    for text in (_card(results, RULE)["text"], " ".join(verdict(results))):
+        assert f"of “{rule}”" in text or f"for “{rule}”" in text
+        assert ("It beats the best one-line rule" in text) == beaten
+        assert ("It is not shown to beat the best one-line rule" in text) != beaten
+
+
+def test_the_scores_of_rules_are_those_of_their_predictions() -> None:
+    results = _foretold(_own_way, _by_lambda)
+    found = contest(results, results.agreement[0].variant)
+    assert found is not None and found.groups == 21
+    measured = [r.measured.value for r in results.forecast]
+    for score, say in zip((found.forecast, *found.rules), (_own_way, lambda r: 1.0, _by_lambda, _by_size), strict=True):
+        told = [say(r) for r in results.forecast]
+        assert score.error == pytest.approx(np.mean(np.abs(np.subtract(told, measured))))
+        rank = spearmanr(told, measured).statistic if len(set(told)) > 1 else 0.0
+        assert score.rank == pytest.approx(rank)
+    assert contest(msgspec.structs.replace(results, forecast=()), results.agreement[0].variant) is None
+
+
+def test_one_seed_or_few_settings_beat_no_rule() -> None:
+    results = _foretold(_own_way, _own_way)
+    alone = [msgspec.structs.replace(r.measured, seeds=1, low=None, high=None) for r in results.forecast]
+    rows = [msgspec.structs.replace(r, measured=m) for r, m in zip(results.forecast, alone, strict=True)]
+    few = [r for r in results.forecast if r.lambda_ in (1.0, 10.0)]
+    for some in (rows, few):
+        text = _card(msgspec.structs.replace(results, forecast=tuple(some)), RULE)["text"]
+        assert "It is not shown to beat the best one-line rule" in text
+
+
+def test_results_without_rows_of_the_forecast_are_compared_with_no_rule() -> None:
+    results = msgspec.structs.replace(example(), forecast=())
+    assert "rule" not in _card(results, RULE)["text"] and "beat" not in " ".join(verdict(results))
 
 
 def test_equal_steps_for_lambda() -> None:

@@ -217,6 +217,11 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     error: float
     error_no_loss: float
 
+    @property
+    def variant(self) -> Variant:
+        """The variant of alignment."""
+        return Variant(self.gauge, self.direction, self.training)
+
 
 class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     """What the audit of the lambda = 0 features says: the latent size at which alignment is lossless, and what is lost.

@@ -17,7 +17,7 @@ from scipy import stats
 from alignscope._lib.interval import Answer
 from alignscope.paper.claim import Claim, Found, Verdict, check, judge, untested
 from alignscope.paper.claims.satellite_figures import ClassAgreement, classes_of, compare_forecast, fused_gain
-from alignscope.paper.claims.trainings import NOTICEABLE, end_rows, judged_lambda, trained
+from alignscope.paper.claims.trainings import NOTICEABLE, end_rows, judged_lambda, rules_words, trained
 from alignscope.report.words import percent, share
 from alignscope.study.results import SeedInterval
 
@@ -156,17 +156,19 @@ def class_forecast(same: StudyResults, different: StudyResults) -> Found:
         found=f"{_data(same)} over {found.points} points (class, latent size, λ) of {found.classes} classes the rank "
         f"correlation of forecast and measured retention is {share(found.rank, 2)} (95% interval over classes "
         f"{share(found.low, 2)} to {share(found.high, 2)}).{between} The forecast is off by {share(found.error, 2)} in "
-        f"the mean; saying “nothing is lost” would be off by {share(found.error_no_loss, 2)}.",
+        f"the mean; saying “nothing is lost” would be off by {share(found.error_no_loss, 2)}. "
+        f"{rules_words(found.rules)}",
         verdict=_ranks(found),
-        measured={k: v for k, v in found._asdict().items() if v is not None},
+        measured={k: v for k, v in found._asdict().items() if v is not None and k != "rules"}
+        | {"beats_rules": found.rules.beaten},
         trials=trained(same) + trained(different),
     )
 
 
 def _ranks(found: ClassAgreement) -> Verdict:
-    better = found.error < found.error_no_loss
     if found.low > 0:
-        return judge(found.rank >= 0.8 and better and (found.between or 0) > 0, True)
+        holds = found.rank >= 0.8 and found.rules.beaten and (found.between or 0) > 0
+        return judge(True) if holds else "undecided"
     return "undecided" if found.high >= 0.5 else "does not hold"
 
 

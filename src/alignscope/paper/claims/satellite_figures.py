@@ -11,6 +11,7 @@ import numpy as np
 from scipy import stats
 
 from alignscope.study.results import SeedInterval
+from alignscope.study.rules import Contest, compare, predictions
 from alignscope.study.spec import FIXED_GAUGES, Variant
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class ClassAgreement(NamedTuple):
     rank, low, high : Spearman's correlation over all points, with a 95% interval from resampled classes.
     between : its mean over settings, each with its classes alone; None where no setting has three.
     error, error_no_loss : mean absolute difference to the measured, of the forecast and of "nothing is lost".
+    rules : the forecast against all rules of one line, with intervals from the same classes.
     """
 
     points: int
@@ -40,6 +42,7 @@ class ClassAgreement(NamedTuple):
     between: float | None
     error: float
     error_no_loss: float
+    rules: Contest
 
 
 def classes_of(results: StudyResults, lam: float) -> list[ClassRow]:
@@ -94,13 +97,14 @@ def _f1(records: Iterable[CellRecord], modality: int, target: str) -> dict[tuple
 
 def compare_forecast(studies: Sequence[StudyResults]) -> ClassAgreement | None:
     """Return the agreement over all classes, latent sizes and lambdas; None where there are too few classes."""
-    by_class, by_setting = defaultdict(list), defaultdict(list)
+    by_class, by_setting, told = defaultdict(list), defaultdict(list), defaultdict(list)
     for n, results in enumerate(studies):
         for r in results.class_rows:
             if r.retention is not None and r.forecast is not None:
                 pair = r.forecast.value, r.retention.value
                 variant = Variant(r.gauge, r.direction, r.training)
                 by_class[n, r.modality, r.target, r.label].append(pair)
+                told[n, r.modality, r.target, r.label].append(predictions(r, r.forecast.value, results))
                 by_setting[n, variant, r.components, r.lambda_, r.modality].append(pair)
     groups = list(by_class.values())
     pairs = [pair for group in groups for pair in group]
@@ -112,6 +116,9 @@ def compare_forecast(studies: Sequence[StudyResults]) -> ClassAgreement | None:
     again = [v for draw in draws if (v := _rank([p for i in draw for p in groups[i]])) is not None]
     low, high = (float(v) for v in np.quantile(again, (0.025, 0.975)))
     settings = [v for some in by_setting.values() if len(some) >= _FEWEST_BETWEEN and (v := _rank(some)) is not None]
+    ends = np.cumsum([len(group) for group in groups])
+    members = [range(end - len(group), end) for end, group in zip(ends, groups, strict=True)]
+    rules = compare([row for some in told.values() for row in some], [b for _, b in pairs], members)
     return ClassAgreement(
         points=len(pairs),
         classes=len(groups),
@@ -121,6 +128,7 @@ def compare_forecast(studies: Sequence[StudyResults]) -> ClassAgreement | None:
         between=fmean(settings) if settings else None,
         error=fmean(abs(a - b) for a, b in pairs),
         error_no_loss=fmean(abs(1 - b) for _, b in pairs),
+        rules=rules,
     )
 
 

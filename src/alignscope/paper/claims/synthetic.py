@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from alignscope._lib.interval import Answer
 from alignscope.paper.claim import Found, Verdict, check, judge, untested
-from alignscope.paper.claims.trainings import NOTICEABLE, end_rows, first_variant, judged_lambda, trained
+from alignscope.paper.claims.trainings import NOTICEABLE, end_rows, first_variant, judged_lambda, rules_words, trained
 from alignscope.report.words import percent, share
+from alignscope.study.rules import contest
 from alignscope.study.spec import FIXED_GAUGES
 
 if TYPE_CHECKING:
@@ -119,7 +120,10 @@ def capacity(results: StudyResults) -> Found:
 
 @check("forecast", "ours", "figure:study_forecast")
 def forecast(results: StudyResults) -> Found:
-    """Whether the audit of the lambda = 0 features ranks what training with alignment costs."""
+    """Whether the audit of the lambda = 0 features says more of what alignment costs than a rule of one line.
+
+    It holds only where it beats the best of them, by error and by rank, with a 95% interval.
+    """
     claim = "What alignment will cost can be forecast before training with it, from encoders trained without it."
     gauge = _fixed_gauge(results)
     found = [a for a in results.agreement if a.gauge == gauge and a.components is None and first_variant(a, results)]
@@ -130,14 +134,16 @@ def forecast(results: StudyResults) -> Found:
     if a.low is not None and a.high is not None:
         within = f"95% interval {share(a.low, 2)} to {share(a.high, 2)}"
     ranks, better = a.low is not None and a.low > 0, a.error < a.error_no_loss
+    against = contest(results, a.variant)
+    beaten, rules = ranks and against is not None and against.beaten, rules_words(against)
     return Found(
         claim=claim,
         found=f"Forecast and measured retention have a rank correlation of {share(correlation, 2)} ({within}) "
         f"over {a.points} points. The forecast is off by {a.error:.3f} in the mean; "
-        f"saying “nothing is lost” would be off by {a.error_no_loss:.3f}.",
-        verdict=judge(ranks and better, ranks or better),
+        f"saying “nothing is lost” would be off by {a.error_no_loss:.3f}. {rules}",
+        verdict=judge(beaten) if beaten or not (ranks or better) else "undecided",
         measured={"correlation": correlation, "error": a.error, "error_no_loss": a.error_no_loss,
-                  "points": a.points},
+                  "points": a.points, "beats_rules": beaten},
         trials=trained(results),
     )  # fmt: skip
 

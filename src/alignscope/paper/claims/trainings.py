@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from alignscope.report.words import share
+
 if TYPE_CHECKING:
     from alignscope.study.results import Agreement, ForecastRow, RetentionRow, StudyResults
+    from alignscope.study.rules import Contest
 
 NOTICEABLE = 0.02  # a cost below 2% of the variance explained at lambda = 0 (or of F1) is called none
 
@@ -38,3 +41,15 @@ def end_rows(results: StudyResults, lam: float) -> list[RetentionRow]:
 def trained(results: StudyResults) -> int:
     """Return how many trainings finished."""
     return sum(c.status == "finished" for c in results.cells)
+
+
+def rules_words(found: Contest | None) -> str:
+    """Say what the best one-line rules reach, and whether the forecast is shown to beat them."""
+    if found is None:
+        return "It is not compared with rules of one line."
+    error, rank = found.by_error, found.by_rank
+    return (
+        f"Of rules of one line the best are off by {share(error.error)} (“{error.name}”) and have a rank correlation "
+        f"of {share(rank.rank, 2)} (“{rank.name}”): the forecast {'beats' if found.beaten else 'is not shown to beat'} "
+        "them."
+    )

@@ -14,10 +14,9 @@ from alignscope.report.panels import Figure, figure_files, panel_specs
 from alignscope.report.shell import write_page
 from alignscope.report.words import MISSING, at_lambda, at_size, capital, count, estimate_100
 from alignscope.study.page.decomposition_charts import fall_next_to, headline
-from alignscope.study.page.forecast_charts import correlation_text
 from alignscope.study.page.page import study_context, study_figures
 from alignscope.study.page.texts import GLOSSARY, WORDS_OF
-from alignscope.study.page.verdict import fall_words, lead, main_agreement, parts_words
+from alignscope.study.page.verdict import fall_words, forecast_sentence, lead, main_agreement, parts_words
 from alignscope.study.results import SeedInterval, StudyResults
 
 
@@ -207,12 +206,9 @@ def _advice(results: StudyResults) -> list[tuple[str, str]]:
     if row is not None:
         length = _part(row.under_training, row.apparent, "under-training")
         size = _part(row.capacity, row.apparent, "capacity")
-    forecast = "The audit works out what alignment would cost, and from which latent size it is lossless."
+    forecast = "The audit works out what alignment would cost linear encoders, and which latent size that takes."
     if agreement is not None and agreement.correlation is not None:
-        forecast = (
-            "Here the audit of encoders trained without alignment puts what alignment costs in order with a "
-            f"{correlation_text(agreement)} (held out)."
-        )
+        forecast = forecast_sentence(results, agreement)
     return [
         ("Normalise or whiten what you align to, and plot the alignment R² next to the loss", scale),
         ("Train to convergence, and compare with λ = 0 at the same length of training", length),

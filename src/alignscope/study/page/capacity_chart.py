@@ -8,8 +8,9 @@ from itertools import pairwise
 
 from alignscope.report.panels import Figure, Row, Steps, missing, panel
 from alignscope.report.parts import Spec, layer, tips
-from alignscope.report.words import capital, estimate, lam, latent_size, named, share, short
+from alignscope.report.words import at_size, capital, estimate, lam, latent_size, named, share, short
 from alignscope.study.page.selection import fixed_variants, in_variant, lambda_steps, longest, variants
+from alignscope.study.page.verdict import above_words, forecast_size
 from alignscope.study.page.words import variant_text
 from alignscope.study.results import StudyResults
 from alignscope.study.spec import Variant
@@ -19,7 +20,7 @@ EDGE = 1.25  # the map ends at this multiple of its largest size, and share of i
 
 
 def capacity_map(results: StudyResults) -> Figure:
-    """Draw forecast retention over λ and latent size, the trained cells on top, and the lossless sizes."""
+    """Draw forecast retention over λ and latent size, the trained cells on top, and the sizes that are forecast."""
     if not results.forecast_map:
         return missing("It needs the forecast, which was not made for this study.")
     drawn = fixed_variants(results) or variants(results)
@@ -31,13 +32,23 @@ def capacity_map(results: StudyResults) -> Figure:
         "of a modality (held out), for a latent of each size (upwards) and each λ (to the right). Dark is lost, bright "
         "is retained, relative to what a latent of that size predicts at λ = 0: a small one that never predicted much "
         "can retain it all. The framed squares are what training then gave, in the same colours: a square that looks "
-        "like its surroundings was predicted well. Above the broken line alignment stays within a loss of 5%, above "
-        "the full line it is lossless, whatever λ (a line that is missing lies beyond the sizes drawn).",
+        "like its surroundings was predicted well. By the linear forecast alignment loses at most 5% above the broken "
+        "line (held out), and loses nothing above the full line (in sample), whatever λ; the squares say what "
+        f"training made of that (a line that is missing lies beyond the sizes drawn).{_contradiction(results)}",
         [
             Row(capital(variant_text(results, variant)), [_map(results, variant, m) for m in modalities])
             for variant in drawn
         ],
     )
+
+
+def _contradiction(results: StudyResults) -> str:
+    """Return what was trained above the broken line, led by a space; nothing where there is no such line."""
+    size = forecast_size(results)
+    if size is None or size.within_budget_at is None:
+        return ""
+    where = f"{at_size(math.ceil(size.within_budget_at.value))}, modality {size.modality}"
+    return f" At the broken line ({where}): {above_words(results, size.within_budget_at)}"
 
 
 def _edges(values: Sequence[float], low: float, high: float) -> list[tuple[float, float]]:
@@ -137,21 +148,21 @@ def _squares(marks: list[Spec], x: Spec, y: Spec, heat: Spec, numbers: bool) -> 
 
 
 def _sizes(results: StudyResults, modality: int, y: Spec, sizes: list[int]) -> list[Spec]:
-    """Return lines at the sizes within the budget, and that are lossless, by the audit at the largest K."""
+    """Return lines at the sizes within the budget, and that lose nothing in sample, by the audit at the largest K."""
     row = max((r for r in results.capacity if r.modality == modality), key=lambda r: r.components, default=None)
     if row is None:
         return []
     marks: list[Spec] = []
     for value, words, dash in (
-        (row.within_budget_at, "at most 5% lost", [5, 4]),
-        (row.lossless_at, "lossless", [1, 0]),
+        (row.within_budget_at, "forecast: at most 5% lost", [5, 4]),
+        (row.lossless_at, "none lost (in sample)", [1, 0]),
     ):
         if value is not None and sizes[0] / EDGE <= value.value <= sizes[-1] * EDGE:
             text = estimate(value, 1, latent_size)
             marks.append({"y": value.value, "words": f"{words}: K ≥ {text}", "dash": dash})
     # The words of two lines that lie close together would cover each other.
     if len(marks) == 2 and abs(math.log(marks[0]["y"] / marks[1]["y"])) < 0.1:
-        marks = [{**marks[1], "words": f"at most 5% lost, and {marks[1]['words']}"}]
+        marks = [{**marks[1], "words": f"{marks[0]['words'].split(': K')[0]}, {marks[1]['words']}"}]
     text_at = {"x": {"value": {"expr": "width - 4"}}, "y": y, "text": {"field": "words"}}
     look: Spec = {"align": "right", "fontWeight": "bold", "color": "#000000"}
     above: Spec = {"baseline": "bottom", "dy": -3}

@@ -12,8 +12,10 @@ from msgspec import to_builtins
 
 from alignscope.report.tables import Table, setting_rows
 from alignscope.report.words import MISSING, at_lambda, at_size, estimate, lam, latent_size, named, number, share
+from alignscope.study.page.selection import fixed_variants
 from alignscope.study.page.words import GAUGES, cell_text, epochs_text, gauge_text
 from alignscope.study.results import CellRecord, StudyResults
+from alignscope.study.rules import Score, contest
 
 Columns = dict[str, Callable[[Any], str]]
 _MEAN = "mean over seeds with 95% interval"
@@ -119,13 +121,22 @@ def tables(results: StudyResults) -> list[Table]:
             1,
         ),
         row_table(
-            "Does the forecast hold?",
+            "How near the forecast comes",
             "Forecast against measured retention, held out.",
             _ALIGNMENT
             | _LATENT
             | {"Points": lambda r: str(r.points), "Rank correlation": _share("correlation"), "95% interval": _ends}
             | {"Mean error": _share("error"), "Mean error of “nothing is lost”": _share("error_no_loss")},
             results.agreement,
+            2,
+        ),
+        row_table(
+            "The forecast against one-line rules",
+            "Predictions of the same measured retentions, over all latent sizes and λ. A rule that predicts the same "
+            "everywhere puts nothing in order: its rank correlation counts as 0. Held out.",
+            {"Alignment": lambda r: r[0], "Prediction": lambda r: r[1].name}
+            | {"Rank correlation": lambda r: share(r[1].rank), "Mean error": lambda r: share(r[1].error)},
+            _scores(results),
             2,
         ),
         row_table(
@@ -157,6 +168,16 @@ def _retention(results: StudyResults, title: str, what: str, field: str) -> Tabl
     rows = [r for r in results.retention if cell(r) != MISSING]
     columns = _ALIGNMENT | _LATENT | target | _MODALITY | _EPOCH
     return lambda_table(title, f"{what}: {_MEAN}, held out.", columns, rows, cell, 3)
+
+
+def _scores(results: StudyResults) -> list[tuple[str, Score]]:
+    contests = [(gauge_text(v.gauge), v, contest(results, v)) for v in fixed_variants(results)]
+    return [
+        (f"{gauge}, {v.direction}, {v.training}", score)
+        for gauge, v, found in contests
+        if found is not None
+        for score in (found.forecast, *found.rules)
+    ]
 
 
 def _ends(row: Any) -> str:

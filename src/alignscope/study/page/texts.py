@@ -46,8 +46,9 @@ TEXTS = {
     "pretraining": "A linear probe of the pre-trained encoder says what was there before any label was used; the same "
     "probe after fine-tuning says what of it was retained, or regained. Between the two only the task is trained.",
     "notes": "What reading the data showed, so that nothing is left out in silence.",
-    "capacity": "If the latent has the capacity for what must be predicted and for what is aligned to, alignment "
-    "should be lossless. The map shows which size that takes, as forecast, and what training made of it.",
+    "capacity": "In the linear theory alignment loses nothing if the latent has the capacity for what must be "
+    "predicted and for what is aligned to. The map shows which size that takes, as forecast, and what training made "
+    "of it.",
     "forecast": "The forecast takes the features of the λ = 0 encoders and computes, by the exact linear theory of the "
     "audit, what aligning them would cost. It is made before any aligned training.",
     "forecast_own": "The forecast takes the λ = 0 encoders, before any aligned training, and keeps their "
@@ -87,6 +88,8 @@ GLOSSARY = {
     "Norm collapse": "The second representation becoming small, which lowers the raw alignment loss without aligning "
     "anything.",
     "Pre-training, fine-tuning": "Training without labels that comes first; training on the task that follows it.",
+    "One-line rule": "A prediction of retention that needs no encoder: nothing is lost; λ/(1 + λ) is lost; λ/K is lost "
+    "of what one modality alone is trained on, and nothing of the rest. A useful forecast beats the best of them.",
     "Prediction loss": "Mean loss per sample of predicting its targets; both modalities added up.",
     "Rank correlation": "Spearman’s: 1 if the forecast puts all losses in the right order, 0 if in no order.",
     "Residual": "The loss that a fixed scale, longer training and a larger latent do not undo.",

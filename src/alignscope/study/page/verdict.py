@@ -21,12 +21,31 @@ from alignscope.report.words import (
 from alignscope.study.page.classes import class_lead
 from alignscope.study.page.decomposition_charts import COST, fall_next_to, headline
 from alignscope.study.page.forecast_charts import correlation_text
-from alignscope.study.page.selection import TargetOf, fixed_variants, longest, main_variant, own_targets, up_to_one
+from alignscope.study.page.selection import (
+    TargetOf,
+    fixed_variants,
+    longest,
+    main_variant,
+    own_targets,
+    up_to_one,
+    variants,
+)
 from alignscope.study.page.words import epochs_text, gauge_text, variant_text
-from alignscope.study.results import Agreement, CostParts, LossParts, RetentionRow, SeedInterval, StudyResults
+from alignscope.study.results import (
+    Agreement,
+    Capacity,
+    CostParts,
+    LossParts,
+    RetentionRow,
+    SeedInterval,
+    StudyResults,
+)
+from alignscope.study.rules import FEWEST, Contest, contest
 from alignscope.study.spec import Variant
 
 SMALL = 0.05  # a loss of less than this share is called small
+BUDGET = 0.05  # what the forecast latent size allows to be lost, as in `alignscope.study.summary.forecast`
+MATERIAL = 0.01  # a measured loss of less than this share is not held against the forecast
 
 
 def verdict(results: StudyResults) -> list[str]:
@@ -37,7 +56,7 @@ def verdict(results: StudyResults) -> list[str]:
         fall = fall_next_to(results, row)
         sentences += [parts_words(results, row), *([fall_words(fall, "There")] if fall is not None else [])]
     if agreement is not None and agreement.correlation is not None:
-        sentences.append(_forecast_words(agreement))
+        sentences.append(forecast_sentence(results, agreement))
     return sentences + ([by_class] if (by_class := class_lead(results)) else [])
 
 
@@ -131,13 +150,32 @@ def main_agreement(results: StudyResults) -> Agreement | None:
     return next(iter(fixed or rows), None)
 
 
-def _forecast_words(a: Agreement) -> str:
-    better = a.error < a.error_no_loss
+def forecast_sentence(results: StudyResults, a: Agreement) -> str:
+    """Return how far off the forecast is, next to the best rule of one line, and whether it is shown to beat it."""
+    said = f"A forecast made before any aligned training, from the λ = 0 encoders, has a {correlation_text(a)}"
+    found = contest(results, a.variant)
+    if found is None:
+        return f"{said}, and a mean error of {percent(a.error)} (held out)."
+    error, rank = found.by_error, found.by_rank
     return (
-        "A forecast made before any aligned training, from the λ = 0 encoders, puts these losses in order with a "
-        f"{correlation_text(a)}; it is off by {percent(a.error)} on average, against {percent(a.error_no_loss)} for "
-        f"the guess that nothing is lost{'' if better else ': no better than that guess'} (held out)."
+        f"{said}, against {share(rank.rank, 2)} for the rule “{rank.name}”, and a mean error of {percent(a.error)}, "
+        f"against {percent(error.error)} for “{error.name}” (held out). {_beaten_words(found)}"
     )
+
+
+def _beaten_words(found: Contest) -> str:
+    """Say if the forecast is shown to beat every one-line rule, by error and by rank."""
+    if found.error.low is None:
+        return f"{_beaten(found)}: an interval takes two seeds and {FEWEST} settings of K and λ."
+    gain = (
+        f"mean error lower by {estimate_100(found.error)} percentage points, rank correlation higher by "
+        f"{estimate(found.rank, 2)}, {found.groups} settings of K and λ"
+    )
+    return f"{_beaten(found)} ({gain})."
+
+
+def _beaten(found: Contest) -> str:
+    return f"It {'beats' if found.beaten else 'is not shown to beat'} the best one-line rule"
 
 
 def tone(results: StudyResults) -> str:
@@ -163,28 +201,75 @@ def cards(results: StudyResults) -> list[dict[str, str]]:
     elif worst is not None and worst.retention is not None:
         big = percent(worst.retention.value)
         out.append({"title": "Retention of the target hit hardest", "big": big, "text": _loss_words(results, worst)})
-    most = max(
-        (c for c in results.capacity if c.components == max(d.components for d in results.capacity)),
-        key=lambda c: c.lossless_at.value,
-        default=None,
-    )
-    if most is not None:
-        text = (
-            f"Modality {most.modality}, by the audit of its λ = 0 encoders: "
-            f"{estimate(most.lossless_at, 1, latent_size)} (in sample); {_within(most.within_budget_at)} (held out)."
-        )
-        big = f"K ≥ {math.ceil(most.lossless_at.value)}"
-        out.append({"title": "Latent size at which alignment is lossless", "big": big, "text": text})
+    if (size := forecast_size(results)) is not None:
+        text = f"By the linear audit of its λ = 0 encoders modality {size.modality} {_within(size)} (held out)."
+        limit = size.within_budget_at
+        if limit is not None:
+            text += f" {above_words(results, limit)}"
+        big = f"K > {size.components}" if limit is None else f"K ≥ {math.ceil(limit.value)}"
+        out.append({"title": "Latent size by the linear forecast", "big": big, "text": text})
     if agreement is not None and agreement.correlation is not None:
-        text = f"{capital(correlation_text(agreement))} of forecast and measured, {agreement.points} points (held out)."
-        out.append({"title": "Predicted before training?", "big": share(agreement.correlation, 2), "text": text})
+        text = f"{capital(correlation_text(agreement))}, {agreement.points} points (held out)."
+        if (found := contest(results, agreement.variant)) is not None:
+            best = found.by_error
+            text = (
+                f"Mean error of the forecast from the λ = 0 encoders, against {percent(best.error)} of “{best.name}”; "
+                f"{correlation_text(agreement)}, against {share(found.by_rank.rank, 2)} of “{found.by_rank.name}”. "
+                f"{_beaten(found)} (held out)."
+            )
+        out.append({"title": "Forecast against one-line rules", "big": percent(agreement.error), "text": text})
     return out
 
 
-def _within(value: SeedInterval | None) -> str:
-    if value is None:
-        return "no size looked at stays within a loss of 5%"
-    return f"within a loss of 5% from {estimate(value, 1, latent_size)} on"
+def forecast_size(results: StudyResults) -> Capacity | None:
+    """Return what the audit at the largest K says of the modality that needs the larger latent."""
+    return max(
+        (c for c in results.capacity if c.components == max(d.components for d in results.capacity)),
+        key=lambda c: math.inf if c.within_budget_at is None else c.within_budget_at.value,
+        default=None,
+    )
+
+
+def _within(size: Capacity) -> str:
+    if size.within_budget_at is None:
+        return f"stays within a loss of {percent(BUDGET)} at no latent size up to {at_size(size.components)}"
+    return f"stays within a loss of {percent(BUDGET)} from K = {estimate(size.within_budget_at, 1, latent_size)} on"
+
+
+def above_words(results: StudyResults, limit: SeedInterval) -> str:
+    """Say what trained cells at and above a forecast latent size lost, at the end of the longest training.
+
+    A loss counts where its interval excludes 0 and its mean is at least 1%; it contradicts the forecast where the whole
+    interval lies above the 5% that the forecast allows.
+    """
+    shown, end = fixed_variants(results) or variants(results), longest(results)
+    rows = [
+        (r, r.retention)
+        for r in results.retention
+        if r.trained_on
+        and r.retention is not None
+        and r.lambda_ > 0
+        and r.components >= math.ceil(limit.value)
+        and r.epochs == r.epoch == end
+        and r.variant in shown
+    ]
+    if not rows:
+        return "No cell of this size or above was trained with alignment."
+    count_words = f"{len(rows)} measured {'retention' if len(rows) == 1 else 'retentions'} from this size on"
+    known = [(kept.high, r, kept) for r, kept in rows if kept.high is not None]
+    if not known:
+        return f"Of {count_words} none has an interval (one seed): no loss can be shown or ruled out."
+    losing = [item for item in known if item[0] < 1 and item[2].value <= 1 - MATERIAL]
+    if not losing:
+        return f"Of {count_words} none shows a loss."
+    high, row, kept = min(losing, key=lambda item: item[0])
+    loss = SeedInterval(1 - kept.value, 1 - high, 1 - (kept.low if kept.low is not None else kept.value), kept.seeds)
+    start = "Contradicted: trained" if 1 - high > BUDGET else "Trained"
+    return (
+        f"{start} encoders with {at_size(row.components)} lost {estimate_percent(loss)} of "
+        f"{TargetOf(row.modality, row.target).text} at {at_lambda(row.lambda_)} (held out); of {count_words} "
+        f"{len(losing)} {'shows' if len(losing) == 1 else 'show'} a loss."
+    )
 
 
 def _cost_cards(row: CostParts) -> list[dict[str, str]]:
