@@ -214,6 +214,8 @@ def agreement() -> str:
     rows = [
         _ranked("all targets of a modality together, σ lost", pairs, _whole),
         _ranked("the same, without the two pairs on which the forecast was chosen", others, _whole),
+        _ranked("all targets together, by the rule σ λ / (1 + λ), without any forecast", pairs, _by_rule),
+        _ranked("the same rule, without those two pairs", others, _by_rule),
         _ranked("every target by itself, R² lost", pairs, _single),
         _ranked(
             "maximum loss of σ, by an audit of simple features before any training, and σ lost at λ = 10",
@@ -228,6 +230,11 @@ def agreement() -> str:
 
 def _whole(pair: Pair) -> list[tuple[float, float]]:
     return [(r.forecast.value, r.measured.value) for r in pair.sigma]
+
+
+def _by_rule(pair: Pair) -> list[tuple[float, float]]:
+    """Return what is lost if alignment takes its share of whatever there is."""
+    return [(r.before.value * r.lambda_ / (1 + r.lambda_), r.measured.value) for r in pair.sigma]
 
 
 def _single(pair: Pair) -> list[tuple[float, float]]:

@@ -150,7 +150,7 @@ def _direction(
         "budget": 0.05,
         "held_out_at_risk": _interval(risk, half),
         "held_out_share": {"value": risk / base, "low": max(0.0, risk - half) / base, "high": (risk + half) / base},
-        "detectable": {"directions": 2, "correlations": [0.74, 0.52, 0.06], "null95": [0.09, 0.09, 0.09]},
+        "detectable": {"directions": 2, "columns": 2, "correlations": [0.74, 0.52, 0.06], "null95": [0.09, 0.09, 0.09]},
         "contrastive": _alone(base, 0.024, kept, held),
         "predictive": _alone(base, 0.024, [0.55 * kept[0], 0.7 * kept[1], 0.9 * kept[2], kept[3]], held),
         "targets_at_risk": [

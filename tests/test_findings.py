@@ -189,7 +189,7 @@ CASES: dict[str, Case] = {
     "AS116": Case(lambda: changed_features(lambda x: x.reshape(300, 3, 1)), "3 x 1 was flattened to 3 columns"),
     "AS117": Case(
         lambda: alignscope.audit(noise(60, 12), noise(60, 3), noise(60, 2), **QUICK),
-        r"modality 1 on its own target: .* too few rows to tell; an R² below 0\.\d+ would not show",
+        r"modality 1 on its own target: .* too few rows to tell; an R² below 0\.\d+ may not show",
     ),
     "AS201": Case(plain, "Each modality predicts its own target better"),
     "AS202": Case(
@@ -237,7 +237,7 @@ CASES: dict[str, Case] = {
     "AS402": Case(plain, r"modality 1: up to lambda (= )?\S+ .*at most 5% is lost \(held out\)"),
     "AS403": Case(plain, "lambda .* is not the weight in your loss: let alignscope.nn.Budget"),
     "AS501": Case(lambda: of_example("CE1"), "modality 1: theorem 2 claims a loss; held out none is shown"),
-    "AS502": Case(plain, r"modality 1: theorem 2 is silent; alignment loses \d+% \("),
+    "AS502": Case(plain, r"modality 1: theorem 2 is silent; supervised training loses \d+% \("),
     "AS601": Case(plain, "."),
     "AS901": Case(lambda: alignscope.audit(noise(200, 3), noise(200, 2), **QUICK), "each modality is its own target"),
     "AS902": Case(one_column_at_risk, "one column"),
@@ -306,9 +306,9 @@ VERDICTS: dict[str, tuple[Callable[[], Audit], str]] = {
         r"Supervised, K = 2: of what they predict, modality [12] can lose \d+% \(\d+% to \d+%\) and modality ",
     ),
     "chance": (CASES["AS205"].make, "neither modality 1 nor modality 2 is above chance on its target"),
-    "no transfer": (of_places, "modality 1 does not transfer between groups"),
+    "no transfer": (of_places, "what modality 1 predicts does not transfer between groups"),
     "too few rows": (CASES["AS117"].make, "too few rows to tell for modality 1"),
-    "unrelated": (CASES["AS311"].make, r"With 300 rows, an R² above 0\.0[0-9] would have shown"),
+    "unrelated": (CASES["AS311"].make, r"With 300 rows, an R² above 0\.0[0-9] would most likely have shown"),
 }
 
 

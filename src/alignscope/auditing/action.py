@@ -47,6 +47,9 @@ def recommended(audit: AuditRecord) -> Action:
             "monitor.",
             loop,
         )
+    if all(d.contrastive.directions == d.detectable.directions == 0 for d in audit.directions.values()):
+        few = f"more {rows_words(audit)}" if too_few_rows(audit) else "other features"
+        return Action(f"Train without alignment: nothing shared is detectable; with {few}, audit again.")
     if too_few_rows(audit):
         text = f"Keep the task losses while aligning, and give more {rows_words(audit)} to tell what alignment costs."
         return Action(text, loop)

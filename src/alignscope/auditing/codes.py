@@ -41,8 +41,8 @@ CODES: dict[str, Code] = {
         "Some rows lack a modality. They count for the modality that they have; whatever needs both modalities "
         "uses the rows that have both."),
     "AS109": Code("issue", "Few groups",
-        "Intervals leave out one group at a time; with fewer than ten of them they are rough, and can be too narrow. "
-        "The verdict says so."),
+        "Intervals leave out one group at a time; with fewer than ten of them they are rough: mostly wide, "
+        "with very few perhaps too narrow. The verdict says so."),
     "AS110": Code("info", "Fewer folds than wanted", "There are fewer groups than folds, so each group is a fold."),
     "AS111": Code("issue", "A class in one fold only",
         "All rows of a class lie in one fold (in few groups). It is then never both learned and scored, so its "
@@ -88,9 +88,11 @@ CODES: dict[str, Code] = {
         "zero and the share is at least 1%."),
     "AS302": Code("info", "The latent size reaches the capacity",
         "The latent holds the target and every detectable direction that it is aligned to, so linear encoders lose "
-        "nothing at any lambda. Networks have lost prediction above that size, so watch them with the monitor."),
+        "nothing to these at any lambda. A direction too weak to be detected is not counted. Networks have lost "
+        "prediction above that size, so watch them with the monitor."),
     "AS303": Code("info", "Alignment costs little",
-        "Held out, unlimited alignment loses less than one percent of what is predicted."),
+        "Held out, unlimited alignment loses less than one percent of what is predicted: the estimate of a loss that "
+        "is shown, or the upper end where none is."),
     "AS304": Code("issue", "One target loses most",
         "The average hides it: one target loses over twice as much of its variance as targets do on average. It is "
         "chosen held out, and its interval allows for having been chosen among all (Bonferroni)."),
@@ -120,21 +122,23 @@ CODES: dict[str, Code] = {
         "What it predicts there is not protected by any alignment, and figures of rows held out one by one would hide "
         "it."),
     "AS401": Code("tip", "A larger latent would do",
-        "From this latent size the held-out loss of linear encoders stays within the budget; the interval is where the "
-        "ends of the loss's interval reach it. Networks have lost prediction above such a size, so watch them with the "
-        "monitor."),
+        "From this latent size the estimated held-out loss of linear encoders stays within the budget; the interval "
+        "is where the ends of the loss's interval reach it. Networks have lost prediction above such a size, so watch "
+        "them with the monitor."),
     "AS402": Code("tip", "A lambda within the budget",
-        "Up to this lambda the held-out loss stays within the budget. lambda is not the weight in your loss: see "
-        "AS403."),
+        "Up to this lambda the estimated held-out loss stays within the budget. lambda is not the weight in your loss: "
+        "see AS403."),
     "AS403": Code("tip", "The weight in your loss is not lambda",
         "lambda compares two shares of variance in the linear problem. The weight of an alignment term in a training "
         "loss depends on its scale, so the figure cannot be copied there. alignscope.nn.Budget finds the weight while "
         "training: the largest at which no target loses more than the budget. alignscope.nn.Monitor says what every "
         "target retains."),
     "AS501": Code("info", "The paper's theorem claims a loss that is not shown",
-        "Both assumptions of theorem 2 hold, and held out no loss is shown. The theorem is false as stated."),
+        "Both assumptions of theorem 2 hold in sample, and held out no loss is shown. This sample does not prove that "
+        "there is none; that the theorem is false as stated is shown by counter-examples (see the theory page)."),
     "AS502": Code("info", "A loss that the paper's theorem does not predict",
-        "Theorem 2's assumptions do not hold, and held out alignment costs prediction all the same."),
+        "Theorem 2's assumptions do not hold in sample, and held out supervised training loses "
+        "prediction all the same."),
     "AS601": Code("info", "When to align, when to predict",
         "Where the pair lies in the phase diagram of arXiv 2606.11190, with what that diagram leaves out: the "
         "part of the target that only one modality predicts."),

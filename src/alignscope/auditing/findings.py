@@ -108,23 +108,26 @@ def _about_sampling(audit: AuditRecord, facts: Facts) -> Iterator[Finding]:
 
 
 def _about_prediction(audit: AuditRecord) -> Iterator[Finding]:
-    verdict = audit.non_redundant.verdict
-    code = {"yes": "AS201", "no": "AS202", "undecided": "AS203"}[verdict]
-    yield _finding(code, audit.non_redundant.text)
+    code = {"yes": "AS201", "no": "AS202", "undecided": "AS203"}[audit.non_redundant.verdict]
+    if not unlabelled(audit):  # every modality predicts itself
+        yield _finding(code, audit.non_redundant.text)
+    common = audit.targets["1"] == audit.targets["2"]
     for j, gain in audit.non_redundant.complementary.items():
+        if common and j != "1":  # the same figure
+            continue
         both = audit.sigma.held_out[f"b{j}"]
         if gain.answer == "yes" and gain.gain.value > MATERIAL and both.exceeds(max(both.null95, 0.0)) == "yes":
             yield _finding(
                 "AS204",
-                f"Target {j}: both modalities together explain {gain.gain.value:.3f} more of it than the better one "
-                f"alone ({gain.gain.low:.3f} to {gain.gain.high:.3f}, held out).",
+                f"{'The target' if common else f'Target {j}'}: both modalities together explain {gain.gain.value:.3f} "
+                f"more of it than the better one alone ({gain.gain.low:.3f} to {gain.gain.high:.3f}, held out).",
             )
     for i, record in audit.modalities.items():
         own, seen = audit.sigma.held_out[i + i], standing(audit, i)
         figure = f"{record.name} on its own target: {estimate(own)}"
         if seen == "few":
             show = least_seen(audit, i)
-            least = f"; an R² below {show:.2f} would not show" if show < 1 else ""
+            least = f"; an R² below {show:.2f} may not show" if show < 1 else ""
             yield _finding("AS117", f"{figure}, too few {rows_words(audit)} to tell{least}.")
         elif seen == "chance":
             yield _finding("AS205", f"{figure}, not above chance ({max(own.null95, 0.0):.3f}).")
@@ -144,7 +147,8 @@ def _about_directions(audit: AuditRecord) -> Iterator[Finding]:
         if standing(audit, i) != "known":
             continue
         yield from _about_cost(audit, i, d, name)
-        yield from _about_theorem(audit, i, d, name)
+        if not unlabelled(audit):
+            yield from _about_theorem(audit, i, d, name)
         yield from _about_training(audit, i, "contrastive", "AS309")
         if audit.training == "predictive":
             yield from _about_training(audit, i, "predictive", "AS310")
@@ -166,7 +170,8 @@ def _about_theorem(audit: AuditRecord, i: str, d: Direction, name: str) -> Itera
         yield _finding("AS501", f"{name}: theorem 2 claims a loss; held out none is shown.")
     if found.kind == "loses" and not d.theorem2.claims_loss:
         yield _finding(
-            "AS502", f"{name}: theorem 2 is silent; alignment loses {share_words(found.share)} of what is predicted."
+            "AS502",
+            f"{name}: theorem 2 is silent; supervised training loses {share_words(found.share)} of what is predicted.",
         )
 
 
@@ -221,7 +226,8 @@ def _about_cost(audit: AuditRecord, i: str, d: Direction, name: str) -> Iterator
     elif found.kind == "none" and d.at_risk <= 1e-9:
         yield _finding(
             "AS302",
-            f"{name}: K = {k} holds the target and all that is aligned: at most {at_most(found)} is lost (held out).",
+            f"{name}: K = {k} holds the target and all that is detectable to align to: at most {at_most(found)} is "
+            "lost (held out).",
         )
     elif found.kind == "none" and (found.share.ends[1] < MATERIAL or d.held_out_at_risk.sign > 0):
         yield _finding("AS303", f"{name}: unlimited alignment loses at most {percent(found.share.high, 1)} (held out).")

@@ -133,7 +133,8 @@ def _training_sentence(audit: AuditRecord, training: Training, known_only: bool 
     if len(claims) == 2 and kinds in ({"loses"}, {"point"}):
         yield from _of_both(audit, claims, order, training)
     for head, size in ((full, 0), (brief, 0), (full, 1), (brief, 1), (brief, 2)):
-        yield f"{head}: " + ", ".join(_clause(audit, i, claims[i], training, size) for i in order)
+        joint = ", " if len(kinds) == 1 else "; "
+        yield f"{head}: " + joint.join(_clause(audit, i, claims[i], training, size) for i in order)
     for size in (0, 1, 2):
         yield f"{brief}: " + _clause(audit, order[0], claims[order[0]], training, size)
 
@@ -170,13 +171,13 @@ def _clause(audit: AuditRecord, i: str, found: Claim, training: Training, size: 
         return f"no loss is shown for {name} (at most {at_most(found)})"
     if found.kind == "undetermined":
         if training == "supervised":
-            return f"nothing to align {name} to is detectable"
+            return f"nothing detectable to align {name} to"
         return f"nothing shared is detectable, so what {name} retains is undetermined"
     return {
         "gains": f"{name} predicts more when aligned",
         "few": f"too few {rows_words(audit)} to tell for {name}",
         "chance": f"{name} is not above chance on {target_words(audit, i)}",
-        "groups": f"{name} does not transfer between groups",
+        "groups": f"what {name} predicts does not transfer between groups",
     }[found.kind]
 
 
@@ -189,7 +190,7 @@ def _both(audit: AuditRecord, claims: dict[str, Claim], training: Training) -> s
         return f"no loss is shown for {one} or {two} (at most {at_most(worst)})"
     undetermined = f"nothing shared by {one} and {two} is detectable, so what is retained is undetermined"
     if training == "supervised":
-        undetermined = f"nothing to align {one} or {two} to is detectable"
+        undetermined = f"nothing detectable to align {one} or {two} to"
     return {
         "few": f"too few {rows_words(audit)} to tell for {one} or {two}",
         "chance": f"neither {one} nor {two} is above chance on its target",
@@ -210,9 +211,11 @@ def _what_would_show(audit: AuditRecord) -> str:
     rows = f"{units(audit)} groups" if units(audit) else f"{count(audit.n)} rows"
     least = max(least_seen(audit, i) for i in "12")
     if any(standing(audit, i) == "few" for i in "12"):
-        return f"With {rows}, an R² below {min(least, 1):.2f} would not show"
+        if least >= 0.995:
+            return f"With {rows} and this many features, hardly any R² would show"
+        return f"With {rows}, an R² below {least:.2f} may not show"
     if all(standing(audit, i) == "chance" for i in "12"):
-        return f"With {rows}, an R² above {least:.2f} would have shown"
+        return f"With {rows}, an R² above {least:.2f} would most likely have shown"
     best = max(audit.sigma.held_out[i + i].value for i in "12")
     return f"The larger of both R² is {share(best, 2)}, held out over {rows}"
 
@@ -228,10 +231,11 @@ def _shared(audit: AuditRecord) -> list[str]:
         why = f"too few {rows_words(audit)} to tell what is shared" if few else "nothing shared is detectable"
         return [
             f"Contrastive training: {why}, so what it retains of {one} and {two} is undetermined",
-            f"A shared direction with a correlation below {null[0] if null else 1:.2f} would not show",
+            f"A shared direction with a held-out correlation below {null[0] if null else 1:.2f} does not show",
         ]
     holds = "shared direction holds" if r == 1 else f"{r} shared directions hold"
-    rest = [percent(1 - held[i].variance.value) for i in "12"]
+    own = [1 - held[i].variance.value for i in "12"]
+    rest = [percent(share) for share in own]
     parts = [share_words(held[i].variance) for i in "12"]
     return [
         _fit(
@@ -241,6 +245,7 @@ def _shared(audit: AuditRecord) -> list[str]:
                 ("Contrastive", "", "", ""),
             )
         ),
+        *(["Less than 1% of either lies outside these directions"] if max(own) < 0.01 else []),
         f"The rest, {rest[0]} and {rest[1]}, is each modality's own, and alignment alone does not keep it at any K",
         "The rest is each modality's own, and alignment alone does not keep it",
     ]
@@ -262,4 +267,6 @@ def redundancy_sentence(pair: Pair, verdict: str, comparisons: Sequence[Comparis
             f"{names[worse.other]} predicts the target of {names[worse.knower]} at least as well as "
             f"{names[worse.knower]} itself."
         )
+    if pair.y1.rows is pair.y2.rows:
+        return "They share one target, and the intervals do not decide which of them predicts it better."
     return "The intervals do not decide whether each modality predicts its own target better than the other does."

@@ -42,8 +42,8 @@ GLOSSARY = {
     "as its own target. Alignment R² is the share of that representation that the embedding explains.",
     "Contrastive training": "Alignment alone: both embeddings are trained to agree, and no task loss protects what "
     "only one modality has.",
-    "Detectable": "A direction whose held-out correlation with the other block exceeds what chance reaches once in "
-    "twenty times. Limits and losses are those of detectable directions.",
+    "Detectable": "A direction whose held-out correlation with the other block exceeds what chance reaches about "
+    "once in twenty audits. Limits and losses are those of detectable directions.",
     "Latent size K": "How many numbers the embedding has per sample.",
     "Chance": "What the same procedure reaches when targets are shuffled. 95% of shuffles stay below the mark.",
     "Complementary": "Both modalities together explain more of a target than the better one alone.",
