@@ -197,7 +197,7 @@ CASES: dict[str, Case] = {
         "one target, which modality 2 predicts",
     ),
     "AS203": Case(lambda: alignscope.audit(noise(60, 2), noise(60, 2), noise(60, 2), **QUICK), "do not decide"),
-    "AS204": Case(complementary, r"Target 1: both .* explain 0\.[45]\d\d more of it"),
+    "AS204": Case(complementary, r"The target: both .* explain 0\.[45]\d\d more of it"),
     "AS205": Case(
         lambda: alignscope.audit(noise(300, 2), noise(300, 2), noise(300, 2), **QUICK),
         "modality 2 on its own target: .* above chance",

@@ -212,7 +212,7 @@ def _what_would_show(audit: AuditRecord) -> str:
     least = max(least_seen(audit, i) for i in "12")
     if any(standing(audit, i) == "few" for i in "12"):
         if least >= 0.995:
-            return f"With {rows} and this many features, hardly any R² would show"
+            return f"With {rows}, hardly any R² would show"
         return f"With {rows}, an R² below {least:.2f} may not show"
     if all(standing(audit, i) == "chance" for i in "12"):
         return f"With {rows}, an R² above {least:.2f} would most likely have shown"
