@@ -1,11 +1,11 @@
 """What the audit guide and the theory page show of audits: the example as it prints and draws, a limit that is not
-consistent, and what the calibration found."""
+consistent, and what benchmarks of the claims found."""
 
 from __future__ import annotations
 
 import json
 import textwrap
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -67,14 +67,14 @@ def inconsistency() -> str:
     return table([*header, "detectable directions", r"lost as $\lambda \to \infty$, detectable part"], rows)
 
 
-def calibration() -> str:
-    """The promises of `python -m benchmarks calibration` beside what its last run measured."""
-    path = ROOT / "benchmarks" / "results" / "calibration.json"
+def kept(name: str) -> str:
+    """The promises of a benchmark beside what its last run measured."""
+    path = ROOT / "benchmarks" / "results" / f"{name}.json"
     if not path.exists():
-        return "No run has been kept yet: `python -m benchmarks calibration` makes one.\n"
+        return f"No run has been kept yet: `python -m benchmarks {name}` makes one.\n"
     found = json.loads(path.read_text(encoding="utf-8"))
-    kept = {True: "yes", False: "**no**", None: "not told at this size"}
-    rows = [[c["promise"], c["measured"], kept[c["kept"]]] for c in found["claims"]]
+    answers = {True: "yes", False: "**no**", None: "not told at this size"}
+    rows = [[c["promise"], c["measured"], answers[c["kept"]]] for c in found["claims"]]
     return f"{found['setting']}\n\n{table(['promise', 'measured', 'kept'], rows)}"
 
 
@@ -89,5 +89,6 @@ def figures(folder: Path) -> None:
 PAGES = {
     "audit_printed": printed,
     "audit_inconsistency": inconsistency,
-    "audit_calibration": calibration,
+    "audit_calibration": partial(kept, "calibration"),
+    "audit_detection": partial(kept, "detection"),
 }
