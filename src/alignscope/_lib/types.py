@@ -22,7 +22,7 @@ else:
 Array: TypeAlias = Any  # an array of any namespace that follows the array API
 Progress: TypeAlias = Callable[[str, float], None]
 """Called with what is being done, and with the share of all work that is done (0 to 1)."""
-LatentGauge = Literal["raw", "stop_gradient", "normalised", "whitened"]
+LatentGauge = Literal["raw", "stop_gradient", "normalised", "whitened", "alignable"]
 """How the latent that a network is aligned to is scaled (`alignscope.nn.alignment`)."""
 AlignmentDirection = Literal["1to2", "2to1", "both"]
 """From the modality whose latent predicts to the one whose latent is predicted."""

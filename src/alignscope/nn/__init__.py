@@ -16,7 +16,8 @@ modality alone predicts in `alignscope.nn.methods`, the report of a monitor in `
 >>> budget.update(monitor.end_epoch()) >= 0  # each epoch: the weight of the next
 True
 
-`latent_size` reads off an audit how many components leave nothing to lose: a `LatentSize`.
+With ``gauge="alignable"`` a network is aligned only to what can be predicted; `Alignable` does so for any objective.
+`latent_size` reads off an audit how many components leave nothing to lose.
 """
 
 from alignscope.errors import AlignscopeError
@@ -28,11 +29,12 @@ except ImportError as error:
         "E107", "alignscope.nn", "it needs torch, which is not installed", 'Run pip install "alignscope[train]".'
     ) from error
 
+from alignscope.nn.alignable import Alignable
 from alignscope.nn.alignment import RegressionAlignment
 from alignscope.nn.budget import Budget
-from alignscope.nn.capacity import LatentSize, latent_size
+from alignscope.nn.capacity import latent_size
 from alignscope.nn.encoders.basic import initialise
 from alignscope.nn.monitor.monitor import Monitor
 from alignscope.nn.towers import TwoTowers
 
-__all__ = ["Budget", "LatentSize", "Monitor", "RegressionAlignment", "TwoTowers", "initialise", "latent_size"]
+__all__ = ["Alignable", "Budget", "Monitor", "RegressionAlignment", "TwoTowers", "initialise", "latent_size"]

@@ -1,4 +1,4 @@
-"""The regression alignment of the paper, with four scalings of its target (`gauge`).
+"""The regression alignment of the paper, with five scalings of its target (`gauge`).
 
     L = (1/N) sum_n ||z1_n Q + q - T_n||^2,      T made from z2 by the target scaling
 
@@ -12,11 +12,16 @@ the scale of T is fixed.
 | ``stop_gradient`` | z2 | no | not at all; but only modality 1 is aligned, at a scale that the task sets |
 | ``normalised`` | z2, every dimension centred, unit variance | yes | its dimensions become copies: T loses rank |
 | ``whitened`` | z2, centred and decorrelated, T^T T = N I | yes | not above the ridge |
+| ``alignable`` | the predictable directions of z2, see `alignscope.nn.alignable` | no | not at all |
 
-In the last two ||T||^2 = N K, as with ``whitened`` in `alignscope.linear`, so that lambda has the unit of the
-linear theory. Statistics are those of the batch at hand, in training and in evaluation alike. When both encoders learn,
-read the effective rank of z2 with the alignment. In the bilevel variant (`alignscope.nn.towers`) z2 is frozen, and
-no target scaling can be escaped.
+The last one aligns nothing that cannot be predicted: L = (1/N) sum_n sum_k w_k (v_nk - rho_k u_nk)^2 over the
+canonical variates u of z1 and v of z2, the second without gradient (and the other way round for ``2to1``). Its heads
+are rho, read off streamed moments, so that it has no parameters.
+
+In ``normalised`` and ``whitened`` ||T||^2 = N K, as with ``whitened`` in `alignscope.linear`, so that lambda has the
+unit of the linear theory. Statistics are those of the batch at hand, in training and in evaluation alike. When both
+encoders learn, read the effective rank of z2 with the alignment. In the bilevel variant (`alignscope.nn.towers`) z2
+is frozen, and no target scaling can be escaped.
 """
 
 from __future__ import annotations
@@ -28,9 +33,11 @@ from torch import Tensor, nn
 from alignscope._lib.checks import one_of
 from alignscope._lib.types import AlignmentDirection, LatentGauge
 from alignscope.errors import AlignscopeError
+from alignscope.nn.alignable import Alignable, Canonical
 from alignscope.nn.samples import available, count, full_precision, single
-from alignscope.nn.whitening import GAUGES, gauge_target
+from alignscope.nn.whitening import gauge_target
 
+GAUGES: tuple[LatentGauge, ...] = get_args(LatentGauge)
 DIRECTIONS: tuple[AlignmentDirection, ...] = get_args(AlignmentDirection)
 
 
@@ -75,16 +82,20 @@ class RegressionAlignment(nn.Module):  # type: ignore[misc]
         super().__init__()
         self.gauge = one_of("gauge", gauge, GAUGES)
         self.direction = one_of("direction", direction, DIRECTIONS)
-        self.q12 = nn.Linear(components1, components2) if direction != "2to1" else None
-        self.q21 = nn.Linear(components2, components1) if direction != "1to2" else None
+        self.alignable = Alignable(components1, components2) if gauge == "alignable" else None
+        heads = self.alignable is None
+        self.q12 = nn.Linear(components1, components2) if heads and direction != "2to1" else None
+        self.q21 = nn.Linear(components2, components1) if heads and direction != "1to2" else None
 
     def forward(self, z1: Tensor, z2: Tensor, present: Tensor | None = None) -> Tensor:
         """Return the alignment loss, a scalar, over the samples with both modalities present ((N,) bool)."""
+        if self.alignable is not None:
+            return _predictable_loss(self.alignable.canonical(z1, z2, present), self.direction, present)
         terms = []
         if self.q12 is not None:
-            terms.append(_head_loss(self.q12, z1, gauge_target(z2, self.gauge, present), present))
+            terms.append(_head_loss(self.q12, z1, self.target(z2, present), present))
         if self.q21 is not None:
-            terms.append(_head_loss(self.q21, z2, gauge_target(z1, self.gauge, present), present))
+            terms.append(_head_loss(self.q21, z2, self.target(z1, present), present))
         return sum(terms)
 
     @property
@@ -101,13 +112,24 @@ class RegressionAlignment(nn.Module):  # type: ignore[misc]
 
     def target(self, z: Tensor, present: Tensor | None = None) -> Tensor:
         """Return T of the other modality's latent: `gauge_target` in this scaling; detach z where it is frozen."""
-        return gauge_target(z, self.gauge, present)
+        return gauge_target(z, "whitened" if self.gauge == "alignable" else self.gauge, present)
 
     def towards(self, z: Tensor, target: Tensor, present: Tensor | None = None) -> Tensor:
         """Return the loss of the learner's latent against a target made beforehand, a scalar."""
+        if self.alignable is not None:
+            both = (z, target) if self.learner == 1 else (target, z)
+            return self(*both, present)
         return _head_loss(self.q12 if self.learner == 1 else self.q21, z, target, present)
 
 
 def _head_loss(head: nn.Linear, z: Tensor, target: Tensor, present: Tensor | None) -> Tensor:
     with full_precision(z):
         return regression_loss(head(available(single(z), present)), target, present)
+
+
+def _predictable_loss(found: Canonical, direction: AlignmentDirection, present: Tensor | None) -> Tensor:
+    """Return (1/N) sum_n sum_k w_k (target_nk - rho_k prediction_nk)^2, summed where each is aligned to the other."""
+    scale = found.weight.sqrt()
+    pairs = {"1to2": [(found.first, found.second)], "2to1": [(found.second, found.first)]}
+    every = pairs.get(direction) or [*pairs["1to2"], *pairs["2to1"]]
+    return sum(regression_loss(scale * found.rho * a, scale * b.detach(), present) for a, b in every)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from alignscope._lib.checks import one_of
-from alignscope._lib.types import LatentGauge
 from alignscope.nn.samples import available, count, full_precision, single
 
-GAUGES: tuple[LatentGauge, ...] = get_args(LatentGauge)
+BatchGauge = Literal["raw", "stop_gradient", "normalised", "whitened"]
+GAUGES: tuple[BatchGauge, ...] = get_args(BatchGauge)
+"""Target scalings that need nothing but the batch at hand."""
 
 WHITENING_RIDGE = 1e-8
 """What is added to the correlation matrix (unit diagonal) before it is inverted. A direction of eigenvalue mu retains
 the share mu / (mu + 1e-8) of its unit variance: all of it for any real direction, none for those without variance."""
 
 
-def gauge_target(z: Tensor, gauge: LatentGauge, present: Tensor | None = None) -> Tensor:
+def gauge_target(z: Tensor, gauge: BatchGauge, present: Tensor | None = None) -> Tensor:
     """Return the alignment target T of a representation.
 
         normalised:  T = (z - mean) / sd                                 per dimension, biased variance

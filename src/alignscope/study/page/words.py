@@ -11,9 +11,16 @@ GAUGES = {
     "stop_gradient": "second encoder held still (stop-gradient)",
     "normalised": "every dimension at unit variance (normalised)",
     "whitened": "uncorrelated, at unit variance (whitened)",
+    "alignable": "what can be predicted of it (alignable)",
     "none": "no alignment",
 }
-_SHORT = {"raw": "raw scale", "stop_gradient": "stop-gradient", "normalised": "normalised", "whitened": "whitened"}
+_SHORT = {
+    "raw": "raw scale",
+    "stop_gradient": "stop-gradient",
+    "normalised": "normalised",
+    "whitened": "whitened",
+    "alignable": "alignable",
+}
 _DIRECTIONS = {"1to2": "1 → 2", "2to1": "2 → 1", "both": "both ways", "none": "no alignment"}
 _TRAININGS = {"joint": "trained together", "bilevel": "one trained first, then frozen", "none": "no alignment"}
 BASELINES = {
