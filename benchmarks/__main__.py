@@ -22,6 +22,7 @@ NAMES = (
     "monitor",
     "satellite_epoch",
     "satellite_reading",
+    "alignable",
     "detection",
     "calibration",
 )
