@@ -59,7 +59,7 @@ def twin(batches: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.n
     g1, g2 = k1 / n, k2 / n
     chance = (np.sqrt(g1 * (1 - g2)) + np.sqrt(g2 * (1 - g1))) ** 2 if g1 + g2 < 1 else 1.0
     predictable = np.clip((square - chance) / max(1 - chance, 1e-12), 0, 1)
-    return np.sqrt(square), np.maximum(2 * predictable - 1, 0), vectors[:, ::-1]
+    return np.sqrt(square), np.maximum(2 * predictable - 1, 0) ** 4, vectors[:, ::-1]
 
 
 @settings(max_examples=25)
@@ -90,14 +90,14 @@ def test_independent_latents_have_nothing_to_align(k1: int, k2: int, batch: int)
 def test_what_is_shared_is_found_and_weighted_by_its_excess(seed: int, rho: list[float]) -> None:
     alignable = fed(Alignable(6, 5), *related(seed, 20_000, 6, 5, rho))
     expected = np.zeros(5)
-    expected[: len(rho)] = np.sort(2 * np.square(rho) - 1)[::-1]
-    np.testing.assert_allclose(alignable.weight.numpy(), expected, atol=0.05)
-    assert alignable.count == pytest.approx(expected.sum(), abs=0.1)
+    expected[: len(rho)] = np.sort(2 * np.square(rho) - 1)[::-1] ** 4
+    np.testing.assert_allclose(alignable.weight.numpy(), expected, atol=0.08)
+    assert alignable.count == pytest.approx(expected.sum(), abs=0.2)
 
 
 def test_a_direction_that_is_mostly_unpredictable_is_left_alone() -> None:
     alignable = fed(Alignable(4, 4), *related(0, 20_000, 4, 4, [0.9, 0.6]))
-    assert alignable.weight[0] > 0.5
+    assert alignable.weight[0] > 0.1
     assert alignable.predictable[1] > 0.3
     assert alignable.weight[1:].tolist() == [0, 0, 0]
 
@@ -105,7 +105,7 @@ def test_a_direction_that_is_mostly_unpredictable_is_left_alone() -> None:
 def test_where_everything_is_predictable_it_is_the_plain_term() -> None:
     """Every weight is 1, up to the ridge; so the loss is that of the whitened target with the best head."""
     z1 = normal(0, 8000, 4)
-    z2 = z1 @ normal(1, 4, 4) + 0.02 * normal(2, 8000, 4)
+    z2 = z1 @ mixing(1, 4) + 0.02 * normal(2, 8000, 4)
     align = RegressionAlignment(4, 4, gauge="alignable")
     fed(align.alignable, z1, z2)
     align.eval()
@@ -274,7 +274,7 @@ def test_the_bilevel_variant_aligns_to_what_can_be_predicted_of_a_frozen_target(
     torch.testing.assert_close(target, gauge_target(z2, "whitened"))
     for a, t in zip(z1.split(128), target.split(128), strict=True):
         loss = align.towards(a, t)
-    assert align.alignable.count == pytest.approx(2 * 0.95**2 - 1, abs=0.05)
+    assert align.alignable.count == pytest.approx((2 * 0.95**2 - 1) ** 4, abs=0.08)
     assert 0 < loss < 0.3
 
 
