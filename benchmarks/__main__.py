@@ -23,6 +23,7 @@ NAMES = (
     "satellite_epoch",
     "satellite_reading",
     "alignable",
+    "alignable_pairs",
     "detection",
     "calibration",
 )
