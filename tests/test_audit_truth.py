@@ -116,7 +116,7 @@ def side(first: list[float], last: list[float], path: list[float], spread: float
         return Figures(residuals, {"1": np.ones(1)})
 
     held = HeldOut.__new__(HeldOut)
-    held.plan, held.nodes, held.refit = Plan(2, "fitted", sizes, LAMBDAS), LAMBDAS, True
+    held.plan, held.refit = Plan(2, "fitted", sizes, LAMBDAS, LAMBDAS), True
     held.figures = figures(0.0)
     held.replicates = [figures(s) for s in spread * np.linspace(-1, 1, units)]
     held.jackknife = Jackknife(np.full(units, 1 / units), valid)

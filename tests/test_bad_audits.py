@@ -11,15 +11,9 @@ import pytest
 
 import alignscope
 from alignscope.auditing.audit import Audit
-from audit_helpers import figures, given, quick_page, run_audit
+from audit_helpers import X1, X2, Y1, Y2, N, figures, given, quick_page, run_audit
 
-N = 60
-RNG = np.random.default_rng(0)
-SHARED = RNG.normal(size=(N, 2))
-X1 = np.hstack([SHARED, RNG.normal(size=(N, 2))])
-X2 = np.hstack([SHARED[:, :1], RNG.normal(size=(N, 2))])
-Y1 = X1[:, 1:3] + 0.5 * RNG.normal(size=(N, 2))
-Y2 = X2[:, :2] + 0.5 * RNG.normal(size=(N, 2))
+RNG = np.random.default_rng(1)
 SITES = np.arange(N) // 10
 HALF = np.where(np.arange(N) < 30, "a", "b")
 

@@ -27,7 +27,7 @@ from alignscope.pair.paired import Pair
 FOLDS, K = 4, 2
 LAMBDAS = np.array([0.0, 0.1, 1.0, 10.0])
 NODES = LAMBDAS[[0, 2, 3]]
-PLAN = Plan(K, "fitted", (1, 2, 3, 5), LAMBDAS)
+PLAN = Plan(K, "fitted", (1, 2, 3, 5), LAMBDAS, NODES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +45,9 @@ class Given:
         pair = Pair.of(*(v[chosen] for v in self.blocks.values()), weights=weights)
         return collect(pair, self.folds[chosen], units=self.units[chosen])
 
-    def held_out(self, *, refit: bool, plan: Plan = PLAN, nodes: np.ndarray = NODES) -> HeldOut:
+    def held_out(self, *, refit: bool, plan: Plan = PLAN) -> HeldOut:
         m = self.collect()
-        return HeldOut(m, plan, fit_predictors(m), nodes, refit=refit)
+        return HeldOut(m, plan, fit_predictors(m), refit=refit)
 
 
 def given_rows(n: int = 160, d: int = 4, kind: str = "plain", seed: int = 0) -> Given:
@@ -89,7 +89,7 @@ def test_replicates_are_runs_on_the_rows_that_are_left(kind: str) -> None:
     assert len(held.replicates) == len(held.moments.units) == len(set(rows.units.tolist()))
     for unit, found in zip(held.moments.units, held.replicates, strict=True):
         m = rows.collect(rows.units != unit)
-        plan = Plan(K, "fitted", PLAN.sizes, NODES)
+        plan = replace(PLAN, lambdas=NODES)
         energies = {k: m.total(*blocks_of(k)[0], blocks_of(k)[1]).energy(blocks_of(k)[1]) for k in KEYS}
         energies |= {i: m.total("x1", "x2").energy(f"y{i}") for i in DIRECTIONS}
         assert_same(found, Figures(_run(m, plan, held.counts), energies))
@@ -167,7 +167,7 @@ def test_without_refits_a_replicate_is_the_figures_less_a_unit() -> None:
 def test_with_many_rows_refits_change_intervals_little() -> None:
     """Of least squares, at a hundred rows a feature: replicates agree within 15%; errors are widened without refits."""
     rows = given_rows(800)
-    one, two = (rows.held_out(refit=refit, nodes=LAMBDAS) for refit in (False, True))
+    one, two = (rows.held_out(refit=refit, plan=replace(PLAN, nodes=LAMBDAS)) for refit in (False, True))
     for name in (*KEYS, *(named(i, "first") for i in DIRECTIONS)):
         value = float(one.figures.whole(name)[-1])
         widths = []

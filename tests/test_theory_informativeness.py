@@ -143,8 +143,6 @@ def test_the_held_out_path_is_a_refit_of_every_fold(direction: str, gauge: str, 
     far = held_out_path(m, direction, case.components, gauge, np.array([1e-12, 1e12]))
     if separated(refits, 1e-9) and separated(refits, 1e9):
         assert far.sigma_z[1] == pytest.approx(found.last_sigma, abs=1e-5)
-    for predictors, sigma in ((found.first, found.first_sigma), (found.last, found.last_sigma)):
-        assert 1 - held_out_residuals(m, predictors).sum() / energy.sum() == pytest.approx(sigma, abs=1e-9)
 
 
 @pytest.mark.parametrize("direction", ["1", "2"])
@@ -165,9 +163,6 @@ def test_one_fold_alone_is_scored_about_the_mean_of_the_rows_it_was_fitted_on(
             assert found.sigma_z[j] == pytest.approx(1 - residuals.sum() / energy.sum(), abs=1e-8)
     assert found.sigma_z[0] == pytest.approx(found.first_sigma, abs=1e-12)
     assert found.first_per_target @ energy / energy.sum() == pytest.approx(found.first_sigma, abs=1e-9)
-    for predictors, sigma in ((found.first, found.first_sigma), (found.last, found.last_sigma)):
-        assert list(predictors) == [only]
-        assert 1 - held_out_residuals(m, predictors).sum() / energy.sum() == pytest.approx(sigma, abs=1e-9)
 
 
 @given(cases())

@@ -13,6 +13,7 @@ import strategies
 import twins
 from alignscope.datasets.factors import FactorModel
 from alignscope.linear.detection import detectable_problem
+from alignscope.linear.informativeness import Scores
 from alignscope.linear.path import Solver
 from alignscope.linear.trainings import (
     DIRECTIONS,
@@ -39,7 +40,7 @@ def test_cumulative_residuals_are_those_of_every_size(k: int, targets: int, seed
     rng = np.random.default_rng(seed)
     z, y = rng.normal(size=(30, 5)), rng.normal(size=(30, targets))
     nested = Nested(rng.normal(size=(5, k)), rng.normal(size=(k, targets)), [0, 1, 2, k, k + 3])
-    found = nested.residuals(z.T @ z, z.T @ y, np.square(y).sum(axis=0))
+    found = nested.residuals(Scores(z.T @ z, z.T @ y, np.square(y).sum(axis=0)))
     expected = [np.square(y - z @ nested.weights(size)).sum(axis=0) for size in nested.sizes]
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10)
 
@@ -47,7 +48,7 @@ def test_cumulative_residuals_are_those_of_every_size(k: int, targets: int, seed
 def test_no_size_at_all_has_no_residuals() -> None:
     """As where no shared direction is detectable."""
     nested = Nested(np.zeros((5, 0)), np.zeros((0, 2)), sizes_up_to(0))
-    assert nested.residuals(np.eye(5), np.zeros((5, 2)), np.ones(2)).shape == (0, 2)
+    assert nested.residuals(Scores(np.eye(5), np.zeros((5, 2)), np.ones(2))).shape == (0, 2)
 
 
 def fitted(
@@ -58,7 +59,7 @@ def fitted(
     folds = (np.arange(n) % 4 == 1).astype(np.uint8)
     m = collect(Pair.of(*case.blocks.values()), folds, form=form)
     m.ridges = {"x1": ridge, "x2": 2 * ridge}
-    fit = FoldFit(m, 1, Plan(case.components, "fitted", tuple(sizes), LAMBDAS))
+    fit = FoldFit(m, 1, Plan(case.components, "fitted", tuple(sizes), LAMBDAS, LAMBDAS))
     fit.aim(ALL)
     return m, fit, folds == 0
 
@@ -163,7 +164,7 @@ def test_contrastive_training_keeps_what_is_shared_and_nothing_else() -> None:
     # The same rows twice, so that those outside a fold have the moments of all.
     twice = Pair.of(*(np.vstack([v, v]) for v in blocks.values()))
     m = collect(twice, np.repeat([0, 1], 400).astype(np.uint8))
-    fit = FoldFit(m, 0, Plan(3, "fitted", (1, 2, 3), np.zeros(0)))
+    fit = FoldFit(m, 0, Plan(3, "fitted", (1, 2, 3), np.zeros(0), np.zeros(0)))
     fit.aim(ALL)
     shared = np.array([1.0, 1.0, 0.0, 0.0])
     rho = np.sort(np.sqrt(truth.r1 * truth.r2 * shared))[::-1]
@@ -203,7 +204,7 @@ def test_a_modality_that_is_constant_outside_a_fold_tells_nothing() -> None:
     x1 = np.zeros((40, 1))
     x1[:10, 0] = rng.normal(size=10)
     m = collect(Pair.of(x1, x2, y), (np.arange(40) >= 10).astype(np.uint8))
-    fit = FoldFit(m, 0, Plan(2, "fitted", (1, 2), LAMBDAS))
+    fit = FoldFit(m, 0, Plan(2, "fitted", (1, 2), LAMBDAS, LAMBDAS))
     fit.aim(ALL)
     assert fit.shared["1"].left.shape == (1, 0)
     encoders = fit.encoders("1", Counts(3, ALL, {"1": 1, "2": 1}))

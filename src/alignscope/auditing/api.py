@@ -48,7 +48,7 @@ from alignscope.auditing.verdict import recommended_action, redundancy_sentence,
 from alignscope.errors import AlignscopeError
 from alignscope.linear.class_scores import class_scores
 from alignscope.linear.dependence import dependence
-from alignscope.linear.held_out import HeldOut, Predictors, needs_refit, units_per_fold
+from alignscope.linear.held_out import HeldOut, needs_refit, units_per_fold
 from alignscope.linear.informativeness import KEYS, fit_predictors, in_sample_sigma
 from alignscope.linear.path import lambda_grid, lambdas_text, with_zero
 from alignscope.linear.resample import Null, null_rows
@@ -199,7 +199,7 @@ def _audited(pair: Pair, options: AuditOptions, progress: Progress | None) -> Au
             more = audit_lifted(pair, how, record.sigma.interval.valid, progress)
         record = msgspec.structs.replace(record, lifted=more)
     progress("done", 1.0)
-    return spoken(record, facts)
+    return _spoken(record, facts)
 
 
 def _audit_moments(
@@ -224,7 +224,8 @@ def _audit_moments(
     classes = [i for i, y in (("1", pair.y1), ("2", pair.y2)) if y.kind == "class"]
     held = HeldOut(
         moments,
-        *_plan(solved, grid, predictors),
+        _plan(solved, grid),
+        predictors,
         refit=needs_refit(pair.n, pair.d1 + pair.d2, pair.groups),
         valid=pair.groups is not None or not alike.dependent,
         named_classes=classes,
@@ -238,7 +239,7 @@ def _audit_moments(
         names = (pair.y1 if s.direction == "1" else pair.y2).names
         told = class_record(s.direction, names, named) if s.direction in classes else None
         directions[s.direction] = record_direction(s, held, options.budget, features, names, told)
-    facts = gather_facts(pair, moments, {"y1": alike.autocorrelation}, options.folds)
+    facts = gather_facts(pair, moments, alike.autocorrelation, options.folds)
     unlabelled = pair.y1.kind == "modality"
     record = Audit(
         schema=SCHEMA,
@@ -273,7 +274,7 @@ def _shared(d: Direction) -> Shared:
     return Shared(Interval(max(kept.value, 0.0), *ends), d.contrastive.directions)
 
 
-def spoken(record: Audit, facts: Facts) -> Audit:
+def _spoken(record: Audit, facts: Facts) -> Audit:
     """Return an audit with its warnings, verdict, action and findings."""
     record = msgspec.structs.replace(record, warnings=warnings(record, facts))
     return msgspec.structs.replace(
@@ -281,14 +282,14 @@ def spoken(record: Audit, facts: Facts) -> Audit:
     )
 
 
-def _plan(solved: Sequence[Solved], grid: Vector, predictors: Predictors) -> tuple[Plan, Predictors, Vector]:
+def _plan(solved: Sequence[Solved], grid: Vector) -> Plan:
     """Return what is worked out held out, the supervised training up to the size at which nothing more can be had."""
     problem = solved[0].problem
     largest = max(s.problem.capacity for s in solved)
     wide = max(s.problem.ry.shape[1] + s.problem.rt.shape[1] for s in solved) > _WIDE
     nodes = grid[np.unique(np.linspace(0, len(grid) - 1, 2 if wide else 9).astype(int))]
     sizes = supervised_sizes(problem.components, largest)
-    return Plan(problem.components, solved[0].gauge, sizes, grid), predictors, nodes
+    return Plan(problem.components, solved[0].gauge, sizes, grid, nodes)
 
 
 def _check_weights(pair: Pair, moments: FoldedMoments) -> None:

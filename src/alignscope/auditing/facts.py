@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +27,7 @@ class Facts:
     form: str
 
 
-def gather_facts(pair: Pair, moments: FoldedMoments, autocorrelation: Mapping[str, float], folds_wanted: int) -> Facts:
+def gather_facts(pair: Pair, moments: FoldedMoments, autocorrelation: float, folds_wanted: int) -> Facts:
     """Return the facts of a pair from its moments."""
     ratios, far = [1.0], ("", 0.0)
     for name, table in (("x1", pair.x1), ("x2", pair.x2)):
@@ -52,7 +51,7 @@ def gather_facts(pair: Pair, moments: FoldedMoments, autocorrelation: Mapping[st
         far_mean=far,
         lonely_classes=lonely,
         rare_classes=rare,
-        autocorrelation=max(autocorrelation.values()),
+        autocorrelation=autocorrelation,
         form=moments.form,
     )
 

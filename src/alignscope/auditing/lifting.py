@@ -37,8 +37,9 @@ class LiftOptions:
 def audit_lifted(pair: Pair, options: LiftOptions, valid: bool, progress: Progress) -> Lifted:
     """Return what the modalities tell with F random features each, and keep when trained by alignment alone.
 
-    A ridge is needed, since random features are nearly collinear: that which predicts each modality's own target
-    best held out. Replicates keep it, so intervals do not hold the little that its choice among five adds.
+    A ridge is needed, since random features are nearly collinear. It and the number of features, F, F / 2 or F / 4, are
+    those with which each modality predicts its own target best held out. Replicates keep them, so intervals do not hold
+    the little that a choice among fifteen adds.
     """
     features = options.features
     wide = lifted(pair, features, options.seed)
@@ -51,14 +52,15 @@ def audit_lifted(pair: Pair, options: LiftOptions, valid: bool, progress: Progre
     )
     # With a ridge the condition is small enough for the cheap form.
     moments = collect(wide, options.folds, units=units, form="chan", progress=progress)
-    chosen = {i: _choose_ridge(moments, i) for i in DIRECTIONS}
-    moments.ridges = {f"x{i}": alpha * _mean_variance(moments, i) for i, alpha in chosen.items()}
-    plan = Plan(options.components, options.gauge, (options.components, width), np.zeros(0))
+    chosen = {i: _choose(moments, i, features) for i in DIRECTIONS}
+    moments = moments.cut({f"x{i}": left for i, (left, _) in chosen.items()})
+    moments.ridges = {f"x{i}": ridge * _mean_variance(moments, i) for i, (_, ridge) in chosen.items()}
+    none = np.zeros(0)
+    plan = Plan(options.components, options.gauge, (options.components, width), none, none)
     held = HeldOut(
         moments,
         plan,
         fit_predictors(moments),
-        np.zeros(0),
         refit=needs_refit(pair.n, width, pair.groups),
         valid=valid,
         progress=progress,
@@ -69,8 +71,10 @@ def audit_lifted(pair: Pair, options: LiftOptions, valid: bool, progress: Progre
         features,
         sigma,
         {
-            i: LiftedDirection(sigma[i + i], chosen[i], Side(held, i, names[i]).aligned_alone("contrastive"))
-            for i in DIRECTIONS
+            i: LiftedDirection(
+                sigma[i + i], features - cut, ridge, Side(held, i, names[i]).aligned_alone("contrastive")
+            )
+            for i, (cut, ridge) in chosen.items()
         },
     )
 
@@ -80,12 +84,14 @@ def _mean_variance(moments: FoldedMoments, i: str) -> float:
     return float(total.energy(f"x{i}").mean() / total.weight)
 
 
-def _choose_ridge(moments: FoldedMoments, i: str) -> float:
-    """Return the ridge with which a modality predicts its own target best on rows held out."""
-    variance, missed = _mean_variance(moments, i), []
-    for alpha in RIDGES:
-        moments.ridges = {f"x{j}": alpha * variance for j in DIRECTIONS}
-        moments.drop_fold_cache()
-        missed.append(float(held_out_residuals(moments, fit_predictors(moments, (i,))[i + i]).sum()))
-    moments.drop_fold_cache()
-    return RIDGES[int(np.argmin(missed))]
+def _choose(moments: FoldedMoments, i: str, features: int) -> tuple[int, float]:
+    """Return how many random features to leave out, and the ridge, with which a modality predicts its target best."""
+    missed = {}
+    for left_out in sorted({features - max(features // part, 1) for part in (1, 2, 4)}):
+        fewer = moments.cut({f"x{i}": left_out})
+        for ridge in RIDGES:
+            fewer.ridges = {f"x{i}": ridge * _mean_variance(fewer, i)}
+            fewer.drop_fold_cache()
+            residuals = held_out_residuals(fewer, fit_predictors(fewer, (i,))[i + i])
+            missed[left_out, ridge] = float(residuals.sum())
+    return min(missed, key=lambda choice: missed[choice])

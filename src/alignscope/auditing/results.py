@@ -363,9 +363,15 @@ class Provenance(msgspec.Struct, frozen=True):
 
 
 class LiftedDirection(msgspec.Struct, frozen=True):
-    """What a modality with random features predicts of its own target, and keeps of it trained by alignment alone."""
+    """What a modality with random features predicts of its own target, and keeps of it trained by alignment alone.
+
+    Attributes
+    ----------
+    features, ridge : how many random features, and what share of their mean variance, were chosen held out.
+    """
 
     sigma: Interval
+    features: int
     ridge: float
     contrastive: AlignedAlone
 

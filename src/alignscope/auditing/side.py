@@ -125,7 +125,7 @@ class Side:
         """Return the largest lambda of the grid up to which the loss stays within the budget."""
         base, base_again = self.at_k("first")
         far, far_again = self.at_k("last")
-        lambdas, nodes = self.held.plan.lambdas, self.held.nodes
+        lambdas, nodes = self.held.plan.lambdas, self.held.plan.nodes
         values = np.append(self.values("path"), far)
         excess = _least(np.array([base]), budget) - values
         at_nodes = np.append(np.interp(_log(nodes), _log(lambdas), values[:-1]), far)

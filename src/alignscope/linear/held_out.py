@@ -9,7 +9,7 @@ score the other units with the fits of the run, and intervals are widened for wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
@@ -88,9 +88,9 @@ Done = TypeVar("Done")
 class HeldOut:
     """The figures of all rows, the same without each unit, and intervals made of both.
 
-    predictors : key of a sigma -> fold -> what predicts it, as `fit_predictors` returns them. nodes : the lambdas of
-    the replicates. refit : whether those are fitted again. valid : whether intervals may be given. named_classes :
-    directions whose target is a class.
+    predictors : key of a sigma -> fold -> what predicts it, as `fit_predictors` returns them. refit : whether
+    replicates are fitted again. valid : whether intervals may be given. named_classes : directions whose target is a
+    class.
 
     Attributes
     ----------
@@ -106,7 +106,6 @@ class HeldOut:
         moments: FoldedMoments,
         plan: Plan,
         predictors: Predictors,
-        nodes: Vector,
         *,
         refit: bool,
         valid: bool = True,
@@ -114,7 +113,7 @@ class HeldOut:
         progress: Progress | None = None,
     ) -> None:
         enough = _folds_left(moments) > 1
-        self.moments, self.plan, self.nodes, self.refit = moments, plan, nodes, refit and enough
+        self.moments, self.plan, self.refit = moments, plan, refit and enough
         folds = moments.fold_numbers
         fits = dict(zip(folds, self._each(lambda f: FoldFit(moments, f, plan), folds), strict=True))
         self.detections, self.counts = self._detect(fits)
@@ -176,7 +175,7 @@ class HeldOut:
                 for unit, part in zip(units, parts, strict=True)
             ]
         sums = UnitSums(self.moments)
-        plan = Plan(self.plan.components, self.plan.gauge, self.plan.sizes, self.nodes)
+        plan = replace(self.plan, lambdas=self.plan.nodes)
         done = 0
 
         def again(place: int) -> Figures:

@@ -142,6 +142,41 @@ def direction_problem(
 
 
 @dataclass(frozen=True, eq=False)
+class Scores:
+    """The second moments of Z = X @ reach and of a target on some rows, about the means of those that were fitted.
+
+    Attributes
+    ----------
+    zz, zy, yy : (d x d) Z^T Z, (d x C) Z^T Y, and (C,) the diagonal of Y^T Y.
+    """
+
+    zz: Matrix
+    zy: Matrix
+    yy: Vector
+
+    @classmethod
+    def of(cls, means: Mapping[str, Vector], rows: Moments, x: str, y: str, reach: Matrix) -> Scores:
+        """Return those of the block `x` through `reach` (D x d), at the cost of one predictor for however many."""
+        shift_z = (rows.mean[rows.blocks[x]] - means[x]) @ reach
+        shift_y = rows.mean[rows.blocks[y]] - means[y]
+        if rows.form == "chan":
+            zz, zy = reach.T @ (rows.cross(x, x) @ reach), reach.T @ rows.cross(x, y)
+        else:
+            z = rows.matrix[:, rows.blocks[x]] @ reach
+            zz, zy = z.T @ z, z.T @ rows.matrix[:, rows.blocks[y]]
+        return cls(
+            zz + rows.weight * np.outer(shift_z, shift_z),
+            zy + rows.weight * np.outer(shift_z, shift_y),
+            rows.energy(y) + rows.weight * shift_y**2,
+        )
+
+    def residuals(self, weights: Matrix) -> Vector:
+        """Return the residual sums of squares (C,) of the prediction Z @ weights (d x C)."""
+        square = np.einsum("ij,ij->j", weights, self.zz @ weights - 2 * self.zy)
+        return np.maximum(self.yy + square, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
 class HeldOutPath:
     """The path fitted without each fold and scored on it; the denominators are those of all rows.
 
@@ -149,14 +184,11 @@ class HeldOutPath:
     ----------
     sigma_z : (L,) share of ||Y||^2 explained.
     per_target : (L x C) share of every target column explained.
-    first, last : for every fold the predictors of the two limits, prediction first and align first.
     first_sigma, last_sigma, first_per_target, last_per_target : what the limits explain.
     """
 
     sigma_z: Vector
     per_target: Matrix
-    first: dict[int, Predictor]
-    last: dict[int, Predictor]
     first_sigma: float
     last_sigma: float
     first_per_target: Vector
@@ -175,33 +207,25 @@ def held_out_path(
     folds = moments.fold_numbers if only is None else [only]
     grid = np.concatenate([lambdas, [0.0, np.inf]])
 
-    def solve(fold: int) -> tuple[Matrix, list[Predictor]]:
-        """Return the residual squares (L x C) of a fold, and the predictors of the two limits."""
+    def residuals(fold: int) -> Matrix:
+        """Return the residual squares (L x C) of a fold."""
+        within = moments.within(fold, "x1", "x2")
+        if within is None:
+            return np.zeros((len(grid), len(energies)))
         problem = direction_problem(moments, direction, components, gauge, fold)
-        solver = Solver(problem)
-        train, within = moments.train(fold, "x1", "x2"), moments.within(fold, "x1", "x2")
+        solver, train = Solver(problem), moments.train(fold, "x1", "x2")
         assert problem.basis is not None
         reach = problem.basis.coefficients(solver.frame)  # X1 @ reach = U1 @ frame
-        unscale = np.sqrt(train.energy(y).sum() / problem.y_energy) if problem.y_energy > 0 else 0.0
+        scores = Scores.of({k: train.mean[train.blocks[k]] for k in (x, y)}, within, x, y, reach)
+        r_y = solver.r_y * (np.sqrt(train.energy(y).sum() / problem.y_energy) if problem.y_energy > 0 else 0.0)
         encoders = solver.encoders(grid)
-        distinct = list({id(g): g for g in encoders}.values())  # one, where alignment is lossless
-        place = {id(g): k for k, g in enumerate(distinct)}
-        which = [place[id(g)] for g in encoders]
-        weights = [g @ (g.T @ solver.r_y) * unscale for g in distinct]
-        residuals = np.zeros((len(grid), len(energies)))
-        if within is not None:
-            residuals = _score(train, within, x, y, reach, weights)[which]
-        return residuals, [Predictor.of(train, (x,), y, reach @ weights[k]) for k in which[-2:]]
+        found = {id(g): scores.residuals(g @ (g.T @ r_y)) for g in {id(g): g for g in encoders}.values()}
+        return np.stack([found[id(g)] for g in encoders])  # few are distinct where alignment is lossless
 
-    solved = side_by_side(solve, folds)
-    residuals = np.sum([found for found, _ in solved], axis=0)
-    limits = (
-        {fold: limit for fold, (_, (limit, _)) in zip(folds, solved, strict=True)},
-        {fold: limit for fold, (_, (_, limit)) in zip(folds, solved, strict=True)},
-    )
-    shares = 1 - residuals / np.where(energies > 0, energies, 1.0)
-    sigmas = 1 - residuals.sum(axis=1) / energies.sum()
-    return HeldOutPath(sigmas[:-2], shares[:-2], *limits, float(sigmas[-2]), float(sigmas[-1]), shares[-2], shares[-1])
+    squares = np.sum(side_by_side(residuals, folds), axis=0)
+    shares = 1 - squares / np.where(energies > 0, energies, 1.0)
+    sigmas = 1 - squares.sum(axis=1) / energies.sum()
+    return HeldOutPath(sigmas[:-2], shares[:-2], float(sigmas[-2]), float(sigmas[-1]), shares[-2], shares[-1])
 
 
 def _about_train(moments: ByFold, fold: int, y: str) -> Vector:
@@ -210,27 +234,3 @@ def _about_train(moments: ByFold, fold: int, y: str) -> Vector:
     assert within is not None, "a fold with rows"
     shift = within.mean[within.blocks[y]] - train.mean[train.blocks[y]]
     return within.energy(y) + within.weight * shift**2
-
-
-def _score(train: Moments, within: Moments, x: str, y: str, reach: Matrix, weights: list[Matrix]) -> Matrix:
-    """Return the residual squares (L x C) of many predictors reach @ w at the cost of one.
-
-    All of them read the modality through the same d directions, so the fold is compressed to those first.
-    """
-    c = weights[0].shape[1]
-    d = reach.shape[1]
-    i = within.columns(x, y)
-    lift = np.zeros((len(i), d + c))
-    lift[: reach.shape[0], :d] = reach
-    lift[reach.shape[0] :, d:] = np.eye(c)
-    chan = within.form == "chan"
-    small = lift.T @ within.matrix[np.ix_(i, i)] @ lift if chan else within.matrix[:, i] @ lift
-    shift_z = (within.mean[within.blocks[x]] - train.mean[train.blocks[x]]) @ reach
-    shift_y = within.mean[within.blocks[y]] - train.mean[train.blocks[y]]
-    out = np.empty((len(weights), c))
-    for k, w in enumerate(weights):
-        contrast = np.vstack([-w, np.eye(c)])
-        image = small @ contrast
-        spread = np.einsum("ij,ij->j", contrast, image) if within.form == "chan" else np.square(image).sum(axis=0)
-        out[k] = np.maximum(spread, 0.0) + within.weight * (shift_y - shift_z @ w) ** 2
-    return out

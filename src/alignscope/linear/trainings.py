@@ -25,7 +25,7 @@ from alignscope.linear.detection import (
     shared_pairs,
     target_pairs,
 )
-from alignscope.linear.informativeness import Predictor, direction_problem
+from alignscope.linear.informativeness import Predictor, Scores, direction_problem
 from alignscope.linear.path import Solver
 from alignscope.linear.problem import Gauge, Problem
 from alignscope.moments.moments import Basis, Moments
@@ -46,12 +46,14 @@ class Plan:
     components, gauge : of the supervised training.
     sizes : latent sizes of the supervised training, ascending.
     lambdas : weights of alignment at which the supervised training is scored, at K = `components`.
+    nodes : those of them at which replicates are scored.
     """
 
     components: int
     gauge: Gauge
     sizes: tuple[int, ...]
     lambdas: Vector
+    nodes: Vector
 
 
 @dataclass(frozen=True)
@@ -88,15 +90,15 @@ class Nested:
         """Return the coefficients (d x C) of the encoder of one size."""
         return self.directions[:, :size] @ self.told[:size]
 
-    def residuals(self, zz: Matrix, zy: Matrix, yy: Vector) -> Matrix:
-        """Return the residual sums of squares (sizes x C), given the second moments of reach and target.
+    def residuals(self, scores: Scores) -> Matrix:
+        """Return the residual sums of squares (sizes x C) on the rows of some scores.
 
         ||y - Z w||^2 = y'y - 2 w'Z'y + w'Z'Z w, of which each further direction adds its own terms.
         """
-        gram, told = self.directions.T @ zz @ self.directions, self.told
+        gram, told = self.directions.T @ scores.zz @ self.directions, self.told
         lower = np.tril(gram, -1) @ told
-        added = told * (2 * (lower - self.directions.T @ zy) + np.diagonal(gram)[:, None] * told)
-        along = np.vstack([yy, yy + np.cumsum(added, axis=0)])
+        added = told * (2 * (lower - self.directions.T @ scores.zy) + np.diagonal(gram)[:, None] * told)
+        along = scores.yy + np.vstack([np.zeros_like(scores.yy), np.cumsum(added, axis=0)])
         return np.maximum(along[np.minimum(np.array(self.sizes, dtype=int), len(told))], 0.0)
 
 
@@ -107,7 +109,7 @@ class Encoders:
     Attributes
     ----------
     reach : (D x d) a map of the modality that all of them read. nested : by training.
-    path : the distinct encoders along lambda, as in `Nested` each. which : the place in `path` of every lambda's.
+    path : the distinct encoders along lambda. which : the place in `path` of every lambda's.
     """
 
     reach: Matrix
@@ -124,20 +126,10 @@ class Encoders:
 
     def residuals(self, means: Mapping[str, Vector], rows: Moments, x: str, y: str) -> dict[str, Matrix]:
         """Return the residual sums of squares (encoders x C) on some rows, by training."""
-        shift_x = (rows.mean[rows.blocks[x]] - means[x]) @ self.reach
-        shift_y = rows.mean[rows.blocks[y]] - means[y]
-        if rows.form == "chan":
-            read = rows.cross(x, x) @ self.reach
-            zz, zy = self.reach.T @ read, self.reach.T @ rows.cross(x, y)
-        else:
-            read = rows.matrix[:, rows.blocks[x]] @ self.reach
-            zz, zy = read.T @ read, read.T @ rows.matrix[:, rows.blocks[y]]
-        zz = zz + rows.weight * np.outer(shift_x, shift_x)
-        zy = zy + rows.weight * np.outer(shift_x, shift_y)
-        yy = rows.energy(y) + rows.weight * shift_y**2
-        found = {k: n.residuals(zz, zy, yy) for k, n in self.nested.items()}
-        along = [n.residuals(zz, zy, yy) for n in self.path]
-        return found | {"path": np.vstack([np.zeros((0, len(yy))), *(along[k] for k in self.which)])}
+        scores = Scores.of(means, rows, x, y, self.reach)
+        found = {k: n.residuals(scores) for k, n in self.nested.items()}
+        along = np.vstack([np.zeros((0, len(scores.yy))), *(n.residuals(scores) for n in self.path)])
+        return found | {"path": along[self.which] if self.which else along}
 
 
 class FoldFit:
