@@ -174,7 +174,7 @@ class FoldedMoments(ByFold):
         self._merged, self._bases = {}, {}
 
     def cut(self, columns: Mapping[str, int]) -> FoldedMoments:
-        """Return the same moments without the last columns of some blocks, given by name. Nothing is copied."""
+        """Return the same moments without the last columns of some blocks, given by name."""
 
         def less(blocks: Mapping[str, slice]) -> dict[str, slice]:
             return {k: slice(s.start, s.stop - columns.get(k, 0)) for k, s in blocks.items()}
@@ -464,10 +464,10 @@ def _take(values: Array, chosen: Codes) -> Array:
 
 
 def restrict(m: Moments, names: set[str]) -> Moments:
-    """Return the moments of some of the blocks, in the order of the full layout."""
-    if set(m.blocks) == names:
-        return m
+    """Return the moments of some of the blocks, in the order of the full layout, without the columns of none."""
     ranges = sorted({(s.start, s.stop) for k, s in m.blocks.items() if k in names})
+    if sum(stop - start for start, stop in ranges) == m.mean.size:
+        return m
     columns = np.concatenate([np.arange(*r) for r in ranges])
     position = {a: int(np.searchsorted(columns, a)) for a, _ in ranges}
     blocks = {
