@@ -210,7 +210,7 @@ def _held(pair: KnownPair, n: int, seed: int) -> tuple[FoldedMoments, Plan]:
     units = units_per_fold(n, width, width + len(rows.y1.names) + len(rows.y2.names), FOLDS, None)
     moments = collect(rows, folds, units=assign_units(folds, units, seed))
     components = s.y1.shape[1]
-    return moments, Plan(components, "fitted", (components,), np.zeros(0))
+    return moments, Plan(components, "fitted", (components,), np.zeros(0), np.zeros(0))
 
 
 class _Detected(HeldOut):
@@ -290,7 +290,7 @@ def _of_errors(pair: KnownPair, n: int, seed: int) -> Record:
     predictors = fit_predictors(moments)
     record: Record = {}
     for refit in (True, False):
-        held = HeldOut(moments, plan, predictors, np.zeros(0), refit=refit)
+        held = HeldOut(moments, plan, predictors, refit=refit)
         jackknife = Jackknife(held.jackknife.shares)  # not widened
         for name in _FIGURES:
             value, *replicates = (_figure(f, name) for f in (held.figures, *held.replicates))

@@ -484,7 +484,12 @@ def lifted() -> Audit:
         "features": 256,
         "sigma": {k: {**v, "value": v["value"] + 0.08} for k, v in audit["sigma"]["held_out"].items()},
         "directions": {
-            i: {"sigma": _interval(0.7, 0.02), "ridge": 0.01, "contrastive": copy.deepcopy(d[i]["contrastive"])}
+            i: {
+                "sigma": _interval(0.7, 0.02),
+                "features": 128,
+                "ridge": 0.01,
+                "contrastive": copy.deepcopy(d[i]["contrastive"]),
+            }
             for i in "12"
         },
     }

@@ -11,9 +11,10 @@ import alignscope
 from alignscope.auditing.audit import Audit
 from alignscope.auditing.side import Side
 from alignscope.datasets.known_truth import KnownPair, leak, noise_targets, partly_shared, toy, unrelated
+from alignscope.linear.detection import Detection
 from alignscope.linear.held_out import Figures, HeldOut
 from alignscope.linear.jackknife import Jackknife
-from alignscope.linear.trainings import Plan
+from alignscope.linear.trainings import Counts, Plan
 
 FEW = {"lambdas": [1.0]}
 
@@ -177,6 +178,40 @@ def test_a_loss_is_never_more_than_there_is() -> None:
     assert (share.value, share.high) == (1.0, 1.0)
     unknown = side([0.0, -0.1], [0.0, -0.2], [0.0] * 4).share_lost_to("last")
     assert (unknown.value, unknown.low, unknown.high) == (0.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("rho", [0.44, 0.46])
+def test_a_direction_near_chance_may_not_be_there(rho: float) -> None:
+    """Below 1.5 x .3 intervals hold those without it: what it tells of the second column may be lost all the same."""
+    units, spread = 9, np.linspace(-0.01, 0.01, 9)
+
+    def figures(shift: float) -> Figures:
+        told = {"first": [[0.8, 0.8]], "all": [[0.2, 0.1], [0.2, 0.8]], "contrastive": [[0.2, 0.1], [0.2, 0.8]]}
+        residuals = {f"1:{k}": 1 - np.array(v) - (shift if k == "first" else 0) for k, v in told.items()}
+        return Figures(residuals, {"1": np.ones(2)})
+
+    held = HeldOut.__new__(HeldOut)
+    held.plan, held.counts = Plan(1, "fitted", (1,), LAMBDAS, LAMBDAS), Counts(2, {"1": 1}, {"1": 1})
+    held.detections = {"shared": Detection(2, np.array([0.9, rho]), np.array([0.3, 0.3]))}
+    held.figures, held.replicates = figures(0.0), [figures(s) for s in spread]
+    held.jackknife = Jackknife(np.full(units, 1 / units))
+    alone = Side(held, "1", ["a", "b"]).aligned_alone("contrastive")
+    doubtful = rho < 0.45
+    for e, with_it, without in (
+        (alone.all, 0.5, 0.15),
+        (alone.loss, 0.3, 0.65),
+        (alone.share, 0.375, 0.8125),
+        (alone.per_target["b"], 0.8, 0.1),
+        (alone.loss_per_target["b"], 0.0, 0.7),
+    ):
+        low, high = e.ends
+        assert e.value == pytest.approx(with_it)
+        assert low <= with_it <= high
+        assert (low <= without <= high) == doubtful
+    for e, value in ((alone.per_target["a"], 0.2), (alone.loss_per_target["a"], 0.6)):
+        assert e.high - e.low < 0.2  # type: ignore[operator]  # the other direction tells it
+        assert e.value == pytest.approx(value)
+    assert alone.sigma_z[-1].ends == (0.5, 0.5)  # of a code of two numbers, whatever the second is
 
 
 @pytest.mark.parametrize("kind", ["targets", "classes", "none", "lifted", "groups"])

@@ -88,6 +88,8 @@ def test_two_groups_have_no_intervals() -> None:
     assert (found.sigma.interval.valid, found.sigma.interval.refit, found.sigma.interval.units) == (False, False, 2)
     assert (found.sigma.held_out["11"].low, found.directions["1"].held_out_at_risk.high) == (None, None)
     assert found.warnings[0] == "AS109"
+    assert found.warnings[1:] == ["AS117"]
+    assert "too few groups to tell" in found.verdict
     assert "no interval can be given" in found.verdict
 
 

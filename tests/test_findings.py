@@ -14,7 +14,7 @@ import alignscope
 from alignscope.auditing.audit import Audit
 from alignscope.auditing.codes import CODES
 from alignscope.datasets.factors import FactorModel, FactorSample, example_pair
-from alignscope.datasets.known_truth import regression
+from alignscope.datasets.known_truth import partly_shared, regression
 from alignscope.linear.path import lambda_grid
 from alignscope.linear.theorems import COUNTER_EXAMPLES
 
@@ -320,6 +320,18 @@ def test_verdicts(name: str) -> None:
     assert verdict.endswith(".")
     assert verdict[0].isupper()
     assert "\n" not in verdict
+
+
+@pytest.mark.parametrize(("code", "components"), [("AS117", 2), ("AS301", 1), ("AS309", 1)])
+def test_without_labels_nothing_is_predicted_or_supervised(code: str, components: int) -> None:
+    sample = partly_shared(10).sample(60, 0)
+    found = texts(alignscope.audit(sample.x1, sample.x2, components=components, lambdas=[1.0]), code)
+    training = "contrastive" if code == "AS309" else "self-supervised and contrastive"
+    assert any(f"{training} training" in text for text in found), found
+    for text in found:
+        assert "of its own variance" in text
+        assert "predict" not in text
+        assert " supervised" not in text
 
 
 def test_the_example_tells_its_story() -> None:

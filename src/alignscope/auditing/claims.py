@@ -29,8 +29,9 @@ class Claim:
     """What may be said of the loss of one modality in one kind of training.
 
     kind : `loses` where a loss is shown; `none` where none is; `gains`; `undetermined` where there is nothing
-        detectable to align to; `point` where no interval can be given. Where the modality is not seen to predict its
-        target at all, why: `few` rows to tell, not above `chance`, or no transfer between `groups`.
+        detectable to align to; `point` where rows depend on each other, so that no interval can be given; `few` rows
+        or groups to tell. Where the modality is not seen to predict its target at all, why: `few` rows to tell, not
+        above `chance`, or no transfer between `groups`.
     share : the share lost of what the modality predicts unaligned, held out.
     """
 
@@ -94,7 +95,7 @@ def _claim(audit: AuditRecord, i: str, directions: int, loss: Interval, share: I
     if directions == 0:
         return Claim("undetermined", share)
     if loss.low is None or share.high is None:
-        return Claim("point", share)
+        return Claim("point" if units(audit) is None else "few", share)
     if loss.sign > 0 and share.value >= MATERIAL:
         return Claim("loses", share)
     if loss.sign < 0 and -loss.value >= MATERIAL * audit.sigma.held_out[i + i].value:

@@ -184,16 +184,28 @@ def _about_training(audit: AuditRecord, i: str, training: Training, code: str) -
         counted = "one shared direction retains" if r == 1 else f"{r} shared directions retain"
         yield _finding(
             code,
-            f"{audit.modalities[i].name}: {training} training loses {share_words(found.share)} of what is predicted; "
+            f"{audit.modalities[i].name}: {training} training loses {share_words(found.share)} of {_whole(audit)}; "
             f"{counted} {estimate(alone.all)} (held out).",
         )
 
 
-def _vague(audit: AuditRecord, i: str, found: Claim, training: str) -> Finding:
-    name, lost = audit.modalities[i].name, share_words(found.share)
+def _vague(audit: AuditRecord, i: str, found: Claim, training: Training) -> Finding:
+    name, lost = audit.modalities[i].name, f"{share_words(found.share)} of {_whole(audit)}"
     return _finding(
-        "AS117", f"{name}, {training} training: {lost} may be lost (held out), too few {rows_words(audit)} to tell."
+        "AS117",
+        f"{name}, {_named(audit, training)} training: {lost} may be lost (held out), too few {rows_words(audit)} to "
+        "tell.",
     )
+
+
+def _whole(audit: AuditRecord) -> str:
+    """Return what a share lost is of."""
+    return "its own variance" if unlabelled(audit) else "what is predicted"
+
+
+def _named(audit: AuditRecord, training: Training) -> str:
+    """Return the name of a training: without labels each modality is its own task."""
+    return "self-supervised and contrastive" if training == "supervised" and unlabelled(audit) else training
 
 
 def _about_size(audit: AuditRecord, i: str, d: Direction, name: str) -> Iterator[Finding]:
@@ -215,11 +227,11 @@ def _about_size(audit: AuditRecord, i: str, d: Direction, name: str) -> Iterator
 
 def _about_cost(audit: AuditRecord, i: str, d: Direction, name: str) -> Iterator[Finding]:
     found, k = claim(audit, i, "supervised"), d.capacity.components
-    lost = f"{share_words(found.share)} of what is predicted (held out)"
+    lost, training = f"{share_words(found.share)} of {_whole(audit)} (held out)", _named(audit, "supervised")
     if found.kind == "loses" and extreme_only(d):
         yield _finding("AS308", f"{name}: up to lambda = {lam(d.lambdas[-1])} next to nothing is lost; beyond, {lost}.")
     elif found.kind == "loses":
-        yield _finding("AS301", f"{name}: supervised training with K = {k} and unlimited alignment loses {lost}.")
+        yield _finding("AS301", f"{name}: {training} training with K = {k} and unlimited alignment loses {lost}.")
         yield from _about_limits(d, name)
     elif found.kind == "gains":
         yield _finding("AS307", f"{name}: unlimited alignment gains {estimate(-d.held_out_at_risk)}, held out.")

@@ -165,7 +165,8 @@ class AlignedAlone(msgspec.Struct, frozen=True):
     components : latent sizes from 1 to `directions`; beyond, the code is undetermined.
     sigma_z : what a code of that size predicts of the target.
     all : what all detectable shared directions together predict of it.
-    loss : what the modality tells unaligned, less `all`.
+    loss : what the modality tells unaligned, less `all`. Where the last correlation is below 1.5 times its null95,
+        intervals hold those without that direction too, except of `sigma_z`.
     share : `loss` as a share of what the modality tells unaligned, 0 to 1.
     per_target : what all of them predict of every target column. loss_per_target : what is lost of it.
     """

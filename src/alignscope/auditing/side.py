@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -13,9 +14,17 @@ from alignscope.linear.detection import Detection
 from alignscope.linear.held_out import HeldOut, named
 from alignscope.linear.trainings import sizes_up_to
 
+NEAR_CHANCE = 1.5
+"""How many times its `null95` a correlation must reach to be clear of chance."""
+
 
 class Side:
-    """The held-out figures of one direction, and their intervals from the replicates."""
+    """The held-out figures of one direction, and their intervals from the replicates.
+
+    Chance is detected now and then, and what a direction that is not there tells of the target is lost all the same.
+    So where the last shared direction is near chance, its held-out correlation below 1.5 `null95`, intervals of what
+    alignment alone keeps and loses hold those with and without it. The figures are those with it.
+    """
 
     def __init__(self, held: HeldOut, direction: str, targets: Sequence[str]) -> None:
         self.held, self.direction, self.targets = held, direction, targets
@@ -44,15 +53,27 @@ class Side:
         """Return what the modality predicts of its target without any limit of size, and its replicates."""
         return float(self.values("first")[-1]), self.replicates("first")[:, -1]
 
-    def kept(self, training: str) -> tuple[tuple[float, Vector], tuple[float, Vector]]:
-        """Return what is told before alignment and what is kept by a training, both with replicates."""
+    def kept(self, training: str, place: int = -1) -> tuple[tuple[float, Vector], tuple[float, Vector]]:
+        """Return what is told before alignment and what is kept by a training, both with replicates.
+
+        place : -1 with all shared directions, 0 without the last.
+        """
         if training == "last":
             return self.at_k("first"), self.at_k("last")
-        return self.unaligned(), (float(self.values("all")[0]), self.replicates("all")[:, 0])
+        return self.unaligned(), (float(self.values("all")[place]), self.replicates("all")[:, place])
 
-    def loss_to(self, training: str) -> Interval:
+    def _with_and_without(self, interval: Callable[[int], Interval]) -> Interval:
+        """Return an interval that holds those with the last shared direction (-1) and, near chance, without it (0)."""
+        shared = self.held.detections["shared"]
+        last, found = self.held.counts.shared - 1, interval(-1)
+        if last < 0 or found.low is None or shared.correlations[last] >= NEAR_CHANCE * shared.null95[last]:
+            return found
+        ends = [*found.ends, *interval(0).ends]
+        return Interval(found.value, min(ends), max(ends))
+
+    def loss_to(self, training: str, place: int = -1) -> Interval:
         """Return what a training loses; never more than there is."""
-        (before, before_again), (after, after_again) = self.kept(training)
+        (before, before_again), (after, after_again) = self.kept(training, place)
         return self._lost(before, before_again, after, after_again)
 
     def _lost(self, before: float, before_again: Vector, after: float, after_again: Vector, among: int = 1) -> Interval:
@@ -61,9 +82,9 @@ class Side:
         most = np.inf if there is None else max(there, before - after, 0.0)
         return jackknife.interval(before - after, before_again - after_again, high=most, among=among)
 
-    def share_lost_to(self, training: str) -> Interval:
+    def share_lost_to(self, training: str, place: int = -1) -> Interval:
         """Return what a training loses as a share of what there is, 0 to 1; anything where there may be nothing."""
-        (before, before_again), (after, after_again) = self.kept(training)
+        (before, before_again), (after, after_again) = self.kept(training, place)
         jackknife = self.held.jackknife
         share = float(np.clip(1 - after / before, 0, 1)) if before > 0 else 0.0
         there = jackknife.interval(before, before_again).low
@@ -79,21 +100,27 @@ class Side:
         sizes = sizes_up_to(self.held.counts.shared)
         values = self.values(training)
         again = self.replicates(training)
-        whole, whole_again = self.kept(training)[1]
         before, before_again = self.columns("first", len(self.sizes) - 1)
-        after, after_again = self.columns("all", 0)
-        names = list(enumerate(self.targets))
-        kept = {n: jackknife.interval(after[j], after_again[:, j], high=1.0) for j, n in names}
-        lost = {n: self._lost(before[j], before_again[:, j], after[j], after_again[:, j], len(names)) for j, n in names}
+        columns = {place: self.columns("all", place) for place in (0, -1)}
+        either, names = self._with_and_without, list(enumerate(self.targets))
+
+        def kept(place: int, j: int) -> Interval:
+            after, again = columns[place]
+            return jackknife.interval(after[j], again[:, j], high=1.0)
+
+        def lost(place: int, j: int) -> Interval:
+            after, again = columns[place]
+            return self._lost(before[j], before_again[:, j], after[j], again[:, j], len(names))
+
         return AlignedAlone(
             *_shown(shared),
             components=sizes,
             sigma_z=[jackknife.interval(v, again[:, k], high=1.0) for k, v in enumerate(values)],
-            all=jackknife.interval(whole, whole_again, high=1.0),
-            loss=self.loss_to(training),
-            share=self.share_lost_to(training),
-            per_target=kept,
-            loss_per_target=lost,
+            all=either(lambda place: jackknife.interval(*self.kept(training, place)[1], high=1.0)),
+            loss=either(partial(self.loss_to, training)),
+            share=either(partial(self.share_lost_to, training)),
+            per_target={name: either(partial(kept, j=j)) for j, name in names},
+            loss_per_target={name: either(partial(lost, j=j)) for j, name in names},
         )
 
     def curve(self) -> CapacityCurve:

@@ -181,8 +181,8 @@ class FoldFit:
     def encoders(self, i: str, counts: Counts) -> Encoders:
         """Return the encoders of a direction.
 
-        all, contrastive and predictive (sizes up to what is detectable), first and last (the limits of lambda, sizes
-        of the plan), and the path.
+        all (without the last detectable direction, and with it), contrastive and predictive (sizes up to what is
+        detectable), first and last (the limits of lambda, sizes of the plan), and the path.
         """
         problem, plan = self.problems[i], self.plan
         code = self.shared[i].code[:, : counts.shared]
@@ -202,7 +202,7 @@ class FoldFit:
         first, last = _nested(solver)
         sizes = sizes_up_to(counts.shared)  # the same outside every fold, though fewer may be had there
         nested = {
-            "all": of_code(np.eye(k), [k]),
+            "all": of_code(np.eye(k), [max(counts.shared - 1, 0), counts.shared]),
             "contrastive": of_code(np.eye(k), sizes),
             "predictive": of_code(_predictive_order(self._basis(i), f"x{_other(i)}", code), sizes),
             "first": of_frame(first),
