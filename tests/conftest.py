@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 import sys
@@ -18,6 +17,7 @@ import jaxtyping
 import pytest
 from hypothesis import HealthCheck, settings
 
+import shape_checks
 from browser_sizes import WIDE
 
 # The numerical modules. Those that take choices by name check these themselves; those that define command-line options
@@ -51,6 +51,7 @@ CHECKED = (
 if already := sorted(name for name in sys.modules if name.startswith(CHECKED)):
     raise RuntimeError(f"imported before their shapes could be checked: {', '.join(already)}")
 jaxtyping.install_import_hook(CHECKED, "shape_checks.check")
+jaxtyping.jaxtyped = shape_checks.some_calls  # type: ignore[assignment]
 
 settings.register_profile(
     "alignscope",
@@ -61,27 +62,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("alignscope")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _check_some_replicates() -> None:
-    """Check the shapes of one replicate of an interval in twenty: all are alike, and checks are most of their time."""
-    from jaxtyping import config
-
-    from alignscope.linear import held_out
-
-    run, calls = held_out._run, itertools.count()
-
-    def some(*given: Any) -> Any:
-        if next(calls) % 20 == 0:
-            return run(*given)
-        config.update("jaxtyping_disable", True)
-        try:
-            return run(*given)
-        finally:
-            config.update("jaxtyping_disable", False)
-
-    held_out._run = some
 
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
