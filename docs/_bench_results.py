@@ -17,6 +17,7 @@ import msgspec
 from scipy.stats import spearmanr
 
 from _tables import table
+from alignscope.bench.methods import METHODS
 from alignscope.bench.page import tables as _bench_tables
 from alignscope.bench.page.board import GROUPS, Board, gap_text
 from alignscope.bench.page.page import bench_charts
@@ -43,7 +44,10 @@ ONE_CHANGE = (
     ("cross_self_products", "cross_self", "the joint embedding holds products"),
     ("canonical", "cross_self_products", "what is aligned has a block of its own, all else is learnt given it"),
     ("canonical", "cross_self", "both of these"),
+    ("cross_self_alignable", "cross_self", "alignment only of what the other modality predicts"),
+    ("barlow_alignable", "decur", "what is aligned is found instead of fixed, and the rest is left alone"),
     ("budget", "cross_self", "labels set the alignment weight"),
+    ("alignable", "paper", "alignment only to what the other modality predicts, both ways"),
     ("target_remedy", "paper", "alignment only to what the task can use"),
     ("prediction_first", "paper", "alignment only of what the task leaves over"),
 )
@@ -132,6 +136,8 @@ def run() -> str:
         )
     failed = "; ".join(f"{f.text} ({f.status}: {f.reason})" for f in board.results.failures)
     said.append(f"Without figures: {failed}." if failed else "All of them finished.")
+    if newer := [entry.title for name, entry in METHODS.items() if name not in board.rows]:
+        said.append(f"Not among them, being newer than this run: {'; '.join(newer)}.")
     return " ".join(said) + "\n"
 
 

@@ -35,7 +35,7 @@ CHECKED = (
     "alignscope.nn.monitor",
     "alignscope.nn.training",
     *(f"alignscope.nn.encoders.{name}" for name in ("ltae", "token_blocks", "aerial_tokens", "omnisat_fusion")),
-    *(f"alignscope.nn.methods.{name}" for name in ("_terms", "base", "budgeted", "canonical", "comm", "cross_self")),
+    *(f"alignscope.nn.methods.{name}" for name in ("_terms", "base", "budgeted", "canonical", "comm")),
     *(f"alignscope.nn.methods.{name}" for name in ("decur", "disentangled", "factorcl", "fusion", "patches")),
     "alignscope.nn.methods.simmmdg",
     "alignscope.auditing.direction",

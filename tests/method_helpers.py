@@ -66,6 +66,9 @@ METHODS: dict[str, Build] = {
     "none behind heads": lambda e: NoAlignment(e, projector=8),
     "single": lambda e: SingleModality(e, modality=1),
     "cross + self": CrossSelf,
+    "cross + self, alignable": lambda e: CrossSelf(e, alignable=True),
+    "cross + self, barlow": lambda e: CrossSelf(e, objective="barlow_twins"),
+    "cross + self, barlow, alignable": lambda e: CrossSelf(e, objective="barlow_twins", alignable=True),
     "decur": DeCUR,
     "private": PrivateSubspace,
     "private, hsic": lambda e: PrivateSubspace(e, independence="hsic"),
@@ -75,6 +78,9 @@ METHODS: dict[str, Build] = {
     "concatenation": lambda e: Concatenation(e, classes=CLASSES),
     "late fusion": lambda e: LateFusion(e, classes=CLASSES),
     "supervised alignment": lambda e: SupervisedAlignment(e, classes=[CLASSES] * len(e)),
+    "supervised alignment, alignable": lambda e: SupervisedAlignment(
+        e, classes=[CLASSES] * len(e), gauge="alignable", direction="both"
+    ),
     "comm": CoMM,
     "comm behind a head": lambda e: CoMM(e, projector=8),
     "infmasking": lambda e: InfMasking(e, keep=0.5, draws=3),
@@ -85,7 +91,9 @@ METHODS: dict[str, Build] = {
     "canonical, side by side": lambda e: CanonicalSplit(e, products=False),
     "canonical, one block": lambda e: CanonicalSplit(e, blocks=1),
     "target remedy": lambda e: TargetRemedy(e, classes=[ONE_COLUMN] * len(e)),
+    "target remedy, alignable": lambda e: TargetRemedy(e, classes=[ONE_COLUMN] * len(e), gauge="alignable"),
     "prediction first": lambda e: PredictionFirst(e, classes=[ONE_COLUMN] * len(e)),
+    "prediction first, alignable": lambda e: PredictionFirst(e, classes=[ONE_COLUMN] * len(e), gauge="alignable"),
     "budget, before": lambda e: BudgetedAlignment(e, classes=[ONE_COLUMN] * len(e), steps=100),
     "budget": lambda e: in_force(BudgetedAlignment(e, classes=[ONE_COLUMN] * len(e), steps=100)),
 }

@@ -60,6 +60,7 @@ BAD = [
     (lambda: CrossSelf(two(), temperature=float("nan")), r"temperature: nan.*E304"),
     (lambda: CrossSelf(two(), self_weight=-0.1), r"self_weight: -0\.1.*E304"),
     (lambda: CrossSelf(two(), cross_weight=float("inf")), r"cross_weight: inf.*E304"),
+    (lambda: CrossSelf(two(), objective="vicreg"), r"objective: 'vicreg' is not known.*barlow_twins.*E305"),
     (lambda: DeCUR(two(4, 3)), r"encoders: latent sizes \[3, 4\].*the same.*E201"),
     (lambda: DeCUR(two(1, 1)), r"components: 1\. .*split.*E301"),
     (lambda: DeCUR(two(), shared_share=1.0), r"shared_share: 1\.0.*between 0 and 1.*E304"),

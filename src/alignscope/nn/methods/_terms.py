@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,21 +12,22 @@ from alignscope._lib.checks import real
 from alignscope.errors import AlignscopeError
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods.base import Batch
-from alignscope.nn.objectives.contrastive import info_nce
 from alignscope.nn.objectives.multimodal import over_pairs
 
 
-def across(embeddings: Sequence[Sequence[Tensor]], batch: Batch, temperature: float) -> Tensor:
-    """Return the mean InfoNCE of pairs of modalities in the same view, a scalar; embeddings[v][m] is (N, K)."""
-    return torch.stack(
-        [over_pairs(info_nce, zs, present=batch.present, temperature=temperature) for zs in embeddings]
-    ).mean()
+def across(
+    embeddings: Sequence[Sequence[Tensor]], batch: Batch, objective: Callable[..., Tensor], **options: Any
+) -> Tensor:
+    """Return an objective of two modalities in the same view, mean over views and pairs; embeddings[v][m] is (N, K)."""
+    return torch.stack([over_pairs(objective, zs, present=batch.present, **options) for zs in embeddings]).mean()
 
 
-def within(embeddings: Sequence[Sequence[Tensor]], batch: Batch, temperature: float) -> Tensor:
-    """Return the InfoNCE between two views of one modality, summed over modalities, a scalar."""
+def within(
+    embeddings: Sequence[Sequence[Tensor]], batch: Batch, objective: Callable[..., Tensor], **options: Any
+) -> Tensor:
+    """Return an objective between two views of one modality, summed over modalities, a scalar."""
     return sum(
-        info_nce(z1, z2, present=batch.has(m), temperature=temperature)
+        objective(z1, z2, present=batch.has(m), **options)
         for m, (z1, z2) in enumerate(zip(embeddings[0], embeddings[1], strict=True))
     )
 

@@ -132,7 +132,8 @@ class NoAlignment(Method):
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the InfoNCE between the two views, summed over modalities, a scalar."""
-        return within([self.headed(zs, batch) for zs in self.encoded(batch)], batch, self.temperature)
+        headed = [self.headed(zs, batch) for zs in self.encoded(batch)]
+        return within(headed, batch, info_nce, temperature=self.temperature)
 
 
 class SingleModality(NoAlignment):

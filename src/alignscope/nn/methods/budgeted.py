@@ -15,6 +15,7 @@ from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import across, per_modality, several, within
 from alignscope.nn.methods.base import Batch, Method
 from alignscope.nn.monitor.monitor import Monitor
+from alignscope.nn.objectives.contrastive import info_nce
 
 
 class BudgetedAlignment(Method):
@@ -84,9 +85,11 @@ class BudgetedAlignment(Method):
             seen = {str(m): z for m, z in enumerate(embeddings[0], start=1)}
             self.monitor.add(seen, {t: self._labels(t, batch) for t in self.targets}, present=batch.present)
         headed = [self.headed(zs, batch) for zs in embeddings]
-        total = within(headed, batch, self.temperature)
+        total = within(headed, batch, info_nce, temperature=self.temperature)
         weight = self.budget.weight
-        return total + weight * across(headed, batch, self.temperature) if weight else total
+        if not weight:
+            return total
+        return total + weight * across(headed, batch, info_nce, temperature=self.temperature)
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return what a checkpoint holds next to the parameters: the step and the budget."""

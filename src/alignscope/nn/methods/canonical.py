@@ -13,7 +13,7 @@ from alignscope._lib.checks import real, whole
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import across, several, split
 from alignscope.nn.methods.base import Batch, Method
-from alignscope.nn.objectives.contrastive import two_way
+from alignscope.nn.objectives.contrastive import info_nce, two_way
 from alignscope.nn.objectives.independence import cross_covariance
 from alignscope.nn.samples import full_precision, unit
 
@@ -102,7 +102,7 @@ class CanonicalSplit(Method):
         """Return the sum of the terms, a scalar."""
         seen = [self._look(m, batch) for m in range(len(self.encoders))]
         shared = [[s.embeddings[v][:, : self.shared] for s in seen] for v in (0, 1)]
-        total = self.align_weight * across(shared, batch, self.align_temperature)
+        total = self.align_weight * across(shared, batch, info_nce, temperature=self.align_temperature)
         for m, s in enumerate(seen):
             if len(s.whole[0]) < 2:
                 continue

@@ -3,33 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from alignscope._lib.checks import real
+from alignscope._lib.checks import one_of, real
+from alignscope.nn.alignable import Alignable, Canonical
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import across, several, within
-from alignscope.nn.methods.base import Batch, Method
+from alignscope.nn.methods.base import Batch, Method, pairs
+from alignscope.nn.objectives.contrastive import info_nce
+from alignscope.nn.objectives.correlation import barlow_twins
 from alignscope.nn.samples import unit
+
+Contrast = Literal["info_nce", "barlow_twins"]
+CONTRASTS: tuple[Contrast, ...] = get_args(Contrast)
 
 
 class CrossSelf(Method):
-    """Cross-modal InfoNCE plus one within-modality InfoNCE each.
+    """One cross-modal term plus one within-modality term each.
 
-        L = w_cross mean_{v, i<j} NCE(z_i^v, z_j^v) + w_self sum_m NCE(z_m^1, z_m^2)
+        L = w_cross mean_{v, i<j} O(z_i^v, z_j^v) + w_self sum_m O(z_m^1, z_m^2),     O: InfoNCE or Barlow Twins
 
     v runs over both augmented views. The cross term alone rewards nothing but what the other modality
     has; the self terms reward all that survives the augmentations. They compete for the same dimensions.
 
+    With `alignable` they do not: the cross term is given the alignable blocks of each pair of modalities
+    (`alignscope.nn.Alignable`) in place of the embeddings, the self terms the whole of each,
+
+        L = w_cross mean_{v, i<j} O(sqrt(w) u^v, sqrt(w) v^v) + w_self sum_m O(z_m^1, z_m^2)
+
+    with the canonical variates u of z_i, v of z_j and their weights w, so that directions of w = 0 have no gradient of
+    the cross term. (Barlow Twins scales each dimension to unit variance, and so takes w as the weights of its terms.)
+    Both views are rows of the same moments. Behind heads the blocks are those of the heads' outputs: they are what is
+    to agree, and an embedding has no term of its own to be protected from.
+
     Source: Mu et al. 2022 (SLIP), arXiv 2112.12750, which adds the self term to images only, behind a head of its
-    own; here each modality has one, and both terms share a head.
+    own; here each modality has one, and both terms share a head. The blocks: alignscope.
 
     Parameters
     ----------
-    encoders : of two modalities or more, of one latent size.
-    temperature : of the cosine similarities, above 0.
+    encoders : of two modalities or more, of one latent size unless `alignable`.
+    objective : ``info_nce`` or ``barlow_twins``.
+    alignable : whether only what can be predicted is aligned.
+    temperature : of the cosine similarities of ``info_nce``, above 0.
     self_weight, cross_weight : of each modality's own term and of the mean over pairs, at least 0.
     projector : width of the heads, 0 for none.
     products : whether the joint embedding of two modalities is [(z1 + z2) / 2, z1 * z2 / |z1||z2|] in place of both:
@@ -37,7 +55,8 @@ class CrossSelf(Method):
 
     Raises
     ------
-    AlignscopeError : E201 for fewer than two modalities, E304 for a setting out of range.
+    AlignscopeError : E201 for fewer than two modalities, E304 for a setting out of range, E305 for an unknown
+        objective.
     """
 
     views: ClassVar[int] = 2
@@ -46,6 +65,8 @@ class CrossSelf(Method):
         self,
         encoders: Sequence[Encoder],
         *,
+        objective: Contrast = "info_nce",
+        alignable: bool = False,
         temperature: float = 0.1,
         self_weight: float = 1.0,
         cross_weight: float = 1.0,
@@ -53,16 +74,19 @@ class CrossSelf(Method):
         products: bool = False,
     ) -> None:
         super().__init__(several(encoders), projector=projector)
+        self.objective = one_of("objective", objective, CONTRASTS)
         self.temperature = real("temperature", temperature, above=True)
         self.self_weight = real("self_weight", self_weight)
         self.cross_weight = real("cross_weight", cross_weight)
         self.products = products and len(encoders) == 2
+        sizes = [e.components for e in encoders]
+        self.alignables = nn.ModuleList(Alignable(sizes[i], sizes[j]) for i, j in pairs(len(sizes)) if alignable)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the weighted sum of cross-modal and within-modality InfoNCE, a scalar."""
+        """Return the weighted sum of the cross-modal and within-modality terms, a scalar."""
         embeddings = [self.headed(zs, batch) for zs in self.encoded(batch)]
-        cross, own = across(embeddings, batch, self.temperature), within(embeddings, batch, self.temperature)
-        return self.cross_weight * cross + self.self_weight * own
+        cross = self._of_blocks(embeddings, batch) if self.alignables else across(embeddings, batch, self._contrast)
+        return self.cross_weight * cross + self.self_weight * within(embeddings, batch, self._contrast)
 
     def fuse(self, embeddings: Sequence[Tensor]) -> Tensor:
         """Return the joint embedding, (N, M K)."""
@@ -70,3 +94,22 @@ class CrossSelf(Method):
             return super().fuse(embeddings)
         one, two = (z.float() for z in embeddings)
         return torch.cat([(one + two) / 2, unit(one) * unit(two)], dim=1)
+
+    def _contrast(self, z1: Tensor, z2: Tensor, *, present: Tensor | None, weight: Tensor | None = None) -> Tensor:
+        if self.objective == "barlow_twins":
+            return barlow_twins(z1, z2, present=present, weight=weight)
+        if weight is not None:
+            z1, z2 = z1 * weight.sqrt(), z2 * weight.sqrt()
+        return info_nce(z1, z2, present=present, temperature=self.temperature)
+
+    def _of_blocks(self, embeddings: Sequence[Sequence[Tensor]], batch: Batch) -> Tensor:
+        """Return the objective on the alignable blocks, mean over views and pairs of modalities, a scalar."""
+        terms = []
+        for alignable, (i, j) in zip(self.alignables, pairs(len(self.encoders)), strict=True):
+            both = batch.both(i, j)
+            # One call for both views: the moments move once a step.
+            z1, z2 = (torch.cat([zs[m] for zs in embeddings]) for m in (i, j))
+            found: Canonical = alignable.canonical(z1, z2, None if both is None else both.repeat(self.views))
+            views = zip(found.first.chunk(self.views), found.second.chunk(self.views), strict=True)
+            terms += [self._contrast(u, v, present=both, weight=found.weight) for u, v in views]
+        return torch.stack(terms).mean()

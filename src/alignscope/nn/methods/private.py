@@ -14,6 +14,7 @@ from alignscope.nn.alignment import regression_loss
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import across, mlp, several, split, within
 from alignscope.nn.methods.base import Batch, Method, head, rows
+from alignscope.nn.objectives.contrastive import info_nce
 from alignscope.nn.objectives.independence import cross_covariance, hsic
 from alignscope.nn.whitening import gauge_target
 
@@ -97,9 +98,9 @@ class PrivateSubspace(Method):
             ]
             for zs in embeddings
         ]
-        total = across(shared, batch, self.temperature)
+        total = across(shared, batch, info_nce, temperature=self.temperature)
         total = total + self.private_weight * within(
-            [self.headed(zs, batch) for zs in embeddings], batch, self.temperature
+            [self.headed(zs, batch) for zs in embeddings], batch, info_nce, temperature=self.temperature
         )
         if self.independence != "none":
             total = total + self.independence_weight * self.dependence(embeddings, batch)

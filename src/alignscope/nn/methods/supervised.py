@@ -132,6 +132,9 @@ class SupervisedAlignment(Method):
 
     `alignment_weight` is lambda, read at every step: change it between steps as a budget does.
 
+    With the target scaling ``alignable`` only what can be predicted is aligned, by moments of each pair of modalities;
+    those of a pair that no sample of a batch has stay as they are.
+
     Source: arXiv 2509.17943, the non-linear objective, with the target scalings of `alignscope.nn.RegressionAlignment`.
 
     Parameters
@@ -139,7 +142,7 @@ class SupervisedAlignment(Method):
     encoders : of two modalities or more, of any latent sizes.
     classes : for each modality, the number of classes of its targets, or of their columns where they hold floats.
     alignment_weight : lambda, at least 0.
-    gauge : one of `alignscope.nn.whitening.GAUGES`; ``whitened`` gives lambda the unit of the linear theory.
+    gauge : one of `alignscope.nn.alignment.GAUGES`; ``whitened`` gives lambda the unit of the linear theory.
     direction : ``1to2`` predicts the later modality of a pair from the earlier, ``2to1`` the reverse, ``both`` adds the
         two.
 

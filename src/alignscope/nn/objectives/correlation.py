@@ -10,10 +10,19 @@ from alignscope.nn.samples import full_precision, nothing, positive, rows, singl
 from alignscope.nn.whitening import correlation_factor, cross_correlation, gauge_target
 
 
-def barlow_twins(z1: Tensor, z2: Tensor, *, present: Tensor | None = None, off_diagonal: float = 5e-3) -> Tensor:
+def barlow_twins(
+    z1: Tensor,
+    z2: Tensor,
+    *,
+    present: Tensor | None = None,
+    off_diagonal: float = 5e-3,
+    weight: Tensor | None = None,
+) -> Tensor:
     """Return the Barlow Twins loss: the cross-correlation matrix should be the identity.
 
-        sum_k (1 - C_kk)^2 + l sum_{k != l} C_kl^2,     C = Z1n^T Z2n / N,  Zn centred, unit variance per dimension
+        sum_k w_k (1 - C_kk)^2 + l sum_{k != l} sqrt(w_k w_l) C_kl^2
+
+        C = Z1n^T Z2n / N,     Zn centred, unit variance per dimension
 
     Source: Zbontar 2021 (2103.03230).
 
@@ -22,10 +31,12 @@ def barlow_twins(z1: Tensor, z2: Tensor, *, present: Tensor | None = None, off_d
     z1, z2 : (N, K). A constant dimension has correlation 0 with everything, and no gradient.
     present : (N,) bool, the samples that have both.
     off_diagonal : l >= 0.
+    weight : (K,) w in 0..1, None for 1; for variates of `alignscope.nn.Alignable.canonical`, whose block would lose it
+        by being scaled to unit variance.
 
     Returns
     -------
-    A scalar in 0 .. 4 K + l K (K - 1); K where all rows are equal; 0 for fewer than two samples, which have no
+    A scalar in 0 .. 4 K + l K (K - 1); sum_k w_k where all rows are equal; 0 for fewer than two samples, which have no
     correlation.
 
     Raises
@@ -38,7 +49,11 @@ def barlow_twins(z1: Tensor, z2: Tensor, *, present: Tensor | None = None, off_d
         return nothing(z1, z2)
     with full_precision(z1):
         c = cross_correlation(z1, z2)
-        return (1 - c.diagonal()).square().sum() + off_diagonal * _off_diagonal(c).square().sum()
+        if weight is None:
+            return (1 - c.diagonal()).square().sum() + off_diagonal * _off_diagonal(c).square().sum()
+        root = weight.sqrt()
+        redundant = (root[:, None] * _off_diagonal(c).square() * root).sum()
+        return (weight * (1 - c.diagonal()).square()).sum() + off_diagonal * redundant
 
 
 def vicreg(
