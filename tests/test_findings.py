@@ -236,6 +236,7 @@ CASES: dict[str, Case] = {
     "AS401": Case(plain, r"modality 1: with K = 3 .*at most 5% is lost \(held out\)"),
     "AS402": Case(plain, r"modality 1: up to lambda (= )?\S+ .*at most 5% is lost \(held out\)"),
     "AS403": Case(plain, "lambda .* is not the weight in your loss: let alignscope.nn.Budget"),
+    "AS404": Case(plain, r"Of \d shared directions \d can be aligned \(held out\)"),
     "AS501": Case(lambda: of_example("CE1"), "modality 1: theorem 2 claims a loss; held out none is shown"),
     "AS502": Case(plain, r"modality 1: theorem 2 is silent; supervised training loses \d+% \("),
     "AS601": Case(plain, "."),
@@ -265,7 +266,7 @@ def test_each_code_is_reached(code: str) -> None:
 def test_a_plain_pair_raises_few() -> None:
     """Ample rows, both modalities informative, nothing odd: only what is to be said of any pair that pays."""
     codes = {f.code for f in plain().findings}
-    assert codes == {"AS201", "AS204", "AS301", "AS304", "AS401", "AS402", "AS403", "AS502", "AS601"}
+    assert codes == {"AS201", "AS204", "AS301", "AS304", "AS401", "AS402", "AS403", "AS404", "AS502", "AS601"}
 
 
 QUIET: dict[str, Callable[[], Audit]] = {

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import alignscope
 from alignscope.auditing import results
-from alignscope.auditing.action import recommended, training_loop
+from alignscope.auditing.action import recommended
 from alignscope.auditing.claims import claim, least_seen, standing
 from alignscope.auditing.codes import CODES
 from alignscope.auditing.facts import Facts
@@ -305,7 +305,8 @@ def test_the_code_of_the_action_runs(name: str) -> None:
     torch = pytest.importorskip("torch", reason="the code of the action needs torch")
     audit = record_of(VARIANTS[name]())
     generator = torch.Generator().manual_seed(0)
-    names = re.search(r"for (.*) in loader", training_loop(audit))
+    code = recommended(audit).call
+    names = re.search(r"for (.*) in loader", code)
     assert names
     widths = {"x1": audit.d1, "x2": audit.d2}
     batch = []
@@ -316,7 +317,8 @@ def test_the_code_of_the_action_runs(name: str) -> None:
         else:
             width = widths.get(column, len(target.names))
             batch.append(torch.randn(64, width, generator=generator))
-    encoder1, encoder2 = torch.nn.Linear(audit.d1, 4), torch.nn.Linear(audit.d2, 4)
+    k = int(re.findall(r"# K = (\d+)", code)[0])
+    encoder1, encoder2 = torch.nn.Linear(audit.d1, k), torch.nn.Linear(audit.d2, k)
     optimizer = torch.optim.SGD([*encoder1.parameters(), *encoder2.parameters()], 0.01)
 
     def task_loss(z1: Any, z2: Any, *targets: Any) -> Any:
@@ -325,11 +327,8 @@ def test_the_code_of_the_action_runs(name: str) -> None:
     given_names = {
         "epochs": 2, "loader": [batch] * 3, "encoder1": encoder1, "encoder2": encoder2, "optimizer": optimizer,
         "task_loss": task_loss, "reconstruction_loss": task_loss,
-        "alignment_loss": lambda z1, z2: (z1 - z2).square().mean(),
     }  # fmt: skip
-    action = recommended(audit)
-    assert action.python and action.call == training_loop(audit)
-    exec(action.call, given_names)
+    exec(code, given_names)
     assert given_names["budget"].reference
     assert "alignscope audit" in recommended(record_of(VARIANTS["rows alike"]())).call
 
@@ -369,13 +368,60 @@ def test_without_labels_variance_is_shared_or_own() -> None:
     assert "Do not align these by contrast alone" in recommended_action(record_of(audit))
 
 
+def _correlated(*rho: float) -> Callable[[Audit], None]:
+    def change(audit: Audit) -> None:
+        for side in "12":
+            audit["directions"][side]["contrastive"].update(correlations=list(rho), directions=min(len(rho), 3))
+
+    return change
+
+
 ACTIONS: list[tuple[str, Callable[[Audit], None], str]] = [
-    ("example", lambda a: None, "Keep the task losses, raise K to 9 or more, let a budget of 5% set the alignment"),
-    ("example", lambda a: a.update(training="contrastive"), "Add a task loss for each modality, at K = 9 or more"),
-    ("nothing at risk", lambda a: None, "Train with task losses and alignment together, never by alignment alone"),
+    (
+        "example",
+        lambda a: None,
+        "Keep the task losses, raise K to 9 or more, align only the alignable directions (1 of 4) within a budget of "
+        "5%.",
+    ),
+    (
+        "example",
+        lambda a: a.update(components=9),
+        "Keep the task losses, align only the alignable directions (1 of 4) within",
+    ),
+    (
+        "example",
+        lambda a: a.update(training="contrastive"),
+        "Add a task loss for each modality, at K = 9 or more, and contrast only the alignable directions (1 of 4).",
+    ),
+    (
+        "example",
+        lambda a: a.update(training="predictive"),
+        "Add a task loss for each modality, at K = 9 or more, and align only",
+    ),
+    # Of sqrt(1/2) = .707 half can be predicted, no more; what is not detectable does not count, whatever it is.
+    (
+        "example",
+        _correlated(0.9, 0.708, 0.7071, 0.9),
+        "Keep the task losses, raise K to 9 or more, align only the alignable directions (2 of 3)",
+    ),
+    (
+        "example",
+        _correlated(0.5, -0.9),
+        "Keep the task losses, raise K to 9 or more, align only the alignable directions (0 of 2)",
+    ),
+    (
+        "nothing at risk",
+        lambda a: None,
+        "Train with task losses and alignment together, never by alignment alone, and align only the alignable "
+        "directions (1 of 4).",
+    ),
     ("rows alike", lambda a: None, "Give --groups"),
     ("too few rows", lambda a: None, "Give more rows or fewer features"),
-    ("without labels", lambda a: None, "Add a self-supervised loss for each modality"),
+    (
+        "without labels",
+        lambda a: None,
+        "Add a self-supervised loss for each modality and contrast only the alignable directions (1 of 4), or give",
+    ),
 ]
 
 
@@ -384,6 +430,21 @@ def test_what_is_recommended(name: str, change: Callable[[Audit], None], text: s
     audit = VARIANTS[name]()
     change(audit)
     assert recommended_action(record_of(audit)).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("rho", "said"),
+    [
+        ((0.9, 0.8, 0.6), "Of 3 shared directions 2 can be aligned"),
+        ((0.6,), "Of 1 shared direction none can be aligned"),
+    ],
+)
+def test_how_much_can_be_aligned_is_found(rho: tuple[float, ...], said: str) -> None:
+    audit = example()
+    _correlated(*rho)(audit)
+    assert [f.text.startswith(said) for f in find(record_of(audit), FACTS) if f.code == "AS404"] == [True]
+    audit["directions"]["1"]["contrastive"]["directions"] = 0
+    assert "AS404" not in [f.code for f in find(record_of(audit), FACTS)]
 
 
 def _all_codes() -> Iterator[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from alignscope.auditing.claims import claim, rows_words, standing, too_few_rows, unlabelled
+from alignscope.auditing.claims import alignable, claim, rows_words, standing, too_few_rows, unlabelled
 from alignscope.auditing.results import AuditRecord, Training
-from alignscope.report.words import percent
+from alignscope.report.words import count, percent
 
 
 @dataclass(frozen=True)
@@ -34,42 +34,49 @@ def recommended(audit: AuditRecord) -> Action:
         else:
             text = "Check the targets, or take other features: there is no prediction here to protect."
         return Action(text)
-    loop = training_loop(audit)
     if audit.training != "supervised" and _loses(audit, audit.training):
-        size = max(audit.components, *(k for k in _lossless(audit) if math.isfinite(k)), 0)
-        text = f"Add a task loss for each modality, at K = {size:.0f} or more: alignment alone retains what is shared."
-        return Action(text, loop)
+        size = int(max(audit.components, *(k for k in _lossless(audit) if math.isfinite(k)), 0))
+        text = f"Add a task loss for each modality, at K = {size} or more, and {_align(audit)}."
+        return Action(text, _training_loop(audit, size))
     if _loses(audit, "supervised"):
-        return Action(_supervised(audit), loop)
+        return _supervised(audit)
+    loop = _training_loop(audit, audit.components)
     if _loses(audit, "contrastive"):
-        return Action(
-            "Train with task losses and alignment together, never by alignment alone, and watch every target with the "
-            "monitor.",
-            loop,
-        )
+        text = f"Train with task losses and alignment together, never by alignment alone, and {_align(audit)}."
+        return Action(text, loop)
     if all(d.contrastive.directions == d.detectable.directions == 0 for d in audit.directions.values()):
         few = f"more {rows_words(audit)}" if too_few_rows(audit) else "other features"
         return Action(f"Train without alignment: nothing shared is detectable; with {few}, audit again.")
     if too_few_rows(audit):
-        text = f"Keep the task losses while aligning, and give more {rows_words(audit)} to tell what alignment costs."
+        text = f"Keep the task losses, {_align(audit)}, and give more {rows_words(audit)} to tell what alignment costs."
         return Action(text, loop)
-    return Action("Align while keeping the task losses, and watch what every target retains with the monitor.", loop)
+    text = f"Keep the task losses, {_align(audit)}, and watch what every target retains with the monitor."
+    return Action(text, loop)
 
 
 def _loses(audit: AuditRecord, training: Training) -> bool:
     return any(claim(audit, i, training).kind == "loses" for i in "12")
 
 
-def _supervised(audit: AuditRecord) -> str:
-    """Return what to do where supervised training at this K loses: a wider latent, a budget, or both."""
-    sizes = _lossless(audit)
-    allowed = percent(audit.directions["1"].budget, None)
-    if all(math.isfinite(k) for k in sizes) and max(sizes) > audit.components:
-        return (
-            f"Keep the task losses, raise K to {max(sizes):.0f} or more, let a budget of {allowed} set the alignment "
-            "weight, and watch every target."
-        )
-    return f"Keep the task losses, let a budget of {allowed} set the alignment weight, and watch every target."
+def _supervised(audit: AuditRecord) -> Action:
+    """Return what to do where supervised training at this K loses: a wider latent, and always a budget."""
+    sizes, size, wider = _lossless(audit), audit.components, ""
+    if all(math.isfinite(k) for k in sizes) and max(sizes) > size:
+        size = int(max(sizes))
+        wider = f"raise K to {size} or more, "
+    within = f"within a budget of {percent(audit.directions['1'].budget, None)}"
+    return Action(f"Keep the task losses, {wider}{_align(audit)} {within}.", _training_loop(audit, size))
+
+
+def _align(audit: AuditRecord) -> str:
+    """Return that only alignable directions should be aligned, with how many of the detectable ones are."""
+    shared = audit.directions["1"].contrastive
+    counted = f" ({count(alignable(shared))} of {count(shared.directions)})" if shared.directions else ""
+    return f"{'contrast' if _contrasted(audit) else 'align'} only the alignable directions{counted}"
+
+
+def _contrasted(audit: AuditRecord) -> bool:
+    return audit.training == "contrastive" or unlabelled(audit)
 
 
 def _lossless(audit: AuditRecord) -> list[float]:
@@ -87,13 +94,13 @@ def _without_labels(audit: AuditRecord) -> Action:
     if r == 0:
         return Action("Do not align these by contrast alone: give more rows, or labels, and audit again.")
     return Action(
-        "Add a self-supervised loss for each modality to the alignment, or give labels with --y1, and audit again.",
-        training_loop(audit),
+        f"Add a self-supervised loss for each modality and {_align(audit)}, or give labels with --y1 and audit again.",
+        _training_loop(audit, audit.components),
     )
 
 
-def training_loop(audit: AuditRecord) -> str:
-    """Return a training loop in which a budget sets the alignment weight and a monitor watches every target."""
+def _training_loop(audit: AuditRecord, k: int) -> str:
+    """Return a training loop at K that aligns what can be aligned; a budget sets its weight, a monitor watches."""
     targets: dict[str, int] = {}
     for i in "12":
         target = audit.targets[i]
@@ -105,14 +112,26 @@ def training_loop(audit: AuditRecord) -> str:
     given = ", ".join(f'"{name}": {name}' for name in targets)
     batch = ", ".join(dict.fromkeys(["x1", "x2", *targets]))
     task = "reconstruction" if unlabelled(audit) else "task"
+    imports, term, made = (
+        "from alignscope.nn import Budget, Monitor, RegressionAlignment\n",
+        "align(z1, z2)",
+        f'align = RegressionAlignment({k}, {k}, gauge="alignable")  # K = {k} numbers of each encoder',
+    )
+    if _contrasted(audit):
+        imports, term, made = (
+            "from alignscope.nn import Alignable, Budget, Monitor\nfrom alignscope.nn.objectives import info_nce\n",
+            "info_nce(*alignable(z1, z2))",
+            f"alignable = Alignable({k}, {k})  # K = {k} numbers of each encoder; for any objective, here InfoNCE",
+        )
     return (
-        "from alignscope.nn import Budget, Monitor\n\n"
+        f"{imports}\n"
+        f"{made}\n"
         f"monitor = Monitor({{{listed}}})  # numbers of classes (labels as codes), or of columns\n"
         f"budget = Budget(epsilon={audit.directions['1'].budget:g})  # the share of its R² that a target may lose\n"
         "for epoch in range(epochs):\n"
         f"    for {batch} in loader:\n"
         "        z1, z2 = encoder1(x1), encoder2(x2)\n"
-        f"        loss = {task}_loss(z1, z2, {', '.join(targets)}) + budget.weight * alignment_loss(z1, z2)\n"
+        f"        loss = {task}_loss(z1, z2, {', '.join(targets)}) + budget.weight * {term}\n"
         "        optimizer.zero_grad()\n"
         "        loss.backward()\n"
         "        optimizer.step()\n"

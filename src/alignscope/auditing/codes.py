@@ -133,6 +133,15 @@ CODES: dict[str, Code] = {
         "loss depends on its scale, so the figure cannot be copied there. alignscope.nn.Budget finds the weight while "
         "training: the largest at which no target loses more than the budget. alignscope.nn.Monitor says what every "
         "target retains."),
+    "AS404": Code("tip", "Align only what can be aligned",
+        "A shared direction can be aligned where more than half of it can be predicted from the other modality: its "
+        "squared canonical correlation, held out, is above 1/2. Networks that were made to align to the rest have "
+        "learned it by heart, at the cost of what only their own modality shows (see the page on alignable "
+        "directions). alignscope.nn.Alignable makes the alignable block of two embeddings for any objective, and "
+        "RegressionAlignment(K, K, gauge=\"alignable\") aligns it by regression; both follow it while encoders learn. "
+        "The rest must be learned from a task loss or within each modality. Linear encoders then lose nothing where "
+        "K holds both the target and these directions; in networks, watch every target with the monitor. The count "
+        "is of the features given; encoders that learn may find more."),
     "AS501": Code("info", "The paper's theorem claims a loss that is not shown",
         "Both assumptions of theorem 2 hold in sample, and held out no loss is shown. This sample does not prove that "
         "there is none; that the theorem is false as stated is shown by counter-examples (see the theory page)."),

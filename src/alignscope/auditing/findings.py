@@ -13,6 +13,7 @@ import numpy as np
 from alignscope.auditing.claims import (
     MATERIAL,
     Claim,
+    alignable,
     aligned_alone,
     claim,
     extreme_only,
@@ -26,7 +27,7 @@ from alignscope.auditing.codes import CODES
 from alignscope.auditing.facts import Facts
 from alignscope.auditing.results import AuditRecord, Direction, Finding, Training
 from alignscope.auditing.verdict import at_most, share_words
-from alignscope.report.words import estimate, lam, lambda_value, percent, size_limit
+from alignscope.report.words import count, estimate, lam, lambda_value, percent, size_limit
 
 
 def find(audit: AuditRecord, facts: Facts) -> list[Finding]:
@@ -155,6 +156,8 @@ def _about_directions(audit: AuditRecord) -> Iterator[Finding]:
         limited |= claim(audit, i, "supervised").kind == "loses"
     if audit.directions["1"].contrastive.directions == 0:
         yield _finding("AS311", "No shared direction is detectable: what contrastive training retains is undetermined.")
+    else:
+        yield _alignable(audit)
     if limited:
         yield _finding(
             "AS403",
@@ -162,6 +165,15 @@ def _about_directions(audit: AuditRecord) -> Iterator[Finding]:
             "weight, and alignscope.nn.Monitor report what is lost.",
         )
     yield _finding("AS601", audit.regime.text)
+
+
+def _alignable(audit: AuditRecord) -> Finding:
+    shared = audit.directions["1"].contrastive
+    found, of = alignable(shared), f"Of {count(shared.directions)} shared direction{'s' * (shared.directions > 1)}"
+    if found == 0:
+        text = f"{of} none can be aligned by linear encoders (held out): unless yours find more, the term is 0."
+        return _finding("AS404", text)
+    return _finding("AS404", f"{of} {count(found)} can be aligned (held out).")
 
 
 def _about_theorem(audit: AuditRecord, i: str, d: Direction, name: str) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from alignscope.auditing.action import recommended
-from alignscope.auditing.claims import Claim, aligned_alone, claim, rows_words, unlabelled
+from alignscope.auditing.claims import Claim, alignable, aligned_alone, claim, rows_words, unlabelled
 from alignscope.auditing.results import AuditRecord, Training
 from alignscope.auditing.verdict import at_most, brief, modality, share_words, target_words
 from alignscope.report.words import MISSING, SIDES, count, lambda_value, percent, share, size_limit
@@ -184,4 +184,5 @@ def _directions(audit: AuditRecord) -> Card:
         null = f": a correlation below {alone.null95[0]:.2f} does not show" if alone.null95 else ""
         return Card("Shared directions", MISSING, f"None is detectable{null} (held out).")
     text = f"Their correlations: {listed}{more} (held out). A contrastive code larger than that is undetermined."
-    return Card("Shared directions", count(alone.directions), text)
+    can = f"Of {count(alignable(alone))} more than half can be predicted, so that they can be aligned."
+    return Card("Shared directions", count(alone.directions), text, can)
