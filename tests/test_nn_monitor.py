@@ -272,9 +272,10 @@ def test_memory_does_not_grow_with_samples() -> None:
         monitor, data = Monitor(TARGETS, window=256), rows(0, 100)
         for _ in range(batches):
             monitor.add(z={"optical": data["z1"], "radar": data["z2"]}, y={name: data[name] for name in TARGETS})
-        tensors = [monitor._rows, monitor._keys]
-        tensors += [t for s in (monitor._recent, monitor._before) for m in s.values() for t in (m.mean, m.product)]
-        assert len(monitor._marks) <= 4
+        stream = monitor._trained
+        tensors = [stream._rows, stream._keys]
+        tensors += [t for s in (stream._recent, stream._before) for m in s.values() for t in (m.mean, m.product)]
+        assert len(stream._marks) <= 4
         return sum(t.numel() for t in tensors)
 
     assert held(50) == held(500)

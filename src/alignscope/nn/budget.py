@@ -14,6 +14,7 @@ with w (THEORY 4, item 1), neither does the slack, and there is one point to set
 The gain falls only when the walk has stepped over that point (Kesten's rule), so it is reached from any start, and kept
 with noise and without. The trend is what a loop in training needs: encoders take many steps to follow a new weight, and
 dual ascent alone then swings between far too much and far too little. The weight is clipped, so nothing winds up.
+It says how much is aligned, the target scaling ``gauge="alignable"`` what; the two combine.
 Source: THEORY 5 (budget); Kesten, Annals of Mathematical Statistics 29 (1958) for the gain; Stooke et al. (2020),
 arXiv 2007.03964, for the swings of dual ascent and their damping.
 """

@@ -77,10 +77,10 @@ class Layout:
         bits = 1 << torch.arange(len(self.z), device=self.device)
         return (present.to(self.device) * bits).sum(1)
 
-    def check_values(self, raw: Tensor, marks: Sequence[tuple[int, int]]) -> None:
+    def check_values(self, raw: Tensor, marks: Sequence[tuple[int, str]]) -> None:
         """Raise E203 or E304, with the batch, for rows with NaN, infinity or an unknown class code.
 
-        `marks` are pairs (first row, number of the batch).
+        `marks` are pairs (first row, which batch).
         """
         most = torch.full((self.width,), torch.finfo(raw.dtype).max, dtype=raw.dtype, device=raw.device)
         for name in self._classes:
@@ -92,7 +92,7 @@ class Layout:
         fine = (raw >= least) & (raw <= most)
         row, column = (int(i) for i in (~fine).nonzero()[0])
         name = next(n for n, s in {**self.z, **self.y_raw}.items() if s.start <= column < s.stop)
-        where = f"{name}, batch {marks[bisect_right(marks, row, key=lambda mark: mark[0]) - 1][1]}"
+        where = f"{name}, {marks[bisect_right(marks, row, key=lambda mark: mark[0]) - 1][1]}"
         if name in self._classes:
             raise AlignscopeError(
                 "E304",

@@ -9,30 +9,32 @@ the end of an epoch linear readouts are fitted on all folds but one and scored o
 which is the held-out sigma of the linear theory (THEORY 2, 8), and of classes that of their one-hot matrix.
 
 Two things it is not. Samples that the encoders were trained on are held out from the readout only: for figures on
-held-out samples, add the batches of a validation pass instead. And encoders move while they are trained:
-figures are those of the most recent samples (`window`), over which the readout sees the encoders move.
+held-out samples, add the batches of a validation pass instead, or beside them with ``held_out=True``, which shows what
+of the alignment is memorised. And encoders move while they are trained: figures are those of the most recent samples
+(`window`), over which the readout sees the encoders move.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import permutations
 
 import msgspec
-import torch
 from torch import Tensor
 
 from alignscope._lib.checks import real, whole
 from alignscope._lib.constants import KNOWN_R2
 from alignscope._lib.threads import one_blas_thread
 from alignscope.errors import AlignscopeError
+from alignscope.nn.monitor.figures import Figures, pair_state
 from alignscope.nn.monitor.layout import Layout
-from alignscope.nn.monitor.report import Figures, MonitorReport, TargetState
-from alignscope.nn.monitor.streaming import Sums, fold_of
+from alignscope.nn.monitor.report import MonitorReport, PairState, TargetState
+from alignscope.nn.monitor.stream import Stream
 from alignscope.report.words import percent
 
-BLOCK = 2048
-"""Rows that are copied before they become moments: enough that one product costs little against what it saves."""
+MEMORISED = 0.1
+"""Alignment R^2 of trained samples less that of held-out ones, beyond which there is a warning."""
 
 
 class Monitor:
@@ -79,11 +81,12 @@ class Monitor:
             whole(name, value, 1)
         real("min_retention", min_retention, 0, 1, above=True)
         whole("folds", folds, 2, code="E303")
-        self._min_retention, self._window, self._every, self._folds = min_retention, window, every, folds
+        self._min_retention, self._folds = min_retention, folds
         self.reference = reference
-        self._layout: Layout | None = None
         self._epoch = 0
-        self._start()
+        self._trained = Stream("batch", self._targets, window, every, folds)
+        # In a validation pass nothing moves, so that no sample of it is too old.
+        self._held_out = Stream("held-out batch", {}, math.inf, 1, folds)
 
     @property
     def reference(self) -> dict[str, float | None]:
@@ -97,12 +100,6 @@ class Monitor:
         if given is not None:
             self._reference |= given if isinstance(given, Mapping) else given.r2
 
-    def _start(self) -> None:
-        self._batches = self._samples = self._filled = 0
-        self._marks: list[tuple[int, int]] = []  # (first row in the block, number of the batch)
-        self._recent: dict[int, Sums] = {}
-        self._before: dict[int, Sums] = {}
-
     def add(
         self,
         z: Mapping[str, Tensor],
@@ -110,6 +107,7 @@ class Monitor:
         *,
         present: Tensor | None = None,
         ids: Tensor | None = None,
+        held_out: bool = False,
     ) -> None:
         """Copy one batch: its embeddings and targets, without gradients and without waiting for the device.
 
@@ -122,6 +120,8 @@ class Monitor:
         present : (N, M) bool, in the order of `z`: which samples have which modality. Absent rows may hold anything.
         ids : (N,) whole numbers; samples of one number share a fold. Give groups (sites, patients) where samples of one
             group are alike, and sample numbers where a loader repeats samples. By default every sample is its own.
+        held_out : for the batches of a validation pass of the same epoch: what pairs are compared with. All of them
+            count, and `y` is not used.
 
         Raises
         ------
@@ -129,62 +129,12 @@ class Monitor:
             a full block: E203 for NaN or infinity in a modality that is present or in a target, E304 for a class code
             out of range.
         """
-        self._batches += 1
-        if (self._batches - 1) % self._every:
-            return
-        y = y or {}
-        layout = self._layout = self._layout or Layout(z, y, self._targets)
-        n = layout.check(z, y, present, ids)
-        # An inference tensor could not be written to by the next training pass.
-        with torch.inference_mode(False), torch.no_grad():
-            self._copy(layout, z, y, present, ids, n)
-
-    def _copy(
-        self,
-        layout: Layout,
-        z: Mapping[str, Tensor],
-        y: Mapping[str, Tensor],
-        present: Tensor | None,
-        ids: Tensor | None,
-        n: int,
-    ) -> None:
-        if self._samples == 0:
-            size = min(BLOCK, self._window)
-            self._rows = torch.empty(size, layout.width, dtype=torch.float64, device=layout.device)
-            self._keys = torch.empty(size, dtype=torch.int64, device=layout.device)
-        if ids is None:
-            ids = torch.arange(self._samples, self._samples + n, device=layout.device)
-        keys = fold_of(ids.to(layout.device).long(), self._folds) + self._folds * layout.patterns(present)
-        self._samples += n
-        done = 0
-        while done < n:
-            step = min(n - done, len(self._rows) - self._filled)
-            part, rows = slice(done, done + step), slice(self._filled, self._filled + step)
-            self._marks.append((self._filled, self._batches))
-            for m, (name, columns) in enumerate(layout.z.items()):
-                embeddings = z[name][part].detach()
-                if present is not None:
-                    embeddings = torch.where(present[part, m, None].to(embeddings.device, torch.bool), embeddings, 0.0)
-                self._rows[rows, columns].copy_(embeddings)
-            for name, columns in layout.y_raw.items():
-                self._rows[rows, columns].copy_(y[name][part].detach().reshape(step, -1))
-            self._keys[rows].copy_(keys[part])
-            self._filled += step
-            done += step
-            if self._filled == len(self._rows):
-                self._digest(layout)
-
-    def _digest(self, layout: Layout) -> None:
-        """Make moments of the block, and empty it."""
-        raw, keys = self._rows[: self._filled], self._keys[: self._filled]
-        marks, self._marks, self._filled = self._marks, [], 0
-        layout.check_values(raw, marks)
-        x = layout.spread(raw)
-        for key in keys.unique().tolist():
-            sums = Sums.of(x[keys == key], layout.p)
-            self._recent[key] = self._recent[key] + sums if key in self._recent else sums
-        if sum(s.rows for s in self._recent.values()) >= self._window:
-            self._before, self._recent = self._recent, {}
+        stream = self._held_out if held_out else self._trained
+        stream.add(z, {} if held_out else y or {}, present, ids)
+        if self._trained.layout and self._held_out.layout and self._trained.layout.z != self._held_out.layout.z:
+            raise AlignscopeError(
+                "E210", "z", "other modalities or widths held out than trained", "Give the same, in the same order."
+            )
 
     def end_epoch(self) -> MonitorReport:
         """Return the figures of what was added since the last call, and start anew.
@@ -195,19 +145,16 @@ class Monitor:
         ------
         AlignscopeError : E205 where nothing was added; E203 and E304 as `add`; E210 where the reference lacks a target.
         """
-        layout = self._layout
-        if layout is None or self._samples == 0:
+        layout = self._trained.layout
+        if layout is None or self._trained.samples == 0:
             raise AlignscopeError("E205", "end_epoch()", "no samples", "Call `add` on the batches of the epoch first.")
-        if self._filled:
-            with torch.inference_mode(False), torch.no_grad():
-                self._digest(layout)
-        parts = [(key, s.numpy()) for sums in (self._before, self._recent) for key, s in sums.items()]
+        figures = Figures(self._trained.finish(), self._folds, layout.z, layout.y)
+        held_out = Figures(self._held_out.finish(), self._folds, layout.z, {})
         self._epoch += 1
-        self._start()
         with one_blas_thread():
-            return self._report(layout, Figures(parts, self._folds, layout.z, layout.y))
+            return self._report(layout, figures, held_out)
 
-    def _report(self, layout: Layout, figures: Figures) -> MonitorReport:
+    def _report(self, layout: Layout, figures: Figures, held_out: Figures) -> MonitorReport:
         targets = tuple(
             self._compared(name, modality, *values)
             for modality in layout.z
@@ -218,13 +165,15 @@ class Monitor:
             for t in targets
             if t.retention is not None and t.retention < self._min_retention
         )
+        pairs = tuple(pair_state(figures, held_out, a, b) for a, b in permutations(layout.z, 2))
         return MonitorReport(
             epoch=self._epoch,
             samples=figures.samples,
             targets=targets,
             modalities=tuple(figures.modality(m) for m in layout.z),
-            pairs=tuple(figures.pair(a, b) for a, b in permutations(layout.z, 2)),
+            pairs=pairs,
             lost=lost,
+            warnings=tuple(_memorised(p) for p in pairs if (p.memorised_at_least or 0.0) > MEMORISED),
         )
 
     def _compared(
@@ -240,3 +189,11 @@ class Monitor:
             return state
         retention = None if r2 is None else r2 / reference
         return msgspec.structs.replace(state, reference=reference, retention=retention)
+
+
+def _memorised(pair: PairState) -> str:
+    return (
+        f"{pair.first} -> {pair.second}: alignment R2 {pair.r2:.2f} on trained samples, {pair.held_out_r2:.2f} on "
+        f"held-out ones. The difference is memorised, and crowds out what {pair.first} alone predicts. Align only what "
+        'is predictable: RegressionAlignment(..., gauge="alignable"), or Alignable before any other objective.'
+    )

@@ -1,14 +1,8 @@
-"""What the monitor reports: frozen records, the table that they print as, and how they are made from moments."""
+"""What the monitor reports: frozen records, and the table that they print as."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import msgspec
-import numpy as np
-
-from alignscope._lib.types import Vector
-from alignscope.nn.monitor.streaming import FoldedSums, Sums, merged
 
 
 class TargetState(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +52,15 @@ class PairState(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     r2 : held-out R^2 of predicting the second linearly from the first, free of scale; None where undefined.
     gap : ||mean z1 - mean z2|| / sqrt(mean of the two total variances), >= 0; None where widths differ.
+    alignable : number of canonical directions with rho^2 > 1/2, 0..min(K1, K2): fitted on all folds but one, scored on
+        that one. Of these more can be predicted than cannot; what is aligned of the others is mostly memorised.
+    unpredictable : K2 - sum rho^2, in 0..K2: the energy of the whitened second representation that the first does not
+        predict. These two are of the held-out samples where there are such, since what is memorised looks predictable
+        on trained ones; None with too few samples, K1 + K2 or fewer without a fold.
+    held_out_r2 : `r2` of the samples added with ``held_out=True``, by the better of two readouts: one fitted on the
+        trained samples, one on the other folds of these; None without such.
+    memorised : r2 - held_out_r2; about 0, or slightly negative, where nothing is.
+    memorised_at_least : lower end of its 95% interval (Student's t over the folds); None with one fold.
     """
 
     first: str
@@ -65,6 +68,11 @@ class PairState(msgspec.Struct, frozen=True, kw_only=True):
     samples: int
     r2: float | None
     gap: float | None
+    alignable: int | None = None
+    unpredictable: float | None = None
+    held_out_r2: float | None = None
+    memorised: float | None = None
+    memorised_at_least: float | None = None
 
 
 class MonitorReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +83,8 @@ class MonitorReport(msgspec.Struct, frozen=True, kw_only=True):
     epoch : counted from 1. samples : how many the figures are of.
     targets, modalities : by target and modality; pairs : of modalities, each way.
     lost : a sentence for every target of which less than the share `min_retention` of the reference is left.
+    warnings : a sentence, with what to do, for every pair of which more than 0.1 of the alignment R^2 is memorised, by
+        `memorised_at_least`.
     """
 
     epoch: int
@@ -83,6 +93,7 @@ class MonitorReport(msgspec.Struct, frozen=True, kw_only=True):
     modalities: tuple[ModalityState, ...]
     pairs: tuple[PairState, ...]
     lost: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def r2(self) -> dict[str, float | None]:
@@ -110,85 +121,18 @@ class MonitorReport(msgspec.Struct, frozen=True, kw_only=True):
             f"  {m.modality:<32} effective rank {m.effective_rank:.1f}, variance {m.total_variance:.3g}"
             for m in self.modalities
         ]
-        lines += [
-            f"  {f'{p.first} -> {p.second}':<32} alignment R2 {_text(p.r2)}, gap {_text(p.gap)}" for p in self.pairs
-        ]
-        return "\n".join([*lines, *(f"  LOST: {sentence}" for sentence in self.lost)])
+        lines += [f"  {f'{p.first} -> {p.second}':<32} {_alignment(p)}" for p in self.pairs]
+        lines += [f"  LOST: {sentence}" for sentence in self.lost]
+        return "\n".join([*lines, *(f"  WARNING: {sentence}" for sentence in self.warnings)])
 
 
-class Figures:
-    """Figures from moments by pattern of modalities present and fold.
-
-    Parameters
-    ----------
-    parts : (key, moments) with key = fold + folds * pattern; bit m of the pattern stands for modality m.
-    z, y : name -> columns, of every modality and every target.
-    """
-
-    def __init__(
-        self, parts: Sequence[tuple[int, Sums]], folds: int, z: Mapping[str, slice], y: Mapping[str, slice]
-    ) -> None:
-        self._parts, self._folds, self._z, self._y = parts, folds, z, y
-        self._bit = {name: 1 << m for m, name in enumerate(z)}
-        self._cache: dict[tuple[int, ...], FoldedSums] = {}
-        self.samples = sum(s.rows for key, s in parts if key >= folds)
-
-    def _having(self, *modalities: str) -> FoldedSums:
-        """Return the folds of the samples that have these modalities."""
-        needed = sum(self._bit[m] for m in modalities)
-        chosen = tuple(i for i, (key, _) in enumerate(self._parts) if key // self._folds & needed == needed)
-        if chosen not in self._cache:  # where nothing is missing, all need the same
-            parts = [self._parts[i] for i in chosen]
-            held = (merged(s for key, s in parts if key % self._folds == fold) for fold in range(self._folds))
-            self._cache[chosen] = FoldedSums([s for s in held if s is not None])
-        return self._cache[chosen]
-
-    def targets(self, modality: str) -> dict[str, tuple[float | None, tuple[float | None, ...]]]:
-        """Return R^2 of every target from one modality: of the whole, and of every column where there are several."""
-        if not self._y:
-            return {}
-        first = min(s.start for s in self._y.values())
-        columns = slice(first, max(s.stop for s in self._y.values()))
-        squares = self._having(modality).squares(self._z[modality], columns)
-        return {name: _explained(squares, slice(s.start - first, s.stop - first)) for name, s in self._y.items()}
-
-    def modality(self, name: str) -> ModalityState:
-        """Return the state of one representation."""
-        whole = self._having(name).whole
-        if whole is None:
-            return ModalityState(modality=name, samples=0, total_variance=0.0, effective_rank=0.0)
-        mu = np.maximum(np.linalg.eigvalsh(whole.product[self._z[name], self._z[name]]), 0.0) / whole.rows
-        share = mu[mu > 0] / mu.sum()
-        return ModalityState(
-            modality=name,
-            samples=whole.rows,
-            total_variance=float(mu.sum()),
-            effective_rank=float(np.exp(-np.sum(share * np.log(share)))) if len(share) else 0.0,
-        )
-
-    def pair(self, first: str, second: str) -> PairState:
-        """Return how well the second modality is predicted from the first."""
-        folds, a, b = self._having(first, second), self._z[first], self._z[second]
-        whole = folds.whole
-        gap = None
-        if whole is not None and a.stop - a.start == b.stop - b.start:
-            scale = (whole.energy[a].sum() + whole.energy[b].sum()) / (2 * whole.rows)
-            gap = float(np.linalg.norm(whole.mean[a] - whole.mean[b]) / np.sqrt(scale)) if scale > 0 else None
-        return PairState(
-            first=first,
-            second=second,
-            samples=0 if whole is None else whole.rows,
-            r2=_explained(folds.squares(a, b), slice(None))[0],
-            gap=gap,
-        )
-
-
-def _explained(squares: tuple[Vector, Vector] | None, columns: slice) -> tuple[float | None, tuple[float | None, ...]]:
-    if squares is None:
-        return None, ()
-    residual, total = (s[columns] for s in squares)
-    each = tuple(float(1 - r / t) if t > 0 else None for r, t in zip(residual, total, strict=True))
-    return float(1 - residual.sum() / total.sum()) if total.sum() > 0 else None, each if len(each) > 1 else ()
+def _alignment(pair: PairState) -> str:
+    parts = [f"alignment R2 {_text(pair.r2)}, gap {_text(pair.gap)}"]
+    if pair.alignable is not None:
+        parts.append(f"alignable {pair.alignable}, unpredictable {_text(pair.unpredictable, '.1f')}")
+    if pair.held_out_r2 is not None:
+        parts.append(f"held out {pair.held_out_r2:.2f}, memorised {_text(pair.memorised)}")
+    return ", ".join(parts)
 
 
 def _text(value: float | None, form: str = ".2f") -> str:

@@ -6,6 +6,7 @@ centred product Z^T [Z Y] (P x D) and the centred energy of every column. Parts 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -13,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from alignscope._lib.types import Vector
+from alignscope._lib.types import Matrix, Vector
 from alignscope.measures.readout import ridge_solution
+from alignscope.nn.alignable import RIDGE
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,24 +85,53 @@ class FoldedSums:
         self.whole = merged(held)
         self.train = [merged([*self.held[:i], *self.held[i + 1 :]]) for i in range(len(self.held))]
 
-    def squares(self, a: slice, b: slice) -> tuple[Vector, Vector] | None:
-        """Return residual and total squares (columns of b) of linear maps of columns a, each fitted without a fold.
+    def squares(self, a: slice, b: slice, fit: Sums | None = None) -> tuple[Matrix, Matrix] | None:
+        """Return residual and total squares (fold x column of b) of linear maps of a, each fitted without the fold.
 
         The fit is that of `alignscope.measures.linear_probe`; totals are about the mean of all rows (THEORY 2). None
-        where some fold leaves no more than K + 1 rows to fit K coefficients and an intercept.
+        where some fold leaves no more than K + 1 rows to fit K coefficients and an intercept. With `fit`, moments of
+        other rows, the map is fitted on those.
         """
         if self.whole is None:
             return None
-        residual = np.zeros(b.stop - b.start)
-        for train, held in zip(self.train, self.held, strict=True):
+        residual, total = [], []
+        for train, held in zip(self.train if fit is None else [fit] * len(self.held), self.held, strict=True):
             if train is None or train.rows <= a.stop - a.start + 1:
                 return None
             weights = ridge_solution(train.product[a, a], train.product[a, b])
-            shift = held.mean - train.mean
+            shift1, shift2 = (held.mean[s] - train.mean[s] for s in (a, b))
             spread = (
                 held.energy[b]
                 - 2 * np.einsum("ij,ij->j", weights, held.product[a, b])
                 + np.einsum("ij,ij->j", weights, held.product[a, a] @ weights)
             )
-            residual += np.maximum(spread, 0.0) + held.rows * (shift[b] - shift[a] @ weights) ** 2
-        return residual, self.whole.energy[b]
+            residual.append(np.maximum(spread, 0.0) + held.rows * (shift2 - shift1 @ weights) ** 2)
+            total.append(held.energy[b] + held.rows * (held.mean[b] - self.whole.mean[b]) ** 2)
+        return np.stack(residual), np.stack(total)
+
+    def shared(self, a: slice, b: slice) -> Vector | None:
+        """Return squared canonical correlations (k,) of columns a and b, each row scored without its fold.
+
+        None where some fold leaves no more than K1 + K2 rows, of which any two representations correlate wholly.
+        """
+        k, total = a.stop - a.start, a.stop - a.start + b.stop - b.start
+        if self.whole is None or any(train is None or train.rows <= total for train in self.train):
+            return None
+        columns = np.r_[a, b]
+        # As if each dimension had independent noise of this variance: a direction without variance of its own then
+        # correlates with nothing, whatever it is divided by. A constant takes any.
+        noise = RIDGE * self.whole.energy[columns] / self.whole.rows
+        noise = np.where(noise > 0, noise, 1.0)
+
+        def scatter(rows: Sums, mean: Vector) -> Matrix:
+            shift = (rows.mean - mean)[columns]
+            return rows.product[np.ix_(columns, columns)] + rows.rows * (np.outer(shift, shift) + np.diag(noise))
+
+        fit = np.stack([scatter(train, train.mean) for train in self.train])
+        score = np.stack([scatter(held, train.mean) for train, held in zip(self.train, self.held, strict=True)])
+        one, two = (np.linalg.inv(np.linalg.cholesky(fit[:, s, s])) for s in (slice(k), slice(k, None)))
+        left, _, right = np.linalg.svd(one @ fit[:, :k, k:] @ two.mT, full_matrices=False)
+        u, v = one.mT @ left, two.mT @ right.mT
+        both = np.einsum("fik,fik->k", u, score[:, :k, k:] @ v)
+        energies = (np.einsum("fik,fik->k", d, score[:, s, s] @ d) for d, s in ((u, slice(k)), (v, slice(k, None))))
+        return np.minimum(np.square(np.maximum(both, 0.0)) / math.prod(energies), 1.0)
