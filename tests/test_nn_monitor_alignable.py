@@ -139,7 +139,7 @@ def test_held_out_samples_change_nothing_else() -> None:
         beside = monitor.end_epoch()
         assert (beside.samples, beside.targets, beside.modalities) == (alone.samples, alone.targets, alone.modalities)
         assert beside.pairs[0].r2 == alone.pairs[0].r2
-        assert beside.pairs[0].held_out_r2 == pytest.approx(alone.pairs[0].r2, abs=0.2)
+        assert beside.pairs[0].held_out_r2 == pytest.approx(0.4, abs=0.1)  # 0.8 of one of two dimensions
 
 
 def test_held_out_batches_that_do_not_fit() -> None:
