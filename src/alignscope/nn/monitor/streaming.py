@@ -115,7 +115,8 @@ class FoldedSums:
         None where some fold leaves no more than K1 + K2 rows, of which any two representations correlate wholly.
         """
         k, total = a.stop - a.start, a.stop - a.start + b.stop - b.start
-        if self.whole is None or any(train is None or train.rows <= total for train in self.train):
+        trains = [train for train in self.train if train is not None and train.rows > total]
+        if self.whole is None or len(trains) < len(self.held):
             return None
         columns = np.r_[a, b]
         # As if each dimension had independent noise of this variance: a direction without variance of its own then
@@ -127,8 +128,8 @@ class FoldedSums:
             shift = (rows.mean - mean)[columns]
             return rows.product[np.ix_(columns, columns)] + rows.rows * (np.outer(shift, shift) + np.diag(noise))
 
-        fit = np.stack([scatter(train, train.mean) for train in self.train])
-        score = np.stack([scatter(held, train.mean) for train, held in zip(self.train, self.held, strict=True)])
+        fit = np.stack([scatter(train, train.mean) for train in trains])
+        score = np.stack([scatter(held, train.mean) for train, held in zip(trains, self.held, strict=True)])
         one, two = (np.linalg.inv(np.linalg.cholesky(fit[:, s, s])) for s in (slice(k), slice(k, None)))
         left, _, right = np.linalg.svd(one @ fit[:, :k, k:] @ two.mT, full_matrices=False)
         u, v = one.mT @ left, two.mT @ right.mT
