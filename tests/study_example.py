@@ -80,13 +80,15 @@ def _kept(cell: CellSpec, target: str, epoch: int) -> float:
     capacity = 0.9 * max(0.0, 1 - cell.components / FREE)
     delay = 0.7 * math.exp(-epoch / 12)
     shrink = 0.4 if cell.gauge == "raw" else 0.0
-    return 1 - _weight(target) * _share(cell.lambda_) * (capacity + delay + shrink)
+    less = 0.4 if cell.gauge == "alignable" else 1.0
+    return 1 - less * _weight(target) * _share(cell.lambda_) * (capacity + delay + shrink)
 
 
 def _scores(cell: CellSpec, epoch: int, targets: Names, asked: Any, rng: random.Random, over: float) -> Scores:
     progress = (1 - 0.6 * math.exp(-epoch / 6)) * (1.1 if cell.baseline else 1.0)
     variance = 12.0 * (1 / (1 + 40 * cell.lambda_) if cell.gauge == "raw" else 1.0)
     aligned = 0.2 + 0.75 * _share(cell.lambda_) * (0.25 if cell.gauge == "raw" else 1.0)
+    learned = over * _share(cell.lambda_) * (cell.gauge != "alignable")  # by heart
     scores, losses = [], [0.0, 0.0]
     for modality in (1, 2):
         for target in targets:
@@ -103,7 +105,7 @@ def _scores(cell: CellSpec, epoch: int, targets: Names, asked: Any, rng: random.
     return Scores(
         task_loss=(losses[0], losses[1]),
         alignment_loss=variance * (1 - aligned),
-        alignment_r2_12=aligned + rng.gauss(0, 0.01),
+        alignment_r2_12=aligned + learned * (1 - aligned) + rng.gauss(0, 0.01),
         alignment_r2_21=aligned - 0.05,
         variance=(14.0, variance),
         effective_rank=(0.8 * cell.components, 0.6 * cell.components),
@@ -249,25 +251,33 @@ class World:
                 yield LossParts(gauge=g, components=k, lambda_=lam, epochs=epochs, **figures)
 
     def costs(self) -> Iterable[CostParts]:
+        for k, lam, (m, target) in product(self.sweep.components, self._above(), self.whos()):
+            stages = self._stages(k, learns=m == 1)
+            steps = [self.cost(lam, size, self._arm(lam, g), e, (m, target)) for _, g, e, size in stages]
+            seeds = [seed for seed in self.sweep.seeds if all(seed in step for step in steps)]
+            if not stages or not seeds:
+                continue
+            parts = {
+                name: _interval(here[j] - (after[j] if after else 0.0) for j in seeds)
+                for (name, *_), here, after in zip(stages, steps, [*steps[1:], None], strict=True)
+            }
+            first = _interval(steps[0][j] for j in seeds)
+            yield CostParts(components=k, lambda_=lam, modality=m, target=target, apparent=first, **parts)
+
+    def _stages(self, k: int, learns: bool) -> list[tuple[str, str, int, int]]:
         s = self.sweep
         fixed = [g for g in FIXED if g in s.gauges]
-        if "raw" not in s.gauges or not fixed or len(s.epochs) < 2 or len(s.components) < 2:
-            return
         short, long, top = min(s.epochs), max(s.epochs), max(s.components)
-        first = s.directions[0], s.trainings[0]
-        for k, lam, (m, target) in product(s.components, self._above(), self.whos()):
-            states = [("raw", short, k), (fixed[0], short, k), (fixed[0], long, k), (fixed[0], long, top)]
-            steps = [self.cost(lam, size, (g, *first), e, (m, target)) for g, e, size in states]
-            seeds = [seed for seed in s.seeds if all(seed in step for step in steps)]
-            if not seeds:
-                continue
-            names = ("norm_collapse", "under_training", "capacity")
-            parts = {n: _interval(steps[i][j] - steps[i + 1][j] for j in seeds) for i, n in enumerate(names)}
-            ends = {
-                "apparent": _interval(steps[0][j] for j in seeds),
-                "residual": _interval(steps[3][j] for j in seeds),
-            }
-            yield CostParts(components=k, lambda_=lam, modality=m, target=target, **ends, **parts)
+        if not fixed or not (
+            (learns and "alignable" in s.gauges) or ("raw" in s.gauges and short < long and len(s.components) > 1)
+        ):
+            return []
+        found = [("norm_collapse", "raw", short, k)] if "raw" in s.gauges else []
+        found += [("under_training", fixed[0], short, k)] if short < long else []
+        found += [("capacity", fixed[0], long, k)] if len(s.components) > 1 else []
+        if learns and "alignable" in s.gauges:
+            return [*found, ("unpredictable", fixed[0], long, top), ("residual", "alignable", long, top)]
+        return [*found, ("residual", fixed[0], long, top)]
 
     def class_rows(self) -> Iterable[ClassRow]:
         """Each class pays more than the one before; of the last two nothing was known."""
@@ -447,6 +457,19 @@ def arms() -> StudyResults:
     )
 
 
+@cache
+def whole_and_alignable() -> StudyResults:
+    """A fixed scale next to the one in which only what can be predicted is aligned; neither raw nor other sizes."""
+    return build(
+        lambdas=(0.0, 1.0, 10.0),
+        seeds=(0, 1, 2),
+        components=(8,),
+        gauges=("whitened", "alignable"),
+        epochs=(4, 8),
+        marks=(2,),
+    )
+
+
 def hostile() -> StudyResults:
     """Names that break out of HTML, JSON, templates and layouts where these are careless."""
     names = (tuple(HOSTILE[:4]), tuple(HOSTILE[3:]))
@@ -523,6 +546,7 @@ VARIANTS: dict[str, Callable[[], StudyResults]] = {
     "baseline only": baseline_only,
     "wide": wide,
     "arms": arms,
+    "alignable": whole_and_alignable,
     "hostile": hostile,
     "all failed": all_failed,
 }

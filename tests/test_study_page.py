@@ -50,6 +50,8 @@ FIGURES = [
     "decomposition",
     "loss_parts",
     "cost_parts",
+    "memorising",
+    "ranks",
     "forecast",
     "forecast_curves",
     "curves",
@@ -60,6 +62,7 @@ LACKING = {  # figures that are not drawn
     "baseline only": set(FIGURES) - {"curves"},
     "wide": set(),
     "arms": set(),
+    "alignable": set(),
     "hostile": set(),
     "all failed": set(FIGURES),
 }

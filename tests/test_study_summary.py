@@ -623,6 +623,46 @@ def test_a_cost_is_not_taken_apart_without_its_stages(old: str, new: str) -> Non
     assert summary(SPEC.replace(old, new)).cost_parts() == ()
 
 
+ALL = ["norm_collapse", "under_training", "capacity", "unpredictable", "residual"]
+ALIGNABLE = [  # scales, lengths, sizes, direction, and the parts of both modalities
+    ('["whitened", "alignable"]', "[4, 2]", "[8, 2, 3]", "1to2", (ALL[1:], [])),
+    ('["whitened", "alignable"]', "[4]", "[3]", "2to1", ([], ALL[3:])),
+    ('["alignable", "normalised"]', "[4, 2]", "[3]", "both", ([ALL[1], *ALL[3:]],) * 2),
+    ('["raw", "whitened", "alignable"]', "[4, 2]", "[8, 2, 3]", "1to2", (ALL, [*ALL[:3], ALL[4]])),
+    ('["raw", "alignable"]', "[4, 2]", "[8, 2, 3]", "1to2", ([], [])),
+]
+
+
+@pytest.mark.parametrize(("gauges", "epochs", "sizes", "direction", "parts"), ALIGNABLE)
+def test_what_goes_when_only_the_predictable_is_aligned_is_a_part(
+    gauges: str, epochs: str, sizes: str, direction: str, parts: tuple[list[str], list[str]]
+) -> None:
+    text = SPEC.replace('["raw", "normalised", "whitened"]', gauges).replace("[4, 2]", epochs)
+    made = summary(text.replace("[8, 2, 3]", f'{sizes}\ndirections = ["{direction}"]'))
+    rows = made.cost_parts()
+    for modality in (1, 2):
+        mine = [r for r in rows if r.modality == modality]
+        assert {tuple(name for name in ALL if getattr(r, name) is not None) for r in mine} == (
+            {tuple(parts[modality - 1])} if parts[modality - 1] else set()
+        )
+    fixed = "whitened" if "whitened" in gauges else "normalised"
+    for row in rows:
+        known = [found for name in ALL if (found := getattr(row, name)) is not None]
+        assert sum(part.value for part in known) == pytest.approx(row.apparent.value, abs=1e-12)
+        if row.unpredictable is None:
+            continue
+        most = max(made.spec.sweep.components)
+        steps = []
+        for s in (0, 1, 4):
+            base, plain, cured = (
+                r2(cell_of(made.spec, lam, s, most, gauge, 4), 4, row.modality, row.target)
+                for lam, gauge in ((0, "none"), (row.lambda_, fixed), (row.lambda_, "alignable"))
+            )
+            steps.append((cured - plain) / base)
+        wanted = SeedInterval.of(steps)
+        assert [row.unpredictable.value, row.unpredictable.low] == pytest.approx([wanted.value, wanted.low], abs=1e-12)
+
+
 def test_a_seed_that_lacks_a_stage_is_left_out_of_every_part() -> None:
     lost = without(
         lambda c: (c.lambda_, c.seed, c.components, c.gauge, c.epochs) == (1, 1, 8, "whitened", 4), "diverged"

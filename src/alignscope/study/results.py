@@ -277,15 +277,19 @@ class LossParts(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "l
 
 
 class CostParts(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "lambda"}):
-    """Decomposition of the apparent cost of alignment to one target; the four parts add up to `apparent`.
+    """Decomposition of the apparent cost of alignment to one target; the parts add up to `apparent`.
 
-    Cost is 1 - retention (held-out probe R^2 against lambda = 0 of the same seed, K and length).
+    Cost is 1 - retention (held-out probe R^2 against lambda = 0 of the same seed, K and length). Each step undoes one
+    more cause; a part is None where a study has not the trainings to undo it (no raw scale, one length, one latent
+    size, no scale ``alignable``), and stays within the parts after it.
 
-    apparent : raw scale, shortest training, this K.
+    apparent : raw scale (the fixed one where there is no raw), shortest training, this K.
     norm_collapse : raw minus fixed scale, both at the shortest training.
     under_training : fixed scale, shortest minus longest training.
     capacity : fixed scale, longest training, this K minus the largest K.
-    residual : fixed scale, longest training, largest K.
+    unpredictable : longest training, largest K, fixed scale minus ``alignable``, in which what cannot be predicted of
+        the target is not aligned.
+    residual : longest training, largest K, ``alignable``; fixed scale where there is none.
     """
 
     components: int
@@ -293,9 +297,10 @@ class CostParts(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "l
     modality: int
     target: str
     apparent: SeedInterval
-    norm_collapse: SeedInterval
-    under_training: SeedInterval
-    capacity: SeedInterval
+    norm_collapse: SeedInterval | None = None
+    under_training: SeedInterval | None = None
+    capacity: SeedInterval | None = None
+    unpredictable: SeedInterval | None = None
     residual: SeedInterval
 
 

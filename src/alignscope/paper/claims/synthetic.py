@@ -77,16 +77,22 @@ def under_training(results: StudyResults) -> Found:
     if apparent <= NOTICEABLE or len(results.spec.sweep.epochs) < 2:
         return untested(claim, "there is no apparent cost to decompose, or a single length of training")
     parts = {
-        name: fmean(getattr(p, name).value for p in rows)
-        for name in ("apparent", "norm_collapse", "under_training", "capacity", "residual")
+        name: fmean(0.0 if (part := getattr(p, name)) is None else part.value for p in rows)
+        for name in ("apparent", "norm_collapse", "under_training", "capacity", "unpredictable", "residual")
+        if any(getattr(p, name) is not None for p in rows)
     }
+    if "norm_collapse" not in parts or "capacity" not in parts:
+        return untested(claim, "the study has no raw alignment, or a single latent size")
+    learned = ""
+    if "unpredictable" in parts:
+        learned = f"{percent(parts['unpredictable'])} by what cannot be predicted of the target, "
     late = parts["under_training"] / apparent
     return Found(
         claim=claim,
         found=f"At λ = {lam:g} the apparent cost is {percent(apparent)} of the variance explained without alignment: "
         f"{percent(parts['norm_collapse'])} by norm collapse, since nothing fixes the scale, "
         f"{percent(parts['under_training'])} by under-training, since aligned encoders learn more slowly, "
-        f"{percent(parts['capacity'])} by a small latent, and a residual of "
+        f"{percent(parts['capacity'])} by a small latent, {learned}and a residual of "
         f"{percent(parts['residual'])} that none of these explains (means over latent sizes and targets).",
         verdict=judge(late < 0.1, late < 0.5),
         measured=parts | {"lambda": lam, "under_training_share": late},

@@ -14,6 +14,7 @@ from alignscope.report.panels import Figure, figure_files, panel_specs
 from alignscope.report.shell import write_page
 from alignscope.report.words import MISSING, at_lambda, at_size, capital, count, estimate_100
 from alignscope.study.page.decomposition_charts import fall_next_to, headline
+from alignscope.study.page.latent_charts import latent_words
 from alignscope.study.page.page import study_context, study_figures
 from alignscope.study.page.texts import GLOSSARY, WORDS_OF
 from alignscope.study.page.verdict import fall_words, forecast_sentence, lead, main_agreement, parts_words
@@ -203,9 +204,15 @@ def _advice(results: StudyResults) -> list[tuple[str, str]]:
     if fall is not None:
         scale = fall_words(fall, f"Here ({at_lambda(fall.lambda_)}, {at_size(fall.components)})")
     length, size = "What is late is not lost.", "A small latent has to choose."
-    if row is not None:
+    known = "What cannot be predicted of the other modality can only be learned by heart."
+    if row is not None and row.under_training is not None:
         length = _part(row.under_training, row.apparent, "under-training")
+    if row is not None and row.capacity is not None:
         size = _part(row.capacity, row.apparent, "capacity")
+    if row is not None and row.unpredictable is not None:
+        known = _part(row.unpredictable, row.apparent, "by the unpredictable part of the target")
+    elif seen := latent_words(results):
+        known = seen[0]
     forecast = "The audit works out what alignment would cost linear encoders, and which latent size that takes."
     if agreement is not None and agreement.correlation is not None:
         forecast = forecast_sentence(results, agreement)
@@ -213,6 +220,7 @@ def _advice(results: StudyResults) -> list[tuple[str, str]]:
         ("Normalise or whiten what you align to, and plot the alignment R² next to the loss", scale),
         ("Train to convergence, and compare with λ = 0 at the same length of training", length),
         ("Give the latent the capacity for both tasks, or align only to what your targets can use", size),
+        ("Align only what can be aligned, and keep a loss of its own for the rest", known),
         ("Audit before you train", forecast),
     ]
 

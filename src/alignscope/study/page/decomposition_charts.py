@@ -1,4 +1,4 @@
-"""The apparent loss decomposed: into norm collapse, under-training, capacity and a residual."""
+"""The apparent loss decomposed: into norm collapse, under-training, capacity, unpredictable target and a residual."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from alignscope.study.page.words import epochs_text, gauge_text
 from alignscope.study.results import CostParts, LossParts, SeedInterval, StudyResults
 
 NO_COST = (
-    "It needs the paper's raw scale next to a fixed one (normalised or whitened), at least two lengths of training, "
-    "at least two latent sizes, and λ above 0."
+    "It needs a fixed scale (normalised or whitened) and λ above 0; next to it the scale alignable, or the paper's raw "
+    "scale with at least two lengths of training and at least two latent sizes."
 )
 NO_FALL = "It needs trainings with λ above 0, and the λ = 0 they are compared with."
 
@@ -41,24 +41,35 @@ COST = [
     Part("norm_collapse", "norm collapse", "gone once the scale is fixed", "var(--cap)"),
     Part("under_training", "under-training", "gone after longer training", "var(--two)"),
     Part("capacity", "capacity", "gone with the largest latent", "var(--one)"),
-    Part("residual", "residual", "still there after all three", "var(--loss)"),
+    Part("unpredictable", "unpredictable target", "gone when only the predictable is aligned", "var(--align)"),
+    Part("residual", "residual", "still there after all of these", "var(--loss)"),
 ]
 
 
 class Sum(NamedTuple):
-    """A total and what adds up to it, at one λ."""
+    """A total and what adds up to it, at one λ; None for a part that stays within those after it."""
 
     lambda_: float
     total: SeedInterval
-    values: list[SeedInterval]
+    values: list[SeedInterval | None]
 
 
 def _fall(row: LossParts) -> Sum:
     return Sum(row.lambda_, row.fall, [getattr(row, p.field) for p in FALL])
 
 
-def _cost(row: CostParts) -> Sum:
-    return Sum(row.lambda_, row.apparent, [getattr(row, p.field) for p in COST])
+def known_parts(row: CostParts) -> list[Part]:
+    """Return the parts that a study has the trainings for."""
+    return [part for part in COST if getattr(row, part.field) is not None]
+
+
+def _cost(row: CostParts, kinds: Sequence[Part]) -> Sum:
+    return Sum(row.lambda_, row.apparent, [getattr(row, p.field) for p in kinds])
+
+
+def first_scale(results: StudyResults, row: CostParts) -> str:
+    """Name the scale in which the apparent cost is seen: the paper's raw one where the study has it."""
+    return gauge_text("raw" if row.norm_collapse is not None else fixed_variants(results)[0].gauge)
 
 
 def headline(results: StudyResults) -> CostParts | None:
@@ -97,18 +108,29 @@ def decomposition(results: StudyResults) -> Figure:
         f"{target.text}, {here}, held out",
         "share of the explained variance",
     )
-    panels.append(_steps(title, where, "apparent cost", _cost(row), COST, unit, percent=True))
-    short, fixed = min(results.spec.sweep.epochs), fixed_variants(results)
-    scale = f" ({gauge_text(fixed[0].gauge)})" if fixed else ""
-    return Figure(
-        "How to read it: left, the fall of the raw alignment loss from λ = 0 is the sum of two steps. If the grey "
+    panels.append(_steps(title, where, "apparent cost", _cost(row, COST), COST, unit, percent=True))
+    return Figure(f"How to read it: {_how_to_read(results, row, fall is not None)}", [Row("", panels)])
+
+
+def _how_to_read(results: StudyResults, row: CostParts, fall: bool) -> str:
+    left = (
+        "left, the fall of the raw alignment loss from λ = 0 is the sum of two steps. If the grey "
         "step is long and the green one short, the loss fell because the norm of a representation collapsed, not "
-        f"because the two agree. Right, the cost seen in the paper's setting ({epochs_text(short)}, raw scale) is "
-        f"decomposed the same way. Each step undoes one cause: the scale is fixed{scale}, training goes on to "
-        f"{epochs_text(longest(results))}, the latent grows to {at_size(max(results.spec.sweep.components))}; the "
-        "last step is the residual. The thin lines are 95% intervals of the steps, over seeds. A raw and a fixed "
-        "scale are compared at the same number λ, which need not mean the same weight.",
-        [Row("", panels)],
+        "because the two agree. Right, the"
+    )
+    undone = {
+        "norm_collapse": f"the scale is fixed ({gauge_text(fixed_variants(results)[0].gauge)})",
+        "under_training": f"training goes on to {epochs_text(longest(results))}",
+        "capacity": f"the latent grows to {at_size(max(results.spec.sweep.components))}",
+        "unpredictable": "only what can be predicted is aligned (alignable, whose target also stands still)",
+    }
+    steps = [words for field, words in undone.items() if getattr(row, field) is not None]
+    raw = " A raw and a fixed scale are compared at the same number λ, which need not mean the same weight."
+    return (
+        f"{left if fall else 'The'} cost seen at first ({epochs_text(min(results.spec.sweep.epochs))}, "
+        f"{first_scale(results, row)}) is decomposed{' the same way' if fall else ''}. Each step undoes one cause: "
+        f"{', '.join(steps)}; the last step is the residual. The thin lines are 95% intervals of the steps, over "
+        f"seeds.{raw if row.norm_collapse is not None else ''}"
     )
 
 
@@ -118,8 +140,9 @@ def _steps(
     """Draw the total on top, and beneath it the steps that add up to it, each starting where the last one ended."""
     bars: list[Spec] = []
     at = 0.0
-    named = [(name, "var(--ink)"), *((p.words, p.hue) for p in kinds)]
-    for row, ((meaning, hue), value) in enumerate(zip(named, (parts.total, *parts.values), strict=True)):
+    known = [(p.words, p.hue, v) for p, v in zip(kinds, parts.values, strict=True) if v is not None]
+    named = [(name, "var(--ink)", parts.total), *known]
+    for row, (meaning, hue, value) in enumerate(named):
         start = 0.0 if row < 2 else at
         at = start + value.value
         text = estimate_percent(value) if percent else estimate(value, 2)
@@ -139,7 +162,7 @@ def _steps(
         reference("x", 0.0, color="var(--soft)", strokeWidth=1),
         *(
             layer("bar", bar, where=f"datum.row === {row}", height=13, yOffset=9, color=hue)
-            for row, (_, hue) in enumerate(named)
+            for row, (_, hue, _) in enumerate(named)
         ),
         intervals({"x": x, "y": y}, along="x", strokeWidth=1.5, color="var(--ink)", yOffset=19),
         *(layer("text", words, align="left", yOffset=-8, limit={"expr": "width"}, **halo) for halo in halos),
@@ -179,22 +202,25 @@ def cost_parts(results: StudyResults) -> Figure:
     """Draw the apparent cost at every λ and latent size for every target as stacked parts."""
     if not results.cost_parts:
         return missing(NO_COST)
-    steps, y = _axes(results, [_cost(r) for r in results.cost_parts], "share lost (held out)", ".0%")
+    kinds = [p for p in COST if any(getattr(r, p.field) is not None for r in results.cost_parts)]
+    every = [_cost(r, kinds) for r in results.cost_parts]
+    steps, y = _axes(results, every, "share lost (held out)", ".0%")
 
     def draw(target: TargetOf, k: int) -> Spec | None:
-        sums = [_cost(r) for r in results.cost_parts if (r.modality, r.target, r.components) == (*target, k)]
-        text = f"Apparent cost along λ and its four parts, {target.text}, {at_size(k)}."
-        return _stacks(at_size(k), target.text, text, sums, COST, y, steps, estimate_percent) if sums else None
+        sums = [_cost(r, kinds) for r in results.cost_parts if (r.modality, r.target, r.components) == (*target, k)]
+        text = f"Apparent cost along λ and its parts, {target.text}, {at_size(k)}."
+        return _stacks(at_size(k), target.text, text, sums, kinds, y, steps, estimate_percent) if sums else None
 
+    scale = first_scale(results, results.cost_parts[0])
     return Figure(
-        "How to read it: the diamond is the cost seen in the paper's setting (raw scale, shortest training), with "
+        f"How to read it: the diamond is the cost seen at first ({scale}, shortest training), with "
         "its 95% interval over seeds; the bars are its parts and add up to it (held out). Bars below 0 are gains; "
         "intervals that reach the edge go beyond it.",
         panel_rows(
             (capital(target.text), [draw(target, k) for k in results.spec.sweep.components])
             for target in targets(results)
         ),
-        _part_key(COST, "apparent cost"),
+        _part_key(kinds, "apparent cost"),
     )
 
 
@@ -202,7 +228,8 @@ def _axes(results: StudyResults, sums: list[Sum], title: str, form: str) -> tupl
     """Return the axis of λ, and that of the stacks as far as they reach; intervals beyond end at the edge."""
     ends = [0.0]
     for _, total, values in sums:
-        ends += [total.value, *(sum(v.value for v in values if (v.value > 0) == up) for up in (False, True))]
+        known = [v.value for v in values if v is not None]
+        ends += [total.value, *(sum(v for v in known if (v > 0) == up) for up in (False, True))]
     return Steps(sorted(v for v in results.spec.sweep.lambdas if v > 0)), value_axis(
         "y", title, *span(ends, 0.12), form
     )
@@ -216,7 +243,7 @@ def _stacks(
     kinds: list[Part],
     y: Spec,
     steps: Steps,
-    write: Callable[[SeedInterval], str],
+    write: Callable[[SeedInterval | None], str],
 ) -> Spec:
     blocks, totals = [], []
     for value, total, values in sums:
@@ -224,6 +251,8 @@ def _stacks(
         row = {"x": steps.at(value), "lam": lam(value), "total": write(total)}
         row |= {part.field: write(share) for part, share in zip(kinds, values, strict=True)}
         for part, share in zip(kinds, values, strict=True):
+            if share is None:
+                continue
             up = share.value >= 0
             blocks.append({**row, "part": part.words, "y": ends[up], "y2": ends[up] + share.value})
             ends[up] += share.value

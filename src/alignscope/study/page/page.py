@@ -16,6 +16,7 @@ from alignscope.study.page.classes import class_words, unknown_words
 from alignscope.study.page.curve_charts import training_curves
 from alignscope.study.page.decomposition_charts import cost_parts, decomposition, loss_parts
 from alignscope.study.page.forecast_charts import forecast_curves, forecast_points
+from alignscope.study.page.latent_charts import latent_words, memorising, ranks
 from alignscope.study.page.retention_charts import along_lambda, along_training
 from alignscope.study.page.score_charts import scores
 from alignscope.study.page.score_tables import baselines, pretraining, score_tables
@@ -34,6 +35,8 @@ _FIGURES: dict[str, Callable[[StudyResults], Figure]] = {
     "decomposition": decomposition,
     "loss_parts": loss_parts,
     "cost_parts": cost_parts,
+    "memorising": memorising,
+    "ranks": ranks,
     "forecast": forecast_points,
     "forecast_curves": forecast_curves,
     "curves": training_curves,
@@ -82,6 +85,7 @@ def study_context(results: StudyResults, figures: Mapping[str, Figure]) -> dict[
         },
         "figures": figures,
         "scores": {"words": score_words(results), "table": baselines(results)},
+        "latent_words": latent_words(results),
         "forecast_words": forecast_words(results),
         "classes": {"words": class_words(results), "unknown": unknown_words(results)},
         "pretraining": pretraining(results) if results.spec.pretraining else None,

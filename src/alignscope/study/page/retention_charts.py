@@ -25,6 +25,7 @@ from alignscope.study.page.selection import TargetOf, in_variant, lambda_steps, 
 from alignscope.study.page.words import epochs_text, variant_text
 from alignscope.study.results import RetentionRow, SeedInterval, StudyResults
 
+STILL = " With the scale alignable the target stands still: only modality {} is aligned."
 PRETRAINED = " Epoch 0 is the encoder after pre-training, before any label; what follows is fine-tuning."
 MOST = 2  # targets of each modality that are drawn along training
 _TIP = tips(
@@ -104,10 +105,18 @@ def along_lambda(results: StudyResults) -> Figure:
         "How to read it: 1 is how well the same encoder predicts the target without alignment, at the same latent size "
         "and length of training (held out, by a linear probe). A line that stays at 1 loses nothing. Bands are 95% "
         "intervals over seeds (for what is trained on; what lies beyond the axis is drawn at its end). Targets that "
-        "were not predicted to begin with have no line.",
+        "were not predicted to begin with have no line." + _still(results),
         rows,
         key(*channels),
     )
+
+
+def _still(results: StudyResults) -> str:
+    """Say which modality alone feels an alignment whose target stands still."""
+    directions = results.spec.sweep.directions
+    if "alignable" not in results.spec.sweep.gauges or len(directions) > 1 or directions[0] == "both":
+        return ""
+    return STILL.format(2 if directions[0] == "2to1" else 1)
 
 
 def _lambda_panel(

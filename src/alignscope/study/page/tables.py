@@ -11,7 +11,20 @@ from typing import Any
 from msgspec import to_builtins
 
 from alignscope.report.tables import Table, setting_rows
-from alignscope.report.words import MISSING, at_lambda, at_size, estimate, lam, latent_size, named, number, share
+from alignscope.report.words import (
+    MISSING,
+    at_lambda,
+    at_size,
+    capital,
+    estimate,
+    lam,
+    latent_size,
+    named,
+    number,
+    share,
+)
+from alignscope.study.page.decomposition_charts import COST
+from alignscope.study.page.latent_charts import latent_rows
 from alignscope.study.page.selection import fixed_variants
 from alignscope.study.page.words import GAUGES, cell_text, epochs_text, gauge_text
 from alignscope.study.results import CellRecord, StudyResults
@@ -80,11 +93,22 @@ def tables(results: StudyResults) -> list[Table]:
             | _MODALITY
             | _LATENT
             | _LAMBDA
-            | {"Apparent cost": _spread("apparent"), "Norm collapse": _spread("norm_collapse")}
-            | {"Under-training": _spread("under_training"), "Capacity": _spread("capacity")}
-            | {"Residual": _spread("residual")},
+            | {"Apparent cost": _spread("apparent")}
+            | {capital(p.name): _spread(p.field) for p in COST if any(getattr(r, p.field) for r in results.cost_parts)},
             results.cost_parts,
             1,
+        ),
+        row_table(
+            "Alignment learned by heart, and effective rank",
+            f"At the end of training: {_MEAN}. Learned by heart is alignment R² in sample less that held out; the fall "
+            "of a rank (held out) is its share at λ = 0 that is gone.",
+            {"Alignment": lambda r: alignment(r.variant), **_LATENT, "Epochs": lambda r: str(r.epochs), **_LAMBDA}
+            | {"In sample": _spread("in_sample"), "Held out": _spread("held_out")}
+            | {"Learned by heart": _spread("memorised")}
+            | {f"Rank {side + 1}": lambda r, side=side: estimate(r.rank[side], 1) for side in (0, 1)}
+            | {f"Fall {side + 1}": lambda r, side=side: estimate(r.fall[side] if r.fall else None) for side in (0, 1)},
+            latent_rows(results),
+            2,
         ),
         row_table(
             "The fall of the raw alignment loss decomposed",

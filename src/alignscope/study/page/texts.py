@@ -35,8 +35,12 @@ TEXTS = {
     "decomposition_left": "The raw alignment loss is the variance of the second representation times the share of it "
     "that is not predicted. So its fall is exactly the sum of norm collapse, which helps nobody, and real alignment.",
     "decomposition_right": "The apparent cost of alignment is what a target loses in the paper’s setting. Fixing the "
-    "scale, training to convergence and widening the latent undo one cause each; the residual is the part that "
-    "alignment itself must answer for.",
+    "scale, training to convergence, widening the latent and aligning only what can be predicted undo one cause each, "
+    "as far as the study has such trainings; the residual is the part that alignment itself must answer for.",
+    "latents": "What cannot be predicted of a representation can only be aligned by learning it by heart: the "
+    "alignment R² then rises in sample and not held out. And where the target moves, it can give up dimensions until "
+    "what is left is easy to align. Both are observations; what they cost, the decomposition says where the study has "
+    "the scale alignable.",
     "retention": "Retention is how well a linear probe of the representation predicts a target (R²), divided by how "
     "well it does at λ = 0 with the same latent size, seed and length of training. Targets that a modality sees but is "
     "not trained on are drawn thinner.",
@@ -63,7 +67,8 @@ GLOSSARY = {
     "Alignment loss, raw": "Mean squared distance between one representation and the best linear prediction of it from "
     "the other. It has the unit of the representation, so it falls when the norm of that collapses.",
     "Alignment R²": "The share of one representation’s variance that the other one predicts linearly. Free of scale.",
-    "Apparent cost": "What a target loses in the paper’s setting: raw scale, shortest training.",
+    "Apparent cost": "What a target loses in the paper’s setting: raw scale (the fixed one in a study without raw), "
+    "shortest training.",
     "Bilevel, joint": "Joint: both encoders are trained together. Bilevel: one is trained first, then frozen, and the "
     "other is aligned to it, as in the theory.",
     "Capacity, lossless": "The latent size from which the exact linear theory finds no loss at any λ.",
@@ -85,6 +90,8 @@ GLOSSARY = {
     "Late fusion, concatenation, attention": "Models that see both modalities, without alignment: the mean of two "
     "predictions; one prediction from both representations side by side; one from the patches of both.",
     "Linear probe": "A linear map fitted, after training, from the representation to a target.",
+    "Learned by heart": "Alignment R² in sample less that held out: what is aligned of the samples that were trained "
+    "on, and of no others.",
     "Norm collapse": "The second representation becoming small, which lowers the raw alignment loss without aligning "
     "anything.",
     "Pre-training, fine-tuning": "Training without labels that comes first; training on the task that follows it.",
@@ -92,13 +99,17 @@ GLOSSARY = {
     "of what one modality alone is trained on, and nothing of the rest. A useful forecast beats the best of them.",
     "Prediction loss": "Mean loss per sample of predicting its targets; both modalities added up.",
     "Rank correlation": "Spearman’s: 1 if the forecast puts all losses in the right order, 0 if in no order.",
-    "Residual": "The loss that a fixed scale, longer training and a larger latent do not undo.",
+    "Rank collapse": "The effective rank of a representation falling below that at λ = 0.",
+    "Residual": "The loss that a fixed scale, longer training, a larger latent and, where the study has it, the scale "
+    "alignable do not undo.",
     "Retention": "Probe R² divided by that at λ = 0, at the same latent size, seed, length and epoch.",
     "Scale (target scaling)": "In which units the second representation is aligned to. Raw: its own, whose norm "
     "training can collapse. Normalised: every dimension at unit variance. Whitened: uncorrelated at unit variance. "
-    "Stop-gradient: as it is, but alignment cannot move it.",
+    "Stop-gradient: as it is, but alignment cannot move it. Alignable: whitened, only the directions that can be "
+    "predicted, by how far they can; alignment cannot move it.",
     "Seed": "One random initialisation and order of samples.",
     "Under-training": "A loss that longer training makes good.",
+    "Unpredictable target": "The loss that goes when what cannot be predicted of the target is no longer aligned.",
 }
 WORDS_OF = {  # words of the glossary that only one section uses
     "F1, macro and weighted": "scores",

@@ -19,7 +19,7 @@ from alignscope.report.words import (
     times_100,
 )
 from alignscope.study.page.classes import class_lead
-from alignscope.study.page.decomposition_charts import COST, fall_next_to, headline
+from alignscope.study.page.decomposition_charts import fall_next_to, first_scale, headline, known_parts
 from alignscope.study.page.forecast_charts import correlation_text
 from alignscope.study.page.selection import (
     TargetOf,
@@ -66,8 +66,9 @@ def lead(results: StudyResults) -> str:
     if row is not None:
         short = epochs_text(min(results.spec.sweep.epochs))
         where = f"{at_lambda(row.lambda_)}, {at_size(row.components)}, {short}"
+        scale = "the paper’s raw scale" if row.norm_collapse is not None else f"the scale {first_scale(results, row)}"
         return (
-            f"Trained in the paper’s raw scale ({where}), alignment seems to cost {estimate_percent(row.apparent)} of "
+            f"Trained in {scale} ({where}), alignment seems to cost {estimate_percent(row.apparent)} of "
             f"the explained variance of {TargetOf(row.modality, row.target).text} (held out)."
         )
     if worst is not None:
@@ -83,9 +84,11 @@ def parts_words(results: StudyResults, row: CostParts) -> str:
         "norm_collapse": f", undone by a fixed scale ({scale}),",
         "under_training": f", undone by {epochs_text(longest(results))},",
         "capacity": f", undone by {at_size(max(results.spec.sweep.components))},",
+        "unpredictable": ", undone by aligning only what can be predicted (alignable),",
     }
-    listed = [f"{part.name}{undone.get(part.field, '')} {estimate_100(getattr(row, part.field), 0)}" for part in COST]
-    significant = [part.name for part in COST if getattr(row, part.field).significant]
+    kinds = known_parts(row)
+    listed = [f"{part.name}{undone.get(part.field, '')} {estimate_100(getattr(row, part.field), 0)}" for part in kinds]
+    significant = [part.name for part in kinds if getattr(row, part.field).significant]
     found = f"Significant (95% CI excludes 0): {', '.join(significant)}."
     if not significant:
         found = "No part is significant: every 95% CI contains 0."
@@ -182,7 +185,7 @@ def tone(results: StudyResults) -> str:
     """Return "loss" where a real loss is significant, "free" where it is significantly small, else "open"."""
     row, worst = headline(results), _least_retained(results)
     if row is not None:
-        real = row.capacity, row.residual
+        real = [part for part in (row.capacity, row.unpredictable, row.residual) if part is not None]
         if any(part.sign > 0 for part in real):
             return "loss"
         return "free" if all(part.high is not None and part.high < SMALL for part in real) else "open"
@@ -275,24 +278,33 @@ def above_words(results: StudyResults, limit: SeedInterval) -> str:
 def _cost_cards(row: CostParts) -> list[dict[str, str]]:
     where = f"{at_lambda(row.lambda_)}, {at_size(row.components)}"
     target = f"{TargetOf(row.modality, row.target).text}, the target hit hardest, at {where}"
-    artefacts, real = (row.norm_collapse, row.under_training), (row.capacity, row.residual)
-    return [
+    first = "the paper’s setting" if row.norm_collapse is not None else "the shortest training"
+    cards = [
         {
-            "title": "Seems lost in the paper’s setting",
+            "title": f"Seems lost in {first}",
             "big": percent(row.apparent.value),
             "text": f"{estimate_percent(row.apparent)} of the explained variance of {target} (held out).",
-        },
-        {
-            "title": "Of it, norm collapse and under-training",
-            "big": f"{' and '.join(times_100(v.value, 0) for v in artefacts)} points",
-            "text": " and ".join(estimate_100(v, 0) for v in artefacts)
-            + " percentage points: artefacts, gone with a fixed scale and with longer training (held out).",
-        },
-        {
-            "title": "Of it, capacity and residual",
-            "big": f"{' and '.join(times_100(v.value, 0) for v in real)} points",
-            "text": " and ".join(estimate_100(v, 0) for v in real)
-            + " percentage points: the real loss, by a latent too small for both tasks, and whatever "
-            "else alignment does (held out).",
-        },
+        }
     ]
+    kinds = known_parts(row)
+    for some, head in (
+        ({"norm_collapse": "gone with a fixed scale", "under_training": "gone with longer training"}, "artefacts, "),
+        ({"unpredictable": "a loss that is gone where only what can be predicted is aligned"}, ""),
+        (
+            {"capacity": "by a latent too small for both tasks", "residual": "by whatever else alignment does"},
+            "the real loss, ",
+        ),
+    ):
+        parts = [part for part in kinds if part.field in some]
+        if not parts:
+            continue
+        values = [getattr(row, part.field) for part in parts]
+        words = head + " and ".join(some[part.field] for part in parts)
+        cards.append(
+            {
+                "title": f"Of it, {' and '.join(part.name for part in parts)}",
+                "big": f"{' and '.join(times_100(v.value, 0) for v in values)} points",
+                "text": f"{' and '.join(estimate_100(v, 0) for v in values)} percentage points: {words} (held out).",
+            }
+        )
+    return cards

@@ -81,7 +81,7 @@ class StudyCells:
     def aligned_modalities(self, variant: Variant) -> tuple[int, ...]:
         """Return the modalities whose encoder feels the alignment."""
         learner = 2 if variant.direction == "2to1" else 1
-        moves = variant.training == "joint" and variant.gauge != "stop_gradient"
+        moves = variant.training == "joint" and variant.gauge not in ("stop_gradient", "alignable")
         return (1, 2) if moves or variant.direction == "both" else (learner,)
 
     def retention(

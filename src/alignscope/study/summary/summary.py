@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from alignscope.study.results import (
     StudyResults,
     TargetScore,
 )
-from alignscope.study.spec import FIXED_GAUGES, SCHEMA, StudySpec, Variant
+from alignscope.study.spec import FIXED_GAUGES, SCHEMA, StudySpec, SweepSpec, Variant
 from alignscope.study.summary.cells import NONE, StudyCells, find
 from alignscope.study.summary.comparison import ForecastComparison
 from alignscope.study.summary.forecast import FeatureForecast, LatentForecast
@@ -155,46 +156,70 @@ class Summary:
         return tuple(rows)
 
     def cost_parts(self) -> tuple[CostParts, ...]:
-        """Return how the apparent cost decomposes; empty without a raw and a fixed scale, two lengths and two sizes."""
-        s = self.cells.spec.sweep
-        gauge = next((g for g in FIXED_GAUGES if g in s.gauges), None)
-        if "raw" not in s.gauges or gauge is None or len(s.epochs) < 2 or len(s.components) < 2:
-            return ()
-        raw, fixed = (Variant(g, s.directions[0], s.trainings[0]) for g in ("raw", gauge))
-        short, long, most = min(s.epochs), max(s.epochs), max(s.components)
-        rows = []
-        for k, lam, modality in itertools.product(
-            self.cells.sizes, self.cells.lambdas, self.cells.aligned_modalities(fixed)
-        ):
+        """Return how the apparent cost decomposes, of modalities of which `_stages` has any."""
+        s, rows = self.cells.spec.sweep, []
+        learners = self.cells.aligned_modalities(Variant("alignable", s.directions[0], s.trainings[0]))
+        for k, lam, modality in itertools.product(self.cells.sizes, self.cells.lambdas, (1, 2)):
+            stages = _stages(s, modality in learners)
+            if not stages or modality not in self.cells.aligned_modalities(stages[0].variant(s)):
+                continue
             for target in self.cells.trained_on[modality - 1]:
-                stages = [
-                    self.cells.retention(variant, size, lam, epochs, modality, target)
-                    for variant, size, epochs in (
-                        (raw, k, short),
-                        (fixed, k, short),
-                        (fixed, k, long),
-                        (fixed, most, long),
+                retained = [
+                    self.cells.retention(
+                        stage.variant(s), max(s.components) if stage.largest else k, lam, stage.epochs, modality, target
                     )
+                    for stage in stages
                 ]
-                seeds = sorted(set.intersection(*(set(stage) for stage in stages)))
+                seeds = sorted(set.intersection(*(set(stage) for stage in retained)))
                 if not seeds:
                     continue
-                costs = np.array([[1 - stage[seed] for stage in stages] for seed in seeds])
+                costs = np.array([[1 - stage[seed] for stage in retained] for seed in seeds])
                 steps = costs - np.column_stack([costs[:, 1:], np.zeros(len(seeds))])
-                collapse, training, capacity, residual = map(SeedInterval.of, steps.T)
+                parts = {stage.cause: SeedInterval.of(step) for stage, step in zip(stages, steps.T, strict=True)}
                 row = CostParts(
                     components=k,
                     lambda_=lam,
                     modality=modality,
                     target=target,
                     apparent=SeedInterval.of(costs[:, 0]),
-                    norm_collapse=collapse,
-                    under_training=training,
-                    capacity=capacity,
-                    residual=residual,
+                    **parts,
                 )
                 rows.append(row)
         return tuple(rows)
+
+
+class _Stage(NamedTuple):
+    """Trainings in which a cause is still at work that it is not at the next stage."""
+
+    cause: str
+    gauge: str
+    largest: bool
+    epochs: int
+
+    def variant(self, sweep: SweepSpec) -> Variant:
+        return Variant(self.gauge, sweep.directions[0], sweep.trainings[0])
+
+
+def _stages(sweep: SweepSpec, learns: bool) -> list[_Stage]:
+    """Return the stages of `CostParts` that a study has for a modality; `learns` where it is aligned to the other.
+
+    None without a fixed scale, and next to it either the alignable one, or the raw one at two lengths and two sizes.
+    The alignable target stands still, so that the modality it is made of is aligned to nothing.
+    """
+    fixed = next((g for g in FIXED_GAUGES if g in sweep.gauges), None)
+    short, long = min(sweep.epochs), max(sweep.epochs)
+    raw, alignable = "raw" in sweep.gauges, learns and "alignable" in sweep.gauges
+    longer, wider = short < long, len(sweep.components) > 1
+    if fixed is None or not (alignable or (raw and longer and wider)):
+        return []
+    stages = [
+        (raw, _Stage("norm_collapse", "raw", False, short)),
+        (longer, _Stage("under_training", fixed, False, short)),
+        (wider, _Stage("capacity", fixed, False, long)),
+        (alignable, _Stage("unpredictable", fixed, True, long)),
+        (True, _Stage("residual", "alignable" if alignable else fixed, True, long)),
+    ]
+    return [stage for known, stage in stages if known]
 
 
 def _decades(base: Mark, mark: Mark, reverse: bool) -> tuple[float, float]:
