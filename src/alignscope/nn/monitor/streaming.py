@@ -83,6 +83,7 @@ class FoldedSums:
     def __init__(self, held: Sequence[Sums]) -> None:
         self.held = list(held)
         self.whole = merged(held)
+        self._cache: dict[int, tuple[Matrix, Matrix] | None] = {}
         self.train = [merged([*self.held[:i], *self.held[i + 1 :]]) for i in range(len(self.held))]
 
     def squares(self, a: slice, b: slice, fit: Sums | None = None) -> tuple[Matrix, Matrix] | None:
@@ -92,6 +93,14 @@ class FoldedSums:
         where some fold leaves no more than K + 1 rows to fit K coefficients and an intercept. With `fit`, moments of
         other rows, the map is fitted on those.
         """
+        if fit is not None:
+            return self._squares(a, b, fit)
+        if a.start not in self._cache:  # one solution for all columns costs little more than for some
+            self._cache[a.start] = self._squares(a, slice(None), None)
+        found = self._cache[a.start]
+        return found and (found[0][:, b], found[1][:, b])
+
+    def _squares(self, a: slice, b: slice, fit: Sums | None) -> tuple[Matrix, Matrix] | None:
         if self.whole is None:
             return None
         residual, total = [], []
