@@ -15,7 +15,7 @@ PINS := pyproject.toml constraints.txt
 
 help:
 	@echo "make run      recompute the paper and write $(OUT)/report.html (installs torch)"
-	@echo "make test     run the tests (installs torch)"
+	@echo "make test     run the tests (installs torch); with ARGS=\"-m slow\" the slow ones"
 	@echo "make test-kernels   run the numerical tests as other processors compute"
 	@echo "make lint     check style and format"
 	@echo "make types    check types"
@@ -31,17 +31,22 @@ run: $(VENV)/.stamp-train
 	@echo "Your own files: $(BIN)/alignscope audit x1.npy x2.npy --y1 y1.npy --y2 y2.npy --out audit/"
 
 # One thread a worker: two workers whose small matrices each start two threads are many times slower.
+# Neighbouring tests share fixtures, so a worker takes them in one piece (worksteal). CI runs the slow ones too.
 test: $(VENV)/.stamp-test
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal \
+	$(if $(CI),,-m "not slow") $(ARGS)
 
-# The numerical tests as other processors compute: with one thread in two workers, and with two threads in one.
+# The numerical tests as other processors compute: with one thread in two workers, and with two threads in one. With
+# fewer examples, and without the shares of many samples (slow), which `make test` counts once: they do not depend on
+# the last digits.
 KERNELS := Prescott Haswell SkylakeX Zen
 NUMERICAL := $(wildcard tests/test_theory_*.py tests/test_measures_*.py tests/test_objectives_theory.py) tests/test_moments.py \
 	tests/test_onepass.py tests/test_resample.py tests/test_regimes.py tests/test_gaussian_information.py tests/test_nn_theory.py
 test-kernels: $(VENV)/.stamp-test
 	@for kernel in $(KERNELS); do for threads in 1 2; do echo "$$kernel, threads: $$threads"; \
 	OPENBLAS_CORETYPE=$$kernel OMP_NUM_THREADS=$$threads OPENBLAS_NUM_THREADS=$$threads \
-	$(BIN)/python -m pytest -q -n $$((3 - threads)) $(NUMERICAL) $(ARGS) || exit 1; done; done
+	$(BIN)/python -m pytest -q -m "not slow" --hypothesis-profile fewer -n $$((3 - threads)) --dist worksteal \
+	$(NUMERICAL) $(ARGS) || exit 1; done; done
 
 lint: $(VENV)/.stamp-dev
 	$(BIN)/ruff check .

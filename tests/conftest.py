@@ -61,6 +61,7 @@ settings.register_profile(
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
+settings.register_profile("fewer", settings.get_profile("alignscope"), max_examples=20)
 settings.load_profile("alignscope")
 
 
