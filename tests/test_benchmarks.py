@@ -8,8 +8,10 @@ import pytest
 from benchmarks.__main__ import LONG, NAMES, main
 from benchmarks._calibration import Truth, says_chance, says_few, says_loss, sentences, untrue
 
+SLOW = {"sweep"}  # trains in several processes, and so takes a minute however few rows
 
-@pytest.mark.parametrize("name", NAMES)
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in NAMES])
 def test_a_quick_run_writes_its_result(name, tmp_path, capsys):
     assert main(["--quick", "--out", str(tmp_path), name]) == 0
     record = json.loads((tmp_path / f"{name}.json").read_text())
