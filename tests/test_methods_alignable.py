@@ -12,7 +12,7 @@ from torch import Tensor
 
 from alignscope.nn.encoders import LinearEncoder
 from alignscope.nn.methods import Batch, CrossSelf, Method, SupervisedAlignment
-from alignscope.nn.objectives import barlow_twins, info_nce
+from alignscope.nn.objectives import barlow_twins
 from method_helpers import METHODS, WIDTHS, a_batch, backward, linear, normal, started
 
 NAMES = [name for name in METHODS if "alignable" in name]
@@ -53,10 +53,16 @@ def test_the_cross_modal_term_is_the_objective_on_the_blocks(name: str, n: int) 
         for rows in (slice(n), slice(n, None)):
             u, v = found.first[rows], found.second[rows]
             if method.objective == "info_nce":
-                expected.append(info_nce(u * found.weight.sqrt(), v * found.weight.sqrt(), temperature=0.3))
+                expected.append(weighted_nce(u, v, found.weight, 0.3))
             else:
                 expected.append(weighted_barlow(u, v, found.weight) if n > 1 else u.sum() * 0)
     torch.testing.assert_close(method.loss(batch), torch.stack(expected).mean())
+
+
+def weighted_nce(u: Tensor, v: Tensor, weight: Tensor, temperature: float) -> Tensor:
+    logits = (u / u.norm(dim=1, keepdim=True) * weight) @ (v / v.norm(dim=1, keepdim=True)).mT / temperature
+    own = logits.diagonal()
+    return (logits.logsumexp(0) + logits.logsumexp(1) - 2 * own).mean() / 2
 
 
 def weighted_barlow(u: Tensor, v: Tensor, weight: Tensor) -> Tensor:
@@ -115,7 +121,7 @@ def test_where_nothing_can_be_predicted_nothing_is_aligned(name: str) -> None:
 def test_where_all_can_be_predicted_all_is_aligned(name: str) -> None:
     """Then the blocks are the embeddings in other coordinates: whitened, and of both views as one."""
     method = after(name, 30, shared=INPUTS)
-    assert pairs_of(method)[0].count == pytest.approx(INPUTS, rel=0.05)
+    assert pairs_of(method)[0].weight.min() > 0.8
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -29,18 +29,18 @@ class CrossSelf(Method):
     v runs over both augmented views. The cross term alone rewards nothing but what the other modality
     has; the self terms reward all that survives the augmentations. They compete for the same dimensions.
 
-    With `alignable` they do not: the cross term is given the alignable blocks of each pair of modalities
-    (`alignscope.nn.Alignable`) in place of the embeddings, the self terms the whole of each,
+    With `alignable` the cross term is of what each modality predicts of the other (`alignscope.nn.Alignable`), the self
+    terms of the whole embeddings. With the canonical variates a of z_i, b of z_j and their weights w, O across is
 
-        L = w_cross mean_{v, i<j} O(sqrt(w) u^v, sqrt(w) v^v) + w_self sum_m O(z_m^1, z_m^2)
+        InfoNCE:       logits sum_k w_k a_nk b_mk / (|a_n| |b_m| tau)
+        Barlow Twins:  sum_k w_k (1 - C_kk)^2 + l sum_{k != l} sqrt(w_k w_l) C_kl^2,     C the correlations of a and b
 
-    with the canonical variates u of z_i, v of z_j and their weights w, so that directions of w = 0 have no gradient of
-    the cross term. (Barlow Twins scales each dimension to unit variance, and so takes w as the weights of its terms.)
-    Both views are rows of the same moments. Behind heads the blocks are those of the heads' outputs: they are what is
-    to agree, and an embedding has no term of its own to be protected from.
+    and directions of w = 0 have no gradient of it. |a|^2 = sum_k w_k a_k^2 + sg(sum_k (1 - w_k) a_k^2): lengths are
+    those of whole variates, lest a cosine blow a block of little weight up to full strength. Both views are rows of
+    the same moments. Behind heads the variates are those of the heads' outputs, which are what is to agree.
 
     Source: Mu et al. 2022 (SLIP), arXiv 2112.12750, which adds the self term to images only, behind a head of its
-    own; here each modality has one, and both terms share a head. The blocks: alignscope.
+    own; here each modality has one, and both terms share a head. `alignable`: alignscope.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class CrossSelf(Method):
         if self.objective == "barlow_twins":
             return barlow_twins(z1, z2, present=present, weight=weight)
         if weight is not None:
-            z1, z2 = z1 * weight.sqrt(), z2 * weight.sqrt()
+            z1, z2 = _at_whole_length(z1, z2, weight)
         return info_nce(z1, z2, present=present, temperature=self.temperature)
 
     def _of_blocks(self, embeddings: Sequence[Sequence[Tensor]], batch: Batch) -> Tensor:
@@ -113,3 +113,10 @@ class CrossSelf(Method):
             views = zip(found.first.chunk(self.views), found.second.chunk(self.views), strict=True)
             terms += [self._contrast(u, v, present=both, weight=found.weight) for u, v in views]
         return torch.stack(terms).mean()
+
+
+def _at_whole_length(a: Tensor, b: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return vectors of the lengths of a and b whose inner products are sum_k w_k a_nk b_mk."""
+    (own1, rest1), (own2, rest2) = ((z * weight.sqrt(), (z * (1 - weight).sqrt()).detach()) for z in (a, b))
+    nothing = torch.zeros_like(rest1)
+    return torch.cat([own1, rest1, nothing], dim=1), torch.cat([own2, nothing, rest2], dim=1)
