@@ -121,7 +121,7 @@ def test_where_nothing_can_be_predicted_nothing_is_aligned(name: str) -> None:
 def test_where_all_can_be_predicted_all_is_aligned(name: str) -> None:
     """Then the blocks are the embeddings in other coordinates: whitened, and of both views as one."""
     method = after(name, 30, shared=INPUTS)
-    assert pairs_of(method)[0].weight.min() > 0.8
+    assert pairs_of(method)[0].weight.min() > 0.5
 
 
 @pytest.mark.parametrize("name", NAMES)
