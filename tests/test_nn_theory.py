@@ -13,7 +13,7 @@ from alignscope.linear import Problem, Solver
 from alignscope.linear.problem import Gauge
 from alignscope.measures import spectrum
 from alignscope.moments.moments import Moments
-from alignscope.nn import RegressionAlignment, TwoTowers, initialise
+from alignscope.nn import Alignable, RegressionAlignment, TwoTowers, initialise
 from alignscope.nn.encoders import LinearEncoder
 from alignscope.nn.objectives import regression_loss
 
@@ -152,3 +152,46 @@ def test_lambda_has_the_unit_of_the_linear_theory(gauge: Gauge) -> None:
     assert cost == pytest.approx(problem.target_energy / N)
     if gauge == "whitened":
         assert cost == pytest.approx(2)
+
+
+def towards(rows: int, unpredictable: int, components: int, *, alignable: bool, noise: float = 0.05) -> Solver:
+    """Align features with 2 shared and 2 own factors to 2 functions of what is shared and dimensions of pure noise."""
+    rng = np.random.default_rng(3)
+    shared, own = rng.normal(size=(2, rows, 2))
+    x = twins.centred(np.hstack([shared, own, rng.normal(size=(rows, 8))]) + noise * rng.normal(size=(rows, 12)))
+    y = twins.scaled(twins.centred(np.hstack([shared, own])))
+    target = twins.centred(np.hstack([shared, rng.normal(size=(rows, unpredictable))]))
+    target = twins.orthonormal(target) * np.sqrt(rows)
+    if alignable:
+        block = Alignable(12, target.shape[1])
+        target = block(*(torch.from_numpy(z) for z in (x, target)))[1].numpy()
+    u = twins.orthonormal(x)
+    energies = np.square(target).sum(axis=0)
+    problem = Problem(u.T @ y, u.T @ target, energies, np.square(y).sum(axis=0), components, "whitened")
+    return Solver(problem)
+
+
+def lost(solver: Solver, lam: float) -> float:
+    return solver.prediction_first().sigma_z - solver.at(lam).sigma_z
+
+
+def test_the_alignable_target_costs_nothing_where_the_latent_holds_what_can_be_aligned() -> None:
+    """K = 4 holds the targets and the two directions that can be predicted; in samples all of T takes it up with noise."""
+    for lam in (1.0, 100.0, np.inf):
+        assert lost(towards(400, 6, 4, alignable=True), lam) < 0.01
+    assert lost(towards(400, 6, 4, alignable=False), np.inf) > 0.2
+
+
+def test_in_the_population_what_cannot_be_predicted_costs_nothing_either() -> None:
+    """Its squared correlation is about D / N, so that the alignment weight at which it costs grows with N."""
+    costs = [lost(towards(n, 6, 4, alignable=False), 30.0) for n in (200, 2000, 20_000)]
+    assert costs[0] > 0.1
+    assert costs[2] < 1e-3
+    assert costs[0] > costs[1] > costs[2]
+
+
+def test_where_all_that_is_predictable_is_aligned_the_optimum_is_the_papers() -> None:
+    """Without unpredictable dimensions the weights are 1 up to noise and ridge, and so are the encoders."""
+    for lam in (0.3, 3.0, 30.0):
+        ours, papers = (towards(2000, 0, 3, alignable=a, noise=0.01) for a in (True, False))
+        assert ours.at(lam).sigma_z == pytest.approx(papers.at(lam).sigma_z, abs=0.01)
