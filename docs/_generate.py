@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import _alignable
 import _api
 import _audit_guide
 import _bench_guide
@@ -110,6 +111,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "study_fall": _study_results.fall,
     "study_agreement": _study_results.agreement,
     "study_capacity": _study_results.capacity,
+    **_alignable.PAGES,
     **_audit_guide.PAGES,
     **_bench_guide.PAGES,
     **_bench_results.PAGES,

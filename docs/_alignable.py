@@ -1,0 +1,112 @@
+"""The tables of "Can alignment preserve modality-specific information?", from what studies and benchmarks have kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from _audit_guide import kept
+from _study_results import load
+from _tables import table
+from alignscope._lib.interval import Interval
+from alignscope.study.results import CellRecord, Scores, StudyResults
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks" / "results"
+PLAIN, CURED = "whitened", "alignable"
+SCALINGS = ((PLAIN, "all of it"), (CURED, "what can be predicted"))
+Key = tuple[int, float]
+
+
+def retention(name: str) -> str:
+    """What is retained with either target at the end of training, by latent size, target and lambda."""
+    results = load(name)
+    last = max(results.spec.sweep.epochs)
+    found = {
+        (r.gauge, r.components, r.lambda_, r.modality, r.target): r.retention
+        for r in results.retention
+        if r.epoch == r.epochs == last
+    }
+    targets = sorted({(m, target) for *_, m, target in found})
+    sizes, lambdas = (sorted({key[i] for key in found}) for i in (1, 2))
+    rows = [
+        [
+            str(k),
+            f"{target} from modality {m}",
+            words,
+            *(_text(found.get((gauge, k, lam, m, target))) for lam in lambdas),
+        ]
+        for k in sizes
+        for m, target in targets
+        for gauge, words in SCALINGS
+    ]
+    return table(["K", "retained of", "aligned to", *(f"λ = {lam:g}" for lam in lambdas)], rows)
+
+
+def alignment(name: str) -> str:
+    """How aligned the encoders are on training and held-out rows, with either target, and the paired difference."""
+    results = load(name)
+    figures: dict[str, Callable[[Scores], float]] = {"R²": lambda s: s.alignment_r2_12, "CKA": lambda s: s.cka}
+    rows = []
+    for (k, lam), pairs in _paired(results):
+        if not lam:
+            rows.append([str(k), "none", *_figures([cell for cell, _ in pairs], figures), "", ""])
+            continue
+        for gauge, (_, words) in enumerate(SCALINGS):
+            cells = [pair[gauge] for pair in pairs]
+            gained = [
+                _text(Interval.over_seeds([f(cured.last.test) - f(plain.last.test) for plain, cured in pairs]))
+                for f in figures.values()
+            ]
+            more = gained if gauge else ["", ""]
+            rows.append([str(k), f"λ = {lam:g}, {words}", *_figures(cells, figures), *more])
+    head = ["K", "aligned to", "R², training", "R², held out", "CKA, held out"]
+    return table([*head, "R²: gain over all of it", "CKA: gain"], rows)
+
+
+def _figures(cells: list[CellRecord], figures: dict[str, Callable[[Scores], float]]) -> list[str]:
+    r2, likeness = figures.values()
+    training = [r2(c.last.train) for c in cells]
+    held_out = [[f(c.last.test) for c in cells] for f in (r2, likeness)]
+    return [_text(Interval.over_seeds(v)) for v in (training, *held_out)]
+
+
+def _paired(results: StudyResults) -> Iterator[tuple[Key, list[tuple[CellRecord, CellRecord]]]]:
+    """Yield latent size and lambda with the trainings of every seed, aligned to all and to what can be predicted."""
+    found: dict[Key, dict[int, dict[str, CellRecord]]] = {}
+    for cell in results.cells:
+        c = cell.cell
+        found.setdefault((c.components, c.lambda_), {}).setdefault(c.seed, {})[c.gauge] = cell
+    for key in sorted(found):
+        seeds = [found[key][seed] for seed in sorted(found[key])]
+        yield key, [(s.get(PLAIN) or s["none"], s.get(CURED) or s["none"]) for s in seeds]
+
+
+def benchmark(name: str, number: int | None = None) -> str:
+    """Return the table of a kept benchmark, or one of its further tables."""
+    result = json.loads((BENCHMARKS / f"{name}.json").read_text(encoding="utf-8"))
+    chosen = result if number is None else result["tables"][number]
+    return table(chosen["columns"], chosen["rows"])
+
+
+def _text(found: Interval | None) -> str:
+    if found is None:
+        return "–"
+    if found.low is None or found.high is None:
+        return f"{found.value:.2f}"
+    return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})".replace("-", "−")
+
+
+PAGES = {
+    "alignable_retention": partial(retention, "study-alignable"),
+    "alignable_alignment": partial(alignment, "study-alignable"),
+    "alignable_patches": partial(retention, "satellite-alignable"),
+    "alignable_patches_alignment": partial(alignment, "satellite-alignable"),
+    "alignable_frozen": partial(benchmark, "alignable"),
+    "alignable_memorised": partial(benchmark, "alignable", 0),
+    "alignable_joint": partial(benchmark, "alignable", 1),
+    "alignable_claims": partial(kept, "alignable"),
+    "alignable_pairs": partial(benchmark, "alignable_pairs"),
+    "alignable_pairs_claims": partial(kept, "alignable_pairs"),
+}
