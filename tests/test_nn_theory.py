@@ -176,7 +176,7 @@ def lost(solver: Solver, lam: float) -> float:
 
 
 def test_the_alignable_target_costs_nothing_where_the_latent_holds_what_can_be_aligned() -> None:
-    """K = 4 holds the targets and the two directions that can be predicted; in samples all of T takes it up with noise."""
+    """K = 4 holds the targets and the two predictable directions; in samples all of T fills it with noise."""
     for lam in (1.0, 100.0, np.inf):
         assert lost(towards(400, 6, 4, alignable=True), lam) < 0.01
     assert lost(towards(400, 6, 4, alignable=False), np.inf) > 0.2

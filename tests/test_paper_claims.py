@@ -28,7 +28,7 @@ from alignscope.study.results import (
     StudyResults,
 )
 from alignscope.study.spec import StudySpec, SweepSpec
-from study_example import ages, all_failed, genera, one_seed
+from study_example import ages, all_failed, build, genera, one_seed
 
 TRIALS = 200
 CORRECTED, FALSE = "holds with a correction", "does not hold"
@@ -65,7 +65,14 @@ EXPECTED = {
     "remedy-budget": "holds",
     "remedy-split": "holds",
 }
-STUDY = ("synthetic-trade-off", "synthetic-norm-collapse", "synthetic-under-training", "synthetic-capacity", "forecast")
+STUDY = (
+    "synthetic-trade-off",
+    "synthetic-norm-collapse",
+    "synthetic-under-training",
+    "synthetic-capacity",
+    "forecast",
+    "alignable",
+)
 REAL = ("real-data", "real-average", "real-own-target", "real-forecast")
 SOURCES = re.compile(
     r"ours|Definition of (informativeness|non-redundancy)|Equation of V2 \(P_H2\)|Theorem 1"
@@ -365,6 +372,21 @@ def verdict(key: str, **changed: object) -> str:
 )
 def test_a_study_decides_the_papers_experiment(key: str, changed: dict[str, object], expected: str) -> None:
     assert verdict(key, **changed) == expected
+
+
+@pytest.mark.parametrize(("gain", "expected"), [(1.0, "holds"), (0.94, CORRECTED), (0.1, FALSE)])
+def test_the_alignable_target_is_judged_by_what_is_kept_and_how_aligned_it_is(gain: float, expected: str) -> None:
+    whole = build(gauges=("whitened", "alignable"))
+    rows = tuple(
+        msgspec.structs.replace(r, retention=msgspec.structs.replace(r.retention, value=gain))
+        if r.gauge == "alignable" and r.retention is not None
+        else r
+        for r in whole.retention
+    )
+    found = {c.key: c for c in study_claims(msgspec.structs.replace(whole, retention=rows))}["alignable"]
+    assert found.verdict == expected
+    assert found.measured["retained"] == gain
+    assert f"at least {100 * gain:.0f}% is retained, where encoders" in found.found
 
 
 def test_what_a_study_did_not_try_is_said() -> None:

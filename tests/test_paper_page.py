@@ -236,7 +236,9 @@ def test_the_synthetic_experiment_has_scores_and_classes_where_they_are_few() ->
 
 def test_a_paper_is_written_read_back_and_shown(tmp_path: Path) -> None:
     claims = [*CLAIMS, made("counter-example-2", measured={"lossless_up_to": math.inf}, verdict="does not hold")]
-    paper = Paper("quick", claims, _rows(), VARIANTS["bare"](), SATELLITE["same"], SATELLITE["different"])
+    paper = Paper(
+        "quick", claims, _rows(), VARIANTS["bare"](), VARIANTS["bare"](), SATELLITE["same"], SATELLITE["different"]
+    )
     (tmp_path / "results.json").write_bytes(paper.to_json())
     again = alignscope.load(tmp_path)
     assert isinstance(again, Paper) and again == paper and again.to_json() == paper.to_json()

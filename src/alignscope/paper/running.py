@@ -31,7 +31,7 @@ Scale = Literal["quick", "full"]
 _SPECS = {"quick": "quick.toml", "full": "paper.toml"}
 _SATELLITE = {"quick": "satellite-quick.toml", "full": "satellite.toml"}
 _TRIALS = {"quick": QUICK, "full": FULL}
-_SHARES = (0.5, 0.7, 0.9)  # of the time, when the synthetic study, then either satellite study has ended
+_SHARES = (0.45, 0.5, 0.7, 0.9)  # of the time, when the synthetic studies, then those of satellite patches have ended
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,6 +44,7 @@ class Paper(Result):
     claims : one row per claim.
     figures : rows of the linear figures, by name.
     study : results of the synthetic experiment.
+    alignable : of the same at one latent size, aligned to all of the other modality and to what can be predicted of it.
     same, different : those on satellite patches: both modalities trained on the genera, as in the paper; and the
         aerial picture trained on the age of the stand.
     version : of alignscope.
@@ -53,6 +54,7 @@ class Paper(Result):
     claims: list[Claim]
     figures: dict[str, list[dict[str, Any]]]
     study: StudyResults
+    alignable: StudyResults
     same: StudyResults
     different: StudyResults
     version: str = __version__
@@ -65,7 +67,7 @@ class Paper(Result):
             fields |= fields.pop("satellite")
             claims = msgspec.convert(fields.pop("claims"), list[Claim], strict=False)  # "inf" is a number
             studies: dict[str, Any] = {
-                n: msgspec.convert(fields.pop(n), StudyResults) for n in ("study", "same", "different")
+                n: msgspec.convert(fields.pop(n), StudyResults) for n in ("study", "alignable", "same", "different")
             }
             return cls(claims=claims, **studies, **fields)
         except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError) as error:
@@ -84,6 +86,7 @@ class Paper(Result):
             "claims": to_json_ready(self.claims),
             "figures": to_json_ready(self.figures),
             "study": msgspec.to_builtins(self.study),
+            "alignable": msgspec.to_builtins(self.alignable),
             "satellite": {"same": msgspec.to_builtins(self.same), "different": msgspec.to_builtins(self.different)},
         }
         return msgspec.json.encode(content, order="deterministic") + b"\n"
@@ -129,10 +132,11 @@ def run_paper(
     one_of("scale", scale, _SPECS)
     progress = progress or (lambda what, share: None)
     ends = (0.0, *_SHARES)
-    specs = [_read(_SPECS[scale]), *_satellite_specs(_read(_SATELLITE[scale]), treesatai, scale)]
+    synthetic = _read(_SPECS[scale])
+    specs = [synthetic, _alignable_spec(synthetic), *_satellite_specs(_read(_SATELLITE[scale]), treesatai, scale)]
     if treesatai is not None:
         Archive.open(treesatai)  # a folder that is not the archive is said before any training
-    study, same, different = (
+    study, cured, same, different = (
         run_study(
             spec,
             out,
@@ -148,12 +152,34 @@ def run_paper(
     with one_blas_thread():
         claims = linear_claims(trials=_TRIALS[scale], progress=_part(progress, ends[-1], 1.0))
         figures = linear_figures(trials=_TRIALS[scale])
-    every = [*claims, *study_claims(study), *real_claims(same, different)]
-    return Paper(scale, every, figures, study, same, different)
+    every = [*claims, *_synthetic_claims(study, cured), *real_claims(same, different)]
+    return Paper(scale, every, figures, study, cured, same, different)
+
+
+def _synthetic_claims(study: StudyResults, cured: StudyResults) -> list[Claim]:
+    """Return the claims of the experiment, that on the alignable target from the study that has both targets."""
+    answered = {c.key: c for c in study_claims(cured) if c.key == "alignable"}
+    return [answered.get(c.key, c) for c in study_claims(study)]
 
 
 def _read(name: str) -> StudySpec:
     return parse_spec((files("alignscope.study") / "specs" / name).read_text(encoding="utf-8"), name)
+
+
+def _alignable_spec(spec: StudySpec) -> StudySpec:
+    """Return the study at its largest lambda, middle latent size and longest training, with either target.
+
+    Its trainings without alignment, and those that are aligned to all of the other modality, are cells of the study.
+    """
+    s = spec.sweep
+    sweep = replace(
+        s,
+        lambdas=(0.0, max(s.lambdas)),
+        components=(sorted(s.components)[len(s.components) // 2],),
+        gauges=("whitened", "alignable"),
+        epochs=(max(s.epochs),),
+    )
+    return replace(spec, name=f"{spec.name}, aligned to what can be predicted", sweep=sweep)
 
 
 def _satellite_specs(spec: StudySpec, archive: str | Path | None, scale: Scale) -> tuple[StudySpec, StudySpec]:

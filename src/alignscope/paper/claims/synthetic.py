@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 
 from alignscope._lib.interval import Answer
 from alignscope.paper.claim import Found, Verdict, check, judge, untested
-from alignscope.paper.claims.trainings import NOTICEABLE, end_rows, first_variant, judged_lambda, rules_words, trained
+from alignscope.paper.claims.trainings import (
+    NOTICEABLE,
+    end_rows,
+    first_variant,
+    judged_lambda,
+    own_targets,
+    rules_words,
+    trained,
+)
 from alignscope.report.words import percent, share
 from alignscope.study.rules import contest
 from alignscope.study.spec import FIXED_GAUGES
@@ -71,7 +79,7 @@ def norm_collapse(results: StudyResults) -> Found:
 def under_training(results: StudyResults) -> Found:
     """How much of the apparent cost is gone when training goes on."""
     claim = "What aligned encoders predict less well is lost."
-    own, lam = _own(results), judged_lambda(results)
+    own, lam = own_targets(results), judged_lambda(results)
     rows = [p for p in results.cost_parts if (p.modality, p.target) in own and p.lambda_ == lam]
     apparent = fmean(p.apparent.value for p in rows) if rows else 0.0
     if apparent <= NOTICEABLE or len(results.spec.sweep.epochs) < 2:
@@ -154,22 +162,15 @@ def forecast(results: StudyResults) -> Found:
     )  # fmt: skip
 
 
-def _own(results: StudyResults) -> set[tuple[int, str]]:
-    """Return (modality, target) of what only that modality is trained to predict; of all where nothing is its own."""
-    first, second = results.trained_on
-    own = {(1, t) for t in first if t not in second} | {(2, t) for t in second if t not in first}
-    return own or {(1, t) for t in first} | {(2, t) for t in second}
-
-
 def _own_rows(results: StudyResults, gauge: str | None) -> list[RetentionRow]:
     """Return retention at the ends of trainings in a target scaling of what only one modality is trained to predict."""
-    own = _own(results)
+    own = own_targets(results)
     return [r for r in end_rows(results, judged_lambda(results)) if r.gauge == gauge and (r.modality, r.target) in own]
 
 
 def _too_small(results: StudyResults, gauge: str | None) -> set[int]:
     """Return the latent sizes at which the forecast has a noticeable mean cost of what is one modality's own."""
-    own, lam, by_size = _own(results), judged_lambda(results), defaultdict(list)
+    own, lam, by_size = own_targets(results), judged_lambda(results), defaultdict(list)
     for row in results.forecast:
         here = first_variant(row, results) and (row.gauge, row.lambda_) == (gauge, lam)
         if here and (row.modality, row.target) in own:

@@ -129,7 +129,7 @@ def _tally(claims: Sequence[Claim]) -> list[tuple[str, str]]:
 
 
 def _synthetic(check: Claim) -> bool:
-    return check.source.startswith("Experiment on synthetic") or check.key == "forecast"
+    return check.source.startswith("Experiment on synthetic") or check.key in ("forecast", "alignable")
 
 
 def _real(check: Claim) -> bool:
