@@ -47,7 +47,7 @@ def retention(name: str) -> str:
 def alignment(name: str) -> str:
     """How aligned the encoders are on training and held-out rows, with either target, and the paired difference."""
     results = load(name)
-    figures: dict[str, Callable[[Scores], float]] = {"R²": lambda s: s.alignment_r2_12, "CKA": lambda s: s.cka}
+    figures: list[Callable[[Scores], float | None]] = [lambda s: s.alignment_r2_12, lambda s: s.cka, lambda s: s.shared]
     rows = []
     for (k, lam), pairs in _paired(results):
         if not lam:
@@ -55,21 +55,26 @@ def alignment(name: str) -> str:
             continue
         for gauge, (_, words) in enumerate(SCALINGS):
             cells = [pair[gauge] for pair in pairs]
-            gained = [
-                _text(Interval.over_seeds([f(cured.last.test) - f(plain.last.test) for plain, cured in pairs]))
-                for f in figures.values()
-            ]
-            more = gained if gauge else ["", ""]
+            gained = [_gain(pairs, f) for f in figures]
+            more = gained if gauge else [""] * 3
             rows.append([str(k), f"λ = {lam:g}, {words}", *_figures(cells, figures), *more])
-    head = ["K", "aligned to", "R², training", "R², held out", "CKA, held out"]
-    return table([*head, "R²: gain over all of it", "CKA: gain"], rows)
+    head = ["K", "aligned to", "R², training", "R², held out", "CKA, held out", "directions shared, held out"]
+    return table([*head, "R²: gain over all of it", "CKA: gain", "directions: gain"], rows)
 
 
-def _figures(cells: list[CellRecord], figures: dict[str, Callable[[Scores], float]]) -> list[str]:
-    r2, likeness = figures.values()
-    training = [r2(c.last.train) for c in cells]
-    held_out = [[f(c.last.test) for c in cells] for f in (r2, likeness)]
-    return [_text(Interval.over_seeds(v)) for v in (training, *held_out)]
+def _figures(cells: list[CellRecord], figures: list[Callable[[Scores], float | None]]) -> list[str]:
+    values = [[f(c.last.test) for c in cells] for f in figures]
+    return [_mean([c.last.train.alignment_r2_12 for c in cells]), *map(_mean, values)]
+
+
+def _gain(pairs: list[tuple[CellRecord, CellRecord]], figure: Callable[[Scores], float | None]) -> str:
+    both = [(figure(plain.last.test), figure(cured.last.test)) for plain, cured in pairs]
+    return _mean([cured - plain for plain, cured in both if plain is not None and cured is not None])
+
+
+def _mean(values: list[float | None]) -> str:
+    known = [v for v in values if v is not None]
+    return _text(Interval.over_seeds(known)) if known else "–"
 
 
 def _paired(results: StudyResults) -> Iterator[tuple[Key, list[tuple[CellRecord, CellRecord]]]]:

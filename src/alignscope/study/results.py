@@ -62,6 +62,9 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     alignment_r2_12, alignment_r2_21 : R^2 of predicting z2 from z1 linearly, and the reverse: free of scale.
     variance : total variance of z1 and of z2. effective_rank : exp(entropy of the eigenvalue shares), from 1 to K.
     cka : debiased linear CKA of z1 and z2.
+    shared : sum of the squared canonical correlations of z1 and z2, 0..K, with the directions of the training rows: how
+        many directions are shared, free of how much variance they hold. None in cells that were trained before it was
+        scored.
     targets : one score per modality and target.
     """
 
@@ -73,6 +76,7 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     effective_rank: tuple[float, float]
     cka: float
     targets: tuple[TargetScore, ...]
+    shared: float | None = None
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
