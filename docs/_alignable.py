@@ -51,7 +51,7 @@ def alignment(name: str) -> str:
     rows = []
     for (k, lam), pairs in _paired(results):
         if not lam:
-            rows.append([str(k), "none", *_figures([cell for cell, _ in pairs], figures), "", ""])
+            rows.append([str(k), "none", *_figures([cell for cell, _ in pairs], figures), *[""] * 3])
             continue
         for gauge, (_, words) in enumerate(SCALINGS):
             cells = [pair[gauge] for pair in pairs]
