@@ -26,7 +26,7 @@ from alignscope._lib.types import Matrix, Vector
 from benchmarks._result import Claim, Result, Table
 from benchmarks._toy import LATENT, Setting, train
 
-NOISE, LAMBDAS, WIDTHS, EPOCHS, SEEDS = (0, 4, 9, 23), (3.0, 10.0, 30.0, 100.0), (64, 128, 256), (10, 40), range(5)
+NOISE, LAMBDAS, WIDTHS, EPOCHS, SEEDS = (0, 4, 9, 23), (3.0, 30.0, 100.0), (64, 128, 256), (10, 40), range(5)
 CURED = (9, 23)  # numbers of unpredictable dimensions on which the cure is tried
 TASK_ENERGY, SHARED = 14, 9
 FITTED_NOISE, FITTED_WIDTHS = (4, 23), (64, 256)  # the law is fitted on these, and scored on all others
