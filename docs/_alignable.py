@@ -29,7 +29,7 @@ def retention(name: str) -> str:
         if r.epoch == r.epochs == last
     }
     targets = sorted({(m, target) for *_, m, target in found})
-    sizes, lambdas = (sorted({key[i] for key in found}) for i in (1, 2))
+    sizes, lambdas = sorted({key[1] for key in found}), sorted({key[2] for key in found} - {0.0})
     rows = [
         [
             str(k),
