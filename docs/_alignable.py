@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 
 from _audit_guide import kept
 from _study_results import load
@@ -44,37 +45,50 @@ def retention(name: str) -> str:
     return table(["K", "retained of", "aligned to", *(f"λ = {lam:g}" for lam in lambdas)], rows)
 
 
+FIGURES: dict[str, Callable[[Scores], float | None]] = {
+    "R² 1 → 2": lambda s: s.alignment_r2_12,
+    "R² 2 → 1": lambda s: s.alignment_r2_21,
+    "CKA": lambda s: s.cka,
+    "directions shared": lambda s: s.shared,
+}
+
+
 def alignment(name: str) -> str:
-    """How aligned the encoders are on training and held-out rows, with either target, and the paired difference."""
-    results = load(name)
-    figures: list[Callable[[Scores], float | None]] = [lambda s: s.alignment_r2_12, lambda s: s.cka, lambda s: s.shared]
+    """How aligned the encoders are on training rows and on held-out ones, with either target."""
     rows = []
-    for (k, lam), pairs in _paired(results):
-        if not lam:
-            rows.append([str(k), "none", *_figures([cell for cell, _ in pairs], figures), *[""] * 3])
-            continue
-        for gauge, (_, words) in enumerate(SCALINGS):
+    for (k, lam), pairs in _paired(load(name)):
+        for gauge, (_, words) in enumerate(SCALINGS if lam else SCALINGS[:1]):
             cells = [pair[gauge] for pair in pairs]
-            gained = [_gain(pairs, f) for f in figures]
-            more = gained if gauge else [""] * 3
-            rows.append([str(k), f"λ = {lam:g}, {words}", *_figures(cells, figures), *more])
-    head = ["K", "aligned to", "R², training", "R², held out", "CKA, held out", "directions shared, held out"]
-    return table([*head, "R²: gain over all of it", "CKA: gain", "directions: gain"], rows)
+            values = [_both(cells, figure) for figure in FIGURES.values()]
+            rows.append([str(k), f"λ = {lam:g}, {words}" if lam else "nothing", *values])
+    return table(["K", "aligned to", *(f"{name}: training, held out" for name in FIGURES)], rows)
 
 
-def _figures(cells: list[CellRecord], figures: list[Callable[[Scores], float | None]]) -> list[str]:
-    values = [[f(c.last.test) for c in cells] for f in figures]
-    return [_mean([c.last.train.alignment_r2_12 for c in cells]), *map(_mean, values)]
+def gains(name: str) -> str:
+    """What is gained in held-out alignment by aligning to what can be predicted instead of to all of it."""
+    rows = [
+        [str(k), f"{lam:g}", *(_gain(pairs, figure) for figure in FIGURES.values())]
+        for (k, lam), pairs in _paired(load(name))
+        if lam
+    ]
+    return table(["K", "λ", *(f"{name}: gain" for name in FIGURES)], rows)
+
+
+def _both(cells: list[CellRecord], figure: Callable[[Scores], float | None]) -> str:
+    training, held_out = ([figure(getattr(c.last, part)) for c in cells] for part in ("train", "test"))
+    known = [v for v in held_out if v is not None]
+    return f"{_mean(training)}, {_text(Interval.over_seeds(known))}" if known else "–"
 
 
 def _gain(pairs: list[tuple[CellRecord, CellRecord]], figure: Callable[[Scores], float | None]) -> str:
     both = [(figure(plain.last.test), figure(cured.last.test)) for plain, cured in pairs]
-    return _mean([cured - plain for plain, cured in both if plain is not None and cured is not None])
+    known = [cured - plain for plain, cured in both if plain is not None and cured is not None]
+    return _text(Interval.over_seeds(known)) if known else "–"
 
 
 def _mean(values: list[float | None]) -> str:
     known = [v for v in values if v is not None]
-    return _text(Interval.over_seeds(known)) if known else "–"
+    return f"{fmean(known):.2f}" if known else "–"
 
 
 def _paired(results: StudyResults) -> Iterator[tuple[Key, list[tuple[CellRecord, CellRecord]]]]:
@@ -106,6 +120,9 @@ def _text(found: Interval | None) -> str:
 PAGES = {
     "alignable_retention": partial(retention, "study-alignable"),
     "alignable_alignment": partial(alignment, "study-alignable"),
+    "alignable_gains": partial(gains, "study-alignable"),
+    "alignable_long_retention": partial(retention, "study-alignable-long"),
+    "alignable_long_alignment": partial(alignment, "study-alignable-long"),
     "alignable_patches": partial(retention, "satellite-alignable"),
     "alignable_patches_alignment": partial(alignment, "satellite-alignable"),
     "alignable_frozen": partial(benchmark, "alignable"),
