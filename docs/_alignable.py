@@ -104,7 +104,10 @@ def _paired(results: StudyResults) -> Iterator[tuple[Key, list[tuple[CellRecord,
 
 def benchmark(name: str, number: int | None = None) -> str:
     """Return the table of a kept benchmark, or one of its further tables."""
-    result = json.loads((BENCHMARKS / f"{name}.json").read_text(encoding="utf-8"))
+    path = BENCHMARKS / f"{name}.json"
+    if not path.exists():
+        return f"No run has been kept yet: `python -m benchmarks {name}` makes one.\n"
+    result = json.loads(path.read_text(encoding="utf-8"))
     chosen = result if number is None else result["tables"][number]
     return table(chosen["columns"], chosen["rows"])
 
@@ -121,8 +124,6 @@ PAGES = {
     "alignable_retention": partial(retention, "study-alignable"),
     "alignable_alignment": partial(alignment, "study-alignable"),
     "alignable_gains": partial(gains, "study-alignable"),
-    "alignable_long_retention": partial(retention, "study-alignable-long"),
-    "alignable_long_alignment": partial(alignment, "study-alignable-long"),
     "alignable_patches": partial(retention, "satellite-alignable"),
     "alignable_patches_alignment": partial(alignment, "satellite-alignable"),
     "alignable_frozen": partial(benchmark, "alignable"),
