@@ -21,7 +21,7 @@ NEAR_CHANCE = 1.5
 class Side:
     """The held-out figures of one direction, and their intervals from the replicates.
 
-    Chance is detected now and then, and what a direction that is not there tells of the target is lost all the same.
+    Chance is detected now and then, and what a direction that is not there predicts of the target is lost all the same.
     So where the last shared direction is near chance, its held-out correlation below 1.5 `null95`, intervals of what
     alignment alone keeps and loses hold those with and without it. The figures are those with it.
     """
