@@ -115,7 +115,7 @@ def _training_loop(audit: AuditRecord, k: int) -> str:
     imports, term, made = (
         "from alignscope.nn import Budget, Monitor, RegressionAlignment\n",
         "align(z1, z2)",
-        f'align = RegressionAlignment({k}, {k}, gauge="alignable")  # K = {k} numbers of each encoder',
+        f'align = RegressionAlignment({k}, {k}, gauge="alignable", direction="both")  # K = {k} numbers of each',
     )
     if _contrasted(audit):
         imports, term, made = (

@@ -167,9 +167,9 @@ def _read(name: str) -> StudySpec:
 
 
 def _alignable_spec(spec: StudySpec) -> StudySpec:
-    """Return the study at its largest lambda, middle latent size and longest training, with either target.
+    """Return the study at its largest lambda, middle latent size and longest training, each aligned to the other.
 
-    Its trainings without alignment, and those that are aligned to all of the other modality, are cells of the study.
+    Its trainings without alignment are cells of the study.
     """
     s = spec.sweep
     sweep = replace(
@@ -177,6 +177,7 @@ def _alignable_spec(spec: StudySpec) -> StudySpec:
         lambdas=(0.0, max(s.lambdas)),
         components=(sorted(s.components)[len(s.components) // 2],),
         gauges=("whitened", "alignable"),
+        directions=("both",),
         epochs=(max(s.epochs),),
     )
     return replace(spec, name=f"{spec.name}, aligned to what can be predicted", sweep=sweep)
