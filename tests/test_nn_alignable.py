@@ -85,6 +85,17 @@ def test_independent_latents_have_nothing_to_align(k1: int, k2: int, batch: int)
     assert alignable.unpredictable == pytest.approx(k2, abs=0.2)
 
 
+def test_passes_over_few_samples_do_not_make_noise_predictable() -> None:
+    """Of 100 samples two independent latents of 32 share directions by chance, in every pass."""
+    z1, z2 = normal(0, 100, 32), normal(1, 100, 32)
+    told, untold = Alignable(32, 32, samples=100), Alignable(32, 32)
+    for _ in range(60):
+        told(z1, z2)
+        untold(z1, z2)
+    assert told.count == 0
+    assert untold.count > 1
+
+
 @given(seeds, st.lists(st.floats(0.8, 0.99), min_size=1, max_size=4))
 @settings(max_examples=10)
 def test_what_is_shared_is_found_and_weighted_by_its_excess(seed: int, rho: list[float]) -> None:
@@ -308,3 +319,5 @@ def test_what_is_no_size_is_refused() -> None:
         Alignable(0, 3)
     with pytest.raises(AlignscopeError, match=r"every: 0.*E304"):
         Alignable(3, 3, every=0)
+    with pytest.raises(AlignscopeError, match=r"samples: 0.*E304"):
+        Alignable(3, 3, samples=0)

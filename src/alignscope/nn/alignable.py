@@ -79,6 +79,8 @@ class Alignable(nn.Module):  # type: ignore[misc]
     Parameters
     ----------
     components1, components2 : latent sizes K1 and K2.
+    samples : how many the training set has. Give it where they are not many times K1 + K2: passes over the same samples
+        count again and again otherwise, and what independent latents share by chance looks predictable.
     every : moments and directions are updated each so many steps; None takes (K1 + K2) / 128, rounded up, so that
         their cost per step stays a few percent.
 
@@ -89,7 +91,7 @@ class Alignable(nn.Module):  # type: ignore[misc]
 
     Raises
     ------
-    AlignscopeError : E301 for a latent size, E304 for `every` below 1.
+    AlignscopeError : E301 for a latent size, E304 for `samples` or `every` below 1.
 
     Example
     -------
@@ -111,10 +113,13 @@ class Alignable(nn.Module):  # type: ignore[misc]
     rho: Tensor
     predictable: Tensor
 
-    def __init__(self, components1: int, components2: int, *, every: int | None = None) -> None:
+    def __init__(
+        self, components1: int, components2: int, *, samples: int | None = None, every: int | None = None
+    ) -> None:
         super().__init__()
         self.sizes = tuple(whole("components", k, 1, code="E301") for k in (components1, components2))
         total, k = sum(self.sizes), min(self.sizes)
+        self.samples = math.inf if samples is None else whole("samples", samples, 1)
         self.every = math.ceil(total / 128) if every is None else whole("every", every, 1)
         self._step = 0
 
@@ -217,7 +222,7 @@ class Alignable(nn.Module):  # type: ignore[misc]
         self.directions2.copy_(scale[k1:, None] * torch.linalg.solve_triangular(lower2.mT, right.mT, upper=True))
         self.rho.copy_(rho)
         rows = weight.square() / self.squares.clamp(min=1e-300)  # effective number: (sum of weights)^2 / sum of squares
-        chance = _chance(self.sizes, rows)
+        chance = _chance(self.sizes, rows.clamp(max=self.samples))
         self.predictable.copy_(((rho.square() - chance) / (1 - chance).clamp(min=1e-12)).clamp(0, 1))
 
     def _warn_if_empty(self) -> None:

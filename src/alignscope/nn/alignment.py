@@ -59,6 +59,7 @@ class RegressionAlignment(nn.Module):  # type: ignore[misc]
     components1, components2 : latent sizes of the two modalities, which may differ.
     gauge : one of `GAUGES`.
     direction : ``1to2`` predicts T(z2) from z1, ``2to1`` the reverse, ``both`` adds the two.
+    samples : of the training set; only ``alignable`` asks for it, see `Alignable`.
 
     Raises
     ------
@@ -78,11 +79,12 @@ class RegressionAlignment(nn.Module):  # type: ignore[misc]
         *,
         gauge: LatentGauge = "normalised",
         direction: AlignmentDirection = "1to2",
+        samples: int | None = None,
     ) -> None:
         super().__init__()
         self.gauge = one_of("gauge", gauge, GAUGES)
         self.direction = one_of("direction", direction, DIRECTIONS)
-        self.alignable = Alignable(components1, components2) if gauge == "alignable" else None
+        self.alignable = Alignable(components1, components2, samples=samples) if gauge == "alignable" else None
         heads = self.alignable is None
         self.q12 = nn.Linear(components1, components2) if heads and direction != "2to1" else None
         self.q21 = nn.Linear(components2, components1) if heads and direction != "1to2" else None

@@ -42,7 +42,7 @@ def build(cell: CellSpec, data: StudyData) -> Towers:
     else:
         alignment: nn.Module = _Nothing()
         if cell.gauge != "none" and cell.direction != "none":
-            alignment = RegressionAlignment(k, k, gauge=cell.gauge, direction=cell.direction)
+            alignment = RegressionAlignment(k, k, gauge=cell.gauge, direction=cell.direction, samples=data.train)
         towers = TwoTowers(encoder1, encoder2, outputs1, outputs2, alignment, task=cell.task)
     initialise(towers, cell.seed)
     return towers
