@@ -93,7 +93,7 @@ def test_passes_over_few_samples_do_not_make_noise_predictable() -> None:
         told(z1, z2)
         untold(z1, z2)
     assert told.count == 0
-    assert untold.count > 1
+    assert untold.count > 0.01
 
 
 @given(seeds, st.lists(st.floats(0.8, 0.99), min_size=1, max_size=4))
