@@ -124,6 +124,8 @@ PAGES = {
     "alignable_retention": partial(retention, "study-alignable"),
     "alignable_alignment": partial(alignment, "study-alignable"),
     "alignable_gains": partial(gains, "study-alignable"),
+    "alignable_one_way": partial(retention, "study-alignable-one-way"),
+    "alignable_one_way_alignment": partial(alignment, "study-alignable-one-way"),
     "alignable_patches": partial(retention, "satellite-alignable"),
     "alignable_patches_alignment": partial(alignment, "satellite-alignable"),
     "alignable_frozen": partial(benchmark, "alignable"),
