@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from statistics import fmean
 
+import _study_results
 from _audit_guide import kept
 from _study_results import load
 from _tables import table
@@ -103,13 +105,13 @@ def _paired(results: StudyResults) -> Iterator[tuple[Key, list[tuple[CellRecord,
 
 
 def benchmark(name: str, number: int | None = None) -> str:
-    """Return the table of a kept benchmark, or one of its further tables."""
+    """Return the table of a kept benchmark, or one of its further tables, without the intervals of single figures."""
     path = BENCHMARKS / f"{name}.json"
     if not path.exists():
         return f"No run has been kept yet: `python -m benchmarks {name}` makes one.\n"
     result = json.loads(path.read_text(encoding="utf-8"))
     chosen = result if number is None else result["tables"][number]
-    return table(chosen["columns"], chosen["rows"])
+    return table(chosen["columns"], [[re.sub(r" \[.* to .*\]", "", cell) for cell in row] for row in chosen["rows"]])
 
 
 def _text(found: Interval | None) -> str:
@@ -118,6 +120,11 @@ def _text(found: Interval | None) -> str:
     if found.low is None or found.high is None:
         return f"{found.value:.2f}"
     return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})".replace("-", "−")
+
+
+def figures(folder: Path) -> None:
+    """Write the pictures of the page: what is retained, and what is learned by heart."""
+    _study_results.figures("study-alignable", folder)
 
 
 PAGES = {

@@ -131,6 +131,7 @@ def write_all(folder: Path) -> None:
             path.write_text(text, encoding="utf-8")
     _audit_guide.figures(folder / "audit")
     _study_results.figures("study-paper", folder / "study")
+    _alignable.figures(folder / "alignable")
     _bench_results.figures(folder / "bench")
     _satellite_results.figures(folder / "satellite")
 
