@@ -51,7 +51,7 @@ FIGURES: dict[str, Callable[[Scores], float | None]] = {
     "R² 1 → 2": lambda s: s.alignment_r2_12,
     "R² 2 → 1": lambda s: s.alignment_r2_21,
     "CKA": lambda s: s.cka,
-    "directions shared": lambda s: s.shared,
+    "directions shared": lambda s: s.shared if isinstance(s.shared, float) else None,
 }
 
 
@@ -124,17 +124,17 @@ def _text(found: Interval | None) -> str:
 
 def figures(folder: Path) -> None:
     """Write the pictures of the page: what is retained, and what is learned by heart."""
-    _study_results.figures("study-alignable", folder)
+    _study_results.figures("alignable-study", folder)
 
 
 PAGES = {
-    "alignable_retention": partial(retention, "study-alignable"),
-    "alignable_alignment": partial(alignment, "study-alignable"),
-    "alignable_gains": partial(gains, "study-alignable"),
-    "alignable_one_way": partial(retention, "study-alignable-one-way"),
-    "alignable_one_way_alignment": partial(alignment, "study-alignable-one-way"),
-    "alignable_patches": partial(retention, "satellite-alignable"),
-    "alignable_patches_alignment": partial(alignment, "satellite-alignable"),
+    "alignable_retention": partial(retention, "alignable-study"),
+    "alignable_alignment": partial(alignment, "alignable-study"),
+    "alignable_gains": partial(gains, "alignable-study"),
+    "alignable_one_way": partial(retention, "alignable-one-way"),
+    "alignable_one_way_alignment": partial(alignment, "alignable-one-way"),
+    "alignable_patches": partial(retention, "alignable-patches"),
+    "alignable_patches_alignment": partial(alignment, "alignable-patches"),
     "alignable_frozen": partial(benchmark, "alignable"),
     "alignable_memorised": partial(benchmark, "alignable", 0),
     "alignable_joint": partial(benchmark, "alignable", 1),

@@ -377,12 +377,14 @@ def test_a_study_decides_the_papers_experiment(key: str, changed: dict[str, obje
 @pytest.mark.parametrize(("gain", "expected"), [(1.0, "holds"), (0.94, CORRECTED), (0.1, FALSE)])
 def test_the_alignable_target_is_judged_by_what_is_kept_and_how_aligned_it_is(gain: float, expected: str) -> None:
     whole = build(gauges=("whitened", "alignable"))
-    rows = tuple(
-        msgspec.structs.replace(r, retention=msgspec.structs.replace(r.retention, value=gain))
-        if r.gauge == "alignable" and r.retention is not None
-        else r
-        for r in whole.retention
-    )
+
+    def changed(row: RetentionRow) -> RetentionRow:
+        if row.retention is None or row.gauge not in ("whitened", "alignable"):
+            return row
+        value = gain if row.gauge == "alignable" else 0.5
+        return msgspec.structs.replace(row, retention=msgspec.structs.replace(row.retention, value=value))
+
+    rows = tuple(map(changed, whole.retention))
     found = {c.key: c for c in study_claims(msgspec.structs.replace(whole, retention=rows))}["alignable"]
     assert found.verdict == expected
     assert found.measured["retained"] == gain

@@ -63,8 +63,7 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     variance : total variance of z1 and of z2. effective_rank : exp(entropy of the eigenvalue shares), from 1 to K.
     cka : debiased linear CKA of z1 and z2.
     shared : sum of the squared canonical correlations of z1 and z2, 0..K, with the directions of the training rows: how
-        many directions are shared, free of how much variance they hold. None in cells that were trained before it was
-        scored.
+        many directions are shared, free of how much variance they hold. Absent in cells of before it was scored.
     targets : one score per modality and target.
     """
 
@@ -76,7 +75,7 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
     effective_rank: tuple[float, float]
     cka: float
     targets: tuple[TargetScore, ...]
-    shared: float | None = None
+    shared: float | msgspec.UnsetType = msgspec.UNSET
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
