@@ -18,7 +18,7 @@ MOST = {48: 0.05, 512: 0.10}
 
 def measure(quick: bool = False) -> Result:
     """Return the time of the alignment term, forward and backward, as a share of the whole training step."""
-    steps, repeats = (2, 1) if quick else (16, 7)  # a multiple of the steps after which moments are updated
+    steps, repeats = (2, 1) if quick else (32, 5)  # a multiple of the steps after which moments are updated
     rows, shares = [], {}
     for k in MOST:
         step, whitened, alignable = in_turn(_works(k, steps, 16 if quick else SIZE), repeats)

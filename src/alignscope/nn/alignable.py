@@ -81,7 +81,7 @@ class Alignable(nn.Module):  # type: ignore[misc]
     components1, components2 : latent sizes K1 and K2.
     samples : how many the training set has. Give it where they are not many times K1 + K2: passes over the same samples
         count again and again otherwise, and what independent latents share by chance looks predictable.
-    every : moments and directions are updated each so many steps; None takes (K1 + K2) / 128, rounded up, so that
+    every : moments and directions are updated each so many steps; None takes (K1 + K2)^2 / 2^15, rounded up, so that
         their cost per step stays a few percent.
 
     Attributes
@@ -120,7 +120,7 @@ class Alignable(nn.Module):  # type: ignore[misc]
         self.sizes = tuple(whole("components", k, 1, code="E301") for k in (components1, components2))
         total, k = sum(self.sizes), min(self.sizes)
         self.samples = math.inf if samples is None else whole("samples", samples, 1)
-        self.every = math.ceil(total / 128) if every is None else whole("every", every, 1)
+        self.every = math.ceil(total**2 / 2**15) if every is None else whole("every", every, 1)
         self._step = 0
 
         def zeros(*shape: int) -> Tensor:
