@@ -17,7 +17,7 @@ from torch import multiprocessing
 from alignscope.errors import AlignscopeError
 from alignscope.nn import Alignable, RegressionAlignment
 from alignscope.nn.alignable import BATCHES, RIDGE, ROWS
-from alignscope.nn.objectives import barlow_twins, gauge_target, info_nce
+from alignscope.nn.objectives import gauge_target, info_nce, siglip
 from strategies import seeds
 from tensor_helpers import normal
 
@@ -249,14 +249,39 @@ def test_it_is_updated_every_so_many_steps() -> None:
     assert Alignable(512, 512).every == 32
 
 
-@pytest.mark.parametrize("objective", [info_nce, barlow_twins], ids=lambda f: f.__name__)
-def test_an_objective_of_the_blocks_leaves_the_rest_alone(objective) -> None:
-    """What is not shared has no gradient from a contrastive term."""
+def squared_distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return (a - b).square().sum(1).mean()
+
+
+@pytest.mark.parametrize("objective", [info_nce, siglip, squared_distance], ids=lambda f: f.__name__)
+def test_an_objective_leaves_what_cannot_be_aligned_alone(objective) -> None:
+    """What is not shared has no gradient from it."""
     z1, z2 = (z.requires_grad_() for z in related(0, 6000, 4, 4, [0.97, 0.95]))
     align = fed(Alignable(4, 4), z1.detach(), z2.detach()).eval()
     objective(*align(z1[:256], z2[:256])).backward()
     touched = torch.linalg.matrix_rank(z1.grad[:256], rtol=1e-6)
     assert touched == 2
+
+
+@given(seeds)
+@settings(max_examples=10)
+def test_lengths_are_those_of_the_variates_and_products_those_of_the_weighted_block(seed: int) -> None:
+    z1, z2 = related(seed, 6000, 4, 3, [0.97, 0.8])
+    align = fed(Alignable(4, 3), z1, z2).eval()
+    found, (a, b) = align.canonical(z1[:50], z2[:50]), align(z1[:50], z2[:50])
+    torch.testing.assert_close(a @ b.mT, (found.first * found.weight) @ found.second.mT)
+    for vector, variate in ((a, found.first), (b, found.second)):
+        torch.testing.assert_close(vector.norm(dim=1), variate.norm(dim=1))
+
+
+def test_a_small_weight_stays_small_in_a_cosine() -> None:
+    """One direction of which little more than half can be predicted: its gradient is a small part of the plain one."""
+    z1, z2 = (z.requires_grad_() for z in related(0, 20_000, 4, 4, [0.8]))
+    align = fed(Alignable(4, 4), z1.detach(), z2.detach()).eval()
+    assert 0 < align.count < 0.02
+    (weighted,) = torch.autograd.grad(info_nce(*align(z1[:256], z2[:256])), z1)
+    (plain,) = torch.autograd.grad(info_nce(z1[:256], z2[:256]), z1)
+    assert weighted.norm() < 0.1 * plain.norm()
 
 
 def test_many_models_at_once_are_those_of_one_by_one() -> None:

@@ -66,15 +66,31 @@ class Canonical(NamedTuple):
     rho: Tensor
     weight: Tensor
 
+    def vectors(self) -> tuple[Tensor, Tensor]:
+        """Return [sqrt(w) u, sqrt(1 - w) sg(u), 0] and [sqrt(w) v, 0, sqrt(1 - w) sg(v)], (N, 3 k) each.
+
+        Their lengths are those of the variates and their inner products sum_k w_k u_nk v_mk. Were the rest left out, a
+        cosine would raise a block of little weight to full strength.
+        """
+        (own1, rest1), (own2, rest2) = (
+            (z * self.weight.sqrt(), (z * (1 - self.weight).sqrt()).detach()) for z in (self.first, self.second)
+        )
+        nothing = torch.zeros_like(rest1)
+        return torch.cat([own1, rest1, nothing], dim=1), torch.cat([own2, nothing, rest2], dim=1)
+
 
 class Alignable(nn.Module):  # type: ignore[misc]
-    """The alignable block of two embeddings, to be given to any objective in their stead.
+    """Two embeddings as far as they can be aligned, to be given to an objective in their stead.
 
-        block_i = sqrt(w) * canonical variates of z_i      (N, k), k = min(K1, K2)
+        <first_n, second_m> = sum_k w_k u_nk v_mk,    |first_n| = |u_n|,  |second_m| = |v_m|      (N, 3 k) each
+
+    with u, v the canonical variates, k = min(K1, K2); see `Canonical.vectors`. For objectives of inner products,
+    cosines or distances (InfoNCE, SigLIP, spectral contrastive, a squared distance). One that scales each dimension to
+    unit variance, as Barlow Twins does, loses the weights: give it `canonical` and them.
 
     Directions come from moments that are streamed in float64 (exponential window of the last `BATCHES` batches or
     more, merged across the workers of torch.distributed), updated in training mode only, and never carry a gradient.
-    A dimension of the block that cannot be aligned is 0. Directions and weights are 0 until n exceeds K1 + K2.
+    Weights are 0 until n exceeds K1 + K2; a direction of weight 0 has no gradient.
 
     Parameters
     ----------
@@ -135,10 +151,8 @@ class Alignable(nn.Module):  # type: ignore[misc]
         self.register_buffer("predictable", zeros(k))
 
     def forward(self, z1: Tensor, z2: Tensor, present: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return the alignable blocks of both embeddings, (N, k) each; samples without both present, (N,), are 0."""
-        found = self.canonical(z1, z2, present)
-        scale = found.weight.sqrt()
-        return found.first * scale, found.second * scale
+        """Return both embeddings as far as they can be aligned, (N, 3 k); samples without both `present` (N,) are 0."""
+        return self.canonical(z1, z2, present).vectors()
 
     def canonical(self, z1: Tensor, z2: Tensor, present: Tensor | None = None) -> Canonical:
         """Return canonical variates, correlations and weights, after an update from these samples where one is due."""

@@ -132,6 +132,9 @@ def _head_loss(head: nn.Linear, z: Tensor, target: Tensor, present: Tensor | Non
 def _predictable_loss(found: Canonical, direction: AlignmentDirection, present: Tensor | None) -> Tensor:
     """Return (1/N) sum_n sum_k w_k (target_nk - rho_k prediction_nk)^2, summed where each is aligned to the other."""
     scale = found.weight.sqrt()
-    pairs = {"1to2": [(found.first, found.second)], "2to1": [(found.second, found.first)]}
-    every = pairs.get(direction) or [*pairs["1to2"], *pairs["2to1"]]
-    return sum(regression_loss(scale * found.rho * a, scale * b.detach(), present) for a, b in every)
+    each = {"1to2": (found.first, found.second), "2to1": (found.second, found.first)}
+    return sum(
+        regression_loss(scale * found.rho * z, scale * target.detach(), present)
+        for name, (z, target) in each.items()
+        if direction in (name, "both")
+    )

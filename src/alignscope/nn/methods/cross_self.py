@@ -98,8 +98,6 @@ class CrossSelf(Method):
     def _contrast(self, z1: Tensor, z2: Tensor, *, present: Tensor | None, weight: Tensor | None = None) -> Tensor:
         if self.objective == "barlow_twins":
             return barlow_twins(z1, z2, present=present, weight=weight)
-        if weight is not None:
-            z1, z2 = _at_whole_length(z1, z2, weight)
         return info_nce(z1, z2, present=present, temperature=self.temperature)
 
     def _of_blocks(self, embeddings: Sequence[Sequence[Tensor]], batch: Batch) -> Tensor:
@@ -110,13 +108,8 @@ class CrossSelf(Method):
             # One call for both views: the moments move once a step.
             z1, z2 = (torch.cat([zs[m] for zs in embeddings]) for m in (i, j))
             found: Canonical = alignable.canonical(z1, z2, None if both is None else both.repeat(self.views))
-            views = zip(found.first.chunk(self.views), found.second.chunk(self.views), strict=True)
+            # Barlow Twins scales each dimension to unit variance by itself, and takes the weights apart.
+            pair = found.vectors() if self.objective == "info_nce" else (found.first, found.second)
+            views = zip(*(z.chunk(self.views) for z in pair), strict=True)
             terms += [self._contrast(u, v, present=both, weight=found.weight) for u, v in views]
         return torch.stack(terms).mean()
-
-
-def _at_whole_length(a: Tensor, b: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Return vectors of the lengths of a and b whose inner products are sum_k w_k a_nk b_mk."""
-    (own1, rest1), (own2, rest2) = ((z * weight.sqrt(), (z * (1 - weight).sqrt()).detach()) for z in (a, b))
-    nothing = torch.zeros_like(rest1)
-    return torch.cat([own1, rest1, nothing], dim=1), torch.cat([own2, nothing, rest2], dim=1)
