@@ -121,7 +121,7 @@ def _training_loop(audit: AuditRecord, k: int) -> str:
         imports, term, made = (
             "from alignscope.nn import Alignable, Budget, Monitor\nfrom alignscope.nn.objectives import info_nce\n",
             "info_nce(*alignable(z1, z2))",
-            f"alignable = Alignable({k}, {k})  # K = {k} numbers of each encoder; for any objective, here InfoNCE",
+            f"alignable = Alignable({k}, {k})  # K = {k} numbers of each encoder",
         )
     return (
         f"{imports}\n"

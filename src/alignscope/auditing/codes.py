@@ -137,8 +137,8 @@ CODES: dict[str, Code] = {
         "A shared direction can be aligned where more than half of it can be predicted from the other modality: its "
         "squared canonical correlation, held out, is above 1/2. Networks that were made to align to the rest have "
         "learned it by heart, at the cost of what only their own modality shows (see the page on alignable "
-        "directions). alignscope.nn.Alignable makes the alignable block of two embeddings for any objective, and "
-        "RegressionAlignment(K, K, gauge=\"alignable\") aligns it by regression; both follow it while encoders learn. "
+        "directions). alignscope.nn.Alignable gives both embeddings as far as they can be aligned to InfoNCE and its "
+        "like, and RegressionAlignment(K, K, gauge=\"alignable\") aligns by regression; both follow the encoders. "
         "The rest must be learned from a task loss or within each modality. Linear encoders then lose nothing where "
         "K holds both the target and these directions; in networks, watch every target with the monitor. The count "
         "is of the features given; encoders that learn may find more."),

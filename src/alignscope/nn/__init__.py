@@ -16,7 +16,7 @@ modality alone predicts in `alignscope.nn.methods`, the report of a monitor in `
 >>> budget.update(monitor.end_epoch()) >= 0  # each epoch: the weight of the next
 True
 
-With ``gauge="alignable"`` a network is aligned only to what can be predicted; `Alignable` does so for any objective.
+With ``gauge="alignable"`` a network is aligned only to what can be predicted; `Alignable` does so for others.
 `latent_size` reads off an audit how many components leave nothing to lose.
 """
 

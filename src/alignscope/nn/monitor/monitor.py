@@ -195,5 +195,5 @@ def _memorised(pair: PairState) -> str:
     return (
         f"{pair.first} -> {pair.second}: alignment R2 {pair.r2:.2f} on trained samples, {pair.held_out_r2:.2f} on "
         f"held-out ones. The difference is memorised, and crowds out what {pair.first} alone predicts. Align only what "
-        'is predictable: RegressionAlignment(..., gauge="alignable"), or Alignable before any other objective.'
+        'is predictable: RegressionAlignment(..., gauge="alignable"), or Alignable before InfoNCE and its like.'
     )
