@@ -317,7 +317,7 @@ def test_the_code_of_the_action_runs(name: str) -> None:
         else:
             width = widths.get(column, len(target.names))
             batch.append(torch.randn(64, width, generator=generator))
-    k = int(re.findall(r"# K = (\d+)", code)[0])
+    k = int(re.findall(r"^K = (\d+)", code, re.MULTILINE)[0])
     encoder1, encoder2 = torch.nn.Linear(audit.d1, k), torch.nn.Linear(audit.d2, k)
     optimizer = torch.optim.SGD([*encoder1.parameters(), *encoder2.parameters()], 0.01)
 
@@ -407,7 +407,7 @@ ACTIONS: list[tuple[str, Callable[[Audit], None], str]] = [
     (
         "example",
         _correlated(0.5, -0.9),
-        "Keep the task losses, raise K to 9 or more, align only the alignable directions (0 of 2)",
+        "Keep the task losses, raise K to 9 or more, align only what becomes alignable (0 of 2 directions now)",
     ),
     (
         "nothing at risk",

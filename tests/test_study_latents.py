@@ -6,11 +6,12 @@ import msgspec
 import pytest
 
 from alignscope.study.page.latent_charts import latent_rows, latent_words, memorising, ranks
-from alignscope.study.page.page import study_context, study_figures
+from alignscope.study.page.page import render_study, study_figures
 from alignscope.study.page.retention_charts import along_lambda
 from alignscope.study.page.tables import tables
 from alignscope.study.page.verdict import cards, lead, parts_words, tone, verdict
 from alignscope.study.results import CellRecord, Mark, Scores, SeedInterval, StudyResults
+from page_reader import Page
 from study_example import VARIANTS, build, example, whole_and_alignable
 
 
@@ -57,7 +58,7 @@ def test_without_alignment_nothing_is_learned_by_heart(name: str) -> None:
 
 def test_what_is_learned_by_heart_is_a_cause_only_where_it_was_taken_away() -> None:
     observed, compared = latent_words(example())[0], latent_words(whole_and_alignable())[0]
-    assert "learned by heart" in observed and "That is observed" in observed
+    assert "a difference of" in observed and "That is observed" in observed
     assert "In the scale whitened" in compared and "Where only what can be predicted is aligned" in compared
     assert "That is observed" not in compared
 
@@ -80,7 +81,8 @@ def _collapsed(results: StudyResults, left: float) -> StudyResults:
 def test_a_rank_collapse_is_named_where_it_is_shown() -> None:
     assert len(latent_words(whole_and_alignable())) == 1
     words = latent_words(_collapsed(whole_and_alignable(), 0.5))
-    assert len(words) == 2 and "the effective rank of representation 2 is 2.4, 50%" in words[1]
+    assert len(words) == 3 and "the effective rank of representation 2 is 2.4, 50%" in words[1]
+    assert "in the scale alignable the effective rank" in words[2]
     assert len(latent_words(_collapsed(whole_and_alignable(), 0.99))) == 1  # not material
 
 
@@ -125,4 +127,20 @@ def test_who_is_aligned_to_a_target_that_stands_still_is_said(direction: str, sa
 
 def test_the_words_are_on_the_page() -> None:
     results = whole_and_alignable()
-    assert study_context(results, {})["latent_words"] == latent_words(results)
+    said = [" ".join(text.split()) for text in (*latent_words(results), Page(render_study(results)).text)]
+    assert all(words in said[-1] for words in said)
+
+
+def test_a_difference_that_is_not_shown_is_not_called_learned_by_heart() -> None:
+    """In sample as held out, or the other way round; and what is more is."""
+    whole = whole_and_alignable()
+    for more in (0.0, -0.2, 0.3):
+        cells = []
+        for cell in whole.cells:
+            r2 = {f"alignment_r2_{d}": getattr(cell.last.test, f"alignment_r2_{d}") + more for d in ("12", "21")}
+            train = msgspec.structs.replace(cell.last.train, **r2)
+            marks = (*cell.marks[:-1], msgspec.structs.replace(cell.last, train=train))
+            cells.append(msgspec.structs.replace(cell, marks=marks))
+        words = latent_words(msgspec.structs.replace(whole, cells=tuple(cells)))
+        assert "a difference of" in words[0]
+        assert ("that is learned by heart" in words[0]) is (more > 0)

@@ -71,8 +71,11 @@ def _supervised(audit: AuditRecord) -> Action:
 def _align(audit: AuditRecord) -> str:
     """Return that only alignable directions should be aligned, with how many of the detectable ones are."""
     shared = audit.directions["1"].contrastive
-    counted = f" ({count(alignable(shared))} of {count(shared.directions)})" if shared.directions else ""
-    return f"{'contrast' if _contrasted(audit) else 'align'} only the alignable directions{counted}"
+    found, verb = alignable(shared), "contrast" if _contrasted(audit) else "align"
+    if shared.directions and not found:
+        return f"{verb} only what becomes alignable (0 of {count(shared.directions)} directions now)"
+    counted = f" ({count(found)} of {count(shared.directions)})" if shared.directions else ""
+    return f"{verb} only the alignable directions{counted}"
 
 
 def _contrasted(audit: AuditRecord) -> bool:
@@ -115,16 +118,17 @@ def _training_loop(audit: AuditRecord, k: int) -> str:
     imports, term, made = (
         "from alignscope.nn import Budget, Monitor, RegressionAlignment\n",
         "align(z1, z2)",
-        f'align = RegressionAlignment({k}, {k}, gauge="alignable", direction="both")  # K = {k} numbers of each',
+        f'align = RegressionAlignment(K, K, gauge="alignable", direction="both", samples={audit.n})',
     )
     if _contrasted(audit):
         imports, term, made = (
             "from alignscope.nn import Alignable, Budget, Monitor\nfrom alignscope.nn.objectives import info_nce\n",
             "info_nce(*alignable(z1, z2))",
-            f"alignable = Alignable({k}, {k})  # K = {k} numbers of each encoder",
+            f"alignable = Alignable(K, K, samples={audit.n})",
         )
     return (
         f"{imports}\n"
+        f"K = {k}  # numbers of each encoder\n"
         f"{made}\n"
         f"monitor = Monitor({{{listed}}})  # numbers of classes (labels as codes), or of columns\n"
         f"budget = Budget(epsilon={audit.directions['1'].budget:g})  # the share of its R² that a target may lose\n"

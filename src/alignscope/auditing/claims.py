@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from alignscope._lib.constants import PREDICTABLE
 from alignscope._lib.interval import Interval
 from alignscope.auditing.results import AlignedAlone, AuditRecord, Direction, Training
 
@@ -17,8 +18,6 @@ SHOULD_SHOW = 0.1
 VAGUE = 0.5
 """Where more than this share could be lost and no loss is shown, there are too few rows to tell."""
 FEW_GROUPS = 10
-PREDICTABLE = 0.5
-"""A direction of which no more than this share can be predicted is not aligned (`alignscope.nn.alignable`)."""
 _T95 = 2.06  # Student's t of most intervals: 24 degrees of freedom
 _POWER = 1.28  # nine times in ten
 
@@ -92,7 +91,7 @@ def aligned_alone(d: Direction, training: Training) -> AlignedAlone:
 
 def alignable(alone: AlignedAlone) -> int:
     """Return how many of the detectable directions can be aligned: those with a held-out rho^2 above 1/2."""
-    return sum(rho > PREDICTABLE**0.5 for rho in alone.correlations[: alone.directions])
+    return sum(rho > 0 and rho**2 > PREDICTABLE for rho in alone.correlations[: alone.directions])
 
 
 def _claim(audit: AuditRecord, i: str, directions: int, loss: Interval, share: Interval) -> Claim:

@@ -16,7 +16,7 @@ learned by heart and then look predictable. Where everything is predictable ever
 where nothing is, the term is 0. There is no warm-up: at a random start little is predictable, and as both encoders
 learn what they share, more is. The power keeps the unpredictable energy that a direction is still aligned with,
 w_k (1 - r_k), below 0.041 all along (with powers of 1 and 2 it reaches 0.13 and 0.07, and slow features of a modality's
-own are delayed); it was chosen on single trainings of seed 0, which no figure of the documentation contains.
+own are delayed); it was chosen on single trainings on pictures of seed 0, which no figure on pictures contains.
 
 In the linear theory (THEORY 4) an unpredictable direction costs nothing in the population, being orthogonal to all
 that the modality shows; in samples its squared correlation is about K / n, and in encoders that learn rows by heart
@@ -36,6 +36,7 @@ import torch
 from torch import Tensor, nn
 
 from alignscope._lib.checks import whole
+from alignscope._lib.constants import PREDICTABLE
 from alignscope.nn.samples import available, full_precision, single
 from alignscope.report.words import percent
 
@@ -185,7 +186,7 @@ class Alignable(nn.Module):  # type: ignore[misc]
     @property
     def weight(self) -> Tensor:
         """w of every pair of directions, (k,), in 0..1."""
-        return (2 * self.predictable - 1).clamp(min=0) ** 4
+        return ((self.predictable - PREDICTABLE) / (1 - PREDICTABLE)).clamp(min=0) ** 4
 
     @property
     def count(self) -> float:

@@ -13,7 +13,7 @@ from alignscope._lib.threads import one_blas_thread
 from alignscope._lib.types import Progress
 from alignscope.paper import figures as _figures
 from alignscope.paper.claim import Claim, Run
-from alignscope.paper.claims import alignable, corrected, definitions, satellite, synthetic, theorems
+from alignscope.paper.claims import corrected, definitions, satellite, synthetic, theorems
 
 if TYPE_CHECKING:
     from alignscope.study.results import StudyResults
@@ -67,7 +67,7 @@ def linear_figures(seed: int = 0, trials: int = QUICK) -> dict[str, list[dict[st
 
 def study_claims(results: StudyResults) -> list[Claim]:
     """Return what a finished study says of the paper's experiment on synthetic data."""
-    return [check(results) for check in (*synthetic.CHECKS, *alignable.CHECKS)]
+    return [check(results) for check in synthetic.CHECKS]
 
 
 def real_claims(same: StudyResults, different: StudyResults) -> list[Claim]:

@@ -185,4 +185,6 @@ def _directions(audit: AuditRecord) -> Card:
         return Card("Shared directions", MISSING, f"None is detectable{null} (held out).")
     text = f"Their correlations: {listed}{more} (held out). A contrastive code larger than that is undetermined."
     can = f"Of {count(alignable(alone))} more than half can be predicted, so that they can be aligned."
+    if alignable(alone) == 0:
+        can = "Of none more than half can be predicted: linear encoders have nothing to align."
     return Card("Shared directions", count(alone.directions), text, can)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.special import stdtrit
 
+from alignscope._lib.constants import PREDICTABLE
 from alignscope._lib.types import Matrix, Vector
 from alignscope.nn.monitor.report import ModalityState, PairState
 from alignscope.nn.monitor.streaming import FoldedSums, Sums, merged
@@ -119,7 +120,7 @@ def pair_state(trained: Figures, held_out: Figures, first: str, second: str) -> 
         samples=trained.rows(first, second),
         r2=r2,
         gap=trained.gap(first, second),
-        alignable=None if shared is None else int((shared > 0.5).sum()),
+        alignable=None if shared is None else int((shared > PREDICTABLE).sum()),
         unpredictable=None if shared is None else trained.width(second) - float(shared.sum()),
         held_out_r2=held_out_r2,
         memorised=memorised,

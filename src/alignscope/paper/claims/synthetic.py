@@ -18,11 +18,11 @@ from alignscope.paper.claims.trainings import (
     end_rows,
     first_variant,
     judged_lambda,
-    own_targets,
     rules_words,
     trained,
 )
 from alignscope.report.words import percent, share
+from alignscope.study.page.selection import own_targets
 from alignscope.study.rules import contest
 from alignscope.study.spec import FIXED_GAUGES
 

@@ -38,13 +38,6 @@ def end_rows(results: StudyResults, lam: float) -> list[RetentionRow]:
     ]
 
 
-def own_targets(results: StudyResults) -> set[tuple[int, str]]:
-    """Return (modality, target) of what only that modality is trained to predict; of all where nothing is its own."""
-    first, second = results.trained_on
-    own = {(1, t) for t in first if t not in second} | {(2, t) for t in second if t not in first}
-    return own or {(1, t) for t in first} | {(2, t) for t in second}
-
-
 def trained(results: StudyResults) -> int:
     """Return how many trainings finished."""
     return sum(c.status == "finished" for c in results.cells)

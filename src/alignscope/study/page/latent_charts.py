@@ -161,7 +161,7 @@ def _along_lambda(
 def latent_words(results: StudyResults) -> list[str]:
     """Return what is learned by heart and which rank falls, at the largest λ and latent size of the longest training.
 
-    Of a fixed scale where there is one, and of the alignable one next to it.
+    Of a fixed scale where there is one, and of the alignable one where that stands next to it.
     """
     some = fixed_variants(results) or variants(results)
     rows = [r for r in latent_rows(results) if r.epochs == longest(results) and r.lambda_ > 0]
@@ -172,12 +172,12 @@ def latent_words(results: StudyResults) -> list[str]:
     where = f"{at_lambda(row.lambda_)}, {at_size(row.components)}, {epochs_text(row.epochs)}"
     beside = next((r for r in rows if r[1:4] == row[1:4] and _is_alignable(r.variant, row.variant)), None)
     words = [f"{_memorised(row)} ({where}). {_compared(row, beside)}"]
-    for side in (0, 1):
-        fall = row.fall[side] if row.fall else None
+    for each, side in itertools.product([row, *([beside] if beside else [])], (0, 1)):
+        fall = each.fall[side] if each.fall else None
         if fall is not None and fall.sign > 0 and fall.value > MATERIAL:
             words.append(
-                f"Rank collapse: in the scale {gauge_text(row.variant.gauge)} the effective rank of representation "
-                f"{side + 1} is {estimate(row.rank[side], 1)}, {estimate_percent(fall)} less than at λ = 0 ({where})."
+                f"Rank collapse: in the scale {gauge_text(each.variant.gauge)} the effective rank of representation "
+                f"{side + 1} is {estimate(each.rank[side], 1)}, {estimate_percent(fall)} less than at λ = 0 ({where})."
             )
     return words
 
@@ -189,8 +189,13 @@ def _is_alignable(variant: Variant, like: Variant) -> bool:
 def _memorised(row: LatentRow) -> str:
     return (
         f"In the scale {gauge_text(row.variant.gauge)} the alignment R² is {estimate(row.in_sample, 2)} in sample and "
-        f"{estimate(row.held_out, 2)} held out, a difference of {estimate(row.memorised, 2)} that is learned by heart"
+        f"{estimate(row.held_out, 2)} held out, {_difference(row)}"
     )
+
+
+def _difference(row: LatentRow) -> str:
+    text = f"a difference of {estimate(row.memorised, 2)}"
+    return f"{text} that is learned by heart" if row.memorised.sign > 0 and row.memorised.value > MATERIAL else text
 
 
 def _compared(row: LatentRow, beside: LatentRow | None) -> str:
