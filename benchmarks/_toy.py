@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from alignscope.measures.probes import linear_probes
-from alignscope.measures.similarity import canonical_correlations
+from alignscope.measures.similarity import shared_directions
 from alignscope.measures.spectrum import spectrum
 from alignscope.nn.alignment import RegressionAlignment
 from alignscope.nn.training import learning_rates, one_thread
@@ -197,6 +197,5 @@ def _figures(data: Rows, zs: list[np.ndarray], target: np.ndarray) -> dict[str, 
         found[f"rank{i}"] = spectrum(z[TRAIN:]).effective_rank
     for part, scored in {"train": slice(0, TRAIN), "test": slice(TRAIN, None)}.items():
         fit, rest = (zs[0][:TRAIN], target[:TRAIN]), (zs[0][scored], target[scored])
-        rho = canonical_correlations(*fit, test=rest)
-        found[f"correlated_{part}"] = float(np.square(np.maximum(np.nan_to_num(rho), 0)).sum())
+        found[f"correlated_{part}"] = shared_directions(*fit, test=rest)
     return found

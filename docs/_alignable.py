@@ -10,7 +10,6 @@ from pathlib import Path
 from statistics import fmean
 
 import _study_results
-from _audit_guide import kept
 from _study_results import load
 from _tables import table
 from alignscope._lib.interval import Interval
@@ -138,7 +137,5 @@ PAGES = {
     "alignable_frozen": partial(benchmark, "alignable"),
     "alignable_memorised": partial(benchmark, "alignable", 0),
     "alignable_joint": partial(benchmark, "alignable", 1),
-    "alignable_claims": partial(kept, "alignable"),
     "alignable_pairs": partial(benchmark, "alignable_pairs"),
-    "alignable_pairs_claims": partial(kept, "alignable_pairs"),
 }

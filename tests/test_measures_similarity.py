@@ -13,6 +13,7 @@ from sklearn.linear_model import LinearRegression
 import twins
 from alignscope.errors import AlignscopeError
 from alignscope.measures import alignment_r2, canonical_correlations, cka
+from alignscope.measures.similarity import shared_directions
 from strategies import seeds
 
 
@@ -168,3 +169,13 @@ Z = np.random.default_rng(0).normal(size=(9, 2))
 def test_what_cannot_be_compared_is_refused(call: Callable[[], object], match: str) -> None:
     with pytest.raises(AlignscopeError, match=match):
         call()
+
+
+def test_shared_directions_are_counted_whatever_variance_they_hold() -> None:
+    rng = np.random.default_rng(0)
+    shared, z = rng.normal(size=(4000, 2)), rng.normal(size=(2, 4000, 3))
+    one, two = np.hstack([shared * [100, 0.01], z[0]]), np.hstack([z[1], shared])
+    rho = canonical_correlations(one[:2000], two[:2000], test=(one[2000:], two[2000:]))
+    found = shared_directions(one[:2000], two[:2000], test=(one[2000:], two[2000:]))
+    assert found == pytest.approx(sum(max(r, 0) ** 2 for r in rho)) == pytest.approx(2, abs=0.05)
+    assert shared_directions(one, np.zeros((4000, 2))) == 0

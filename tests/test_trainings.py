@@ -13,7 +13,7 @@ import strategies
 import twins
 from alignscope.datasets.factors import FactorModel
 from alignscope.linear.detection import detectable_problem
-from alignscope.linear.informativeness import Scores
+from alignscope.linear.informativeness import ReachMoments
 from alignscope.linear.path import Solver
 from alignscope.linear.trainings import (
     DIRECTIONS,
@@ -40,7 +40,7 @@ def test_cumulative_residuals_are_those_of_every_size(k: int, targets: int, seed
     rng = np.random.default_rng(seed)
     z, y = rng.normal(size=(30, 5)), rng.normal(size=(30, targets))
     nested = Nested(rng.normal(size=(5, k)), rng.normal(size=(k, targets)), [0, 1, 2, k, k + 3])
-    found = nested.residuals(Scores(z.T @ z, z.T @ y, np.square(y).sum(axis=0)))
+    found = nested.residuals(ReachMoments(z.T @ z, z.T @ y, np.square(y).sum(axis=0)))
     expected = [np.square(y - z @ nested.weights(size)).sum(axis=0) for size in nested.sizes]
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10)
 
@@ -48,7 +48,7 @@ def test_cumulative_residuals_are_those_of_every_size(k: int, targets: int, seed
 def test_no_size_at_all_has_no_residuals() -> None:
     """As where no shared direction is detectable."""
     nested = Nested(np.zeros((5, 0)), np.zeros((0, 2)), sizes_up_to(0))
-    assert nested.residuals(Scores(np.eye(5), np.zeros((5, 2)), np.ones(2))).shape == (0, 2)
+    assert nested.residuals(ReachMoments(np.eye(5), np.zeros((5, 2)), np.ones(2))).shape == (0, 2)
 
 
 def fitted(

@@ -142,7 +142,7 @@ def direction_problem(
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
+class ReachMoments:
     """The second moments of Z = X @ reach and of a target on some rows, about the means of those that were fitted.
 
     Attributes
@@ -155,7 +155,7 @@ class Scores:
     yy: Vector
 
     @classmethod
-    def of(cls, means: Mapping[str, Vector], rows: Moments, x: str, y: str, reach: Matrix) -> Scores:
+    def of(cls, means: Mapping[str, Vector], rows: Moments, x: str, y: str, reach: Matrix) -> ReachMoments:
         """Return those of the block `x` through `reach` (D x d), at the cost of one predictor for however many."""
         shift_z = (rows.mean[rows.blocks[x]] - means[x]) @ reach
         shift_y = rows.mean[rows.blocks[y]] - means[y]
@@ -216,7 +216,7 @@ def held_out_path(
         solver, train = Solver(problem), moments.train(fold, "x1", "x2")
         assert problem.basis is not None
         reach = problem.basis.coefficients(solver.frame)  # X1 @ reach = U1 @ frame
-        scores = Scores.of({k: train.mean[train.blocks[k]] for k in (x, y)}, within, x, y, reach)
+        scores = ReachMoments.of({k: train.mean[train.blocks[k]] for k in (x, y)}, within, x, y, reach)
         r_y = solver.r_y * (np.sqrt(train.energy(y).sum() / problem.y_energy) if problem.y_energy > 0 else 0.0)
         encoders = solver.encoders(grid)
         found = {id(g): scores.residuals(g @ (g.T @ r_y)) for g in {id(g): g for g in encoders}.values()}

@@ -25,7 +25,7 @@ from alignscope.linear.detection import (
     shared_pairs,
     target_pairs,
 )
-from alignscope.linear.informativeness import Predictor, Scores, direction_problem
+from alignscope.linear.informativeness import Predictor, ReachMoments, direction_problem
 from alignscope.linear.path import Solver
 from alignscope.linear.problem import Gauge, Problem
 from alignscope.moments.moments import Basis, Moments
@@ -90,7 +90,7 @@ class Nested:
         """Return the coefficients (d x C) of the encoder of one size."""
         return self.directions[:, :size] @ self.told[:size]
 
-    def residuals(self, scores: Scores) -> Matrix:
+    def residuals(self, scores: ReachMoments) -> Matrix:
         """Return the residual sums of squares (sizes x C) on the rows of some scores.
 
         ||y - Z w||^2 = y'y - 2 w'Z'y + w'Z'Z w, of which each further direction adds its own terms.
@@ -126,7 +126,7 @@ class Encoders:
 
     def residuals(self, means: Mapping[str, Vector], rows: Moments, x: str, y: str) -> dict[str, Matrix]:
         """Return the residual sums of squares (encoders x C) on some rows, by training."""
-        scores = Scores.of(means, rows, x, y, self.reach)
+        scores = ReachMoments.of(means, rows, x, y, self.reach)
         found = {k: n.residuals(scores) for k, n in self.nested.items()}
         along = np.vstack([np.zeros((0, len(scores.yy))), *(n.residuals(scores) for n in self.path)])
         return found | {"path": along[self.which] if self.which else along}

@@ -108,6 +108,15 @@ def canonical_correlations(z1: Any, z2: Any, test: tuple[Any, Any] | None = None
     return np.divide((u * v).sum(axis=0), norms, out=np.full(len(norms), np.nan), where=norms > 0)
 
 
+def shared_directions(z1: Any, z2: Any, test: tuple[Any, Any] | None = None) -> float:
+    """Return the sum of the squared `canonical_correlations`, those that are negative on other rows left out.
+
+    In 0..min(K1, K2): how many directions two representations share, whatever variance these hold.
+    """
+    rho = np.nan_to_num(canonical_correlations(z1, z2, test))
+    return float(np.square(rho[rho > 0]).sum())
+
+
 def _hsic(x: Matrix, y: Matrix, debiased: bool) -> float:
     product = float(np.square(x.T @ y).sum())
     if not debiased:

@@ -12,7 +12,7 @@ the scale of T is fixed.
 | ``stop_gradient`` | z2 | no | not at all; but only modality 1 is aligned, at a scale that the task sets |
 | ``normalised`` | z2, every dimension centred, unit variance | yes | its dimensions become copies: T loses rank |
 | ``whitened`` | z2, centred and decorrelated, T^T T = N I | yes | not above the ridge |
-| ``alignable`` | the predictable directions of z2, see `alignscope.nn.alignable` | no | not at all |
+| ``alignable`` | the predictable directions of z2, see `alignscope.nn.alignable` | no | not through T |
 
 The last one aligns nothing that cannot be predicted: L = (1/N) sum_n sum_k w_k (v_nk - rho_k u_nk)^2 over the
 canonical variates u of z1 and v of z2, the second without gradient (and the other way round for ``2to1``). Its heads

@@ -289,7 +289,7 @@ def _cost_cards(row: CostParts) -> list[dict[str, str]]:
     kinds = known_parts(row)
     for some, head in (
         ({"norm_collapse": "gone with a fixed scale", "under_training": "gone with longer training"}, "artefacts, "),
-        ({"unpredictable": "a loss that is gone where only what can be predicted is aligned"}, ""),
+        ({"unpredictable": "a loss that is gone with a target that can be predicted and stands still"}, ""),
         (
             {"capacity": "by a latent too small for both tasks", "residual": "by whatever else alignment does"},
             "the real loss, ",

@@ -13,7 +13,7 @@ from scipy.special import expit, logsumexp, softmax
 
 from alignscope.measures.f1 import f1_scores
 from alignscope.measures.probes import Probe, linear_probes
-from alignscope.measures.similarity import canonical_correlations, cka
+from alignscope.measures.similarity import cka, shared_directions
 from alignscope.measures.spectrum import spectrum
 from alignscope.study.data.prepared import StudyData
 from alignscope.study.results import Mark, Scores, TargetScore
@@ -71,6 +71,7 @@ class Scorer:
         total = float(np.square(z[aligned] - about).sum(axis=1).mean())
         r2 = [_number(probes[m][_OTHER].r2) for m in (0, 1)]
         likeness = cka(*z)
+        trained = outputs.z[0][self.parts["train"]], outputs.z[1][self.parts["train"]]
         return Scores(
             task_loss=(self._task_loss(outputs, 0, rows), self._task_loss(outputs, 1, rows)),
             alignment_loss=(1 - r2[1 - aligned]) * total,
@@ -79,7 +80,7 @@ class Scorer:
             variance=(spectra[0].total_variance, spectra[1].total_variance),
             effective_rank=(spectra[0].effective_rank, spectra[1].effective_rank),
             cka=_number(likeness),
-            shared=_shared(*((z[: self.data.train], z[rows]) for z in outputs.z)),
+            shared=shared_directions(*trained, test=(z[0], z[1])),
             targets=tuple(t for m in (0, 1) for t in self._target_scores(outputs, m, rows, probes[m])),
         )
 
@@ -166,13 +167,6 @@ class Scorer:
             right = np.take_along_axis(scores, self.data.targets[target][rows, None], axis=1)
             loss += float((logsumexp(scores, axis=1, keepdims=True) - right).mean())
         return loss
-
-
-def _shared(z1: tuple[np.ndarray, np.ndarray], z2: tuple[np.ndarray, np.ndarray]) -> float:
-    """Return the sum of the squared canonical correlations of rows, by directions of training rows."""
-    (train1, rows1), (train2, rows2) = z1, z2
-    rho = np.nan_to_num(canonical_correlations(train1, train2, test=(rows1, rows2)))
-    return float(np.square(rho[rho > 0]).sum())
 
 
 def _number(value: float) -> float:
