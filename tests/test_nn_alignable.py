@@ -346,3 +346,21 @@ def test_what_is_no_size_is_refused() -> None:
         Alignable(3, 3, every=0)
     with pytest.raises(AlignscopeError, match=r"samples: 0.*E304"):
         Alignable(3, 3, samples=0)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "present", "match"),
+    [
+        (((8, 5), (8, 4)), None, r"z1: shape \(8, 5\)\. Give \(N, 4\), as declared\. \[E201\]"),
+        (((8, 4), (8,)), None, r"z2: shape \(8,\)\. .*E201"),
+        (((8, 4), (7, 4)), None, r"z1, z2: 8 and 7 rows.*E202"),
+        (((8, 4), (8, 4)), torch.ones(8), r"present: torch.float32 of shape \(8,\).*E201"),
+        (((8, 4), (8, 4)), torch.ones(7, dtype=torch.bool), r"present: torch.bool of shape \(7,\).*E201"),
+    ],
+    ids=["width", "axes", "rows", "no mask", "short mask"],
+)
+def test_what_does_not_fit_is_refused(shapes, present: torch.Tensor | None, match: str) -> None:
+    z1, z2 = (torch.zeros(shape) for shape in shapes)
+    for call in (Alignable(4, 4), RegressionAlignment(4, 4, gauge="alignable")):
+        with pytest.raises(AlignscopeError, match=match):
+            call(z1, z2, present)

@@ -37,7 +37,8 @@ from torch import Tensor, nn
 
 from alignscope._lib.checks import whole
 from alignscope._lib.constants import PREDICTABLE
-from alignscope.nn.samples import available, full_precision, single
+from alignscope.errors import AlignscopeError
+from alignscope.nn.samples import available, full_precision, mask, same_rows, single
 from alignscope.report.words import percent
 
 RIDGE = 1e-3
@@ -152,11 +153,25 @@ class Alignable(nn.Module):  # type: ignore[misc]
         self.register_buffer("predictable", zeros(k))
 
     def forward(self, z1: Tensor, z2: Tensor, present: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return both embeddings as far as they can be aligned, (N, 3 k); samples without both `present` (N,) are 0."""
+        """Return both embeddings as far as they can be aligned, (N, 3 k); samples without both `present` (N,) are 0.
+
+        Raises
+        ------
+        AlignscopeError : E201 for another shape or a mask that is not of bools; E202 for different numbers of rows.
+        """
         return self.canonical(z1, z2, present).vectors()
 
     def canonical(self, z1: Tensor, z2: Tensor, present: Tensor | None = None) -> Canonical:
-        """Return canonical variates, correlations and weights, after an update from these samples where one is due."""
+        """Return canonical variates, correlations and weights, after an update from these samples where one is due.
+
+        Errors as for the call.
+        """
+        for name, z, k in zip(("z1", "z2"), (z1, z2), self.sizes, strict=True):
+            if z.ndim != 2 or z.shape[1] != k:
+                raise AlignscopeError("E201", name, f"shape {tuple(z.shape)}", f"Give (N, {k}), as declared.")
+        same_rows("z1, z2", (z1, z2))
+        if present is not None:
+            mask(present, len(z1))
         z1, z2 = single(z1), single(z2)
         with full_precision(z1):
             if self.training:
