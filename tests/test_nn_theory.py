@@ -163,8 +163,8 @@ def towards(rows: int, unpredictable: int, components: int, *, alignable: bool, 
     target = twins.centred(np.hstack([shared, rng.normal(size=(rows, unpredictable))]))
     target = twins.orthonormal(target) * np.sqrt(rows)
     if alignable:
-        block = Alignable(12, target.shape[1])
-        target = block(*(torch.from_numpy(z) for z in (x, target)))[1].numpy()
+        found = Alignable(12, target.shape[1]).canonical(torch.from_numpy(x), torch.from_numpy(target))
+        target = (found.weight.sqrt() * found.second).numpy()
     u = twins.orthonormal(x)
     energies = np.square(target).sum(axis=0)
     problem = Problem(u.T @ y, u.T @ target, energies, np.square(y).sum(axis=0), components, "whitened")
