@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -17,6 +17,8 @@ from alignscope.datasets.factors import FactorModel, FactorSample, example_pair
 from alignscope.datasets.known_truth import partly_shared, regression
 from alignscope.linear.path import lambda_grid
 from alignscope.linear.theorems import COUNTER_EXAMPLES
+from alignscope.pair.notes import NOTE_CODES, Note
+from alignscope.pair.paired import Pair
 
 RNG = np.random.default_rng(5)
 START = RNG.bit_generator.state
@@ -160,6 +162,12 @@ def complementary() -> Audit:
     return alignscope.audit(a, b, a + b + 0.1 * noise(500, 1), **QUICK)
 
 
+def noted(code: str) -> Audit:
+    """A pair of which a reader says something."""
+    pair = Pair.of(noise(300, 2), noise(300, 2), noise(300, 2))
+    return alignscope.audit(replace(pair, notes=(Note("how it was read", code),)), **QUICK)
+
+
 @dataclass(frozen=True)
 class Case:
     """An input and what its finding says."""
@@ -197,6 +205,7 @@ CASES: dict[str, Case] = {
         lambda: alignscope.audit(noise(60, 12), noise(60, 3), noise(60, 2), **QUICK),
         r"modality 1 on its own target: .* too few rows to tell; an R² below 0\.\d+ may not show",
     ),
+    **{code: Case(partial(noted, code), "how it was read") for code in NOTE_CODES if code != "AS116"},
     "AS201": Case(plain, "Each modality predicts its own target better"),
     "AS202": Case(
         lambda: alignscope.audit(noise(300, 2), (x := noise(300, 3)), x[:, :2] + noise(300, 2), **QUICK),

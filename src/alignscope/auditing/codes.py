@@ -67,6 +67,22 @@ CODES: dict[str, Code] = {
         "features."),
     "AS116": Code("info", "How the inputs were read",
         "The inputs were changed on the way in: flattened, one-hot encoded, or read as regression."),
+    "AS118": Code("issue", "Row numbers or ids among the numbers",
+        "A column counts its rows, or bears the name of an id. As a feature it predicts whatever the rows are sorted "
+        "by. Leave it out, or give it as ids."),
+    "AS119": Code("issue", "Rows without content",
+        "All values of these rows are the same, as in the embedding of a tile that could not be read, or a chip of "
+        "fill values. They count as rows like any other: leave them out of every input, or mark them by --present1 and "
+        "--present2."),
+    "AS120": Code("issue", "The same values twice",
+        "Two inputs are the same file or hold the same values: figures between them say nothing. Check what was given "
+        "as which."),
+    "AS121": Code("info", "Missing and fill values",
+        "What stood for missing was read as missing: the fill value that a file declares, an empty cell, or the ignore "
+        "label that was given."),
+    "AS122": Code("info", "Stored numbers were rescaled",
+        "Numbers were turned into what they stand for, by the scale and offset that the file declares or that were "
+        "asked for."),
     "AS201": Code("info", "Non-redundant", "Each modality predicts its own target better than the other one does."),
     "AS202": Code("info", "Redundant in the paper's sense",
         "One modality predicts the other's target at least as well as the other itself. They may still complement each "

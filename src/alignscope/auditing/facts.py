@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alignscope.moments.onepass import FoldedMoments
+from alignscope.pair.notes import Note
 from alignscope.pair.paired import Pair
 
 
@@ -14,7 +15,7 @@ from alignscope.pair.paired import Pair
 class Facts:
     """What findings need to know of the data beyond the audit's own figures."""
 
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     groups: int | None
     folds_wanted: int
     folds: int

@@ -198,9 +198,11 @@ def _names(text: str | None) -> list[str] | None:
 
 
 def _summarise(result: Audit, page: Path) -> None:
+    from alignscope.pair.notes import NOTE_CODES  # numpy is slow to load, and help does without
+
     print(result.verdict)
     print(result.action)
     for finding in result.findings:
-        if finding.severity == "issue":
+        if finding.severity == "issue" or finding.code in NOTE_CODES:
             print(f"  {finding.code} {finding.text}")
     print_where(page, "audit.json")

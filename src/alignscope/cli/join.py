@@ -58,4 +58,6 @@ class JoinCommand(Command, frozen=True, kw_only=True):
         print(f"Joined: {joined.n:,} samples.")
         for line in joined.summary():
             print(f"  {line}")
+        for note in joined.notes():
+            print(f"  {note.line}")
         print_where(page)

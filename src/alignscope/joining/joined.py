@@ -20,6 +20,7 @@ from alignscope.joining.ids import SHOWN, Matching, listed
 from alignscope.joining.page import page
 from alignscope.joining.rows import IdTable
 from alignscope.pair.folder import require_own
+from alignscope.pair.notes import Note, coded
 from alignscope.pair.paired import Pair
 from alignscope.pair.readers.rows import ArrayRows
 
@@ -53,7 +54,7 @@ class Joined:
         blocks: dict[str, Any] = {name: self._read(table, progress or quiet) for name, table in self.tables.items()}
         ids = {f"ids{k}": self.tables[f"x{k}"].ids[self.matching.take(f"x{k}")] for k in (1, 2)}
         pair = Pair.of(blocks.pop("x1"), blocks.pop("x2"), **blocks, **ids, name1=self.name1, name2=self.name2)
-        return replace(pair, notes=(*pair.notes, *self.summary()))
+        return replace(pair, notes=coded([*pair.notes, *self.summary()]))
 
     def save(self, out: str | Path, progress: Progress | None = None) -> Path:
         """Write the folder of a pair, which ``alignscope audit --pair`` and studies read; return its report.html.
@@ -80,6 +81,10 @@ class Joined:
             tail = f"; dropped: {len(dropped):,} ({listed(dropped)})" if len(dropped) else ""
             said.append(f"{table.label}: kept by its ids: {self.n:,} of {len(fate):,} rows{tail}.")
         return tuple(said)
+
+    def notes(self) -> tuple[Note, ...]:
+        """What was decided about the tables on their way in."""
+        return coded(note for table in self.tables.values() for note in table.rows.notes)
 
     def _read(self, table: IdTable, progress: Progress) -> ArrayRows:
         out = np.empty(table.shape(self.n), table.dtype())
@@ -178,5 +183,5 @@ def _counts(joined: Joined, table: IdTable) -> dict[str, Any]:
         "dropped": len(gone),
         "first_dropped": [str(value) for value in gone[:SHOWN]],
         "why": {joined.matching.reason(bits): count for bits, count in sorted(why.items())},
-        "notes": list(table.rows.notes),
+        "notes": [note.line for note in coded(table.rows.notes)],
     }

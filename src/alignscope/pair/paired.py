@@ -22,6 +22,7 @@ from alignscope.pair.labels import (
     require_finite,
     target_of,
 )
+from alignscope.pair.notes import Note, coded
 from alignscope.pair.readers.formats import Input, open_any, open_rows, read_vector
 from alignscope.pair.readers.rows import Rows, StoredRows, require_numbers
 
@@ -46,7 +47,7 @@ class Pair:
     present2: Mask | None = None
     name1: str = "modality 1"
     name2: str = "modality 2"
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     @property
     def n(self) -> int:
@@ -131,7 +132,7 @@ class Pair:
             present2=mask2,
             name1=name1,
             name2=name2,
-            notes=tuple(dict.fromkeys([*(note for rows in blocks for note in rows.notes), *notes])),
+            notes=coded([*(note for rows in blocks for note in rows.notes), *notes]),
         )
 
 

@@ -90,7 +90,7 @@ class FileData(DataKind, frozen=True, kw_only=True, tag="files"):
                 values = _numbers(target.rows, role)[order].astype(np.float32)
                 targets |= {name: values[:, [i]] for i, name in enumerate(names)}
         groups = None if pair.groups is None else np.asarray(pair.groups)[order]
-        meta = Targets.of(train, (roles[0], roles[1]), targets, classes)
+        meta = Targets.of(train, (roles[0], roles[1]), targets, classes, [note.line for note in pair.notes])
         write_data(folder, [_inputs(rows, order, train) for rows in (pair.x1, pair.x2)], targets, meta, groups)
 
     def describe(self, targets1: str, targets2: str) -> str:
