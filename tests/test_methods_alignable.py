@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from alignscope.errors import AlignscopeError
+from alignscope.nn import Alignable
 from alignscope.nn.encoders import LinearEncoder
 from alignscope.nn.methods import Batch, CrossSelf, Method, SupervisedAlignment
 from alignscope.nn.objectives import barlow_twins
@@ -178,3 +181,18 @@ def test_blocks_are_of_one_size_where_embeddings_are_not() -> None:
 def test_plain_methods_have_no_moments() -> None:
     plain = (CrossSelf(linear()), SupervisedAlignment(linear(), classes=[{"shape": 3}] * 2))
     assert not any("moments" in key for method in plain for key in method.state_dict())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: CrossSelf(linear(), alignable=True, samples=n),
+        lambda n: SupervisedAlignment(linear(), classes=[{"shape": 3}] * 2, gauge="alignable", samples=n),
+    ],
+)
+def test_few_samples_are_told_to_every_block(make: Callable[[int], Method]) -> None:
+    method = make(10)
+    blocks = [m for m in method.modules() if isinstance(m, Alignable)]
+    assert [m.samples for m in blocks] == [10]
+    with pytest.raises(AlignscopeError, match=r"samples: 0.*E304"):
+        make(0)

@@ -47,6 +47,7 @@ class CrossSelf(Method):
     encoders : of two modalities or more, of one latent size unless `alignable`.
     objective : ``info_nce`` or ``barlow_twins``.
     alignable : whether only what can be predicted is aligned.
+    samples : of the training set, which only `alignable` asks for; see `alignscope.nn.Alignable`.
     temperature : of the cosine similarities of ``info_nce``, above 0.
     self_weight, cross_weight : of each modality's own term and of the mean over pairs, at least 0.
     projector : width of the heads, 0 for none.
@@ -55,8 +56,8 @@ class CrossSelf(Method):
 
     Raises
     ------
-    AlignscopeError : E201 for fewer than two modalities, E304 for a setting out of range, E305 for an unknown
-        objective.
+    AlignscopeError : E201 for fewer than two modalities, E304 for a setting or `samples` out of range, E305 for an
+        unknown objective.
     """
 
     views: ClassVar[int] = 2
@@ -67,6 +68,7 @@ class CrossSelf(Method):
         *,
         objective: Contrast = "info_nce",
         alignable: bool = False,
+        samples: int | None = None,
         temperature: float = 0.1,
         self_weight: float = 1.0,
         cross_weight: float = 1.0,
@@ -80,7 +82,9 @@ class CrossSelf(Method):
         self.cross_weight = real("cross_weight", cross_weight)
         self.products = products and len(encoders) == 2
         sizes = [e.components for e in encoders]
-        self.alignables = nn.ModuleList(Alignable(sizes[i], sizes[j]) for i, j in pairs(len(sizes)) if alignable)
+        self.alignables = nn.ModuleList(
+            Alignable(sizes[i], sizes[j], samples=samples) for i, j in pairs(len(sizes)) if alignable
+        )
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the weighted sum of the cross-modal and within-modality terms, a scalar."""

@@ -145,6 +145,7 @@ class SupervisedAlignment(Method):
     gauge : one of `alignscope.nn.alignment.GAUGES`; ``whitened`` gives lambda the unit of the linear theory.
     direction : ``1to2`` predicts the later modality of a pair from the earlier, ``2to1`` the reverse, ``both`` adds the
         two.
+    samples : of the training set, which only ``alignable`` asks for; see `alignscope.nn.Alignable`.
 
     Raises
     ------
@@ -162,13 +163,16 @@ class SupervisedAlignment(Method):
         alignment_weight: float = 1.0,
         gauge: LatentGauge = "whitened",
         direction: AlignmentDirection = "1to2",
+        samples: int | None = None,
     ) -> None:
         super().__init__(several(encoders))
         per_modality("classes", classes, encoders)
         self.alignment_weight = real("alignment_weight", alignment_weight)
         self.readouts = nn.ModuleList(LinearHeads(e.components, c) for e, c in zip(encoders, classes, strict=True))
         self.alignments = nn.ModuleList(
-            RegressionAlignment(encoders[i].components, encoders[j].components, gauge=gauge, direction=direction)
+            RegressionAlignment(
+                encoders[i].components, encoders[j].components, gauge=gauge, direction=direction, samples=samples
+            )
             for i, j in pairs(len(encoders))
         )
 
