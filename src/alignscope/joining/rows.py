@@ -11,6 +11,7 @@ from alignscope._lib.types import Codes, Mask, Progress
 from alignscope.errors import AlignscopeError
 from alignscope.joining.ids import listed
 from alignscope.pair.identity import ids_of
+from alignscope.pair.missing import missing_values
 from alignscope.pair.readers.formats import Input, open_any, open_rows, read_vector
 from alignscope.pair.readers.rows import ArrayRows, Rows, StoredRows, as_numpy, release
 
@@ -86,7 +87,7 @@ class IdTable:
         return AlignscopeError(
             "E203",
             self.label,
-            f"missing values (NaN, infinity, empty text) in rows to join, first in row {first}, counted from 0 "
+            f"missing values (NaN, infinity, no text) in rows to join, first in row {first}, counted from 0 "
             f"(ids {listed(self.ids[rows])})",
             "Fill them in, or leave those samples out by --drop-missing.",
         )
@@ -129,7 +130,7 @@ def _labels(rows: Rows, name: str) -> Rows:
     if values.dtype.kind == "S":
         text = np.char.decode(values, "utf-8", "replace")
     else:
-        absent = np.array([value is None or value != value for value in values])
+        absent = missing_values(values)
         if not all(isinstance(value, str) for value in values[~absent]):
             raise AlignscopeError(
                 "E106", name, "labels of mixed or unknown types", "Give all labels as whole numbers or all as text."
@@ -142,6 +143,6 @@ def _missing(block: np.ndarray) -> Mask:
     """The rows of a block (N, D) that lack a value, (N,)."""
     if block.dtype.kind == "f":
         return np.asarray(~np.isfinite(block).all(axis=1))
-    if block.dtype.kind == "U":
-        return np.asarray((block == "").any(axis=1))
+    if block.dtype.kind in "OSU":
+        return np.asarray(missing_values(block).any(axis=1))
     return np.zeros(len(block), bool)

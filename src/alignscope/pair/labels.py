@@ -10,6 +10,7 @@ import numpy as np
 
 from alignscope._lib.types import Codes, Matrix
 from alignscope.errors import AlignscopeError
+from alignscope.pair.missing import missing_values, shown_missing
 from alignscope.pair.readers.rows import Rows, StoredRows, as_numpy, require_numbers
 
 SCAN = 1 << 22  # numbers looked at in one step
@@ -117,13 +118,14 @@ def encode_labels(values: np.ndarray, where: str) -> tuple[Codes, tuple[str, ...
 
 
 def as_labels(values: np.ndarray, where: str) -> np.ndarray:
-    """Labels (N,) as numbers or text. Raises E106 for anything else, E203 for an empty text or a None."""
-    missing = _missing(values)
+    """Labels (N,) as numbers or text. Raises E106 for anything else, E203 for what stands for a missing one."""
+    missing = missing_values(values) if values.dtype.kind in "OSUT" else np.zeros(values.shape, bool)
     if missing.any():
         raise AlignscopeError(
             "E203",
             where,
-            f"{int(missing.sum()):,} of {values.size:,} labels are missing ({first_rows(missing)})",
+            f"{int(missing.sum()):,} of {values.size:,} labels are missing ({first_rows(missing)}: "
+            f"{shown_missing(values[missing])})",
             "Give every row a label, or leave those rows out of every input.",
         )
     if values.dtype.kind == "S":
@@ -142,14 +144,6 @@ def as_labels(values: np.ndarray, where: str) -> np.ndarray:
         return values
     require_numbers(str(values.dtype), where)
     return values
-
-
-def _missing(values: np.ndarray) -> np.ndarray:
-    if values.dtype.kind == "O":
-        return np.array([value is None or value != value or value in ("", b"") for value in values])
-    if values.dtype.kind in "SU":
-        return np.asarray(np.char.str_len(values) == 0)
-    return np.zeros(values.shape, bool)
 
 
 def require_finite(values: np.ndarray, where: str) -> None:
