@@ -238,6 +238,76 @@ def test_what_is_elsewhere_or_hidden_is_not_used(own: Path) -> None:
     assert re.search(r"map\.tif: not the name of a TreeSatAI patch.*E110", archive.misnamed["aerial/map.tif"])
 
 
+UNPACKED = [
+    "aerial/60m",
+    "aerial/aerial",
+    "aerial/aerial/60m",
+    "sentinel-ts/sentinel-ts",
+    "labels/labels",
+    "split/split",
+]
+
+
+@pytest.mark.parametrize("to", UNPACKED)
+def test_files_unpacked_one_folder_deeper_are_found(own: Path, to: str) -> None:
+    kind = to.split("/")[0]
+    moved = sorted((own / kind).iterdir())
+    (own / to).mkdir(parents=True)
+    for path in moved:
+        path.rename(own / to / path.name)
+    archive = Archive.open(own)
+    assert [archive.missing(m) for m in MODALITIES] == [()] * 4
+    assert (archive.layout, archive.without_labels, set(archive.labels.split)) == ((), (), {"train", "val", "test"})
+    assert archive.patch(STEMS[1], ("aerial", "s2")).aerial is not None
+    for part in ("aerial", "sentinel-ts", *[to] * to.startswith(("aerial", "sentinel"))):
+        with pytest.raises(AlignscopeError, match=rf"it is one part of the data set\. Give {own}\..*E109"):
+            Archive.open(own / part)
+    if kind == "aerial":
+        (own / to / f"{STEMS[0]}.tif").unlink()
+        assert Archive.open(own).place(STEMS[0], "aerial") == own / to / f"{STEMS[0]}.tif"
+
+
+def test_pictures_of_sentinel_at_one_date_are_no_series(own: Path) -> None:
+    write_aerial(own / "s1" / "60m" / f"{STEMS[0]}.tif", np.ones((4, 6, 6), np.uint8))
+    (note,) = Archive.open(own).layout
+    assert note.startswith("s1/60m/ holds 1 .tif, which are not used") and note.endswith("are no series.")
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "said"),
+    [
+        ("sentinel-ts", "sentinel-ts.zip", "no series"),
+        ("aerial", "aerial_60m_abies_alba.zip", "no pictures"),
+        ("labels", "labels.tar.gz", "no label file"),
+        ("split", "split.zip", "no lists of splits"),
+    ],
+)
+def test_archives_that_are_not_unpacked_are_named(
+    own: Path, part: str, name: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (own / name).touch()
+    assert Archive.open(own).layout == ()
+    shutil.rmtree(own / part)
+    assert Archive.open(own).layout == (f"There are {said}: unpack {name} in {own}.",)
+    if part == "labels":
+        with pytest.raises(AlignscopeError, match=rf"there is no label file\. Unpack {name} in .*E101"):
+            _ = Archive.open(own).label_file
+    assert cli.main(["data", "treesatai", str(own), "--quick", "--workers", "1"]) == 0
+    assert f"unpack {name} in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_lists_and_labels_that_windows_saved(own: Path, encoding: str) -> None:
+    expected = Archive.open(own).labels
+    for path in (own / "split").iterdir():
+        path.write_text(path.read_text(), encoding=encoding)
+    label_file = Archive.open(own).label_path
+    label_file.write_text(label_file.read_text(), encoding="utf-8-sig")
+    found = Archive.open(own).labels
+    assert found.split.tolist() == expected.split.tolist()
+    np.testing.assert_array_equal(found.fractions, expected.fractions)
+
+
 def test_an_archive_travels_to_other_processes(whole: Path) -> None:
     archive = Archive.open(whole)
     again = pickle.loads(pickle.dumps(archive))

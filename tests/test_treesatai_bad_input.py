@@ -21,7 +21,8 @@ from alignscope import cli
 from alignscope.datasets.treesatai.archive import Archive
 from alignscope.datasets.treesatai.format import SERIES, Series, parse_stem
 from alignscope.datasets.treesatai.inspection.inspection import inspect
-from alignscope.datasets.treesatai.labels import LABEL_FILE, read_label_file, read_splits
+from alignscope.datasets.treesatai.labels import read_label_file, read_splits
+from alignscope.datasets.treesatai.places import LABEL_FILE
 from alignscope.datasets.treesatai.read import check_aerial, read_aerial, read_dates, read_series
 from alignscope.errors import AlignscopeError
 from refusal_helpers import Refused
@@ -358,7 +359,9 @@ FOLDER_CASES = [
     Spoilt(
         "other pictures", make("aerial/map.tif", "sentinel/x.h5"), "E109", "it holds aerial, sentinel, and no patch"
     ),
-    Spoilt("still packed", make("aerial.zip", "labels.zip"), "E109", r"Unpack the \.zip files there\. Expected"),
+    Spoilt(
+        "still packed", make("aerial.zip", "labels.zip"), "E109", r"Unpack aerial\.zip, labels\.zip there\. Expected"
+    ),
     Spoilt("two of them", two, "E109", "it holds several data sets: a, b. Give one of them"),
 ]
 

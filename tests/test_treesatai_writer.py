@@ -20,7 +20,7 @@ from alignscope.datasets.treesatai.format import GENERA, MODALITIES, SERIES
 from alignscope.datasets.treesatai.generator.generator import Generated
 from alignscope.datasets.treesatai.generator.making import make_treesatai_like
 from alignscope.datasets.treesatai.generator.writer import write_archive
-from alignscope.datasets.treesatai.labels import LABEL_FILE
+from alignscope.datasets.treesatai.places import LABEL_FILE
 from alignscope.errors import AlignscopeError
 
 rasterio = pytest.importorskip("rasterio", reason="GeoTIFF needs the extra alignscope[eo]")

@@ -16,7 +16,7 @@ from rasterio.crs import CRS
 
 from alignscope.datasets.treesatai.format import SERIES
 from alignscope.datasets.treesatai.inspection import scan as scan_module
-from alignscope.datasets.treesatai.labels import LABEL_FILE
+from alignscope.datasets.treesatai.places import LABEL_FILE
 
 STEMS = (
     "Abies_alba_1_1005_WEFL_NLF",

@@ -14,7 +14,6 @@ from pathlib import Path
 from alignscope._lib.checks import one_of
 from alignscope.datasets.treesatai.format import MODALITIES, SERIES, Labels, Patch, parse_stem
 from alignscope.datasets.treesatai.labels import (
-    LABEL_FILE,
     LabelFile,
     Splits,
     labels_of,
@@ -22,18 +21,20 @@ from alignscope.datasets.treesatai.labels import (
     read_splits,
     split_files,
 )
+from alignscope.datasets.treesatai.places import (
+    AERIAL,
+    LABEL_FILE,
+    LABEL_FOLDERS,
+    SERIES_FOLDERS,
+    elsewhere,
+    find_root,
+    list_patches,
+    packed,
+)
 from alignscope.datasets.treesatai.read import read_aerial, read_series
 from alignscope.errors import AlignscopeError
 from alignscope.report.words import percent
 
-AERIAL = "aerial"
-SERIES_FOLDERS = ("sentinel-ts", "sentinel")
-"""As published, with the year in the name; as OmniSat and AnySat expect it, without."""
-
-_EXPECTED = (
-    "Expected aerial/<stem>.tif, sentinel-ts/<stem>_<YYYY>.h5 or sentinel/<stem>.h5 (one of them at least), "
-    f"labels/{LABEL_FILE} and split/{{train,val,test}}_filenames.lst."
-)
 _YEAR = re.compile(r"_((?:19|20)\d\d)\.h5$", re.IGNORECASE)
 
 
@@ -69,18 +70,19 @@ class Archive:
         ------
         AlignscopeError : E101 there is no such folder, E109 it is not the data set.
         """
-        root = _root(Path(path))
-        pictures, misnamed = _scan(root, AERIAL, (".tif", ".tiff"))
+        root = find_root(Path(path))
+        pictures, misnamed = list_patches(root, AERIAL)
         series: dict[str, list[str]] = {}
         for folder in SERIES_FOLDERS:
-            found, more = _scan(root, folder, (".h5",))
+            found, more = list_patches(root, folder)
             misnamed |= more
             for stem, files in found.items():
                 series.setdefault(stem, []).extend(files)
         notes = [
             *_several(pictures, "pictures"),
             *_several(series, "files of series; the latest year is used"),
-            *_elsewhere(root),
+            *elsewhere(root),
+            *packed(root, [what for what, there in _parts(root, pictures, series).items() if not there]),
         ]
         # The name without a year is of no known year, so it comes before any other.
         chosen = {stem: max(files, key=lambda file: (_year(file) or 0, file)) for stem, files in series.items()}
@@ -99,8 +101,7 @@ class Archive:
     @cached_property
     def label_path(self) -> Path:
         """Where the label file is, or should be."""
-        places = [self.root / "labels" / LABEL_FILE, self.root / LABEL_FILE]
-        return next((path for path in places if path.is_file()), places[0])
+        return _label_path(self.root)
 
     @cached_property
     def label_file(self) -> LabelFile:
@@ -155,12 +156,12 @@ class Archive:
         files = self._files(modality)
         if stem in files:
             return self.root / files[stem]
+        used = Counter(file.rpartition("/")[0] for file in files.values())
+        folder = max(used, key=lambda name: used[name], default=AERIAL if modality == AERIAL else SERIES_FOLDERS[0])
         if modality == AERIAL:
-            return self.root / AERIAL / f"{stem}.tif"
-        by_year = f"{SERIES_FOLDERS[0]}/{stem}_<YYYY>.h5"
-        used = Counter(file.split("/")[0] for file in self.series.values())
-        plain = used[SERIES_FOLDERS[1]] > used[SERIES_FOLDERS[0]]
-        return self.root / (f"{SERIES_FOLDERS[1]}/{stem}.h5" if plain else by_year)
+            return self.root / folder / f"{stem}.tif"
+        plain = folder.split("/")[0] == SERIES_FOLDERS[1]
+        return self.root / folder / (f"{stem}.h5" if plain else f"{stem}_<YYYY>.h5")
 
     def year(self, stem: str) -> int | None:
         """The year in the name of a patch's series; None where there is none."""
@@ -181,58 +182,19 @@ class Archive:
         return self.aerial if modality == AERIAL else self.series
 
 
-def _root(path: Path) -> Path:
-    """Return the folder that holds the data set: `path`, or the one folder in it that does."""
-    if not path.is_dir():
-        raise AlignscopeError("E101", str(path), "there is no such folder", "Check the path.")
-    if _holds(path):
-        return path
-    inside = [folder for folder in sorted(path.iterdir()) if folder.is_dir() and _holds(folder)]
-    if len(inside) == 1:
-        return inside[0]
-    if inside:
-        names = ", ".join(folder.name for folder in inside)
-        raise AlignscopeError("E109", str(path), f"it holds several data sets: {names}", "Give one of them.")
-    if path.name in (AERIAL, *SERIES_FOLDERS) and _holds(path.parent):
-        raise AlignscopeError("E109", str(path), "it is one part of the data set", f"Give {path.parent}.")
-    held = sorted(entry.name for entry in path.iterdir())
-    found = f"it holds {', '.join(held[:6])}{' ...' if len(held) > 6 else ''}" if held else "it is empty"
-    unpack = "Unpack the .zip files there. " if any(name.endswith(".zip") for name in held) else ""
-    raise AlignscopeError("E109", str(path), f"{found}, and no patch of TreeSatAI", unpack + _EXPECTED)
+def _label_path(root: Path) -> Path:
+    places = [root / folder / LABEL_FILE for folder in LABEL_FOLDERS]
+    return next((path for path in places if path.is_file()), places[0])
 
 
-def _holds(folder: Path) -> bool:
-    """Whether the folder has a file of a patch in one of the places where they belong."""
-    kinds = {AERIAL: (".tif", ".tiff")} | dict.fromkeys(SERIES_FOLDERS, (".h5",))
-    return any(_scan(folder, name, suffixes, first=True)[0] for name, suffixes in kinds.items())
-
-
-def _scan(
-    root: Path, folder: str, suffixes: tuple[str, ...], *, first: bool = False
-) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """List a folder once: files by stem, and those whose name is not a patch with the message of their error.
-
-    first : stop at the first patch.
-    """
-    files: dict[str, list[str]] = {}
-    misnamed: dict[str, str] = {}
-    if not (root / folder).is_dir():
-        return files, misnamed
-    with os.scandir(root / folder) as entries:
-        for entry in entries:
-            if entry.name.startswith(".") or not entry.name.lower().endswith(suffixes):
-                continue
-            shown = os.fsencode(entry.name).decode(errors="replace")
-            try:
-                if shown != entry.name:
-                    raise AlignscopeError("E110", shown, "a name that is not UTF-8", "Rename the file.")
-                files.setdefault(parse_stem(entry.name).text, []).append(f"{folder}/{entry.name}")
-            except AlignscopeError as error:
-                where = str(root / folder / shown)
-                misnamed[f"{folder}/{shown}"] = str(AlignscopeError(error.code, where, error.found, error.way_out))
-            if first and files:
-                break
-    return files, misnamed
+def _parts(root: Path, pictures: Mapping[str, object], series: Mapping[str, object]) -> dict[str, bool]:
+    """Whether each part of the data set is there, by what sentences call it."""
+    return {
+        "pictures": bool(pictures),
+        "series": bool(series),
+        "label file": _label_path(root).is_file(),
+        "lists of splits": bool(split_files(root)),
+    }
 
 
 def _size_and_time(path: Path) -> str:
@@ -255,20 +217,6 @@ def _several(files: Mapping[str, list[str]], what: str) -> list[str]:
         return []
     named = "; ".join(", ".join(sorted(files[stem])) for stem in found[:3])
     return [f"{_patches(len(found), 'has', 'have')} several {what}: {named}{' ...' if len(found) > 3 else ''}."]
-
-
-def _elsewhere(root: Path) -> list[str]:
-    """Name the folders that hold such files and are not looked into."""
-    known = {AERIAL, *SERIES_FOLDERS}
-    notes = []
-    for folder in sorted(path for path in root.iterdir() if path.is_dir() and path.name not in known):
-        suffixes = Counter(file.suffix for file in folder.iterdir() if file.suffix in {".h5", ".tif", ".pth"})
-        if suffixes:
-            named = ", ".join(f"{count} {suffix}" for suffix, count in sorted(suffixes.items()))
-            places = f"{AERIAL}/, {SERIES_FOLDERS[0]}/ and {SERIES_FOLDERS[1]}/"
-            pth = " The .pth variant of a series is not read." if ".pth" in suffixes else ""
-            notes.append(f"{folder.name}/ holds {named}, which are not used: files belong in {places}.{pth}")
-    return notes
 
 
 def _label_notes(file: LabelFile) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 from collections import Counter
@@ -14,9 +15,8 @@ import numpy as np
 
 from alignscope._lib.checks import real
 from alignscope.datasets.treesatai.format import GENERA, SPLITS, THRESHOLD, Labels, Stem, parse_stem
+from alignscope.datasets.treesatai.places import SPLIT_FOLDERS, archives, named_archives
 from alignscope.errors import AlignscopeError
-
-LABEL_FILE = "TreeSatBA_v9_60m_multi_labels.json"
 
 _PLACE = {genus: place for place, genus in enumerate(GENERA)}
 _SHOWN = 10
@@ -83,9 +83,10 @@ def read_label_file(path: str | Path) -> LabelFile:
 def read_splits(root: str | Path, validation: float = 0.1) -> Splits:
     """Read the lists of the splits: three in one folder, or the original two without val.
 
-    They are looked for in ``split/``, in `root` itself and in ``split_original/``, three lists first. Where there are
-    two, the share `validation` of the training patches becomes "val": those whose name's SHA-256, read as a fraction
-    0..1, is below it. So a patch's split depends on its name alone. Without any list nothing is in a split.
+    They are looked for in ``split/``, in `root` itself, in ``split_original/`` and ``split/split/``, three lists
+    first. Where there are two, the share `validation` of the training patches becomes "val": those whose name's
+    SHA-256, read as a fraction 0..1, is below it. So a patch's split depends on its name alone. Without any list
+    nothing is in a split.
 
     Raises
     ------
@@ -117,7 +118,7 @@ def split_files(root: str | Path) -> list[Path]:
 
 
 def _folders(root: str | Path) -> list[Path]:
-    return [Path(root) / name for name in ("split", "", "split_original")]
+    return [Path(root) / name for name in SPLIT_FOLDERS]
 
 
 def labels_of(stems: Sequence[str], file: LabelFile, splits: Splits) -> Labels:
@@ -144,9 +145,11 @@ def labels_of(stems: Sequence[str], file: LabelFile, splits: Splits) -> Labels:
 def _pairs(path: Path) -> list[tuple[str, Any]]:
     """Return the file's entries; a plain dict would silently keep the last of two with one name."""
     if not path.is_file():
-        raise AlignscopeError("E101", str(path), "there is no label file", "Put it there.")
+        root = path.parent.parent
+        way = f"Unpack {named_archives(root)} in {root}." if root.is_dir() and archives(root) else "Put it there."
+        raise AlignscopeError("E101", str(path), "there is no label file", way)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_Pairs)
+        found = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_Pairs)
     except (ValueError, RecursionError) as error:
         raise AlignscopeError("E111", str(path), f"not JSON ({error})", "Copy or download the file again.") from error
     if not isinstance(found, _Pairs):
@@ -203,7 +206,7 @@ def _listed(folder: Path, splits: Sequence[str]) -> dict[str, str]:
     of: dict[str, str] = {}
     for split in splits:
         path = _list_path(folder, split)
-        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        for number, line in enumerate(_text(path).splitlines(), start=1):
             if not line.strip():
                 continue
             where = f"{path}, line {number}"
@@ -212,6 +215,13 @@ def _listed(folder: Path, splits: Sequence[str]) -> dict[str, str]:
                 raise AlignscopeError("E111", where, f"{stem} is already in {of[stem]}", "Keep one of the two.")
             of[stem] = split
     return of
+
+
+def _text(path: Path) -> str:
+    """Return a list's text, which Windows saves as UTF-16 or with a byte order mark."""
+    content = path.read_bytes()
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if wide else "utf-8-sig", errors="replace")
 
 
 def _stem(name: str, where: str) -> Stem:

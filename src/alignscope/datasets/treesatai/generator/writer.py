@@ -19,7 +19,7 @@ from alignscope._lib.geotiff import import_rasterio
 from alignscope._lib.types import Progress
 from alignscope.datasets.treesatai.format import AERIAL_SIDE, GENERA, SERIES, SPLITS, Patch
 from alignscope.datasets.treesatai.generator.generator import Generated
-from alignscope.datasets.treesatai.labels import LABEL_FILE
+from alignscope.datasets.treesatai.places import LABEL_FILE
 from alignscope.errors import AlignscopeError
 
 GENERATED = "generated.json"
