@@ -81,8 +81,8 @@ CODES: dict[str, Code] = {
         "What stood for missing was read as missing: the fill value that a file declares, an empty cell, or the ignore "
         "label that was given."),
     "AS122": Code("info", "Stored numbers were rescaled",
-        "Numbers were turned into what they stand for, by the scale and offset that the file declares or that were "
-        "asked for."),
+        "Numbers were turned into what they stand for, by the scale and offset that the file declares, or by those "
+        "that were given."),
     "AS201": Code("info", "Non-redundant", "Each modality predicts its own target better than the other one does."),
     "AS202": Code("info", "Redundant in the paper's sense",
         "One modality predicts the other's target at least as well as the other itself. They may still complement each "
