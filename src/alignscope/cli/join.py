@@ -23,9 +23,12 @@ class JoinCommand(Command, frozen=True, kw_only=True):
 
     x1: Annotated[Path, tyro.conf.Positional, arg(metavar="X1", help="Embeddings or features of modality 1.")]
     x2: Annotated[Path, tyro.conf.Positional, arg(metavar="X2", help="Embeddings or features of modality 2.")]
-    ids1: Annotated[Path, arg(metavar="FILE", help="Sample ids of X1: text or whole numbers, each only once.")]
-    ids2: Annotated[Path, arg(metavar="FILE", help="Sample ids of X2.")]
     out: Out
+    ids1: Annotated[
+        Path | None,
+        arg(metavar="FILE", help="Sample ids of X1: text or whole numbers, each only once. AnnData has them already."),
+    ] = None
+    ids2: Annotated[Path | None, arg(metavar="FILE", help="Sample ids of X2.")] = None
     y1: Annotated[Path | None, arg(metavar="FILE", help="Target of modality 1: labels, or columns of numbers.")] = None
     y1_ids: Annotated[Path | None, arg(metavar="FILE", help="Sample ids of --y1.")] = None
     y2: Annotated[Path | None, arg(metavar="FILE", help="Target of modality 2. By default that of modality 1.")] = None

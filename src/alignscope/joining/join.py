@@ -23,8 +23,8 @@ from alignscope.pair.readers.formats import Input
 def match(
     x1: Input,
     x2: Input,
-    ids1: Input,
-    ids2: Input,
+    ids1: Input | None = None,
+    ids2: Input | None = None,
     *,
     y1: Input | None = None,
     y1_ids: Input | None = None,
@@ -44,6 +44,7 @@ def match(
 
     x1, x2 : (N1, ...) and (N2, ...), flattened per row. ids1, ids2 : (N1,) and (N2,), text or whole numbers.
     y1, y2 : targets, (M,) or (M, C). groups : (M,). Each has ids of its own: y1_ids, y2_ids, groups_ids, (M,).
+    Tables from AnnData need no ids: without any, their obs_names are taken.
     least : the smallest share of the rows of the smallest table that must be kept, 0..1.
     drop_missing : leave out samples with a NaN, an infinity or an empty label; else `pair` and `save` raise E203.
     progress : called with what is being done and the share that is done, 0..1.
@@ -77,7 +78,7 @@ def match(
     return Joined(tables, matching, name1, name2)
 
 
-def join(x1: Input, x2: Input, ids1: Input, ids2: Input, **more: Any) -> Pair:
+def join(x1: Input, x2: Input, ids1: Input | None = None, ids2: Input | None = None, **more: Any) -> Pair:
     """Join two modalities, and targets and groups, by ids; see `match` for `more` and the errors.
 
     >>> pair = join([[1.0], [2.0], [3.0]], [[30.0], [10.0]], ids1=["a", "b", "c"], ids2=["c", "a"])

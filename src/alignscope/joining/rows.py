@@ -13,7 +13,7 @@ from alignscope.joining.ids import listed
 from alignscope.pair.identity import ids_of
 from alignscope.pair.missing import missing_values
 from alignscope.pair.readers.formats import Input, open_any, open_rows, read_vector
-from alignscope.pair.readers.rows import ArrayRows, Rows, StoredRows, as_numpy, release
+from alignscope.pair.readers.rows import ArrayRows, Rows, StoredRows, as_numpy, release, samples_of
 
 BYTES = 32 << 20  # read at once
 
@@ -94,15 +94,19 @@ class IdTable:
 
 
 def open_table(name: str, values: Input, ids: Input | None, role: str) -> IdTable:
-    """A table and its ids.
+    """A table and its ids: without any, the names of its samples in its own source, where that has them.
 
     name : "x1", "x2", "y1", "y2" or "groups". role : what the option for its ids is called.
     Raises E101-E108 (a file), E106 (not numbers), E201, E202 (not one id per row), E203 (an id is missing) and
     E204 (no ids).
     """
-    rows = open_rows(values, name) if name.startswith("x") else _labels(open_any(values, name), name)
+    opened = open_rows(values, name) if name.startswith("x") else open_any(values, name)
+    rows = opened if name.startswith("x") else _labels(opened, name)
     if name == "groups" and rows.shape[1] != 1:
         raise AlignscopeError("E201", name, f"{rows.shape[1]:,} columns", "Give one group per row; name the column.")
+    if ids is None and (samples := samples_of(opened)) is not None and isinstance(rows, StoredRows):
+        ids = samples.read()
+        rows = rows.noted(f"{name} ({rows.name}): its {samples.kind} were taken as ids.")
     if ids is None:
         raise AlignscopeError(
             "E204",

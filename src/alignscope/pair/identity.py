@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from alignscope.errors import AlignscopeError
 from alignscope.pair.labels import as_labels, first_rows, require_finite
+from alignscope.pair.readers.rows import Rows, samples_of
+from alignscope.pair.readers.samples import Samples
 
 SHOWN = 3
 
@@ -22,6 +26,43 @@ def require_same_ids(ids1: np.ndarray, ids2: np.ndarray, where: str = "ids1 and 
     if differ.any():
         raise _differing(ids1, ids2, differ, where)
     _require_unique(ids1, where)
+
+
+def require_same_samples(blocks: Mapping[str, Rows], *, ids_given: bool) -> None:
+    """Pass blocks whose rows are of the same samples, in one order, as far as their sources name the samples.
+
+    blocks : by their roles, "x1" first. ids_given : whether ids1 and ids2 are there, which then decide in place of
+    the names whether x1 and x2 belong together; every other block must have the names of one of the two.
+    Raises E204, which says where the names differ and how to join.
+    """
+    named = {role: samples for role, rows in blocks.items() if (samples := samples_of(rows)) is not None}
+    leaders = [role for role in ("x1", "x2") if ids_given and role in named] or list(named)[:1]
+    for role, samples in named.items():
+        if role not in leaders and not any(_same(samples, named[leader]) for leader in leaders):
+            first = leaders[0]
+            where = " and ".join(r if blocks[r].name == r else f"{r} ({blocks[r].name})" for r in (first, role))
+            raise _of_others(named[first], samples, (first, role), where, ids_given)
+
+
+def _same(one: Samples, other: Samples) -> bool:
+    return one == other or np.array_equal(as_text(one.read()), as_text(other.read()))
+
+
+def _of_others(one: Samples, other: Samples, roles: tuple[str, str], where: str, ids_given: bool) -> AlignscopeError:
+    names = [as_text(samples.read()) for samples in (one, other)]
+    only = [np.setdiff1d(names[k], names[1 - k]) for k in (0, 1)]
+    if only[0].size or only[1].size:
+        found = "; ".join(_listed(values, role) for values, role in zip(only, roles, strict=True))
+    elif names[0].size == names[1].size:
+        row = int(np.flatnonzero(names[0] != names[1])[0])
+        found = f"the same in another order, first row {row}: {show_id(names[0][row])} and {show_id(names[1][row])}"
+    else:
+        found = f"{names[0].size:,} and {names[1].size:,} rows; some names repeat"
+    kind = one.kind if one.kind == other.kind else f"{one.kind} and {other.kind}"
+    way_out = "Join them by these names: alignscope data join does it."
+    if not ids_given and roles == ("x1", "x2"):
+        way_out += " Where the rows belong together all the same, prove it by --ids1 and --ids2."
+    return AlignscopeError("E204", where, f"the names of their samples ({kind}) differ: {found}", way_out)
 
 
 def ids_of(values: np.ndarray, where: str) -> np.ndarray:

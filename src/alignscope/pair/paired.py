@@ -12,7 +12,7 @@ import numpy as np
 
 from alignscope._lib.types import Codes, Mask, Vector
 from alignscope.errors import AlignscopeError
-from alignscope.pair.identity import require_same_ids
+from alignscope.pair.identity import require_same_ids, require_same_samples
 from alignscope.pair.labels import (
     Target,
     encode_labels,
@@ -23,7 +23,7 @@ from alignscope.pair.labels import (
     target_of,
 )
 from alignscope.pair.notes import Note, coded
-from alignscope.pair.readers.formats import Input, open_any, open_rows, read_vector
+from alignscope.pair.readers.formats import Input, open_any, open_rows, vector_of
 from alignscope.pair.readers.rows import Rows, StoredRows, require_numbers
 
 
@@ -115,7 +115,9 @@ class Pair:
             "present1": present1,
             "present2": present2,
         }
-        side = {role: read_vector(value, role) for role, value in sides.items() if value is not None}
+        opened = {role: open_any(value, role) for role, value in sides.items() if value is not None}
+        require_same_samples({**given, **opened}, ids_given=ids1 is not None)
+        side = {role: vector_of(rows, role) for role, rows in opened.items()}
         n = require_equal_rows(given, side)
         if "ids1" in side:
             require_same_ids(side["ids1"], side["ids2"])

@@ -62,7 +62,11 @@ def read_vector(value: Input, role: str) -> np.ndarray:
 
     Raises E101-E108 (the file) and E201 (no rows, or more than one column).
     """
-    rows = open_any(value, role)
+    return vector_of(open_any(value, role), role)
+
+
+def vector_of(rows: Rows, role: str) -> np.ndarray:
+    """One number or text per row, (N,). Raises E201 for more than one column."""
     n, width = rows.shape
     if width != 1:
         raise AlignscopeError(

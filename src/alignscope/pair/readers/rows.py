@@ -14,6 +14,7 @@ import numpy as np
 
 from alignscope._lib.types import Array
 from alignscope.errors import AlignscopeError
+from alignscope.pair.readers.samples import Samples
 
 NUMERIC_KINDS = "biuf"
 
@@ -70,7 +71,10 @@ class Where:
 
 @dataclass(frozen=True)
 class Header:
-    """What is known of a block before any row is read; `ndim` is that of the source."""
+    """What is known of a block before any row is read; `ndim` is that of the source.
+
+    named : whether the columns have names of their own. samples : the names of the rows, where the source has any.
+    """
 
     name: str
     shape: tuple[int, int]
@@ -79,6 +83,7 @@ class Header:
     ndim: int
     notes: tuple[str, ...] = ()
     named: bool = False
+    samples: Samples | None = None
 
 
 def describe(
@@ -208,6 +213,14 @@ class StoredRows(ABC):
         """The same rows under other column names."""
         return replace(self, header=replace(self.header, columns=tuple(columns), named=True))
 
+    def noted(self, *notes: str) -> StoredRows:
+        """The same rows with more notes."""
+        return replace(self, header=replace(self.header, notes=(*self.header.notes, *notes)))
+
+    def of_samples(self, samples: Samples) -> StoredRows:
+        """The same rows, each under the name of its sample."""
+        return replace(self, header=replace(self.header, samples=samples))
+
     def read(self, start: int, stop: int) -> Array:
         """Rows start to stop (excluded), (stop - start, D). Do not write to the result."""
         n, width = self.shape
@@ -221,6 +234,11 @@ class StoredRows(ABC):
     @abstractmethod
     def _fetch(self, start: int, stop: int) -> Array:
         """Rows start to stop in the shape of the source."""
+
+
+def samples_of(rows: Rows) -> Samples | None:
+    """The names of a block's samples in its own source, where that has any."""
+    return rows.header.samples if isinstance(rows, StoredRows) else None
 
 
 def _reshape(block: Array, shape: tuple[int, int]) -> Array:
