@@ -17,8 +17,8 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from alignscope.pair.readers.formats import FORMATS, open_rows, read_vector, split_key
-from alignscope.pair.readers.npy import open_npy
-from alignscope.pair.readers.rows import ArrayRows, NpyRows, Rows, Where
+from alignscope.pair.readers.npy import NpyRows, open_npy
+from alignscope.pair.readers.rows import ArrayRows, Rows, Where
 
 N, D = 1000, 6
 A = np.random.default_rng(0).standard_normal((N, D)).astype(np.float32)

@@ -18,6 +18,8 @@ CODES: dict[str, str] = {
     "E109": "A folder is not the data set, or holds several.",
     "E110": "A name is not that of a TreeSatAI patch.",
     "E111": "A label file or lists of splits cannot be used: an unknown genus, a share that is no number, a repeat.",
+    "E112": "A file refers to others outside of its folder, or keeps its data in one; they are not read.",
+    "E113": "What is to be read does not fit into the memory that is free.",
     "E201": "An array has a shape that cannot be used (no rows, no columns, a scalar).",
     "E202": "Inputs that must have one row per sample have different numbers of rows.",
     "E203": "NaN or infinity among the values.",

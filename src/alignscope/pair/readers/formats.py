@@ -12,11 +12,14 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from alignscope.errors import AlignscopeError
-from alignscope.pair.readers.containers import open_h5, open_npz, open_pt, open_zarr
+from alignscope.pair.readers.hdf5 import open_h5
 from alignscope.pair.readers.npy import open_npy
+from alignscope.pair.readers.npz import open_npz
 from alignscope.pair.readers.parquet import open_parquet, parquet_parts
 from alignscope.pair.readers.rows import ArrayRows, Rows, Where, as_numpy, first_text, fixed_text, require_numbers
 from alignscope.pair.readers.tables import open_csv
+from alignscope.pair.readers.tensors import open_pt
+from alignscope.pair.readers.zarrs import open_zarr
 
 Input: TypeAlias = Any  # an array of any namespace, a list, a Rows, or the path of a file
 
@@ -154,7 +157,7 @@ def _plain(array: np.ndarray) -> np.ndarray:
     if isinstance(array, np.ma.MaskedArray):
         return np.ma.filled(array.astype(np.result_type(array.dtype, np.float32)), np.nan)
     if array.dtype.kind == "T":
-        return fixed_text(array)
+        return fixed_text(array, "the array")
     return array if isinstance(array, np.memmap) else np.asarray(array)
 
 

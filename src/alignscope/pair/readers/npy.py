@@ -1,17 +1,24 @@
-"""`.npy` files: the header is parsed here, the rows are read by `NpyRows` on demand."""
+"""`.npy` files: the header is parsed first, the rows are read on demand."""
 
 from __future__ import annotations
 
 import math
+import tokenize
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.lib import format as npy_format
 
 from alignscope.errors import AlignscopeError
-from alignscope.pair.readers.rows import NpyRows, Where, describe
+from alignscope.pair.readers.rows import StoredRows, Where, describe
 
 VERSIONS = ((1, 0), (2, 0), (3, 0))
+UNPARSED = (
+    ValueError, TypeError, OverflowError, SyntaxError, tokenize.TokenError, RecursionError, MemoryError, LookupError,
+)  # fmt: skip
+"""What numpy raises on a header that is none."""
 
 
 @runtime_checkable
@@ -56,7 +63,9 @@ def rows_in(file: Readable, end: int, where: Where) -> NpyRows:
 
 
 def refuse_objects(dtype: np.dtype, where: str) -> None:
-    """Raise E104 where reading would unpickle."""
+    """Raise E104 where reading would unpickle, E106 for a type without any bytes."""
+    if dtype.itemsize == 0:
+        raise AlignscopeError("E106", where, f"values of type {dtype.str}, which hold nothing", "Write it again.")
     if dtype.hasobject:
         raise AlignscopeError(
             "E104",
@@ -77,9 +86,69 @@ def parse_header(file: Readable, where: str) -> tuple[tuple[int, ...], bool, np.
         shape, fortran, dtype = read(file)
         if min(shape, default=0) < 0:
             raise ValueError(f"its header promises the shape {shape}")
-    except (ValueError, TypeError, OverflowError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
+    except UNPARSED as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise AlignscopeError(
             "E103", where, f"it is not a complete .npy file ({reason})", "Write it again with numpy.save."
         ) from error
     return shape, fortran, dtype
+
+
+def require_unicode(array: np.ndarray, where: str) -> None:
+    """Pass all but text of fixed length that is none: characters beyond U+10FFFF. Raises E103."""
+    if array.dtype.kind == "U" and array.size:
+        codes = np.ascontiguousarray(array).reshape(-1).view(array.dtype.newbyteorder("=").byteorder + "u4")
+        codes = codes if array.dtype.isnative else codes.byteswap()
+        if codes.max() > 0x10FFFF:
+            raise AlignscopeError("E103", where, "it is damaged: its text has no such characters", "Write it again.")
+
+
+@dataclass(frozen=True, eq=False)
+class NpyRows(StoredRows):
+    """Rows of a `.npy` file (or of one stored uncompressed in a `.npz`).
+
+    The rows are read into new memory, not mapped, so that resident memory stays flat however large
+    the file is. Every read opens the file anew: threads and processes may share one object.
+    """
+
+    path: Path
+    where: str
+    offset: int
+    source: np.dtype
+    item: tuple[int, ...]
+    fortran: bool
+
+    def _fetch(self, start: int, stop: int) -> np.ndarray:
+        try:
+            block = self._columns(start, stop) if self.fortran else self._block(start, stop)
+        except OSError as error:
+            raise AlignscopeError(
+                "E101", self.where, f"it cannot be read ({error.strerror})", "Check that the file is still there."
+            ) from error
+        require_unicode(block, self.where)
+        return block if self.source.isnative else block.astype(self.source.newbyteorder("="))
+
+    def _block(self, start: int, stop: int) -> np.ndarray:
+        width = self.shape[1]
+        offset = self.offset + start * width * self.source.itemsize
+        block = np.fromfile(self.path, self.source, (stop - start) * width, offset=offset)
+        if block.size != (stop - start) * width:
+            raise self._shrunk()
+        return block.reshape(stop - start, *self.item)
+
+    def _columns(self, start: int, stop: int) -> np.ndarray:
+        n, width = self.shape
+        size = self.source.itemsize
+        block = np.empty((width, stop - start), self.source)
+        # unbuffered: a buffer would read ahead past the few rows wanted of each column
+        with self.path.open("rb", buffering=0) as file:
+            for j, column in enumerate(block):
+                file.seek(self.offset + (j * n + start) * size)
+                if column.size and file.readinto(column.view(np.uint8)) != column.nbytes:
+                    raise self._shrunk()
+        return block.reshape(*self.item[::-1], stop - start).transpose()
+
+    def _shrunk(self) -> AlignscopeError:
+        return AlignscopeError(
+            "E103", self.where, "it became shorter while it was read", "Write it again, then start over."
+        )

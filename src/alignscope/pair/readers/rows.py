@@ -14,9 +14,11 @@ import numpy as np
 
 from alignscope._lib.types import Array
 from alignscope.errors import AlignscopeError
+from alignscope.pair.readers.promised import MOST_COLUMNS, require_memory
 from alignscope.pair.readers.samples import Samples
 
 NUMERIC_KINDS = "biuf"
+WIDENED = ("torch.bfloat16", "torch.float8")  # types that numpy has not
 
 
 @runtime_checkable
@@ -99,7 +101,7 @@ def describe(
 
     A single axis is one column. Default column names are the role and the index, ``"x1 0"``; of a flattened
     source the index on each axis, ``"x1 0,3"``.
-    Raises E201 for a scalar, no rows or no columns.
+    Raises E201 for a scalar, no rows, no columns or more than 2^20.
     """
     where = name if name == role else f"{role} ({name})"
     if len(shape) == 0:
@@ -114,6 +116,13 @@ def describe(
             where,
             f"an array of shape {tuple(shape)}, without any {'rows' if n == 0 else 'columns'}",
             "Give an array with one row per sample and at least one column.",
+        )
+    if width > MOST_COLUMNS:
+        raise AlignscopeError(
+            "E201",
+            where,
+            f"{width:,} columns, where at most {MOST_COLUMNS:,} are read",
+            "Give one row per sample; pool or sample the values of each.",
         )
     if len(item) > 1:
         axes = " x ".join(map(str, item))
@@ -163,16 +172,18 @@ def first_text(values: Sequence[object]) -> int | None:
     return None
 
 
-def fixed_text(array: np.ndarray) -> np.ndarray:
-    """Text of variable length as numpy's text of fixed length."""
-    return np.array(array.tolist(), dtype=np.str_)
+def fixed_text(array: np.ndarray, where: str) -> np.ndarray:
+    """Text of variable length as numpy's text of fixed length. Raises E113 where one is too long for all."""
+    texts = [str(text) for text in array.reshape(-1).tolist()]
+    require_memory(4 * len(texts) * max(map(len, texts), default=0), where)
+    return np.array(texts, dtype=np.str_).reshape(array.shape)
 
 
 def as_numpy(array: Array) -> np.ndarray:
     """Any array (numpy, torch, array API, or a nested list) as numpy, on the CPU."""
     if hasattr(array, "detach"):
         array = array.detach().cpu()
-        if str(array.dtype) == "torch.bfloat16":
+        if str(array.dtype).startswith(WIDENED):
             array = array.float()
         return np.asarray(array.numpy())
     return np.asarray(array)
@@ -308,53 +319,3 @@ def _release(block: np.ndarray, pages: mmap.mmap) -> None:
     low, high = np.lib.array_utils.byte_bounds(block)
     start = (low - address) // mmap.PAGESIZE * mmap.PAGESIZE
     pages.madvise(mmap.MADV_DONTNEED, start, high - address - start)
-
-
-@dataclass(frozen=True, eq=False)
-class NpyRows(StoredRows):
-    """Rows of a `.npy` file (or of one stored uncompressed in a `.npz`).
-
-    The rows are read into new memory, not mapped, so that resident memory stays flat however large
-    the file is. Every read opens the file anew: threads and processes may share one object.
-    """
-
-    path: Path
-    where: str
-    offset: int
-    source: np.dtype
-    item: tuple[int, ...]
-    fortran: bool
-
-    def _fetch(self, start: int, stop: int) -> np.ndarray:
-        try:
-            block = self._columns(start, stop) if self.fortran else self._block(start, stop)
-        except OSError as error:
-            raise AlignscopeError(
-                "E101", self.where, f"it cannot be read ({error.strerror})", "Check that the file is still there."
-            ) from error
-        return block if self.source.isnative else block.astype(self.source.newbyteorder("="))
-
-    def _block(self, start: int, stop: int) -> np.ndarray:
-        width = self.shape[1]
-        offset = self.offset + start * width * self.source.itemsize
-        block = np.fromfile(self.path, self.source, (stop - start) * width, offset=offset)
-        if block.size != (stop - start) * width:
-            raise self._shrunk()
-        return block.reshape(stop - start, *self.item)
-
-    def _columns(self, start: int, stop: int) -> np.ndarray:
-        n, width = self.shape
-        size = self.source.itemsize
-        block = np.empty((width, stop - start), self.source)
-        # unbuffered: a buffer would read ahead past the few rows wanted of each column
-        with self.path.open("rb", buffering=0) as file:
-            for j, column in enumerate(block):
-                file.seek(self.offset + (j * n + start) * size)
-                if column.size and file.readinto(column.view(np.uint8)) != column.nbytes:
-                    raise self._shrunk()
-        return block.reshape(*self.item[::-1], stop - start).transpose()
-
-    def _shrunk(self) -> AlignscopeError:
-        return AlignscopeError(
-            "E103", self.where, "it became shorter while it was read", "Write it again, then start over."
-        )

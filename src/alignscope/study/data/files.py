@@ -16,7 +16,8 @@ from alignscope.errors import AlignscopeError
 from alignscope.pair.folder import TABLES, open_folder
 from alignscope.pair.labels import ClassRows, Target, first_rows
 from alignscope.pair.paired import Pair
-from alignscope.pair.readers.rows import NpyRows, Rows, as_numpy
+from alignscope.pair.readers.npy import NpyRows
+from alignscope.pair.readers.rows import Rows, as_numpy
 from alignscope.study.data.kind import DataKind, Seed, check_parts
 from alignscope.study.data.prepared import Targets, write_data
 from alignscope.study.encoders import EncoderKind
