@@ -53,6 +53,7 @@ HELP = {
     "E402": "Make room, or choose another `--out`, and run again. Nothing half-written was left.",
     "E403": "Update alignscope, or choose another `--out`. Nothing in the folder was touched.",
     "E404": "Choose an empty or new folder. Nothing in this one was touched.",
+    "E405": "Make room, or print elsewhere. What the command wrote to `--out` is whole or absent.",
     "E501": "Call `fit` first, and give `transform` and `predict` as many columns as `fit` had.",
     "E502": (
         "Most often memory: use fewer `--workers`, or a smaller batch or encoder. Finished trainings are "
@@ -62,5 +63,13 @@ HELP = {
     "E503": (
         "Correct `--out`, or leave `--resume` out. A run goes on by itself where it can; `--resume` only "
         "insists that there is something to go on from."
+    ),
+    "E901": (
+        "Please report it. With `ALIGNSCOPE_DEBUG=1` in the environment the same command prints the traceback, which "
+        "says where it happened; it shows paths and values of yours, so look it through before you send it."
+    ),
+    "E902": (
+        "Save numbers as float32, give fewer columns or use fewer `--workers`. Rows cost nothing: they are read a few "
+        "at a time."
     ),
 }

@@ -6,6 +6,8 @@ the command line prints its one line to stderr and exits with status 2.
 
 from __future__ import annotations
 
+import unicodedata
+
 CODES: dict[str, str] = {
     "E101": "A file does not exist or may not be read.",
     "E102": "A file's format is not one that alignscope reads.",
@@ -44,10 +46,40 @@ CODES: dict[str, str] = {
     "E402": "Writing failed part-way (a full disk, a quota); what was written has been removed.",
     "E403": "The folder was written by a newer version of alignscope.",
     "E404": "The folder holds something other than what is to be written there.",
+    "E405": "What the command prints cannot be written: standard output is a full disk or cannot be reached.",
     "E501": "An estimator was used before it was fitted, or on data of another width.",
     "E502": "A worker process was lost twice over one cell, or none could be kept alive.",
     "E503": "There is nothing to resume in the folder.",
+    "E901": "A fault of alignscope itself: something went wrong that none of its messages is for.",
+    "E902": "More memory is needed than there is, or an input is nested too deeply.",
 }
+
+LONGEST = 1000
+"""Of each part of a message, in characters."""
+
+_JOINERS = "\u200c\u200d"  # invisible, but words of Persian and of Hindi need them
+
+
+def escaped(text: str) -> str:
+    """Return a text with all that a terminal obeys or a page cannot hold as it is written in Python: ``"\\x1b"``.
+
+    These are control characters and line breaks, marks of writing direction, invisible characters, lone surrogates and
+    what Unicode reserves. The same text comes back where there is none of them.
+    """
+    if text.isprintable():
+        return text
+    return "".join(ch.encode("unicode_escape").decode("ascii") if _is_unseen(ch) else ch for ch in text)
+
+
+def _is_unseen(ch: str) -> bool:
+    if ord(ch) & 0xFFFE == 0xFFFE or "\ufdd0" <= ch <= "\ufdef":
+        return True
+    return unicodedata.category(ch) in ("Cc", "Cf", "Cs", "Zl", "Zp") and ch not in _JOINERS
+
+
+def _part(text: str) -> str:
+    text = escaped(text)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 201]}…{text[-200:]}"
 
 
 class AlignscopeError(ValueError):
@@ -59,14 +91,14 @@ class AlignscopeError(ValueError):
     where : what was looked at: a file, an argument, a block of columns.
     found : what was found there.
     way_out : what to do about it.
+
+    Each part is `escaped`, since it may hold what stands in somebody's file, and cut where it is very long.
     """
 
     def __init__(self, code: str, where: str, found: str, way_out: str) -> None:
         self.code = code
-        self.where = where
-        self.found = found
-        self.way_out = way_out
-        super().__init__(f"{where}: {found}. {way_out} [{code}]")
+        self.where, self.found, self.way_out = map(_part, (where, found, way_out))
+        super().__init__(f"{self.where}: {self.found}. {self.way_out} [{code}]")
 
     def __reduce__(self) -> tuple[type[AlignscopeError], tuple[str, str, str, str]]:
         return type(self), (self.code, self.where, self.found, self.way_out)

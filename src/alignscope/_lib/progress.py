@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from alignscope.errors import escaped
+
 if TYPE_CHECKING:  # numpy, which `--help` does without
     from alignscope._lib.types import Progress
 
@@ -28,8 +30,9 @@ class Bar:
         return self._say
 
     def _say(self, what: str, share: float) -> None:
+        what = escaped(what)
         if self._rich is not None:
-            self._rich.update(self._task, description=what, completed=share)
+            self._rich.update(self._task, description=what.replace("[", "\\["), completed=share)  # else read as markup
         elif what != self._last:
             print(f"{what} ...", flush=True)
         self._last = what

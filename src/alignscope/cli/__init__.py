@@ -3,47 +3,51 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-
-import tyro
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from alignscope._lib.version import __version__
-from alignscope.cli._options import Command
-from alignscope.cli.audit import AuditCommand
-from alignscope.cli.bench import BenchCommand
-from alignscope.cli.explain import ExplainCommand
-from alignscope.cli.join import JoinCommand
-from alignscope.cli.paper import PaperCommand
-from alignscope.cli.scenes import ScenesCommand
-from alignscope.cli.study import StudyCommand
-from alignscope.cli.treesatai import TreeSatAICommand
-from alignscope.cli.treesatai_like import TreeSatAILikeCommand
-from alignscope.cli.trifeature import TrifeatureCommand
-from alignscope.errors import AlignscopeError
+from alignscope.cli._ending import NOTHING_WRITTEN, end, print_anything, sigterm_stops
+
+if TYPE_CHECKING:
+    from alignscope.cli._options import Command
+    from alignscope.cli.commands import COMMANDS
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS: Mapping[str, type[Command]] = {
-    "audit": AuditCommand,
-    "paper": PaperCommand,
-    "study": StudyCommand,
-    "bench": BenchCommand,
-    "data trifeature": TrifeatureCommand,
-    "data treesatai": TreeSatAICommand,
-    "data treesatai-like": TreeSatAILikeCommand,
-    "data join": JoinCommand,
-    "data scenes": ScenesCommand,
-    "explain": ExplainCommand,
-}
-"""The commands by name; each one's fields are its options."""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0, or 2 after one message on stderr where the input cannot be used."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    if argv == ["--version"]:
-        print(f"alignscope {__version__}")
-        return 0
+    """Run the command line, and return its exit status: 0, or another one after one message on stderr.
+
+    2 where an input, an option or the output folder cannot be used, or where alignscope is at fault; 130 after Ctrl-C,
+    143 after SIGTERM, and 141 where nobody reads what is printed any more.
+    """
+    kept = NOTHING_WRITTEN
+    with sigterm_stops():
+        try:
+            print_anything()
+            # Slow to load: an interrupt while it is loaded ends as any other.
+            from alignscope.cli._options import say
+
+            argv = list(sys.argv[1:] if argv is None else argv)
+            if argv == ["--version"]:
+                say(f"alignscope {__version__}")
+            else:
+                command = _parsed(argv)
+                kept = command.interrupted
+                command.run()
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except BaseException as error:
+            return end(error, kept)
+    return 0
+
+
+def _parsed(argv: list[str]) -> Command:
+    import tyro
+
+    from alignscope.cli.commands import COMMANDS  # slow to load
+
     if (two := " ".join(argv[:2])) in COMMANDS:
         argv = [two, *argv[2:]]
     command: Command = tyro.extras.subcommand_cli_from_dict(
@@ -53,12 +57,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Before you align modalities, know what you would lose.",
         config=(tyro.conf.FlagCreatePairsOff,),
     )
-    try:
-        command.run()
-    except AlignscopeError as error:
-        print(f"alignscope: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"alignscope: interrupted; {command.interrupted}", file=sys.stderr)
-        return 130
-    return 0
+    return command
+
+
+def __getattr__(name: str) -> Any:
+    if name == "COMMANDS":
+        from alignscope.cli.commands import COMMANDS  # slow to load
+
+        return COMMANDS
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

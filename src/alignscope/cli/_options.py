@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import msgspec
 import tyro
 
-from alignscope.errors import AlignscopeError
+from alignscope.cli._ending import NOTHING_WRITTEN
+from alignscope.errors import AlignscopeError, escaped
 
 if TYPE_CHECKING:
     from alignscope.bench.results import BenchResults
@@ -36,6 +37,11 @@ Stack = Annotated[
 Resume = Annotated[bool, arg(help="Insist that the folder already holds some of these trainings.")]
 
 
+def say(line: str) -> None:
+    """Print a line on stdout, without anything in it that a terminal would obey."""
+    print(escaped(line))
+
+
 def modality_names(x1: Path, x2: Path) -> tuple[str, str]:
     """Name two modalities by their files: the stems, or what tells the two apart where these are the same."""
     for name in (lambda path: path.stem, lambda path: path.name.rpartition(":")[2], str):
@@ -47,8 +53,8 @@ def modality_names(x1: Path, x2: Path) -> tuple[str, str]:
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """A command: its fields are its options, its docstring is its help."""
 
-    interrupted: ClassVar[str] = "nothing was written"
-    """What is true of the folder --out after Ctrl-C."""
+    interrupted: ClassVar[str] = NOTHING_WRITTEN
+    """What is true of the folder --out after Ctrl-C or SIGTERM."""
 
     def run(self) -> None:
         """Do what the command is for, and print what was found and where it is."""
@@ -76,16 +82,16 @@ class TrainingCommand(Command, frozen=True, kw_only=True):
 def print_outcome(results: StudyResults | BenchResults, outcome: Outcome) -> None:
     """Say which trainings have no figures, how many are from before, and what was lost on the way."""
     for failure in results.failures:
-        print(f"  {failure.status}: {failure.text} ({failure.reason})")
-    print(f"Trainings: {len(results.cells)}, of which {outcome.reused} were there before.")
+        say(f"  {failure.status}: {failure.text} ({failure.reason})")
+    say(f"Trainings: {len(results.cells)}, of which {outcome.reused} were there before.")
     if outcome.damaged or outcome.lost:
-        print(f"  {len(outcome.damaged)} damaged files were set aside, {len(outcome.lost)} workers were lost.")
+        say(f"  {len(outcome.damaged)} damaged files were set aside, {len(outcome.lost)} workers were lost.")
 
 
 def print_where(page: Path, figures: str = "results.json") -> None:
     """Say where the page and the figures are."""
-    print(f"Page:    {page}")
-    print(f"Figures: {page.with_name(figures)}")
+    say(f"Page:    {page}")
+    say(f"Figures: {page.with_name(figures)}")
 
 
 @contextmanager

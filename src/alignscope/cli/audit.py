@@ -9,7 +9,7 @@ import tyro
 
 from alignscope._lib.files import check_writable
 from alignscope._lib.progress import Bar
-from alignscope.cli._options import Command, Out, arg, modality_names, print_where
+from alignscope.cli._options import Command, Out, arg, modality_names, print_where, say
 from alignscope.errors import AlignscopeError
 
 if TYPE_CHECKING:
@@ -200,9 +200,9 @@ def _names(text: str | None) -> list[str] | None:
 def _summarise(result: Audit, page: Path) -> None:
     from alignscope.pair.notes import NOTE_CODES  # numpy is slow to load, and help does without
 
-    print(result.verdict)
-    print(result.action)
+    say(result.verdict)
+    say(result.action)
     for finding in result.findings:
         if finding.severity == "issue" or finding.code in NOTE_CODES:
-            print(f"  {finding.code} {finding.text}")
+            say(f"  {finding.code} {finding.text}")
     print_where(page, "audit.json")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from alignscope._lib.progress import Bar
-from alignscope.cli._options import TrainingCommand, arg, print_outcome, print_where
+from alignscope.cli._options import TrainingCommand, arg, print_outcome, print_where, say
 
 
 class BenchCommand(TrainingCommand, frozen=True, kw_only=True):
@@ -38,5 +38,5 @@ class BenchCommand(TrainingCommand, frozen=True, kw_only=True):
             page = bench.save(self.out)
         print_outcome(bench.results, bench.outcome)
         for line in bench.results.ranking():
-            print(line)
+            say(line)
         print_where(page)

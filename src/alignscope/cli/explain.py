@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from alignscope.cli._options import Command, arg
+from alignscope.cli._options import Command, arg, say
 from alignscope.errors import CODES as ERRORS
 from alignscope.errors import AlignscopeError
 
@@ -22,10 +22,10 @@ class ExplainCommand(Command, frozen=True, kw_only=True):
 
         code = self.code.upper()
         if code in ERRORS:
-            print(f"{code}: {ERRORS[code]}")
+            say(f"{code}: {ERRORS[code]}")
         elif code in FINDINGS:
             found = FINDINGS[code]
-            print(f"{code} ({found.severity}): {found.title}. {found.explanation}")
+            say(f"{code} ({found.severity}): {found.title}. {found.explanation}")
         else:
             raise AlignscopeError(
                 "E304", "code", f"'{code}' is not known", f"Codes run from {min(ERRORS)} to {max(FINDINGS)}."

@@ -10,7 +10,7 @@ import tyro
 
 from alignscope._lib.files import check_writable
 from alignscope._lib.progress import Bar
-from alignscope.cli._options import Command, Out, arg, modality_names, print_where
+from alignscope.cli._options import Command, Out, arg, modality_names, print_where, say
 
 
 class JoinCommand(Command, frozen=True, kw_only=True):
@@ -58,9 +58,9 @@ class JoinCommand(Command, frozen=True, kw_only=True):
         with Bar() as progress:
             joined = match(**given, progress=progress)
             page = joined.save(out, progress)
-        print(f"Joined: {joined.n:,} samples.")
+        say(f"Joined: {joined.n:,} samples.")
         for line in joined.summary():
-            print(f"  {line}")
+            say(f"  {line}")
         for note in joined.notes():
-            print(f"  {note.line}")
+            say(f"  {note.line}")
         print_where(page)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from alignscope._lib.progress import Bar
-from alignscope.cli._options import Stack, TrainingCommand, arg, print_where
+from alignscope.cli._options import Stack, TrainingCommand, arg, print_where, say
 
 
 class PaperCommand(TrainingCommand, frozen=True, kw_only=True):
@@ -32,5 +32,5 @@ class PaperCommand(TrainingCommand, frozen=True, kw_only=True):
             progress("drawing the page", 0.95)
             page = paper.save(self.out)
         for verdict, number in paper.verdicts().items():
-            print(f"  {number:3d} {verdict}")
+            say(f"  {number:3d} {verdict}")
         print_where(page)

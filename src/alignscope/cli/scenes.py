@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from alignscope._lib.progress import Bar
-from alignscope.cli._options import Command, Out, arg, print_where
+from alignscope.cli._options import Command, Out, arg, print_where, say
 
 
 class ScenesCommand(Command, frozen=True, kw_only=True):
@@ -32,12 +32,12 @@ class ScenesCommand(Command, frozen=True, kw_only=True):
         with Bar() as progress:
             page = cut(self.spec, self.out, self.root, progress)
         record = json.loads(page.with_name("results.json").read_text(encoding="utf-8"))
-        print(f"Chips: {record['n']:,} in {record['blocks']:,} blocks of {len(record['scenes']):,} scenes.")
+        say(f"Chips: {record['n']:,} in {record['blocks']:,} blocks of {len(record['scenes']):,} scenes.")
         if record["adjacent"]:
-            print(f"  {record['adjacent']:,} chips touch one of another block; a `gap` separates blocks.")
+            say(f"  {record['adjacent']:,} chips touch one of another block; a `gap` separates blocks.")
         for reason, number in record["dropped"].items():
-            print(f"  {number:,} left out: {reason}")
+            say(f"  {number:,} left out: {reason}")
         for i, modality in enumerate(record["modalities"], 1):
             if modality["constant"]:
-                print(f"  Targets of modality {i} left out, since they do not vary: {', '.join(modality['constant'])}")
+                say(f"  Targets of modality {i} left out, since they do not vary: {', '.join(modality['constant'])}")
         print_where(page)

@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from alignscope._lib.progress import Bar
-from alignscope.cli._options import Stack, TrainingCommand, arg, print_outcome, print_where
+from alignscope.cli._options import Stack, TrainingCommand, arg, print_outcome, print_where, say
 
 
 class StudyCommand(TrainingCommand, frozen=True, kw_only=True):
@@ -30,6 +30,6 @@ class StudyCommand(TrainingCommand, frozen=True, kw_only=True):
             progress("drawing the page", 0.95)
             page = study.save(self.out)
         for note in study.results.notes:
-            print(f"  {note}")
+            say(f"  {note}")
         print_outcome(study.results, study.outcome)
         print_where(page)

@@ -9,7 +9,7 @@ import tyro
 
 from alignscope._lib.files import check_writable
 from alignscope._lib.progress import Bar
-from alignscope.cli._options import Command, arg, print_where
+from alignscope.cli._options import Command, arg, print_where, say
 from alignscope.report.words import percent
 
 if TYPE_CHECKING:
@@ -53,14 +53,14 @@ class TreeSatAICommand(Command, frozen=True, kw_only=True):
 
 
 def _print(found: Inspection) -> None:
-    print(f"TreeSatAI-Time-Series in {found.path}: {found.patches:,} patches, {found.whole:,} with all modalities.")
+    say(f"TreeSatAI-Time-Series in {found.path}: {found.patches:,} patches, {found.whole:,} with all modalities.")
     for modality, count in found.files.items():
         missing = found.missing[modality]
         place = f"; missing {missing.count:,}, the first belongs at {missing.place}" if missing.count else ""
-        print(f"  {modality:7s} {count:,}{place}")
+        say(f"  {modality:7s} {count:,}{place}")
     if found.absent:
-        print(f"  Labelled or listed, without any file: {len(found.absent):,}")
-    print(f"  Without labels: {len(found.without_labels):,}; in no list: {len(found.without_split):,}")
+        say(f"  Labelled or listed, without any file: {len(found.absent):,}")
+    say(f"  Without labels: {len(found.without_labels):,}; in no list: {len(found.without_split):,}")
     _print_counts("Splits", found.splits)
     _print_counts("Genera", {genus: sum(by.values()) for genus, by in found.genera.items()})
     _print_counts("Age classes", {str(age): sum(by.values()) for age, by in enumerate(found.ages)})
@@ -68,18 +68,18 @@ def _print(found: Inspection) -> None:
     for modality, its in found.dates.items():
         unusual = {"repeated": its.repeated, "not of the year": its.outside, "zeros": its.zeros, "NaN": its.nans}
         listed = "".join(f", {count:,} {name}" for name, count in unusual.items() if count)
-        print(f"  Dates {modality:6s} {its.least} to {its.most}, median {its.median:g}{listed}")
+        say(f"  Dates {modality:6s} {its.least} to {its.most}, median {its.median:g}{listed}")
     if found.clear_share is not None:
-        print(f"  Clear Sentinel-2 dates: {percent(found.clear_share)}; patches without any: {len(found.cloudy):,}")
+        say(f"  Clear Sentinel-2 dates: {percent(found.clear_share)}; patches without any: {len(found.cloudy):,}")
     for note in found.notes:
-        print(f"  Note: {note}")
-    print(f"Broken files: {len(found.broken):,}")
+        say(f"  Note: {note}")
+    say(f"Broken files: {len(found.broken):,}")
     for one in found.broken[:_SHOWN]:
-        print(f"  {one.message}")
+        say(f"  {one.message}")
     if len(found.broken) > _SHOWN:
-        print(f"  ... and {len(found.broken) - _SHOWN:,} more; --out writes all to results.json")
+        say(f"  ... and {len(found.broken) - _SHOWN:,} more; --out writes all to results.json")
 
 
 def _print_counts(name: str, counts: dict[str, int]) -> None:
     if any(counts.values()):
-        print(f"  {name}: " + ", ".join(f"{key} {count:,}" for key, count in counts.items() if count))
+        say(f"  {name}: " + ", ".join(f"{key} {count:,}" for key, count in counts.items() if count))

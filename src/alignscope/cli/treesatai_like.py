@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from alignscope._lib.progress import Bar
-from alignscope.cli._options import Command, Out, arg, print_where
+from alignscope.cli._options import Command, Out, arg, print_where, say
 
 
 class TreeSatAILikeCommand(Command, frozen=True, kw_only=True):
@@ -44,5 +44,5 @@ class TreeSatAILikeCommand(Command, frozen=True, kw_only=True):
         out, layout, plain = (options.pop(name) for name in ("out", "layout", "plain"))
         with Bar() as progress:
             page = make_treesatai_like(Generated(**options, traps=not plain), out, layout=layout, progress=progress)
-        print(f"Archive: {out}")
+        say(f"Archive: {out}")
         print_where(page)
