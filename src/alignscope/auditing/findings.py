@@ -81,7 +81,7 @@ def _about_data(audit: AuditRecord, facts: Facts) -> Iterator[Finding]:
         )
     yield from _about_sampling(audit, facts)
     for note in facts.notes:
-        yield _finding(note.code, note)
+        yield _finding(note.code, str(note))
 
 
 def _about_sampling(audit: AuditRecord, facts: Facts) -> Iterator[Finding]:
