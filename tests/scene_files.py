@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
 
-__all__ = ["CORNER", "UTM", "north_up", "smooth", "tiff", "two_modalities"]
+__all__ = ["CORNER", "UTM", "north_up", "smooth", "tagged", "tiff", "two_modalities"]
 
 UTM = "EPSG:32632"
 CORNER = (600_000.0, 5_400_000.0)
@@ -47,6 +48,15 @@ def tiff(
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # where that is what is asked for
         with rasterio.open(path, "w", driver="GTiff", crs=crs, transform=transform, **form) as file:
             file.write(pixels)
+    return path
+
+
+def tagged(path: Path, *, tags: Mapping[str, str] | None = None, **fields: object) -> Path:
+    """Change what a GeoTIFF says of its bands: scales, offsets, descriptions, colorinterp, tags."""
+    with rasterio.open(path, "r+") as file:
+        for name, value in fields.items():
+            setattr(file, name, value)
+        file.update_tags(**(tags or {}))
     return path
 
 

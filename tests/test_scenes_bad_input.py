@@ -17,7 +17,7 @@ from alignscope import cli
 from alignscope.errors import AlignscopeError
 from alignscope.pair.folder import open_folder
 from refusal_helpers import Refused, require_one_message
-from scene_files import CORNER, north_up, tiff, two_modalities
+from scene_files import CORNER, north_up, tagged, tiff, two_modalities
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(1, 9, (2, 1, 24, 24), np.uint8)
@@ -126,7 +126,23 @@ REFUSED = [
     Refused("shifted", raster(north_up(10, EAST)), "E211",
             r"b/0\.tif: its corner lies \+0\.4 columns and \+0 rows off that of .*a/0\.tif, in pixels of 10"),
     Refused("turned", raster(north_up(10) @ Affine.rotation(30)), "E211", r"it is turned or mirrored"),
-    Refused("upside down", raster(Affine(10, 0, CORNER[0], 0, 10, CORNER[1])), "E211", r"it is turned or mirrored"),
+    Refused("mirrored", raster(Affine(-10, 0, CORNER[0] + 240, 0, -10, CORNER[1])), "E211",
+            r"\+24 columns and \+0 rows"),
+    Refused("mirrored in place", raster(Affine(-10, 0, CORNER[0], 0, -10, CORNER[1])), "E211", r"turned or mirrored"),
+    Refused("south up, elsewhere", raster(Affine(10, 0, CORNER[0], 0, 10, CORNER[1])), "E211",
+            r"its corner lies \+0 columns and -24 rows off"),
+    # what stored numbers stand for
+    Refused("scale 0", spec('path = "b/*.tif"', 'path = "b/*.tif", scale = 0'), "E306", r"scale: .*other than 0"),
+    Refused("endless offset", spec('path = "b/*.tif"', 'path = "b/*.tif", offset = [inf]'), "E306",
+            r"offset: .*finite"),
+    Refused("scales", spec('path = "b/*.tif"', 'path = "b/*.tif", scale = [1, 2]'), "E210",
+            r"b/0\.tif: `scale` has 2 numbers for 1 channels"),
+    Refused("dequantised floats", spec('path = "b/*.tif"', 'path = "b/*.tif", dequantize = "aef"'), "E306",
+            r"b/0\.tif: dequantize = .aef. is for int8, and it holds uint8"),
+    Refused("dequantised and scaled", spec('path = "b/*.tif"', 'path = "b/*.tif", scale = 2, dequantize = "aef"'),
+            "E306", r"dequantize: expected no scale"),
+    Refused("scale 0 in the tags", lambda f: tagged(f / "b/0.tif", scales=[0]), "E103",
+            r"b/0\.tif: band 1 declares the scale 0"),
     Refused("extent", raster(north_up(10), side=28), "E211", r"b/0\.tif: it covers 28 x 28 pixels of 10 .* 24 x 24"),
     Refused("resolution", raster(north_up(15), side=16), "E211",
             r"its pixels of 15 are 1\.5 times those of .*a/0\.tif \(10\), not a whole number"),

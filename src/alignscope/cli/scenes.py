@@ -40,4 +40,6 @@ class ScenesCommand(Command, frozen=True, kw_only=True):
         for i, modality in enumerate(record["modalities"], 1):
             if modality["constant"]:
                 say(f"  Targets of modality {i} left out, since they do not vary: {', '.join(modality['constant'])}")
+        for note in record["notes"]:
+            say(f"  {note}")
         print_where(page)

@@ -215,6 +215,7 @@ def _record(spec: SceneSpec, survey: Survey, filled: list[int], hashes: dict[str
         "blocks": int(at.block.max()) + 1,
         "adjacent": count_adjacent(survey.scenes, at.scene, at.row, at.column, at.block),
         "modalities": modalities,
+        "notes": [note.line for note in survey.notes],
         "dropped": dict(sorted(total.items())),
         "scenes": [
             {"scene": scene.name, "kept": int(keep.sum()), "dropped": why}

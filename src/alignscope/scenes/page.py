@@ -32,6 +32,7 @@ _CONTENTS = {
     "targets": "Targets",
     "scenes": "Scenes",
     "channels": "Channels",
+    "notes": "How the rasters were read",
     "next": "Next",
     "files": "Files",
 }

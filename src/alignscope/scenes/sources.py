@@ -16,8 +16,9 @@ from alignscope.errors import AlignscopeError
 from alignscope.pair.readers.containers import pick_key
 from alignscope.pair.readers.formats import split_key
 from alignscope.pair.readers.rows import Where, require_numbers
-from alignscope.scenes.rasters import ArrayRaster, SceneRaster, TiffRaster
+from alignscope.scenes.rasters import ArrayRaster, SceneRaster
 from alignscope.scenes.spec import AXES, RasterSpec
+from alignscope.scenes.tiffs import TiffRaster
 
 _TIFF = {".tif", ".tiff"}
 _ARRAYS = {".npy", ".npz"}

@@ -26,7 +26,7 @@ Name: TypeAlias = Annotated[str, Meta(min_length=1)]
 
 
 class MaskSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Pixels and times at which a channel of the same raster is larger than `above` are no data: clouds."""
+    """Pixels and times at which a channel of the same raster, as stored, is larger than `above` are no data: clouds."""
 
     channel: Index
     above: float
@@ -41,8 +41,12 @@ class RasterSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     axes : of an array only, its axes in order, such as ``"scene time channel y x"``; y and x must be among them.
     channels, times : which to take, counted from 0; None takes all.
     reduce : "none" makes a channel of every channel at every time, "median" takes the median of the valid times.
-    nodata : values that stand for no data, next to NaN, infinity, the largest float32 and what a GeoTIFF declares.
-    mask : a channel of clouds or the like, which need not be taken itself.
+    nodata : stored values that stand for no data, next to NaN, infinity, the largest float32 and what a GeoTIFF
+        declares.
+    scale, offset : a stored number s is read as scale x s + offset, one for all channels that are taken or one each;
+        they come before the scale and offset that a GeoTIFF declares.
+    dequantize : "aef" for int8 embeddings of AlphaEarth: sign(s) (s / 127.5)^2, and -128 is no data.
+    mask : a channel of clouds or the like, as stored, which need not be taken itself.
     names, time_names : of the channels and times that are taken.
     ids : of a .npz with a scene axis only, the key of the scenes' ids; without it they are counted from 0.
     match : a regular expression whose first group, in the file's name, is the id of the scene; without it the stem is.
@@ -54,6 +58,9 @@ class RasterSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     times: tuple[Index, ...] | None = None
     reduce: Literal["none", "median"] = "none"
     nodata: tuple[float, ...] | float = ()
+    scale: tuple[float, ...] | float | None = None
+    offset: tuple[float, ...] | float | None = None
+    dequantize: Literal["aef"] | None = None
     mask: MaskSpec | None = None
     names: tuple[Name, ...] | None = None
     time_names: tuple[Name, ...] | None = None
@@ -63,7 +70,7 @@ class RasterSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     @property
     def absent(self) -> tuple[float, ...]:
         """The values that stand for no data."""
-        return self.nodata if isinstance(self.nodata, tuple) else (self.nodata,)
+        return numbers_of(self.nodata)
 
 
 class ModalitySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -193,6 +200,13 @@ def checked_scenes(spec: SceneSpec) -> SceneSpec:
     return convert(msgspec.to_builtins(spec), "spec", SceneSpec, _check, GUIDE)
 
 
+def numbers_of(given: tuple[float, ...] | float | None) -> tuple[float, ...]:
+    """Return what is given once, for every channel, or not at all as a tuple."""
+    if given is None:
+        return ()
+    return given if isinstance(given, tuple) else (given,)
+
+
 def _source(raster: RasterSpec | str) -> RasterSpec:
     return RasterSpec(path=raster) if isinstance(raster, str) else raster
 
@@ -229,9 +243,14 @@ def _check_source(source: RasterSpec, field: str) -> None:
         if values is not None and (not values or len(set(values)) < len(values)):
             raise invalid("Expected at least one entry, each once", f"{field}.{name}")
     numbers = {"nodata": source.absent, "mask.above": () if source.mask is None else (source.mask.above,)}
+    numbers |= {"scale": numbers_of(source.scale), "offset": numbers_of(source.offset)}
     for name, values in numbers.items():
         if not all(map(math.isfinite, values)):
             raise invalid("Expected a finite number: NaN and infinity never are data", f"{field}.{name}")
+    if 0 in numbers["scale"]:
+        raise invalid("Expected a number other than 0", f"{field}.scale")
+    if source.dequantize and (numbers["scale"] or numbers["offset"]):
+        raise invalid("Expected no scale and no offset next to it", f"{field}.dequantize")
     if source.match is not None:
         try:
             groups = re.compile(source.match).groups

@@ -10,7 +10,9 @@ import numpy as np
 
 from alignscope._lib.types import Progress
 from alignscope.errors import AlignscopeError
+from alignscope.pair.notes import Note, coded
 from alignscope.scenes.chips import Scene, Strip, stacked
+from alignscope.scenes.doubts import Doubts, Look, look, source_notes
 from alignscope.scenes.ground import merge_overlapping
 from alignscope.scenes.rasters import SceneRaster
 from alignscope.scenes.spec import SceneSpec
@@ -24,11 +26,12 @@ _ROUND = 1e-9  # of shares, which are compared with round numbers such as 0.9
 
 @dataclass(frozen=True)
 class Form:
-    """The chips of a modality: `channels` by name, pixels a `side`, and whether they are bytes."""
+    """The chips of a modality: `channels` by name, pixels a `side`; whether they are bytes, or 16-bit as stored."""
 
     channels: tuple[str, ...]
     side: int
     integral: bool
+    digital: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +55,8 @@ class Survey:
     kept : of every scene a mask (rows, columns). dropped : of every scene, why chips were left out, and how many.
     columns, values : of every modality the names and (N, C) float32 values of its targets. constant : those left out
     because they do not vary.
-    centre, spread : of every modality (C,), by which channels are scaled; 0 and 1 where they are not.
+    scales : of every modality centre and spread (C,), by which channels are scaled; 0 and 1 where they are not.
+    notes : what was decided on reading the rasters, and what looks like no data.
     """
 
     scenes: Sequence[Scene]
@@ -64,6 +68,7 @@ class Survey:
     values: tuple[np.ndarray, np.ndarray]
     constant: tuple[list[str], list[str]]
     scales: tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+    notes: tuple[Note, ...]
 
     @property
     def n(self) -> int:
@@ -84,14 +89,17 @@ def scan(spec: SceneSpec, scenes: Sequence[Scene], progress: Progress) -> Survey
     parts: list[list[Counted]] = [[] for _ in spec.target]
     samples: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     kept, dropped = [], []
+    doubts = tuple(Doubts(modality.name) for modality in spec.modalities)
     for k, scene in enumerate(scenes):
         progress("scanning the rasters", 0.5 * k / len(scenes))
         keep = scene.layout.blocks() >= 0
         why = Counter({"between blocks": int((~keep).sum())})
         for strip in scene.strips():
             mine = keep[strip.first : strip.last]  # a view, in which chips are dropped
-            _drop_by_modalities(spec, strip, mine, why, samples)
+            seen = _drop_by_modalities(spec, strip, mine, why, samples)
             _drop_by_targets(spec, strip, mine, why, parts)
+            for doubt, its, form in zip(doubts, seen, (one, two), strict=True):
+                doubt.add(k, its, mine, form.side)
         kept.append(keep)
         dropped.append({reason: n for reason, n in why.items() if n})
     if not any(keep.any() for keep in kept):
@@ -103,12 +111,18 @@ def scan(spec: SceneSpec, scenes: Sequence[Scene], progress: Progress) -> Survey
         for modality, pool, form in zip(spec.modalities, samples, (one, two), strict=True)
     )
     chips = _chips(scenes, kept)
-    return Survey(scenes, (one, two), kept, dropped, chips, (c1, c2), (v1, v2), (gone1, gone2), (scale1, scale2))
+    notes = source_notes(spec, scenes)
+    for doubt, form in zip(doubts, (one, two), strict=True):
+        notes += doubt.notes(form.channels, [scene.name for scene in scenes], form.digital)
+    return Survey(
+        scenes, (one, two), kept, dropped, chips, (c1, c2), (v1, v2), (gone1, gone2), (scale1, scale2), coded(notes)
+    )
 
 
 def _drop_by_modalities(
     spec: SceneSpec, strip: Strip, mine: np.ndarray, why: Counter[str], samples: tuple[list[np.ndarray], ...]
-) -> None:
+) -> list[Look]:
+    seen = []
     for modality, rasters, pool in zip(spec.modalities, strip.scene.modalities, samples, strict=True):
         chips = stacked(strip, rasters)
         valid = np.isfinite(chips).mean(axis=(3, 4)).min(axis=2)
@@ -116,6 +130,9 @@ def _drop_by_modalities(
         if modality.scale == "robust" and mine.any():
             pixels = chips[mine].swapaxes(0, 1).reshape(chips.shape[2], -1)
             pool.append(pixels[:, :: pixels.shape[1] // SAMPLE | 1])  # odd, so that no column of chips is preferred
+        sides = [strip.scene.layout.chip // strip.scene.factors[r] for r in rasters for _ in r.names]
+        seen.append(look(chips, np.array(sides) == 1, SAMPLE))
+    return seen
 
 
 def _drop_by_targets(
@@ -150,7 +167,8 @@ def _form(scenes: Sequence[Scene], modality: int) -> Form:
         if len(form.channels) != len(forms[0].channels):
             found = f"{len(form.channels)} channels, and scene {scenes[0].name} has {len(forms[0].channels)}"
             raise AlignscopeError("E201", where, found, "Choose the same ones of every scene with `channels`.")
-    return Form(forms[0].channels, forms[0].side, all(form.integral for form in forms))
+    integral, digital = (all(getattr(form, name) for form in forms) for name in ("integral", "digital"))
+    return Form(forms[0].channels, forms[0].side, integral, digital)
 
 
 def _form_of(scene: Scene, rasters: list[SceneRaster]) -> Form:
@@ -158,7 +176,7 @@ def _form_of(scene: Scene, rasters: list[SceneRaster]) -> Form:
     if len(set(names)) < len(names):
         names = [f"raster {k} {name}" for k, raster in enumerate(rasters) for name in raster.names]
     side = max(scene.layout.chip // scene.factors[raster] for raster in rasters)
-    return Form(tuple(names), side, all(raster.integral for raster in rasters))
+    return Form(tuple(names), side, all(r.integral for r in rasters), all(r.digital for r in rasters))
 
 
 def _check_shown(spec: SceneSpec, forms: tuple[Form, Form]) -> None:
