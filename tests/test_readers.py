@@ -104,6 +104,18 @@ def save_zarr_group(path: Path) -> str:
     return "a.zarr:deep/x"
 
 
+def save_anndata(path: Path, name: str = "a.h5ad", inner: str = "") -> str:
+    with h5py.File(path / name, "w") as file:
+        file[f"{inner}obs/_index"], file[f"{inner}var/_index"] = [f"cell {i}" for i in range(N)], ["a gene"]
+        file.create_dataset(f"{inner}obsm/X_pca", data=A, chunks=(300, 2), compression="gzip")
+        file.require_group("obs"), file.require_group("var")
+    return f"{name}:{inner.removeprefix('mod/')}obsm/X_pca"
+
+
+def save_mudata(path: Path) -> str:
+    return save_anndata(path, "a.h5mu", "mod/rna/")
+
+
 def save_pt(path: Path) -> str:
     torch.save(torch.tensor(A), path / "a.pt")
     return "a.pt"
@@ -162,6 +174,8 @@ WAYS = {
     "zarr 2": save_zarr(2),
     "zarr 3": save_zarr(3),
     "zarr group": save_zarr_group,
+    "h5ad": save_anndata,
+    "h5mu": save_mudata,
     "pt": save_pt,
     "pt dict": save_pt_dict,
     "csv": save_csv,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -43,11 +44,17 @@ def say(line: str) -> None:
 
 
 def modality_names(x1: Path, x2: Path) -> tuple[str, str]:
-    """Name two modalities by their files: the stems, or what tells the two apart where these are the same."""
-    for name in (lambda path: path.stem, lambda path: path.name.rpartition(":")[2], str):
-        if name(x1) != name(x2):
-            return name(x1), name(x2)
-    return x1.stem, x2.stem
+    """Name two modalities by their files: the stems, or the first part of their paths that tells the two apart.
+
+    >>> modality_names(Path("cells.h5mu:rna/obsm/X_pca"), Path("cells.h5mu:prot/X"))
+    ('rna', 'prot')
+    """
+    split = zip(*(re.split(r"[\\/:]", str(path)) for path in (x1, x2)), strict=False)
+    parts = [(Path(one).stem, Path(two).stem) for one, two in split]
+    keys = (x1.name.rpartition(":")[2], x2.name.rpartition(":")[2])
+    of_mudata = all(".h5mu:" in str(path) for path in (x1, x2))  # a path there begins with the modality
+    pairs = [*(parts if of_mudata else ()), (x1.stem, x2.stem), keys, *parts]
+    return next(((one, two) for one, two in pairs if one != two), (x1.stem, x2.stem))
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,14 +12,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from alignscope.errors import AlignscopeError
-from alignscope.pair.readers.hdf5 import open_h5
+from alignscope.pair.readers.anndata import open_anndata, open_h5_or_anndata, open_zarr_or_anndata
 from alignscope.pair.readers.npy import open_npy
 from alignscope.pair.readers.npz import open_npz
 from alignscope.pair.readers.parquet import open_parquet, parquet_parts
 from alignscope.pair.readers.rows import ArrayRows, Rows, Where, as_numpy, first_text, fixed_text, require_numbers
 from alignscope.pair.readers.tables import open_csv
 from alignscope.pair.readers.tensors import open_pt
-from alignscope.pair.readers.zarrs import open_zarr
 
 Input: TypeAlias = Any  # an array of any namespace, a list, a Rows, or the path of a file
 
@@ -28,14 +27,16 @@ FORMATS: dict[str, Callable[[Where], Rows]] = {
     ".npz": open_npz,
     ".csv": open_csv,
     ".parquet": open_parquet,
-    ".zarr": open_zarr,
-    ".h5": open_h5,
-    ".hdf5": open_h5,
+    ".zarr": open_zarr_or_anndata,
+    ".h5": open_h5_or_anndata,
+    ".hdf5": open_h5_or_anndata,
+    ".h5ad": open_anndata,
+    ".h5mu": open_anndata,
     ".pt": open_pt,
 }
 """What opens a file, by its suffix. A new format is a module here and a line in this table."""
 
-KEYED = {".npz", ".h5", ".hdf5"}
+KEYED = {".npz", ".h5", ".hdf5", ".h5ad", ".h5mu"}
 """The formats that hold arrays by their keys; the others may stand in the folder of a pair."""
 
 KNOWN = ", ".join(FORMATS)
@@ -126,7 +127,7 @@ def _open_file(spec: str, role: str) -> Rows:
         reader = FORMATS.get(path.suffix.lower())
         if not (path.exists() or (reader is open_parquet and parquet_parts(path) != [path])):
             raise AlignscopeError("E101", spec, "there is no such file", _similar(path))
-        if path.is_dir() and reader not in (open_zarr, open_parquet):
+        if path.is_dir() and reader not in (open_zarr_or_anndata, open_parquet):
             raise AlignscopeError(
                 "E108",
                 spec,
