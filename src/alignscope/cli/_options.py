@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import msgspec
 import tyro
@@ -36,6 +36,17 @@ Stack = Annotated[
     int | None, arg(metavar="N", help="Trainings at once, as one stack of models. By default 1, on a GPU 64.")
 ]
 Resume = Annotated[bool, arg(help="Insist that the folder already holds some of these trainings.")]
+Kind = Annotated[
+    Literal["class", "quantity", "multilabel"] | None,
+    arg(help="What --y1 and --y2 are: labels, numbers, or several labels per row (oak;fir). By default by their type."),
+]
+IgnoreLabel = Annotated[
+    str | None,
+    arg(metavar="L[,L]", help="Labels that stand for none, such as 255; of a negative one --ignore-label=-1."),
+]
+DropMissing = Annotated[
+    bool, arg(help="Leave out rows with a NaN, an infinity or no label, group or id, which are an error otherwise.")
+]
 
 
 def say(line: str) -> None:

@@ -9,7 +9,17 @@ import tyro
 
 from alignscope._lib.files import check_writable
 from alignscope._lib.progress import Bar
-from alignscope.cli._options import Command, Out, arg, modality_names, print_where, say
+from alignscope.cli._options import (
+    Command,
+    DropMissing,
+    IgnoreLabel,
+    Kind,
+    Out,
+    arg,
+    modality_names,
+    print_where,
+    say,
+)
 from alignscope.errors import AlignscopeError
 
 if TYPE_CHECKING:
@@ -44,6 +54,9 @@ class AuditCommand(Command, frozen=True, kw_only=True):
     present2: Annotated[Path | None, arg(metavar="FILE", help="1 where a row has modality 2, 0 where it lacks it.")] = (
         None
     )
+    kind: Kind = None
+    ignore_label: IgnoreLabel = None
+    drop_missing: DropMissing = False
     components: Annotated[
         int | None,
         arg(
@@ -162,6 +175,7 @@ def _open(command: AuditCommand) -> Pair:
         k: getattr(command, k)
         for k in ("y1", "y2", "groups", "ids1", "ids2", "weights", "present1", "present2", "name1", "name2")
     }
+    given |= {k: getattr(command, k) for k in ("kind", "ignore_label", "drop_missing")}
     given |= {k: _names(getattr(command, k)) for k in ("features1", "features2", "targets1", "targets2")}
     given = {k: v for k, v in given.items() if v is not None}
     if command.pair is not None:
@@ -189,7 +203,7 @@ def _names(text: str | None) -> list[str] | None:
     if text is None:
         return None
     try:
-        content = Path(text).read_text(encoding="utf-8")
+        content = Path(text).read_text(encoding="utf-8-sig")
     except OSError:  # no file, or too long for the name of one
         return [name.strip() for name in text.split(",")]
     except UnicodeDecodeError as error:

@@ -10,7 +10,17 @@ import tyro
 
 from alignscope._lib.files import check_writable
 from alignscope._lib.progress import Bar
-from alignscope.cli._options import Command, Out, arg, modality_names, print_where, say
+from alignscope.cli._options import (
+    Command,
+    DropMissing,
+    IgnoreLabel,
+    Kind,
+    Out,
+    arg,
+    modality_names,
+    print_where,
+    say,
+)
 
 
 class JoinCommand(Command, frozen=True, kw_only=True):
@@ -41,9 +51,9 @@ class JoinCommand(Command, frozen=True, kw_only=True):
     least: Annotated[
         float, arg(metavar="SHARE", help="Least share of the smallest table's rows that must be kept, 0 to 1.")
     ] = 0.5
-    drop_missing: Annotated[
-        bool, arg(help="Leave out samples with a NaN, an infinity or an empty label, which are an error otherwise.")
-    ] = False
+    kind: Kind = None
+    ignore_label: IgnoreLabel = None
+    drop_missing: DropMissing = False
     name1: Annotated[str | None, arg(metavar="TEXT", help="What pages call modality 1.")] = None
     name2: Annotated[str | None, arg(metavar="TEXT", help="What pages call modality 2.")] = None
 

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from alignscope._lib.types import Codes, Mask
 from alignscope.errors import AlignscopeError
-from alignscope.pair.identity import as_text, show_id
-
-SHOWN = 3
-_EXACT = 2**53  # from here on floating-point numbers skip whole numbers
-
-_SPELLINGS: dict[str, Callable[[str], str]] = {
-    "spaces at their ends": str.strip,
-    "differences of case": str.lower,
-    "leading zeros": lambda text: text.lstrip("0"),
-    "file endings": lambda text: text.rsplit(".", 1)[0],
-    "folders": lambda text: text.replace("\\", "/").rsplit("/", 1)[-1],
-    "folders and file endings": lambda text: text.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0],
-}
+from alignscope.pair.identity import SHOWN, comparable, show_id, spelling_hint
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +54,9 @@ def match_ids(ids: Mapping[str, np.ndarray]) -> Matching:
 
     Where one table has text and another numbers, all are compared as text.
 
-    Raises E204 for an id that stands on two rows of a table, and where no id is in all tables; E106 for numbers
-    that are not whole, or so large that floating point has lost digits of them.
+    Raises E204 for an id that stands on two rows of a table, and where no id is in all tables.
     """
-    alike = _alike(ids)
+    alike = comparable(ids)
     universe, codes = np.unique(np.concatenate(list(alike.values())), return_inverse=True)
     cuts = np.cumsum([len(values) for values in alike.values()])[:-1]
     by_table = dict(zip(alike, np.split(codes, cuts), strict=True))
@@ -85,39 +72,6 @@ def match_ids(ids: Mapping[str, np.ndarray]) -> Matching:
 def listed(ids: np.ndarray) -> str:
     """The first three ids: ``"'a', 'b', 'c', ..."``."""
     return ", ".join(show_id(value) for value in ids[:SHOWN]) + (", ..." if len(ids) > SHOWN else "")
-
-
-def spelling_hint(ids1: np.ndarray, ids2: np.ndarray) -> str:
-    """Say which difference in spelling stands between two sets of ids; empty where none is known."""
-    found = {}
-    for what, plain in _SPELLINGS.items():
-        sets = [set(map(plain, as_text(ids).tolist())) for ids in (ids1, ids2)]
-        found[what] = len(sets[0] & sets[1])
-    best = max(found, key=lambda what: found[what])
-    more = found[best] - len(np.intersect1d(as_text(ids1), as_text(ids2)))
-    return f"Without {best} {more:,} more would match: write the ids alike. " if more > 0 else ""
-
-
-def _alike(ids: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """All ids as int64, or as text where any are text or too large for it."""
-    exact = {table: _exact(values, table) for table, values in ids.items()}
-    if all(values.dtype.kind in "iub" and int(values.max()) < 2**63 for values in exact.values()):
-        return {table: values.astype(np.int64) for table, values in exact.items()}
-    return {table: as_text(values) for table, values in exact.items()}
-
-
-def _exact(values: np.ndarray, table: str) -> np.ndarray:
-    if values.dtype.kind != "f":
-        return values
-    bad = (values != np.rint(values)) | (np.abs(values) >= _EXACT)
-    if bad.any():
-        raise AlignscopeError(
-            "E106",
-            f"the ids of {table}",
-            f"floating-point numbers such as {show_id(values[bad][0])}, which may have lost digits",
-            "Save ids as text or as integers.",
-        )
-    return values.astype(np.int64)
 
 
 def _places(codes: Codes, universe: np.ndarray, table: str) -> Codes:

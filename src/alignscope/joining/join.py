@@ -9,15 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from alignscope._lib.checks import real
+from alignscope._lib.checks import one_of, real
 from alignscope._lib.progress import quiet
 from alignscope._lib.types import Progress
 from alignscope.errors import AlignscopeError
-from alignscope.joining.ids import Matching, listed, match_ids, spelling_hint
+from alignscope.joining.ids import Matching, listed, match_ids
 from alignscope.joining.joined import Joined
 from alignscope.joining.rows import IdTable, open_table
+from alignscope.pair.dropping import Ignored, ignored_labels
+from alignscope.pair.identity import spelling, spelling_hint
+from alignscope.pair.labels import KINDS, Kind
+from alignscope.pair.notes import Note
 from alignscope.pair.paired import Pair
 from alignscope.pair.readers.formats import Input
+
+_COMPARED = 100_000  # ids whose spelling is compared
 
 
 def match(
@@ -33,6 +39,8 @@ def match(
     groups: Input | None = None,
     groups_ids: Input | None = None,
     least: float = 0.5,
+    kind: Kind | None = None,
+    ignore_label: Ignored | None = None,
     drop_missing: bool = False,
     name1: str = "modality 1",
     name2: str = "modality 2",
@@ -46,7 +54,9 @@ def match(
     y1, y2 : targets, (M,) or (M, C). groups : (M,). Each has ids of its own: y1_ids, y2_ids, groups_ids, (M,).
     Tables from AnnData need no ids: without any, their obs_names are taken.
     least : the smallest share of the rows of the smallest table that must be kept, 0..1.
-    drop_missing : leave out samples with a NaN, an infinity or an empty label; else `pair` and `save` raise E203.
+    kind, ignore_label : what y1 and y2 are, and which of their labels stand for none; see `Pair.of`. Samples with such
+        a label are left out.
+    drop_missing : leave out samples with a NaN, an infinity or no label; else `pair` and `save` raise E203.
     progress : called with what is being done and the share that is done, 0..1.
 
     Raises
@@ -57,6 +67,8 @@ def match(
         E106 and E201 for the inputs.
     """
     real("least", least, 0, 1)
+    if kind is not None:
+        one_of("kind", kind, KINDS)
     given = {
         "x1": (x1, ids1, "ids1"),
         "x2": (x2, ids2, "ids2"),
@@ -67,15 +79,17 @@ def match(
     for name, (values, ids, role) in given.items():
         if values is None and ids is not None:
             raise AlignscopeError("E204", role, f"ids without a table; {name} is missing", f"Give {name} too.")
-    tables = {name: open_table(name, *one) for name, one in given.items() if one[0] is not None}
+    as_written = kind in ("class", "multilabel")
+    tables = {name: open_table(name, *one, text=as_written) for name, one in given.items() if one[0] is not None}
     matching = match_ids({name: table.ids for name, table in tables.items()})
     _require_share(tables, matching, least)
-    if drop_missing:
+    ignored = ignored_labels(ignore_label)
+    if drop_missing or ignored:
         for name, table in tables.items():
-            matching = matching.without(name, table.missing(progress or quiet))
+            matching = matching.without(name, table.missing(progress or quiet, drop_missing, ignored))
         if matching.lacks.all():
             raise AlignscopeError("E205", ", ".join(tables), "no matched sample is complete", "Fill in missing values.")
-    return Joined(tables, matching, name1, name2)
+    return Joined(tables, matching, name1, name2, kind, _spelled(tables, matching))
 
 
 def join(x1: Input, x2: Input, ids1: Input | None = None, ids2: Input | None = None, **more: Any) -> Pair:
@@ -86,6 +100,23 @@ def join(x1: Input, x2: Input, ids1: Input | None = None, ids2: Input | None = N
     ([[1.0], [3.0]], [[10.0], [30.0]])
     """
     return match(x1, x2, ids1, ids2, **more).pair()
+
+
+def _spelled(tables: Mapping[str, IdTable], matching: Matching) -> dict[str, Note]:
+    """For each table that loses rows because its ids are written otherwise than those of x1, a note that says so."""
+    notes = {}
+    first, *others = tables
+    for name in others:
+        lost = [
+            tables[mine].ids[matching.rows[other][matching.codes[mine]] < 0]
+            for mine, other in ((first, name), (name, first))
+        ]
+        if all(0 < len(ids) <= _COMPARED for ids in lost):
+            what, more = spelling(*lost)
+            if more:
+                text = f"ids of {first} and {name}: without {what} {more:,} more would match; write them alike."
+                notes[name] = Note(text)
+    return notes
 
 
 def _require_share(tables: Mapping[str, IdTable], matching: Matching, least: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ from alignscope._lib.contents import csv_bytes, json_bytes, npy_bytes, npy_heade
 from alignscope._lib.progress import quiet
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
-from alignscope.joining.ids import SHOWN, Matching, listed
+from alignscope.joining.ids import Matching, listed
 from alignscope.joining.page import page
 from alignscope.joining.rows import IdTable
 from alignscope.pair.folder import require_own
+from alignscope.pair.identity import SHOWN
+from alignscope.pair.labels import Kind
 from alignscope.pair.notes import Note, coded
 from alignscope.pair.paired import Pair
 from alignscope.pair.readers.rows import ArrayRows
@@ -33,13 +35,16 @@ class Joined:
     """Tables and which of their rows belong together. No row of a table has been copied yet.
 
     tables : "x1", "x2" and, where given, "y1", "y2", "groups". matching : their rows and ids.
-    name1, name2 : what pages call the modalities.
+    name1, name2 : what pages call the modalities. kind : what y1 and y2 are, where it was said; see `Pair.of`.
+    hints : table -> a note on ids that would match if they were written alike.
     """
 
     tables: Mapping[str, IdTable]
     matching: Matching
     name1: str
     name2: str
+    kind: Kind | None = None
+    hints: Mapping[str, Note] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -53,8 +58,9 @@ class Joined:
         """
         blocks: dict[str, Any] = {name: self._read(table, progress or quiet) for name, table in self.tables.items()}
         ids = {f"ids{k}": self.tables[f"x{k}"].ids[self.matching.take(f"x{k}")] for k in (1, 2)}
-        pair = Pair.of(blocks.pop("x1"), blocks.pop("x2"), **blocks, **ids, name1=self.name1, name2=self.name2)
-        return replace(pair, notes=coded([*pair.notes, *self.summary()]))
+        how: dict[str, Any] = {"name1": self.name1, "name2": self.name2, "kind": self.kind}
+        pair = Pair.of(blocks.pop("x1"), blocks.pop("x2"), **blocks, **ids, **how)
+        return replace(pair, notes=coded([*pair.notes, *self.hints.values(), *self.summary()]))
 
     def save(self, out: str | Path, progress: Progress | None = None) -> Path:
         """Write the folder of a pair, which ``alignscope audit --pair`` and studies read; return its report.html.
@@ -84,7 +90,11 @@ class Joined:
 
     def notes(self) -> tuple[Note, ...]:
         """What was decided about the tables on their way in."""
-        return coded(note for table in self.tables.values() for note in table.rows.notes)
+        return coded(note for name in self.tables for note in self.notes_of(name))
+
+    def notes_of(self, name: str) -> tuple[Note, ...]:
+        """What was decided about one table."""
+        return coded([*self.tables[name].rows.notes, *([self.hints[name]] if name in self.hints else [])])
 
     def _read(self, table: IdTable, progress: Progress) -> ArrayRows:
         out = np.empty(table.shape(self.n), table.dtype())
@@ -151,6 +161,8 @@ def _dropped(joined: Joined) -> Iterator[tuple[str, object, str]]:
 
 def _described(joined: Joined) -> bytes:
     fields: dict[str, str | list[str]] = {"modality1": joined.name1, "modality2": joined.name2}
+    if joined.kind is not None:
+        fields["y_kind"] = joined.kind
     for name, table in joined.tables.items():
         # A lone column of labels takes the names of its classes, not that of the column.
         if name != "groups" and table.columns is not None and not (table.lone and table.dtype().kind != "f"):
@@ -183,5 +195,5 @@ def _counts(joined: Joined, table: IdTable) -> dict[str, Any]:
         "dropped": len(gone),
         "first_dropped": [str(value) for value in gone[:SHOWN]],
         "why": {joined.matching.reason(bits): count for bits, count in sorted(why.items())},
-        "notes": [note.line for note in coded(table.rows.notes)],
+        "notes": [note.line for note in joined.notes_of(table.name)],
     }

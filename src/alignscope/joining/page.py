@@ -8,7 +8,7 @@ from alignscope.report.shell import write_page
 from alignscope.report.tables import Table
 from alignscope.report.words import count, percent
 
-_CONTENTS = {"tables": "Tables", "dropped": "What was left out", "next": "Next"}
+_CONTENTS = {"tables": "Tables", "notes": "How it was read", "dropped": "What was left out", "next": "Next"}
 _HEAD = ["Table", "Source", "Columns", "Rows", "Kept", "Share kept", "Left out"]
 
 
@@ -26,5 +26,7 @@ def page(record: dict[str, Any]) -> str:
         ]
         for name, t in record["tables"].items()
     ]
-    names = {"contents": _CONTENTS, "record": record, "tables": Table("Tables", "", _HEAD, rows, 2)}
+    notes = list(dict.fromkeys(note for t in record["tables"].values() for note in t["notes"]))
+    contents = {name: title for name, title in _CONTENTS.items() if notes or name != "notes"}
+    names = {"contents": contents, "notes": notes, "record": record, "tables": Table("Tables", "", _HEAD, rows, 2)}
     return write_page("joining/joined.html.j2", record["version"], names)

@@ -10,9 +10,11 @@ import numpy as np
 from alignscope._lib.types import Codes, Mask, Progress
 from alignscope.errors import AlignscopeError
 from alignscope.joining.ids import listed
-from alignscope.pair.identity import ids_of
-from alignscope.pair.missing import missing_values
-from alignscope.pair.readers.formats import Input, open_any, open_rows, read_vector
+from alignscope.pair.dropping import labels_lacking
+from alignscope.pair.identity import read_ids
+from alignscope.pair.labels import as_labels, column_of
+from alignscope.pair.missing import incomplete, missing_values
+from alignscope.pair.readers.formats import Input, open_any, open_rows
 from alignscope.pair.readers.rows import ArrayRows, Rows, StoredRows, as_numpy, release, samples_of
 
 BYTES = 32 << 20  # read at once
@@ -49,13 +51,17 @@ class IdTable:
         """The type of the array that holds the rows."""
         return as_numpy(self.rows.read(0, 1)).dtype
 
-    def missing(self, progress: Progress) -> Mask:
-        """The rows with a NaN, an infinity or an empty text, (N,)."""
+    def missing(self, progress: Progress, every: bool, ignored: frozenset[str]) -> Mask:
+        """The rows with a NaN, an infinity or no label (`every`), and those whose label is to be `ignored`, (N,)."""
+        if self.lone and self.name != "groups":
+            return labels_lacking(column_of(self.rows), every, ignored)[0]
         out = np.zeros(self.rows.shape[0], bool)
+        if not every:
+            return out
         for start, block in self._blocks(
             np.ones(len(out), bool), f"looking for missing values in {self.name}", progress
         ):
-            out[start : start + len(block)] = _missing(block)
+            out[start : start + len(block)] = incomplete(block)
         return out
 
     def gather(self, take: Codes, out: np.ndarray, progress: Progress) -> None:
@@ -66,7 +72,7 @@ class IdTable:
         for start, block in self._blocks(place >= 0, f"joining {self.name}", progress):
             to = place[start : start + len(block)]
             wanted = to >= 0
-            bad = wanted & _missing(block)
+            bad = wanted & incomplete(block)
             if bad.any():
                 raise self._not_finite(start + np.flatnonzero(bad))
             flat[to[wanted]] = block[wanted]
@@ -93,15 +99,19 @@ class IdTable:
         )
 
 
-def open_table(name: str, values: Input, ids: Input | None, role: str) -> IdTable:
+def open_table(name: str, values: Input, ids: Input | None, role: str, text: bool = False) -> IdTable:
     """A table and its ids: without any, the names of its samples in its own source, where that has them.
 
-    name : "x1", "x2", "y1", "y2" or "groups". role : what the option for its ids is called.
+    name : "x1", "x2", "y1", "y2" or "groups". role : what the option for its ids is called. text : whether targets are
+    wanted as a text table has them written.
     Raises E101-E108 (a file), E106 (not numbers), E201, E202 (not one id per row), E203 (an id is missing) and
     E204 (no ids).
     """
-    opened = open_rows(values, name) if name.startswith("x") else open_any(values, name)
-    rows = opened if name.startswith("x") else _labels(opened, name)
+    if name.startswith("x"):
+        rows = opened = open_rows(values, name)
+    else:
+        opened = open_any(values, name, text=text or name == "groups")
+        rows = _labels(opened, name)
     if name == "groups" and rows.shape[1] != 1:
         raise AlignscopeError("E201", name, f"{rows.shape[1]:,} columns", "Give one group per row; name the column.")
     if ids is None and (samples := samples_of(opened)) is not None and isinstance(rows, StoredRows):
@@ -114,7 +124,7 @@ def open_table(name: str, values: Input, ids: Input | None, role: str) -> IdTabl
             f"it has no ids, so its rows cannot be joined: {role} is missing",
             f"Give {role}; where the rows are those of another table, give the ids of that table again.",
         )
-    vector = ids_of(read_vector(ids, role), role)
+    vector = read_ids(ids, role)
     table = IdTable(name, rows, vector)
     if len(vector) != rows.shape[0]:
         raise AlignscopeError(
@@ -127,26 +137,16 @@ def open_table(name: str, values: Input, ids: Input | None, role: str) -> IdTabl
 
 
 def _labels(rows: Rows, name: str) -> Rows:
-    """Targets and groups; those that are Python objects or bytes become text, empty where there is none."""
-    if rows.dtype != "object" and not rows.dtype.startswith("|S"):
+    """Targets and groups; those that are Python objects, bytes or times become plain, empty where there is none."""
+    if rows.shape[1] > 1 or not rows.dtype.startswith(("object", "|S", "datetime64")):
         return rows
-    values = as_numpy(rows.read(0, rows.shape[0])).reshape(-1)
-    if values.dtype.kind == "S":
-        text = np.char.decode(values, "utf-8", "replace")
-    else:
-        absent = missing_values(values)
-        if not all(isinstance(value, str) for value in values[~absent]):
-            raise AlignscopeError(
-                "E106", name, "labels of mixed or unknown types", "Give all labels as whole numbers or all as text."
-            )
-        text = np.where(absent, "", values).astype(str)
-    return ArrayRows.of(text.reshape(rows.shape), name=rows.name, role=name)
-
-
-def _missing(block: np.ndarray) -> Mask:
-    """The rows of a block (N, D) that lack a value, (N,)."""
-    if block.dtype.kind == "f":
-        return np.asarray(~np.isfinite(block).all(axis=1))
-    if block.dtype.kind in "OSU":
-        return np.asarray(missing_values(block).any(axis=1))
-    return np.zeros(len(block), bool)
+    values = column_of(rows)
+    absent = missing_values(values)
+    if not absent.all():
+        plain = as_labels(values[~absent], name)
+        if absent.any():
+            text = np.full(len(values), "", object)
+            text[~absent] = plain.astype(str)
+            plain = text.astype(str)
+        rows = ArrayRows.of(plain.reshape(rows.shape), name=rows.name, role=name, notes=rows.notes)
+    return rows

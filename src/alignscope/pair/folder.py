@@ -8,7 +8,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from alignscope._lib.checks import one_of
 from alignscope.errors import AlignscopeError
+from alignscope.pair.labels import KINDS
 from alignscope.pair.paired import Pair
 from alignscope.pair.readers.formats import FORMATS, KEYED
 
@@ -17,6 +19,7 @@ TABLES = ("x1", "x2", "y1", "y2", "groups", "ids1", "ids2", "weights", "present1
 
 _SUFFIXES = tuple(suffix for suffix in FORMATS if suffix not in KEYED)
 _NAMES = {
+    "y_kind": "kind",
     "modality1": "name1",
     "modality2": "name2",
     "x1_names": "features1",
@@ -32,7 +35,8 @@ def open_folder(folder: str | Path, **given: Any) -> Pair:
     The folder holds ``x1`` and ``x2`` and, where there are any, ``y1``, ``y2``, ``groups``, ``ids1``, ``ids2``,
     ``weights``, ``present1`` and ``present2``, each as .npy, .csv, .parquet, .zarr or .pt. A ``pair.toml`` may
     give ``modality1``, ``modality2`` and lists of column names ``x1_names``, ``x2_names``, ``y1_names``,
-    ``y2_names``; other keys (a licence, a source) are left alone. What is `given` overrides the folder.
+    ``y2_names``, and say by ``y_kind`` what y1 and y2 are; other keys (a licence, a source) are left alone. What is
+    `given` overrides the folder.
 
     Raises
     ------
@@ -58,12 +62,14 @@ def _described(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        described = tomllib.loads(path.read_text(encoding="utf-8"))
+        described = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise AlignscopeError("E103", str(path), f"not TOML ({error})", "Correct or remove it.") from None
+    if "y_kind" in described:
+        one_of(f"{path}, y_kind", described["y_kind"], KINDS)
     out = {new: described[old] for old, new in _NAMES.items() if old in described}
     for name, value in out.items():
-        texts = [value] if name.startswith("name") else value
+        texts = [value] if name in ("name1", "name2", "kind") else value
         if not isinstance(texts, list) or not all(isinstance(v, str) for v in texts):
             raise AlignscopeError("E210", f"{path}, {name}", f"{value!r}", "Give text, or a list of text.")
     return out

@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from alignscope.errors import AlignscopeError
 from alignscope.pair.labels import as_labels, first_rows, require_finite
+from alignscope.pair.missing import trimmed
+from alignscope.pair.readers.formats import Input, open_any, vector_of
 from alignscope.pair.readers.rows import Rows, samples_of
 from alignscope.pair.readers.samples import Samples
 
 SHOWN = 3
+_BITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
+"""From 2^bits on, a type skips whole numbers."""
+
+_SPELLINGS: dict[str, Callable[[str], str]] = {
+    "spaces at their ends": trimmed,
+    "differences of case": str.casefold,
+    "leading zeros": lambda text: re.sub(r"(?<!\d)0+(?=\d)", "", text),
+    "a point and zeros at their ends": lambda text: re.sub(r"\.0+$", "", text),
+    "exponents": lambda text: _whole(text),
+    "differences in how letters are encoded (Unicode NFC and NFD)": lambda text: unicodedata.normalize("NFC", text),
+    "file endings": lambda text: text.rsplit(".", 1)[0],
+    "folders": lambda text: text.replace("\\", "/").rsplit("/", 1)[-1],
+    "folders and file endings": lambda text: text.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0],
+    "signs between letters": lambda text: re.sub(r"[\W_]+", "", text),
+    "differences of case, spaces, signs and zeros": lambda text: re.sub(
+        r"[\W_]+|(?<!\d)0+(?=\d)", "", unicodedata.normalize("NFKC", text).casefold()
+    ),
+}
 
 
 def require_same_ids(ids1: np.ndarray, ids2: np.ndarray, where: str = "ids1 and ids2") -> None:
-    """Pass ids (N,) and (N,) that are equal row by row and all different.
+    """Pass ids (N,) and (N,), as `read_ids` gives them, that are equal row by row and all different.
 
     Numbers and text are compared as text when one side holds numbers and the other text.
-    Raises E204, which says where they differ, whether only the order does, and which are on one side only;
-    E203 for a missing id, E106 for ids that are neither numbers nor text.
+    Raises E204, which says where they differ, whether only the order does or the spelling, and which are on one side
+    only.
     """
-    ids1, ids2 = _comparable(ids_of(ids1, "ids1"), ids_of(ids2, "ids2"))
+    ids1, ids2 = comparable({"ids1": ids1, "ids2": ids2}).values()
     differ = ids1 != ids2
     if differ.any():
         raise _differing(ids1, ids2, differ, where)
@@ -45,11 +67,11 @@ def require_same_samples(blocks: Mapping[str, Rows], *, ids_given: bool) -> None
 
 
 def _same(one: Samples, other: Samples) -> bool:
-    return one == other or np.array_equal(as_text(one.read()), as_text(other.read()))
+    return one == other or np.array_equal(one.read().astype(str), other.read().astype(str))
 
 
 def _of_others(one: Samples, other: Samples, roles: tuple[str, str], where: str, ids_given: bool) -> AlignscopeError:
-    names = [as_text(samples.read()) for samples in (one, other)]
+    names = [samples.read().astype(str) for samples in (one, other)]
     only = [np.setdiff1d(names[k], names[1 - k]) for k in (0, 1)]
     if only[0].size or only[1].size:
         found = "; ".join(_listed(values, role) for values, role in zip(only, roles, strict=True))
@@ -65,24 +87,64 @@ def _of_others(one: Samples, other: Samples, roles: tuple[str, str], where: str,
     return AlignscopeError("E204", where, f"the names of their samples ({kind}) differ: {found}", way_out)
 
 
-def ids_of(values: np.ndarray, where: str) -> np.ndarray:
-    """Ids (N,) as numbers or text. Raises E203 for a missing one, E106 for what is neither."""
+def read_ids(value: Input, role: str) -> np.ndarray:
+    """Ids (N,) as integers or text; those of a text table as they are written there.
+
+    Raises E101-E108 (the file), E106 (neither, or numbers that have lost digits), E201 (not one per row) and E203 (one
+    is missing).
+    """
+    rows = open_any(value, role, text=True)
+    return ids_of(vector_of(rows, role), role, rows.dtype)
+
+
+def ids_of(values: np.ndarray, where: str, dtype: str | None = None) -> np.ndarray:
+    """Ids (N,) as integers or text. `dtype` is what they were stored as, where that is not the type of `values`.
+
+    Raises E203 for a missing one, E106 for what is neither whole numbers nor text, and for floating-point numbers so
+    large that the type skips whole numbers: two ids may have become one.
+    """
     values = as_labels(values, where)
     require_finite(values, where)
-    return values
+    if values.dtype.kind != "f":
+        return values
+    dtype = dtype if dtype in _BITS else str(values.dtype)
+    bits = _BITS.get(dtype, 53)
+    if (bad := np.abs(values) >= 2.0**bits).any():
+        found = f"{dtype} numbers such as {values[bad][0]:.0f}: from 2^{bits} on these skip whole numbers; digits "
+        raise AlignscopeError("E106", where, f"{found}may be lost", "Save ids as text or as integers.")
+    if (bad := values != np.rint(values)).any():
+        found = f"floating-point numbers such as {values[bad][0]:g}, which are not whole"
+        raise AlignscopeError("E106", where, found, "Save ids as text or as integers.")
+    return values.astype(np.int64)
 
 
-def _comparable(ids1: np.ndarray, ids2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if (ids1.dtype.kind == "U") == (ids2.dtype.kind == "U"):
-        return ids1, ids2
-    return as_text(ids1), as_text(ids2)
+def comparable(ids: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """All ids as int64, or as text where any are text or too large for it."""
+    if all(values.dtype.kind in "iub" and int(values.max()) < 2**63 for values in ids.values()):
+        return {name: values.astype(np.int64) for name, values in ids.items()}
+    return {name: values.astype(str) for name, values in ids.items()}
 
 
-def as_text(ids: np.ndarray) -> np.ndarray:
-    """Ids (N,) as text; floating-point numbers that are whole without a point."""
-    if ids.dtype.kind == "f" and bool((ids == np.rint(ids)).all()) and bool((np.abs(ids) < 2**53).all()):
-        ids = ids.astype(np.int64)
-    return ids.astype(str)
+def spelling(ids1: np.ndarray, ids2: np.ndarray) -> tuple[str, int]:
+    """Which difference in spelling stands between two sets of ids, and how many more would match without it."""
+    texts = [set(ids.astype(str).tolist()) for ids in (ids1, ids2)]
+    alone = texts[0] - texts[1], texts[1] - texts[0]
+    found = {what: len(set(map(plain, alone[0])) & set(map(plain, alone[1]))) for what, plain in _SPELLINGS.items()}
+    best = max(found, key=lambda what: found[what])
+    return best, found[best]
+
+
+def spelling_hint(ids1: np.ndarray, ids2: np.ndarray) -> str:
+    """Say which difference in spelling stands between two sets of ids; empty where none is known."""
+    what, more = spelling(ids1, ids2)
+    return f"Without {what} {more:,} more would match: write the ids alike. " if more else ""
+
+
+def _whole(text: str) -> str:
+    """A number such as 12E3 or 1.2e4 as a whole number."""
+    if not re.fullmatch(r"\d+(\.\d+)?[eE]\+?\d{1,3}", text):
+        return text
+    return f"{float(text):.0f}"
 
 
 def _differing(ids1: np.ndarray, ids2: np.ndarray, differ: np.ndarray, where: str) -> AlignscopeError:
@@ -108,7 +170,8 @@ def _differing(ids1: np.ndarray, ids2: np.ndarray, differ: np.ndarray, where: st
         "E204",
         where,
         f"{found}; {_listed(only1, 'ids1')}, {_listed(only2, 'ids2')}",
-        "Keep the samples that both modalities have, in one order: alignscope data join does it.",
+        f"{spelling_hint(only1, only2)}Keep the samples that both modalities have, in one order: alignscope data join "
+        "does it.",
     )
 
 

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import numbers
+import re
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from alignscope._lib.types import Codes, Matrix
 from alignscope.errors import AlignscopeError
-from alignscope.pair.missing import missing_values, shown_missing
-from alignscope.pair.readers.rows import Rows, StoredRows, as_numpy, require_numbers
+from alignscope.pair.label_notes import FEW_VALUES, label_notes, quantity_notes
+from alignscope.pair.missing import missing_values, shown_missing, trimmed
+from alignscope.pair.multilabel import split_labels
+from alignscope.pair.notes import Note
+from alignscope.pair.readers.rows import ArrayRows, Rows, StoredRows, as_numpy, require_numbers
 
 SCAN = 1 << 22  # numbers looked at in one step
 MOST_CLASSES = 10_000
-FEW_VALUES = 20
+
+Kind: TypeAlias = Literal["class", "quantity", "multilabel"]
+KINDS: tuple[Kind, ...] = ("class", "quantity", "multilabel")
+"""What a target may be said to be."""
+
+_NAMES = (uuid.UUID, datetime.date, datetime.time, decimal.Decimal, np.datetime64)  # what is written in one way only
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,26 +83,31 @@ def modality_target(rows: Rows) -> Target:
     return Target(rows, "modality", rows.columns)
 
 
-def target_of(rows: Rows, role: str, names: Sequence[str] | None = None) -> Target:
+def target_of(rows: Rows, role: str, names: Sequence[str] | None = None, kind: Kind | None = None) -> Target:
     """The target that a block stands for.
 
-    A single integer, boolean or text column is class labels. A single axis of floating-point numbers is a
-    quantity. A matrix is one-hot classes if every value is 0 or 1 and every row sums to 1, else quantities.
+    Where `kind` is not given, a single integer, boolean or text column is class labels. A single axis of
+    floating-point numbers is a quantity. A matrix is one-hot classes if every value is 0 or 1 and every row sums
+    to 1, else quantities. Several labels per row (`kind` multilabel) are a quantity of 0 and 1 for each label.
 
-    Raises E106 (not numbers), E203 (missing labels or values), E210 (names) and E304 (too many classes).
+    Raises E106 (not numbers), E203 (missing labels or values), E210 (names), E304 (too many classes) and E305 (`kind`
+    does not fit).
     """
-    if rows.shape[1] == 1 and _holds_labels(rows.dtype):
-        return _classes(rows, role, names)
+    lone = rows.shape[1] == 1
+    if lone and (kind == "class" or (kind is None and _holds_labels(rows.dtype))):
+        return _classes(rows, role, names, kind)
+    if lone and kind == "multilabel" and not _is_number(rows.dtype):
+        return _several_labels(rows, role, names)
     require_numbers(rows.dtype, role)
     notes = rows.notes
     if isinstance(rows, StoredRows):
         if rows.header.ndim == 1:
-            notes += _check_quantity(rows, role)
-        if rows.shape[1] == 1 and not rows.header.named:
+            notes += _check_quantity(rows, role, kind)
+        if lone and not rows.header.named:
             rows = rows.renamed([role])
         rows = replace(rows, header=replace(rows.header, notes=notes))
     columns = rows.columns if names is None else fitting_names(names, rows.shape[1], role)
-    return Target(rows, "class" if _is_one_hot(rows) else "regression", columns)
+    return Target(rows, "class" if _are_classes(rows, role, kind) else "regression", columns)
 
 
 def fitting_names(names: Sequence[str], count: int, where: str) -> tuple[str, ...]:
@@ -103,47 +121,97 @@ def fitting_names(names: Sequence[str], count: int, where: str) -> tuple[str, ..
     return names
 
 
-def encode_labels(values: np.ndarray, where: str) -> tuple[Codes, tuple[str, ...]]:
-    """Codes (N,) from 0 and the label of each code, in numeric order for numbers, else alphabetical.
+class Encoded(NamedTuple):
+    """Labels as codes (N,) from 0, the names of the codes, and what was done."""
+
+    codes: Codes
+    names: tuple[str, ...]
+    notes: tuple[Note, ...]
+
+
+def encode_labels(values: np.ndarray, where: str, kind: str | None = "class") -> Encoded:
+    """Codes of labels (N,), in numeric order for numbers, also where written as text, else alphabetical.
+
+    White space around a text is taken off.
 
     Raises E106 (objects of mixed types) and E203 (a label is missing).
     """
     values = as_labels(values, where)
-    if values.dtype.kind == "f":
-        require_finite(values, where)
+    require_finite(values, where)
     labels, codes = np.unique(values, return_inverse=True)
+    notes = []
+    if labels.dtype.kind == "U":
+        plain = np.array([trimmed(label) for label in labels.tolist()])
+        if (spaced := plain != labels).any():
+            rows = int(spaced[codes].sum())
+            notes.append(Note(f"{where}: white space around the labels of {rows:,} rows was taken off."))
+        labels, merged = np.unique(_as_whole(plain), return_inverse=True)
+        codes = merged[codes]
+    notes += label_notes(labels, where, kind)
     if labels.dtype.kind == "f" and bool((labels == np.rint(labels)).all()):
-        return codes, tuple(f"{label:.0f}" for label in labels)
-    return codes, tuple(str(label) for label in labels)
+        return Encoded(codes, tuple(f"{label:.0f}" for label in labels), tuple(notes))
+    return Encoded(codes, tuple(str(label) for label in labels), tuple(notes))
+
+
+def _as_whole(labels: np.ndarray) -> np.ndarray:
+    """Texts as integers where all are written as such, without leading zeros."""
+    whole = all(re.fullmatch(r"0|-?[1-9]\d{0,17}", label) for label in labels.tolist())
+    return labels.astype(np.int64) if whole else labels
 
 
 def as_labels(values: np.ndarray, where: str) -> np.ndarray:
-    """Labels (N,) as numbers or text. Raises E106 for anything else, E203 for what stands for a missing one."""
-    missing = missing_values(values) if values.dtype.kind in "OSUT" else np.zeros(values.shape, bool)
+    """Labels or ids (N,) as numbers or text; times and UUIDs as text.
+
+    Raises E106 for anything else, E203 for what stands for a missing one.
+    """
+    require_present(values, where)
+    if values.dtype.kind == "S":
+        return np.char.decode(values, "utf-8", "replace")
+    if values.dtype.kind == "M":
+        return np.datetime_as_string(values, unit="auto")
+    if values.dtype.kind == "O":
+        return _plain(values, where)
+    if values.dtype.kind == "T":
+        return values.astype(str)
+    if values.dtype.kind == "U":
+        return values
+    require_numbers(str(values.dtype), where)
+    return values
+
+
+def _plain(values: np.ndarray, where: str) -> np.ndarray:
+    """Python objects of one type as numbers or text."""
+    items = values.tolist()
+    kinds = {type(item) for item in items}
+    if all(issubclass(kind, str) for kind in kinds):
+        return values.astype(str)
+    if len(kinds) == 1 and all(issubclass(kind, bytes) for kind in kinds):
+        return np.array([item.decode("utf-8", "replace") for item in items])
+    if all(issubclass(kind, numbers.Real) and not issubclass(kind, bool | np.bool_) for kind in kinds):
+        array = np.array(items)
+        return array.astype(str) if array.dtype.kind == "O" else array  # beyond 64 bits
+    if kinds <= {bool, np.bool_}:
+        return values.astype(bool)
+    if len(kinds) == 1 and all(issubclass(kind, _NAMES) for kind in kinds):
+        return np.array([str(item) for item in items])
+    found = ", ".join(sorted({kind.__name__ for kind in kinds})[:4])
+    way_out = "Give all labels as whole numbers or all as text."
+    if kinds & {list, tuple, set, frozenset, np.ndarray}:
+        way_out = "Give one label per row, or --kind multilabel for a list of labels in every row."
+    raise AlignscopeError("E106", where, f"labels of mixed or unknown types ({found})", way_out)
+
+
+def require_present(values: np.ndarray, where: str) -> None:
+    """Raise E203 where a text or an object stands for a missing value; it says how many, where and what."""
+    missing = missing_values(values) if values.dtype.kind in "OSUTM" else np.zeros(values.shape, bool)
     if missing.any():
         raise AlignscopeError(
             "E203",
             where,
             f"{int(missing.sum()):,} of {values.size:,} labels are missing ({first_rows(missing)}: "
             f"{shown_missing(values[missing])})",
-            "Give every row a label, or leave those rows out of every input.",
+            "Give every row a label, or leave those rows out of every input: --drop-missing does it.",
         )
-    if values.dtype.kind == "S":
-        return np.char.decode(values, "utf-8", "replace")
-    if values.dtype.kind == "O":
-        if not all(isinstance(value, str) for value in values):
-            kinds = sorted({type(value).__name__ for value in values})
-            raise AlignscopeError(
-                "E106",
-                where,
-                f"labels of mixed or unknown types ({', '.join(kinds[:4])})",
-                "Give all labels as whole numbers or all as text.",
-            )
-        return values.astype(str)
-    if values.dtype.kind == "U":
-        return values
-    require_numbers(str(values.dtype), where)
-    return values
 
 
 def require_finite(values: np.ndarray, where: str) -> None:
@@ -156,7 +224,7 @@ def require_finite(values: np.ndarray, where: str) -> None:
             "E203",
             where,
             f"{int(bad.sum()):,} of {values.size:,} values are NaN or infinite ({first_rows(bad)})",
-            "Fill them in, or leave those rows out of every input.",
+            "Fill them in, or leave those rows out of every input: --drop-missing does it.",
         )
 
 
@@ -168,44 +236,70 @@ def first_rows(bad: np.ndarray, most: int = 3) -> str:
 
 
 def _holds_labels(dtype: str) -> bool:
-    return dtype.startswith(("int", "uint", "bool", "<U", "|S", "object", "str"))
+    return dtype.startswith(("int", "uint", "bool", "<U", "|S", "object", "str", "StringDType"))
 
 
-def _classes(rows: Rows, role: str, names: Sequence[str] | None) -> Target:
-    codes, labels = encode_labels(as_numpy(rows.read(0, rows.shape[0])).reshape(-1), role)
+def _is_number(dtype: str) -> bool:
+    return dtype.startswith(("int", "uint", "bool", "float", "bfloat"))
+
+
+def column_of(rows: Rows) -> np.ndarray:
+    """All values of a block of one column, (N,)."""
+    return as_numpy(rows.read(0, rows.shape[0])).reshape(-1)
+
+
+def _classes(rows: Rows, role: str, names: Sequence[str] | None, kind: Kind | None) -> Target:
+    codes, labels, notes = encode_labels(column_of(rows), role, kind)
     n, count = codes.size, len(labels)
     if count > MOST_CLASSES or (count > FEW_VALUES and 2 * count > n):
         raise AlignscopeError(
             "E304",
             role,
             f"{count:,} different labels in {n:,} rows, too many to be classes",
-            "Save a quantity as floating-point numbers; merge rare classes.",
+            "Give --kind quantity for a quantity; merge rare classes.",
         )
     if names is not None:
         labels = fitting_names(names, count, role)
     codes = codes.astype(np.min_scalar_type(count))
-    return Target(ClassRows(codes, labels, rows.name, rows.notes), "class", labels)
+    return Target(ClassRows(codes, labels, rows.name, (*rows.notes, *notes)), "class", labels)
 
 
-def _check_quantity(rows: Rows, role: str) -> tuple[str, ...]:
-    values = as_numpy(rows.read(0, rows.shape[0])).reshape(-1)
+def _several_labels(rows: Rows, role: str, names: Sequence[str] | None) -> Target:
+    values = column_of(rows)
+    require_present(values, role)
+    columns, labels, note = split_labels(values, role)
+    if names is not None:
+        labels = fitting_names(names, len(labels), role)
+    several = ArrayRows.of(columns, name=rows.name, role=role, columns=labels, notes=(*rows.notes, note))
+    return Target(several, "regression", labels)
+
+
+def _check_quantity(rows: Rows, role: str, kind: Kind | None) -> tuple[Note, ...]:
+    values = column_of(rows)
     require_finite(values, role)
-    distinct = np.unique(values)
-    if distinct.size <= FEW_VALUES and bool((distinct == np.rint(distinct)).all()):
-        return (
-            f"{role}: {distinct.size} different whole numbers, stored as floating-point numbers, were taken "
-            "as a quantity; save them as integers to make them class labels.",
-        )
-    return ()
+    return () if kind == "quantity" else quantity_notes(values, role)
 
 
-def _is_one_hot(rows: Rows) -> bool:
-    n, width = rows.shape
-    if width < 2:
+def _are_classes(rows: Rows, role: str, kind: Kind | None) -> bool:
+    """Whether the columns are one-hot classes. Raises E305 where they are not what they are said to be."""
+    if kind == "quantity" or (kind is None and rows.shape[1] < 2):
         return False
+    binary, one_hot = _binary(rows, one_hot=kind != "multilabel")
+    if (kind == "multilabel" and not binary) or (kind == "class" and not one_hot):
+        holds = "are 0 or 1 in every row" if kind == "multilabel" else "hold 0, and 1 once in every row"
+        found = f"not {kind}: not all of its {rows.shape[1]:,} columns {holds}"
+        raise AlignscopeError("E305", role, found, "Give one column of labels, or another --kind.")
+    return one_hot
+
+
+def _binary(rows: Rows, one_hot: bool) -> tuple[bool, bool]:
+    """Whether all values are 0 or 1, and whether every row sums to 1 too where `one_hot` is set."""
+    n, width = rows.shape
     step = max(1, SCAN // width)
     for start in range(0, n, step):
         block = as_numpy(rows.read(start, min(start + step, n)))
-        if not (bool(((block == 0) | (block == 1)).all()) and bool((block.sum(axis=1) == 1).all())):
-            return False
-    return True
+        if not bool(((block == 0) | (block == 1)).all()):
+            return False, False
+        if one_hot and not bool((block.sum(axis=1) == 1).all()):
+            return True, False
+    return True, one_hot

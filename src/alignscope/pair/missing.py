@@ -53,6 +53,13 @@ def missing_values(values: np.ndarray) -> np.ndarray:
     return np.zeros(values.shape, bool)
 
 
+def incomplete(block: np.ndarray) -> np.ndarray:
+    """Which rows of a block, (N, D), lack a value or have an infinite one, (N,)."""
+    if block.dtype.kind == "f":
+        return np.asarray(~np.isfinite(block).all(axis=1))
+    return np.asarray(missing_values(block).any(axis=1))
+
+
 def shown_missing(values: np.ndarray) -> str:
     """What stands for missing values, (N,) of them, as errors show it: ``"'nan', 'NA', None"``."""
     found = list(dict.fromkeys(repr(value) for value in values.tolist()))

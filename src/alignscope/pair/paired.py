@@ -10,10 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from alignscope._lib.checks import one_of
 from alignscope._lib.types import Codes, Mask, Vector
 from alignscope.errors import AlignscopeError
-from alignscope.pair.identity import require_same_ids, require_same_samples
+from alignscope.pair.dropping import Ignored, ignored_labels, leave_out
+from alignscope.pair.identity import ids_of, require_same_ids, require_same_samples
 from alignscope.pair.labels import (
+    KINDS,
+    Kind,
     Target,
     encode_labels,
     first_rows,
@@ -25,6 +29,8 @@ from alignscope.pair.labels import (
 from alignscope.pair.notes import Note, coded
 from alignscope.pair.readers.formats import Input, open_any, open_rows, vector_of
 from alignscope.pair.readers.rows import Rows, StoredRows, require_numbers
+
+_AS_WRITTEN = ("groups", "ids1", "ids2")  # of a text table: 007 is not 7
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +90,9 @@ class Pair:
         features2: Sequence[str] | None = None,
         targets1: Sequence[str] | None = None,
         targets2: Sequence[str] | None = None,
+        kind: Kind | None = None,
+        ignore_label: Ignored | None = None,
+        drop_missing: bool = False,
     ) -> Pair:
         """A pair of checked inputs, each an array of any namespace, a list, a `Rows`, or the path of a file.
 
@@ -93,6 +102,10 @@ class Pair:
         x1, x2 : (N, ...), flattened per row; y1, y2 : (N,) or (N, C).
         groups, ids1, ids2, weights, present1, present2 : (N,).
         features1, features2, targets1, targets2 : column names, one per column.
+        kind : what y1 and y2 are: "class" for labels, whatever their type; "quantity" for numbers; "multilabel" for
+        several labels per row, as text such as ``oak;fir`` or as columns of 0 and 1. By default `target_of` decides.
+        ignore_label : labels of y1 and y2 that stand for none, such as -1 or "255,unknown": those rows are left out.
+        drop_missing : leave out every row with a missing label, group, id or weight, or a NaN or an infinity.
 
         Raises `AlignscopeError`: E101-E108 (a file), E106 (not numbers), E201 (no rows or columns), E202
         (numbers of rows differ), E203 (NaN in labels, ids, groups or weights; large blocks are checked when
@@ -103,38 +116,38 @@ class Pair:
         >>> pair.n, pair.d1, pair.d2, pair.y1.names, pair.y2 is pair.y1
         (3, 1, 2, ('a', 'b'), True)
         """
+        if kind is not None:
+            one_of("kind", kind, KINDS)
         _require_both_ids(ids1, ids2)
         given = {"x1": _block(x1, "x1", features1), "x2": _block(x2, "x2", features2)}
-        labels = {"y1": y1, "y2": y2}
-        given |= {role: open_any(value, role) for role, value in labels.items() if value is not None}
-        sides: dict[str, Input | None] = {
-            "groups": groups,
-            "ids1": ids1,
-            "ids2": ids2,
-            "weights": weights,
-            "present1": present1,
-            "present2": present2,
-        }
-        opened = {role: open_any(value, role) for role, value in sides.items() if value is not None}
+        labels, as_written = {"y1": y1, "y2": y2}, kind in ("class", "multilabel")
+        given |= {k: open_any(value, k, text=as_written) for k, value in labels.items() if value is not None}
+        sides = {"groups": groups, "ids1": ids1, "ids2": ids2, "weights": weights}
+        sides |= {"present1": present1, "present2": present2}
+        opened = {k: open_any(v, k, text=k in _AS_WRITTEN) for k, v in sides.items() if v is not None}
         require_same_samples({**given, **opened}, ids_given=ids1 is not None)
         side = {role: vector_of(rows, role) for role, rows in opened.items()}
-        n = require_equal_rows(given, side)
-        if "ids1" in side:
-            require_same_ids(side["ids1"], side["ids2"])
-        targets, notes = _targets(given, targets1, targets2)
-        mask1, mask2 = (_presence(side.get(role), role, n) for role in ("present1", "present2"))
-        blocks = (given["x1"], given["x2"], targets[0].rows, targets[1].rows)
+        require_equal_rows(given, side)
+        given, side, dropped = leave_out(given, side, drop_missing, ignored_labels(ignore_label))
+        ids = [ids_of(side[role], role, opened[role].dtype) for role in ("ids1", "ids2") if role in side]
+        if ids:
+            require_same_ids(ids[0], ids[1])
+        targets, notes = _targets(given, targets1, targets2, kind)
+        mask1, mask2 = (_presence(side.get(role), role) for role in ("present1", "present2"))
+        grouped = encode_labels(side["groups"], "groups") if "groups" in side else None
+        blocks = (given["x1"], given["x2"], targets[0].rows, targets[1].rows, *opened.values())
+        notes += grouped.notes if grouped else ()
         return cls(
             given["x1"],
             given["x2"],
             *targets,
-            groups=encode_labels(side["groups"], "groups")[0] if "groups" in side else None,
+            groups=grouped.codes if grouped else None,
             weights=_weights(side.get("weights")),
             present1=mask1,
             present2=mask2,
             name1=name1,
             name2=name2,
-            notes=coded([*(note for rows in blocks for note in rows.notes), *notes]),
+            notes=coded([*dropped, *(note for rows in blocks for note in rows.notes), *notes]),
         )
 
 
@@ -179,14 +192,14 @@ def _require_both_ids(ids1: Input | None, ids2: Input | None) -> None:
 
 
 def _targets(
-    given: Mapping[str, Rows], names1: Sequence[str] | None, names2: Sequence[str] | None
+    given: Mapping[str, Rows], names1: Sequence[str] | None, names2: Sequence[str] | None, kind: Kind | None
 ) -> tuple[tuple[Target, Target], list[str]]:
     if "y1" not in given and "y2" not in given:
         return (_own(given["x1"], "targets1", names1), _own(given["x2"], "targets2", names2)), []
     if "y1" in given and "y2" in given:
-        return (target_of(given["y1"], "y1", names1), target_of(given["y2"], "y2", names2)), []
+        return (target_of(given["y1"], "y1", names1, kind), target_of(given["y2"], "y2", names2, kind)), []
     role, names = ("y1", names1 or names2) if "y1" in given else ("y2", names2 or names1)
-    target = target_of(given[role], role, names)
+    target = target_of(given[role], role, names, kind)
     notes = ["y1 was not given: y2 is the target of both modalities."] if role == "y2" else []
     return (target, target), notes
 
@@ -217,7 +230,7 @@ def _weights(values: np.ndarray | None) -> Vector | None:
     return values
 
 
-def _presence(values: np.ndarray | None, role: str, n: int) -> Mask | None:
+def _presence(values: np.ndarray | None, role: str) -> Mask | None:
     """The mask, or None where every row has the modality."""
     if values is None:
         return None
@@ -233,6 +246,6 @@ def _presence(values: np.ndarray | None, role: str, n: int) -> Mask | None:
     mask = values.astype(bool)
     if not mask.any():
         raise AlignscopeError(
-            "E205", role, f"none of the {n:,} rows has the modality", "Give rows that have it, marked by 1."
+            "E205", role, f"none of the {mask.size:,} rows has the modality", "Give rows that have it, marked by 1."
         )
     return None if mask.all() else mask

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
 import numpy as np
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
 from alignscope._lib.toml import invalid
@@ -17,7 +17,7 @@ from alignscope.bench.tasks.kind import Column, Kind, NotNegative, Part, Trainin
 from alignscope.errors import AlignscopeError
 from alignscope.report.words import short
 from alignscope.study.data.dataset import prepare
-from alignscope.study.data.files import FileData
+from alignscope.study.data.files import FileData, LabelKind
 from alignscope.study.data.kind import FEWEST
 from alignscope.study.data.prepared import StudyData, open_data
 from alignscope.study.encoders import ConvSpec, EncoderSpec
@@ -35,6 +35,8 @@ class PairTask(Kind, frozen=True, kw_only=True, tag="pair"):
     Attributes
     ----------
     pair : a folder as `alignscope audit --pair` reads it, relative to the specification; or x1, x2, y1, y2 and groups.
+    y_kind, ignore_label, drop_missing : what the targets are, which labels stand for none, and whether incomplete rows
+        are left out, as with `alignscope audit`.
     encoder : of modality 1, and of modality 2 unless `encoder2` is given.
     noise : augmentation: standard deviation of what is added to every number, inputs being standardised.
     gain : augmentation of pictures: standard deviation of the logarithm of each channel's factor.
@@ -54,6 +56,9 @@ class PairTask(Kind, frozen=True, kw_only=True, tag="pair"):
     y1: str | None = None
     y2: str | None = None
     groups: str | None = None
+    y_kind: LabelKind | UnsetType = UNSET
+    ignore_label: str | int | UnsetType = UNSET
+    drop_missing: bool | UnsetType = UNSET
     test: Part = 0.25
     validation: Part = 0.15
     encoder: EncoderSpec = ConvSpec()
@@ -72,7 +77,7 @@ class PairTask(Kind, frozen=True, kw_only=True, tag="pair"):
     @property
     def files(self) -> FileData:
         """Return the pair as a study takes it; what is held out is the task's own affair."""
-        names = ("pair", "x1", "x2", "y1", "y2", "groups", "fingerprint")
+        names = ("pair", "x1", "x2", "y1", "y2", "groups", "y_kind", "ignore_label", "drop_missing", "fingerprint")
         return FileData(**{name: getattr(self, name) for name in names})
 
     def check(self, where: str) -> None:

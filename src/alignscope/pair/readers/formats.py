@@ -61,12 +61,13 @@ def open_rows(value: Input, role: str) -> Rows:
     return rows
 
 
-def read_vector(value: Input, role: str) -> np.ndarray:
+def read_vector(value: Input, role: str, *, text: bool = False) -> np.ndarray:
     """One number or text per row, (N,), from a path, an array or a list: labels, ids, groups, weights.
 
+    text : whether the cells of a text table are wanted as they are written, as ids are.
     Raises E101-E108 (the file) and E201 (no rows, or more than one column).
     """
-    return vector_of(open_any(value, role), role)
+    return vector_of(open_any(value, role, text=text), role)
 
 
 def vector_of(rows: Rows, role: str) -> np.ndarray:
@@ -79,10 +80,13 @@ def vector_of(rows: Rows, role: str) -> np.ndarray:
     return as_numpy(rows.read(0, n)).reshape(-1)
 
 
-def open_any(value: Input, role: str) -> Rows:
-    """Rows of whatever the input holds, numbers or text. Raises E101-E108 (the file) and E201."""
+def open_any(value: Input, role: str, *, text: bool = False) -> Rows:
+    """Rows of whatever the input holds, numbers or text; see `read_vector` for `text`.
+
+    Raises E101-E108 (the file) and E201.
+    """
     if isinstance(value, str | os.PathLike):
-        return _open_file(os.fspath(value), role)
+        return _open_file(os.fspath(value), role, text)
     if isinstance(value, Rows):
         return value
     if hasattr(value, "compute") and hasattr(value, "dask"):
@@ -120,9 +124,9 @@ def split_key(spec: str) -> tuple[Path, str | None]:
     return Path(spec[: places[0]]), spec[places[0] + 1 :] if places[0] < len(spec) else None
 
 
-def _open_file(spec: str, role: str) -> Rows:
+def _open_file(spec: str, role: str, as_text: bool) -> Rows:
     path, key = split_key(spec)
-    where = Where(path, key, role, spec)
+    where = Where(path, key, role, spec, as_text)
     try:
         reader = FORMATS.get(path.suffix.lower())
         if not (path.exists() or (reader is open_parquet and parquet_parts(path) != [path])):

@@ -51,12 +51,17 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class Where:
-    """What a reader is to open: the file, the key in it, the argument it is for, and the text as given."""
+    """What a reader is to open: the file, the key in it, the argument it is for, and the text as given.
+
+    as_text : whether numbers written as text are wanted as they are written: ids, and codes of classes. ``007`` is not
+        ``7``, and ``1.10`` not ``1.1``.
+    """
 
     path: Path
     key: str | None
     role: str
     text: str
+    as_text: bool = False
 
     @property
     def name(self) -> str:

@@ -35,9 +35,12 @@ def open_csv(where: Where) -> ArrayRows:
 
     first, delimiter = _first_line(where)
     header = not all(_is_number(cell) for cell in first)
+    told = first if header else [f"f{j}" for j in range(len(first))]
+    types = {name: pa.string() for name in told} if where.as_text else None
     try:
         table = arrow_csv.read_csv(
             where.path,
+            convert_options=arrow_csv.ConvertOptions(column_types=types),
             read_options=arrow_csv.ReadOptions(autogenerate_column_names=not header),
             parse_options=arrow_csv.ParseOptions(delimiter=delimiter),
         )

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeAlias
 
 import numpy as np
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
 from alignscope._lib.toml import invalid
 from alignscope._lib.types import Progress
 from alignscope.errors import AlignscopeError
 from alignscope.pair.folder import TABLES, open_folder
-from alignscope.pair.labels import ClassRows, Target, first_rows
+from alignscope.pair.labels import ClassRows, Kind, Target, first_rows
 from alignscope.pair.paired import Pair
-from alignscope.pair.readers.npy import NpyRows
 from alignscope.pair.readers.rows import Rows, as_numpy
 from alignscope.study.data.kind import DataKind, Seed, check_parts
 from alignscope.study.data.prepared import Targets, write_data
 from alignscope.study.encoders import EncoderKind
+
+LabelKind: TypeAlias = Kind
 
 _COMPLETE = "A study trains on complete rows: leave them out of every input."
 
@@ -28,7 +29,9 @@ _COMPLETE = "A study trains on complete rows: leave them out of every input."
 class FileData(DataKind, frozen=True, kw_only=True, tag="files"):
     """A user's own paired arrays: `pair` (a folder as `alignscope audit --pair` reads it), or x1, x2, y1 and y2.
 
-    Paths are relative to the specification. A share `test` of the rows, or of the groups, is held out.
+    Paths are relative to the specification. `y_kind` says what y1 and y2 are, `ignore_label` which of their labels
+    stand for none, and with `drop_missing` incomplete rows are left out, as with `alignscope audit`. A share `test` of
+    the rows, or of the groups, is held out.
     """
 
     pair: str | None = None
@@ -37,6 +40,9 @@ class FileData(DataKind, frozen=True, kw_only=True, tag="files"):
     y1: str | None = None
     y2: str | None = None
     groups: str | None = None
+    y_kind: LabelKind | UnsetType = UNSET
+    ignore_label: str | int | UnsetType = UNSET
+    drop_missing: bool | UnsetType = UNSET
     test: Annotated[float, Meta(gt=0, lt=1)] = 0.25
     seed: Seed = 0
     fingerprint: str = ""
@@ -114,7 +120,9 @@ class FileData(DataKind, frozen=True, kw_only=True, tag="files"):
         return {name: value for name in ("x1", "x2", "y1", "y2", "groups") if (value := getattr(self, name))}
 
     def _open(self, base: Path) -> Pair:
-        given = {name: base / value for name, value in self._given().items()}
+        given: dict[str, Any] = {name: base / value for name, value in self._given().items()}
+        how = {"kind": self.y_kind, "ignore_label": self.ignore_label, "drop_missing": self.drop_missing}
+        given |= {name: value for name, value in how.items() if value is not UNSET}
         if self.pair is not None:
             return open_folder(base / self.pair, **given)
         return Pair.of(given.pop("x1"), given.pop("x2"), **given)
@@ -149,12 +157,13 @@ def _inputs(rows: Rows, order: np.ndarray, train: int) -> np.ndarray:
 
     Pictures of bytes stay as they are; others are standardised channel by channel.
     """
-    if not isinstance(rows, NpyRows) or len(rows.item) != 3:
+    item: tuple[int, ...] = getattr(rows, "item", ())
+    if len(item) != 3:
         return _standardised(_numbers(rows, rows.name)[order], train)
     if rows.dtype == "uint8":
-        pictures: np.ndarray = as_numpy(rows.read(0, rows.shape[0])).reshape(-1, *rows.item)[order]
+        pictures: np.ndarray = as_numpy(rows.read(0, rows.shape[0])).reshape(-1, *item)[order]
         return np.ascontiguousarray(pictures.transpose(0, 2, 3, 1))
-    channels, height, width = rows.item
+    channels, height, width = item[0], item[1], item[2]
     pixels = _numbers(rows, rows.name)[order].reshape(-1, channels, height * width).transpose(0, 2, 1)
     each = _standardised(pixels.reshape(-1, channels), train * height * width)
     return each.reshape(-1, height, width, channels)
