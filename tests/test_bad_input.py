@@ -97,6 +97,13 @@ def stored(name: str, key: str = "", values: Any = X1) -> Any:
     return write
 
 
+def linked(folder: Path) -> str:
+    """A file whose data set is a link out of its folder."""
+    with h5py.File(folder / "x1.h5", "w") as file:
+        file["x"] = h5py.ExternalLink("../other.h5", "/x")
+    return "x1.h5:x"
+
+
 def folder(name: str) -> Any:
     def make(parent: Path) -> str:
         (parent / name).mkdir()
@@ -232,6 +239,7 @@ REFUSED = [
     Refused(
         "truncated npy", given(x1=cut("x1.npy", 500)), "E103", r"x1\.npy: it is truncated.* 1,920 bytes.* 372 bytes"
     ),
+    Refused("a link out of the folder", given(x1=linked), "E112", r"x1\.h5:x: it links to .* outside of its folder"),
     Refused("truncated header", given(x1=cut("x1.npy", 40)), "E103", r"x1\.npy"),
     Refused("truncated npz", given(x1=cut("x1.npz", 900)), "E103", r"x1\.npz"),
     Refused("truncated h5", given(x1=cut("x1.h5", 900)), "E103", r"x1\.h5"),

@@ -168,6 +168,12 @@ def noted(code: str) -> Audit:
     return alignscope.audit(replace(pair, notes=(Note("how it was read", code),)), **QUICK)
 
 
+def quantised() -> Audit:
+    """A pair whose first modality is stored in int8."""
+    stored = np.random.default_rng(0).integers(-127, 128, (300, 2)).astype(np.int8)
+    return alignscope.audit(stored, noise(300, 2), noise(300, 2), dequantize="aef", **QUICK)
+
+
 @dataclass(frozen=True)
 class Case:
     """An input and what its finding says."""
@@ -205,7 +211,11 @@ CASES: dict[str, Case] = {
         lambda: alignscope.audit(noise(60, 12), noise(60, 3), noise(60, 2), **QUICK),
         r"modality 1 on its own target: .* too few rows to tell; an R² below 0\.\d+ may not show",
     ),
-    **{code: Case(partial(noted, code), "how it was read") for code in NOTE_CODES if code != "AS116"},
+    **{
+        code: Case(partial(noted, code), "how it was read") for code in NOTE_CODES if code < "AS121" and code != "AS116"
+    },
+    "AS121": Case(quantised, "stored numbers of -128 stand for missing"),
+    "AS122": Case(quantised, r"stored numbers s are read as sign\(s\) × \(0.00784314 × s\)²"),
     "AS201": Case(plain, "Each modality predicts its own target better"),
     "AS202": Case(
         lambda: alignscope.audit(noise(300, 2), (x := noise(300, 3)), x[:, :2] + noise(300, 2), **QUICK),

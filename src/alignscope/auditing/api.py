@@ -54,6 +54,7 @@ from alignscope.linear.path import lambda_grid, lambdas_text, with_zero
 from alignscope.linear.resample import Null, null_rows
 from alignscope.linear.trainings import Plan, supervised_sizes
 from alignscope.moments.onepass import FoldedMoments, collect
+from alignscope.pair.dequantize import Dequantize
 from alignscope.pair.dropping import Ignored
 from alignscope.pair.folds import assign_folds, assign_units
 from alignscope.pair.labels import Kind
@@ -126,6 +127,7 @@ def audit(
     kind: Kind | None = None,
     ignore_label: Ignored | None = None,
     drop_missing: bool = False,
+    dequantize: Dequantize = None,
     components: int | None = None,
     gauge: Literal["fitted", "whitened"] = "fitted",
     lambdas: Sequence[float] | Vector | None = None,
@@ -141,13 +143,15 @@ def audit(
     Parameters
     ----------
     x1, x2 : (N x D1), (N x D2) features of the same N samples: arrays of any array-API namespace, or paths; or a `Pair`
-        alone, which has all that follows up to `drop_missing`.
+        alone, which has all that follows up to `dequantize`.
     y1, y2 : targets, labels (N,) or (N x C). Without `y2`, it is `y1`; without both, each modality is its own.
     groups, ids1, ids2, weights, present1, present2 : (N,) see `Pair.of`.
     name1, name2 : of the modalities. features1, features2, targets1, targets2 : one name per column.
     kind : what y1 and y2 are: ``class``, ``quantity`` or ``multilabel``; by default what their type says.
     ignore_label : labels of y1 and y2 that stand for none, such as 255: those rows are left out.
     drop_missing : leave out rows with a missing label, group, id or weight, or with a NaN or an infinity.
+    dequantize : what whole numbers of x1 and x2 stand for: ``"aef"``, ``"tessera:scales.npy"``, ``"0.01,0"`` (scale and
+        offset) or the ``.json`` of a STAC item, once for both or a pair of them, None for as it is.
     components : K >= 1, the latent size; by default the larger rank of the two targets.
     gauge : ``fitted`` or ``whitened``, the scale of the alignment target.
     lambdas : weights of alignment, at least 0; 0 is added where it is missing. By default
@@ -179,7 +183,7 @@ def audit(
         "x2": x2, "y1": y1, "y2": y2, "groups": groups, "ids1": ids1, "ids2": ids2, "weights": weights,
         "present1": present1, "present2": present2, "features1": features1, "features2": features2,
         "targets1": targets1, "targets2": targets2, "kind": kind, "ignore_label": ignore_label,
-        "drop_missing": drop_missing or None,
+        "drop_missing": drop_missing or None, "dequantize": dequantize,
     }  # fmt: skip
     if isinstance(x1, Pair):
         if twice := [name for name, value in given.items() if value is not None]:

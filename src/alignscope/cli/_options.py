@@ -24,6 +24,14 @@ arg = tyro.conf.arg
 
 
 Out = Annotated[Path, arg(metavar="FOLDER", help="Folder for the results; made where missing.")]
+Dequantize = Annotated[
+    tyro.conf.UseAppendAction[tuple[str, ...]],
+    arg(
+        metavar="HOW",
+        help="What whole numbers of X1 and X2 stand for: aef (AlphaEarth), tessera:FILE (times a scale per row), "
+        "SCALE,OFFSET, or the .json of a STAC item. Give it twice where X1 and X2 differ; none leaves one as it is.",
+    ),
+]
 Workers = Annotated[
     int | None, arg(metavar="N", help="Processes that train, one thread each. By default one per core.")
 ]

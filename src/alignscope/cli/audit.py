@@ -11,6 +11,7 @@ from alignscope._lib.files import check_writable
 from alignscope._lib.progress import Bar
 from alignscope.cli._options import (
     Command,
+    Dequantize,
     DropMissing,
     IgnoreLabel,
     Kind,
@@ -57,6 +58,7 @@ class AuditCommand(Command, frozen=True, kw_only=True):
     kind: Kind = None
     ignore_label: IgnoreLabel = None
     drop_missing: DropMissing = False
+    dequantize: Dequantize = ()
     components: Annotated[
         int | None,
         arg(
@@ -175,7 +177,7 @@ def _open(command: AuditCommand) -> Pair:
         k: getattr(command, k)
         for k in ("y1", "y2", "groups", "ids1", "ids2", "weights", "present1", "present2", "name1", "name2")
     }
-    given |= {k: getattr(command, k) for k in ("kind", "ignore_label", "drop_missing")}
+    given |= {k: getattr(command, k) for k in ("kind", "ignore_label", "drop_missing", "dequantize")}
     given |= {k: _names(getattr(command, k)) for k in ("features1", "features2", "targets1", "targets2")}
     given = {k: v for k, v in given.items() if v is not None}
     if command.pair is not None:

@@ -12,6 +12,7 @@ from alignscope._lib.files import check_writable
 from alignscope._lib.progress import Bar
 from alignscope.cli._options import (
     Command,
+    Dequantize,
     DropMissing,
     IgnoreLabel,
     Kind,
@@ -54,6 +55,7 @@ class JoinCommand(Command, frozen=True, kw_only=True):
     kind: Kind = None
     ignore_label: IgnoreLabel = None
     drop_missing: DropMissing = False
+    dequantize: Dequantize = ()
     name1: Annotated[str | None, arg(metavar="TEXT", help="What pages call modality 1.")] = None
     name2: Annotated[str | None, arg(metavar="TEXT", help="What pages call modality 2.")] = None
 

@@ -7,6 +7,7 @@ most of the smallest table, refused.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from alignscope._lib.checks import one_of, real
@@ -16,6 +17,7 @@ from alignscope.errors import AlignscopeError
 from alignscope.joining.ids import Matching, listed, match_ids
 from alignscope.joining.joined import Joined
 from alignscope.joining.rows import IdTable, open_table
+from alignscope.pair.dequantize import Dequantize, dequantized
 from alignscope.pair.dropping import Ignored, ignored_labels
 from alignscope.pair.identity import spelling, spelling_hint
 from alignscope.pair.labels import KINDS, Kind
@@ -42,6 +44,7 @@ def match(
     kind: Kind | None = None,
     ignore_label: Ignored | None = None,
     drop_missing: bool = False,
+    dequantize: Dequantize = None,
     name1: str = "modality 1",
     name2: str = "modality 2",
     progress: Progress | None = None,
@@ -57,6 +60,7 @@ def match(
     kind, ignore_label : what y1 and y2 are, and which of their labels stand for none; see `Pair.of`. Samples with such
         a label are left out.
     drop_missing : leave out samples with a NaN, an infinity or no label; else `pair` and `save` raise E203.
+    dequantize : what whole numbers of x1 and x2 stand for, as `alignscope.audit` takes it.
     progress : called with what is being done and the share that is done, 0..1.
 
     Raises
@@ -81,6 +85,8 @@ def match(
             raise AlignscopeError("E204", role, f"ids without a table; {name} is missing", f"Give {name} too.")
     as_written = kind in ("class", "multilabel")
     tables = {name: open_table(name, *one, text=as_written) for name, one in given.items() if one[0] is not None}
+    features = dequantized(tables["x1"].rows, tables["x2"].rows, dequantize)
+    tables |= {name: replace(tables[name], rows=rows) for name, rows in zip(("x1", "x2"), features, strict=True)}
     matching = match_ids({name: table.ids for name, table in tables.items()})
     _require_share(tables, matching, least)
     ignored = ignored_labels(ignore_label)

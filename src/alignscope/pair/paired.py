@@ -13,6 +13,7 @@ import numpy as np
 from alignscope._lib.checks import one_of
 from alignscope._lib.types import Codes, Mask, Vector
 from alignscope.errors import AlignscopeError
+from alignscope.pair.dequantize import Dequantize, dequantized
 from alignscope.pair.dropping import Ignored, ignored_labels, leave_out
 from alignscope.pair.identity import ids_of, require_same_ids, require_same_samples
 from alignscope.pair.labels import (
@@ -93,6 +94,7 @@ class Pair:
         kind: Kind | None = None,
         ignore_label: Ignored | None = None,
         drop_missing: bool = False,
+        dequantize: Dequantize = None,
     ) -> Pair:
         """A pair of checked inputs, each an array of any namespace, a list, a `Rows`, or the path of a file.
 
@@ -106,6 +108,7 @@ class Pair:
         several labels per row, as text such as ``oak;fir`` or as columns of 0 and 1. By default `target_of` decides.
         ignore_label : labels of y1 and y2 that stand for none, such as -1 or "255,unknown": those rows are left out.
         drop_missing : leave out every row with a missing label, group, id or weight, or a NaN or an infinity.
+        dequantize : what whole numbers of x1 and x2 stand for, see `dequantized`.
 
         Raises `AlignscopeError`: E101-E108 (a file), E106 (not numbers), E201 (no rows or columns), E202
         (numbers of rows differ), E203 (NaN in labels, ids, groups or weights; large blocks are checked when
@@ -119,7 +122,8 @@ class Pair:
         if kind is not None:
             one_of("kind", kind, KINDS)
         _require_both_ids(ids1, ids2)
-        given = {"x1": _block(x1, "x1", features1), "x2": _block(x2, "x2", features2)}
+        features = dequantized(_block(x1, "x1", features1), _block(x2, "x2", features2), dequantize)
+        given = dict(zip(("x1", "x2"), features, strict=True))
         labels, as_written = {"y1": y1, "y2": y2}, kind in ("class", "multilabel")
         given |= {k: open_any(value, k, text=as_written) for k, value in labels.items() if value is not None}
         sides = {"groups": groups, "ids1": ids1, "ids2": ids2, "weights": weights}
