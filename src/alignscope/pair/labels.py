@@ -18,7 +18,7 @@ from alignscope.errors import AlignscopeError
 from alignscope.pair.label_notes import FEW_VALUES, label_notes, quantity_notes
 from alignscope.pair.missing import missing_values, shown_missing, trimmed
 from alignscope.pair.multilabel import split_labels
-from alignscope.pair.notes import Note
+from alignscope.pair.notes import Note, shown_names
 from alignscope.pair.readers.rows import ArrayRows, Rows, StoredRows, as_numpy, require_numbers
 
 SCAN = 1 << 22  # numbers looked at in one step
@@ -258,6 +258,8 @@ def _classes(rows: Rows, role: str, names: Sequence[str] | None, kind: Kind | No
             f"{count:,} different labels in {n:,} rows, too many to be classes",
             "Give --kind quantity for a quantity; merge rare classes.",
         )
+    labels, said = shown_names(labels, f"{role}, classes")
+    notes = (*notes, *said)
     if names is not None:
         labels = fitting_names(names, count, role)
     codes = codes.astype(np.min_scalar_type(count))
@@ -271,7 +273,7 @@ def _several_labels(rows: Rows, role: str, names: Sequence[str] | None) -> Targe
     if names is not None:
         labels = fitting_names(names, len(labels), role)
     several = ArrayRows.of(columns, name=rows.name, role=role, columns=labels, notes=(*rows.notes, note))
-    return Target(several, "regression", labels)
+    return Target(several, "regression", several.columns)
 
 
 def _check_quantity(rows: Rows, role: str, kind: Kind | None) -> tuple[Note, ...]:

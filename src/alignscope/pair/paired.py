@@ -27,7 +27,7 @@ from alignscope.pair.labels import (
     require_finite,
     target_of,
 )
-from alignscope.pair.notes import Note, coded
+from alignscope.pair.notes import Note, coded, require_plain
 from alignscope.pair.readers.formats import Input, open_any, open_rows, vector_of
 from alignscope.pair.readers.rows import Rows, StoredRows, require_numbers
 
@@ -121,6 +121,9 @@ class Pair:
         """
         if kind is not None:
             one_of("kind", kind, KINDS)
+        require_plain((name1, name2), "the names of the modalities")
+        for names in (features1, features2, targets1, targets2):
+            require_plain(map(str, names or ()), "the names of columns")
         _require_both_ids(ids1, ids2)
         features = dequantized(_block(x1, "x1", features1), _block(x2, "x2", features2), dequantize)
         given = dict(zip(("x1", "x2"), features, strict=True))
