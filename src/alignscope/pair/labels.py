@@ -96,7 +96,7 @@ def target_of(rows: Rows, role: str, names: Sequence[str] | None = None, kind: K
     lone = rows.shape[1] == 1
     if lone and (kind == "class" or (kind is None and _holds_labels(rows.dtype))):
         return _classes(rows, role, names, kind)
-    if lone and kind == "multilabel" and not _is_number(rows.dtype):
+    if kind == "multilabel" and not _is_number(rows.dtype):
         return _several_labels(rows, role, names)
     require_numbers(rows.dtype, role)
     notes = rows.notes
@@ -192,7 +192,7 @@ def _plain(values: np.ndarray, where: str) -> np.ndarray:
         return array.astype(str) if array.dtype.kind == "O" else array  # beyond 64 bits
     if kinds <= {bool, np.bool_}:
         return values.astype(bool)
-    if len(kinds) == 1 and all(issubclass(kind, _NAMES) for kind in kinds):
+    if len(kinds) == 1 and all(issubclass(kind, _NAMES) or kind.__name__ == "Period" for kind in kinds):
         return np.array([str(item) for item in items])
     found = ", ".join(sorted({kind.__name__ for kind in kinds})[:4])
     way_out = "Give all labels as whole numbers or all as text."
@@ -269,6 +269,8 @@ def _classes(rows: Rows, role: str, names: Sequence[str] | None, kind: Kind | No
 def _several_labels(rows: Rows, role: str, names: Sequence[str] | None) -> Target:
     values = column_of(rows)
     require_present(values, role)
+    if rows.shape[1] > 1:  # as many labels in every row
+        values = np.fromiter(values.reshape(rows.shape).tolist(), object, rows.shape[0])
     columns, labels, note = split_labels(values, role)
     if names is not None:
         labels = fitting_names(names, len(labels), role)
