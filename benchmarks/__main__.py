@@ -24,7 +24,6 @@ NAMES = (
     "satellite_reading",
     "alignable",
     "alignable_pairs",
-    "alignable_weights",
     "alignable_cost",
     "detection",
     "calibration",

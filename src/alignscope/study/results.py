@@ -8,7 +8,7 @@ does not exist, such as an accuracy for a number, or a retention where nothing w
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Self
+from typing import Literal, Self
 
 import msgspec
 
@@ -32,6 +32,9 @@ class TargetScore(msgspec.Struct, frozen=True, kw_only=True):
         (a multi-label target: present above one half; labels that nobody has are left out). None as for accuracy.
     f1_per_class : the same of every label; None where nobody has it. Empty where there are no classes or no head.
     probe_macro_f1, probe_weighted_f1 : the same of the probe, for multi-label targets.
+    probe_r2_normalised : probe_r2 of the latent with every row scaled to length 1, as a cosine sees it.
+    probe_r2_trunk : the same of the encoder's last hidden layer; absent for linear encoders, which have none. Both are
+        absent in cells of before they were scored.
 
     The accuracy of a multi-label target is the share of all (sample, label) that are right.
     """
@@ -49,6 +52,8 @@ class TargetScore(msgspec.Struct, frozen=True, kw_only=True):
     f1_per_class: tuple[float | None, ...] = ()
     probe_macro_f1: float | None = None
     probe_weighted_f1: float | None = None
+    probe_r2_normalised: float | msgspec.UnsetType = msgspec.UNSET
+    probe_r2_trunk: float | msgspec.UnsetType = msgspec.UNSET
 
 
 class Scores(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,11 +84,12 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """The scores after some epoch."""
+    """The scores after some epoch, and what the objective has learned by then: `temperature`, `bias`."""
 
     epoch: int
     train: Scores
     test: Scores
+    learned: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Epoch(msgspec.Struct, frozen=True, kw_only=True):
@@ -307,6 +313,47 @@ class CostParts(msgspec.Struct, frozen=True, kw_only=True, rename={"lambda_": "l
     residual: SeedInterval
 
 
+class ContrastiveRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What encoders retain of a target that were trained by an objective alone, without any task; held out.
+
+    Attributes
+    ----------
+    objective, temperature : its `kind`, and the temperature, "learned", or None where it has none.
+    components, epochs : K, and the length of the training, at whose end this is.
+    modality, target : whose representation, and what is probed for.
+    trained_on : whether the lambda = 0 encoder is trained on the target; else it is only seen.
+    normalised, raw : R^2 of a linear probe of the embedding at length 1, and as it is.
+    embedding : which of these two the objective is about, "normalised" where it looks at cosines.
+    trunk : the same of the last hidden layer; None for linear encoders.
+    before, before_trunk : probe R^2 of latent and trunk of the lambda = 0 encoder of the same K and length, by seed.
+    retention : R^2 of that embedding over `before`, at least 0; None where `before` is below 0.05 for some seed.
+    shared : sum of the squared canonical correlations of the two raw embeddings.
+    learned_temperature : where training ended, of one that is learned.
+    """
+
+    objective: str
+    temperature: float | str | None
+    components: int
+    epochs: int
+    modality: int
+    target: str
+    trained_on: bool
+    normalised: SeedInterval
+    raw: SeedInterval
+    embedding: Literal["normalised", "raw"]
+    trunk: SeedInterval | None
+    before: SeedInterval | None
+    before_trunk: SeedInterval | None
+    retention: SeedInterval | None
+    shared: SeedInterval
+    learned_temperature: SeedInterval | None
+
+    @property
+    def used(self) -> SeedInterval:
+        """R^2 of the embedding that the objective is about."""
+        return self.normalised if self.embedding == "normalised" else self.raw
+
+
 class StudyResults(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a study found; the content of results.json.
 
@@ -330,5 +377,6 @@ class StudyResults(msgspec.Struct, frozen=True, kw_only=True):
     class_rows: tuple[ClassRow, ...] = ()
     sigma_rows: tuple[SigmaRow, ...] = ()
     baselines: tuple[CellRecord, ...] = ()
+    contrastive: tuple[ContrastiveRow, ...] = ()
     notes: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()

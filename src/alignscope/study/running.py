@@ -47,6 +47,8 @@ class Study(Finished[StudyResults]):
 
         found, sweep = self.results, self.results.spec.sweep
         varied = f"{len(sweep.lambdas)} lambdas, {len(sweep.components)} latent sizes, {len(sweep.seeds)} seeds"
+        if sweep.objectives:
+            varied += f", {len(sweep.each_objective)} objectives"
         return [f"Study “{found.spec.name}”: {len(found.cells):,} trainings over {varied}", *verdict(found)]
 
 
@@ -156,14 +158,17 @@ def _open_once(folder: Path) -> StudyData:
 
 def _order(record: CellRecord) -> tuple[object, ...]:
     c = record.cell
-    return c.epochs, c.training, c.direction, c.gauge, c.components, c.lambda_, c.seed
+    return c.epochs, c.training, c.direction, c.variant.gauge, c.components, c.lambda_, c.seed
 
 
 def _describe(cell: CellSpec) -> str:
     if cell.baseline:
         way = f"both modalities ({cell.training.replace('_', ' ')})"
         return f"{way}, K = {cell.components}, seed {cell.seed}, {cell.epochs} epochs"
-    way = "no alignment" if cell.lambda_ == 0 else f"lambda {cell.lambda_:g}, {cell.gauge} target scaling"
+    how = cell.objective.text if cell.objective else f"{cell.gauge} target scaling"
+    way = "no alignment" if cell.lambda_ == 0 else f"lambda {cell.lambda_:g}, {how}"
+    if cell.training == "contrastive":
+        way = f"contrastive, {how}"
     return f"{way}, K = {cell.components}, seed {cell.seed}, {cell.epochs} epochs"
 
 
@@ -172,6 +177,10 @@ def _check_fit(spec: StudySpec, data: StudyData) -> None:
     for modality, x in enumerate(data.x, 1):
         for check in (spec.encoder.check_sample, spec.encoder.check_features):
             check(x.shape[1:], f"a sample of modality {modality}")
+    for objective in spec.sweep.objectives:
+        if data.train <= (least := max(spec.sweep.components) if objective.beyond else 1):
+            found = f"{data.train} training rows, and `{objective.kind}` needs more than {least}"
+            raise AlignscopeError("E306", "sweep.objectives", found, "Give more rows, smaller components, or another.")
     every = [t for targets in data.trained_on for t in targets]
     if spec.task == "cross_entropy" and (wrong := [t for t in every if t not in data.classes or data.multilabel(t)]):
         found = f"'{wrong[0]}' is not one class per sample, so it has no cross-entropy"

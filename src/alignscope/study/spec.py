@@ -20,13 +20,14 @@ from alignscope._lib.types import AlignmentDirection, LatentGauge
 from alignscope.study.data.dataset import DataSpec
 from alignscope.study.data.kind import Seed, Share
 from alignscope.study.encoders import ConvSpec, Count, EncoderSpec
+from alignscope.study.objectives import ObjectiveSpec
 
 SCHEMA = 1
 """Version of cells and results; part of every cell's id."""
 
 _GUIDE = "study guide"
 
-Training = Literal["joint", "bilevel"]
+Training = Literal["joint", "bilevel", "contrastive"]
 Task = Literal["squared", "cross_entropy", "binary"]
 Baseline = Literal["concatenation", "late_fusion", "attention"]
 
@@ -68,7 +69,10 @@ class OptimiserSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class Variant(NamedTuple):
-    """A variant of alignment: what a sweep compares besides lambda, latent size, length and seed."""
+    """A variant of alignment: what a sweep compares besides lambda, latent size, length and seed.
+
+    `gauge` is the target scaling of the regression, or the `key` of the objective that takes its place.
+    """
 
     gauge: str
     direction: str
@@ -76,7 +80,11 @@ class Variant(NamedTuple):
 
 
 class SweepSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is varied; a cell for every combination. lambda = 0 is the baseline, trained once for all gauges."""
+    """What is varied; a cell for every combination. lambda = 0 is the baseline, trained once for all gauges.
+
+    `objectives` take the place of the regression, and of its target scalings and directions. A ``contrastive`` training
+    minimises the objective alone: it has no task, and no lambda.
+    """
 
     lambdas: Annotated[tuple[NonNegative, ...], Meta(min_length=1)]
     seeds: Annotated[tuple[Seed, ...], Meta(min_length=1)] = (0,)
@@ -85,13 +93,30 @@ class SweepSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     directions: Annotated[tuple[AlignmentDirection, ...], Meta(min_length=1)] = ("1to2",)
     trainings: Annotated[tuple[Training, ...], Meta(min_length=1)] = ("joint",)
     epochs: Annotated[tuple[Count, ...], Meta(min_length=1)] = (30,)
+    objectives: tuple[ObjectiveSpec, ...] = ()
 
     @property
     def variants(self) -> list[Variant]:
-        """All variants of alignment, in the order of the sweep; none without a lambda above 0."""
+        """All variants of alignment next to a task, in the order of the sweep; none without a lambda above 0."""
         if not any(self.lambdas):
             return []
-        return [Variant(*parts) for parts in itertools.product(self.gauges, self.directions, self.trainings)]
+        beside = [training for training in self.trainings if training != "contrastive"]
+        if self.objectives:
+            return [Variant(o.key, "both", training) for o in self.each_objective for training in beside]
+        return [Variant(*parts) for parts in itertools.product(self.gauges, self.directions, beside)]
+
+    @property
+    def each_objective(self) -> list[ObjectiveSpec]:
+        """Every objective, at each of its temperatures, in the order of the sweep."""
+        return [single for several in self.objectives for single in several.each()]
+
+    @property
+    def contrastive(self) -> list[ObjectiveSpec]:
+        """The objectives that are trained without a task."""
+        return self.each_objective if "contrastive" in self.trainings else []
+
+
+_PLAIN = SweepSpec(lambdas=(0.0,), components=(1,))
 
 
 class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -115,7 +140,8 @@ class StudySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class CellSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename={"lambda_": "lambda"}):
     """One training. At lambda = 0 nothing is aligned, and gauge and direction are "none".
 
-    So is training, unless it is a baseline on both modalities.
+    So is training, unless it is a baseline on both modalities. With an objective in place of the regression there is no
+    target scaling, and the direction is "both"; a "contrastive" training has that objective alone, and lambda = 1.
     """
 
     data: DataSpec
@@ -131,6 +157,7 @@ class CellSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     epochs: int
     marks: tuple[int, ...] = ()
     pretraining: PretrainingSpec | msgspec.UnsetType = msgspec.UNSET
+    objective: ObjectiveSpec | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def id(self) -> str:
@@ -146,7 +173,7 @@ class CellSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     @property
     def variant(self) -> Variant:
         """The variant of alignment."""
-        return Variant(self.gauge, self.direction, self.training)
+        return Variant(self.objective.key if self.objective else self.gauge, self.direction, self.training)
 
     @property
     def stack(self) -> object:
@@ -154,7 +181,7 @@ class CellSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
         They differ in lambda and seed alone, are all aligned or none, and train both modalities in one go.
         """
-        if self.training == "bilevel" or self.pretraining:
+        if self.training == "bilevel" or self.pretraining or self.objective:
             return self.id
         return msgspec.structs.replace(self, lambda_=float(self.lambda_ > 0), seed=0)
 
@@ -217,21 +244,27 @@ def _cells(spec: StudySpec) -> Iterator[CellSpec]:
             yield CellSpec(lambda_=0.0, gauge="none", direction="none", training=baseline, **common)
         if spec.pretraining is not None:
             common["pretraining"] = spec.pretraining
-        for lam, gauge, direction, training in itertools.product(s.lambdas, s.gauges, s.directions, s.trainings):
-            aligned = lam > 0
+        yield CellSpec(lambda_=0.0, gauge="none", direction="none", training="none", **common)
+        for objective in s.contrastive:
             yield CellSpec(
-                lambda_=abs(float(lam)),  # -0.0 is the same cell as 0.0
-                gauge=gauge if aligned else "none",
-                direction=direction if aligned else "none",
-                training=training if aligned else "none",
-                **common,
+                lambda_=1.0, gauge="none", direction="both", training="contrastive", objective=objective, **common
             )
+        terms: list[dict[str, Any]] = [
+            {"gauge": g, "direction": d} for g, d in itertools.product(s.gauges, s.directions)
+        ]
+        if s.objectives:
+            terms = [{"gauge": "none", "direction": "both", "objective": o} for o in s.each_objective]
+        for lam, term, training in itertools.product(s.lambdas, terms, s.trainings):
+            if lam > 0 and training != "contrastive":
+                yield CellSpec(lambda_=float(lam), training=training, **term, **common)
 
 
 def _check(spec: StudySpec) -> None:
     """Raise ValidationError, which carries the path, for what types cannot say."""
     for field in msgspec.structs.fields(SweepSpec):
-        check_unique(getattr(spec.sweep, field.name), f"sweep.{field.name}[{{}}]")
+        values = getattr(spec.sweep, field.name)
+        names = [objective.kind for objective in values] if field.name == "objectives" else values
+        check_unique(names, f"sweep.{field.name}[{{}}]")
     check_finite(spec)
     if 0.0 not in spec.sweep.lambdas:
         raise invalid("It lacks 0, the baseline that every cost is relative to", "sweep.lambdas")
@@ -239,10 +272,31 @@ def _check(spec: StudySpec) -> None:
         raise invalid("A bilevel training freezes one modality, so the direction cannot be `both`", "sweep.directions")
     if len(set(spec.baselines)) < len(spec.baselines):
         raise invalid("A baseline stands twice", "baselines")
+    _check_objectives(spec)
     spec.data.check(spec.encoder)
     _check_encoder(spec)
     if spec.optimiser.batch > getattr(spec.data, "train", spec.optimiser.batch):
         raise invalid("A batch is larger than the training set", "optimiser.batch")
+
+
+def _check_objectives(spec: StudySpec) -> None:
+    s = spec.sweep
+    if not s.objectives:
+        if "contrastive" in s.trainings:
+            raise invalid("A contrastive training has an objective alone: give `objectives`", "sweep.trainings")
+        return
+    if "bilevel" in s.trainings:
+        raise invalid("Only the regression has a bilevel training: leave out `objectives`", "sweep.trainings")
+    for name in ("gauges", "directions"):
+        if getattr(s, name) != getattr(_PLAIN, name):
+            text = "Only the regression has a target scaling and a direction: leave them out, or `objectives`"
+            raise invalid(text, f"sweep.{name}")
+    if spec.pretraining is not None:
+        raise invalid("It has an objective of its own: leave out `sweep.objectives`, or this table", "pretraining")
+    if s.trainings == ("contrastive",) and any(s.lambdas):
+        raise invalid("A contrastive training has no lambda: give 0 alone, or `joint` next to it", "sweep.lambdas")
+    for i, objective in enumerate(s.objectives):
+        objective.check(f"sweep.objectives[{i}]", s.components, spec.optimiser.batch)
 
 
 def _check_encoder(spec: StudySpec) -> None:

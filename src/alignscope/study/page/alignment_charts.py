@@ -26,6 +26,16 @@ from alignscope.study.page.words import epochs_text, variant_text
 from alignscope.study.results import CellRecord, Scores, StudyResults
 from alignscope.study.spec import Variant
 
+_AFTER = (
+    "How to read it: the same trainings. Here right is better aligned: the axis is the share of one representation "
+    "that the other explains, which does not change with its norm. A mark that was far left above but is not far "
+    "right here looks aligned only because the norm of its second representation collapsed."
+)
+_FREE = (
+    "How to read it: each mark is one training next to a task, scored on held-out samples; lighter is a smaller λ, and "
+    "the shape is the length of training. Right is better aligned: the axis is the share of one representation that "
+    "the other explains. Down predicts better. The broken lines are λ = 0, each modality trained alone."
+)
 NOTHING = "It needs at least one finished training with λ above 0."
 
 
@@ -53,9 +63,7 @@ def aligned(results: StudyResults) -> Figure:
         results,
         alignment_r2,
         lambda low, high: alignment_axis(low),
-        "How to read it: the same trainings. Here right is better aligned: the axis is the share of one representation "
-        "that the other explains, which does not change with its norm. A mark that was far left above but is not far "
-        "right here looks aligned only because the norm of its second representation collapsed.",
+        _FREE if results.spec.sweep.objectives else _AFTER,
     )
 
 

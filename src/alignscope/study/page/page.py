@@ -11,8 +11,8 @@ from alignscope.report.tables import failure_table
 from alignscope.study.page import tables as _study_tables
 from alignscope.study.page.alignment_charts import aligned, published
 from alignscope.study.page.capacity_chart import capacity_map
-from alignscope.study.page.class_charts import classes
-from alignscope.study.page.classes import class_words, unknown_words
+from alignscope.study.page.classes import class_words, classes, unknown_words
+from alignscope.study.page.contrastive import retained_by_k
 from alignscope.study.page.curve_charts import training_curves
 from alignscope.study.page.decomposition_charts import cost_parts, decomposition, loss_parts
 from alignscope.study.page.forecast_charts import forecast_curves, forecast_points
@@ -21,8 +21,14 @@ from alignscope.study.page.retention_charts import along_lambda, along_training
 from alignscope.study.page.score_charts import scores
 from alignscope.study.page.score_tables import baselines, pretraining, score_tables
 from alignscope.study.page.scores import score_words, scored
-from alignscope.study.page.sentences import data_text, forecast_text, forecast_words, pretraining_text
-from alignscope.study.page.texts import CONTENTS, GLOSSARY, OPTIONAL, TEXTS, WORDS_OF
+from alignscope.study.page.sentences import (
+    data_text,
+    forecast_text,
+    forecast_words,
+    objectives_text,
+    pretraining_text,
+)
+from alignscope.study.page.texts import BESIDE, CONTENTS, GLOSSARY, OPTIONAL, REGRESSION, TEXTS, WORDS_OF
 from alignscope.study.page.verdict import cards, tone, verdict
 from alignscope.study.results import StudyResults
 
@@ -43,13 +49,30 @@ _FIGURES: dict[str, Callable[[StudyResults], Figure]] = {
 }
 
 
+_SECTIONS = {
+    "published": "published",
+    "aligned": "aligned",
+    "retention": "retention",
+    "training": "retention",
+    "capacity": "capacity",
+    **dict.fromkeys(("decomposition", "loss_parts", "cost_parts", "memorising", "ranks"), "decomposition"),
+    **dict.fromkeys(("forecast", "forecast_curves"), "forecast"),
+}
+"""Figure -> the section that it stands in, which a study may not have."""
+
+
 def study_figures(results: StudyResults) -> dict[str, Figure]:
     """Return every figure of a study by name; some only say what they lack.
 
-    Those of classes are left out where the study has none.
+    Those of sections that the study has not are left out.
     """
-    figures = {name: make(results) for name, make in _FIGURES.items()}
-    more = {"scores": (scores, scored(results)), "classes": (classes, results.class_rows)}
+    absent = {name for name, section in _SECTIONS.items() if section not in _contents(results)}
+    figures = {name: make(results) for name, make in _FIGURES.items() if name not in absent}
+    more = {
+        "contrastive": (retained_by_k, _has_contrastive(results)),
+        "scores": (scores, scored(results)),
+        "classes": (classes, results.class_rows),
+    }
     return figures | {name: make(results) for name, (make, found) in more.items() if found}
 
 
@@ -68,20 +91,21 @@ def study_charts(results: StudyResults) -> dict[str, bytes]:
 
 def study_context(results: StudyResults, figures: Mapping[str, Figure]) -> dict[str, Any]:
     """Return the names that the sections of a study use."""
-    contents = {id: title for id, title in CONTENTS.items() if id not in OPTIONAL or id in _optional(results)}
+    contents, objectives = _contents(results), bool(results.spec.sweep.objectives)
     return {
         "name": results.spec.name,
         "contents": contents,
-        "glossary": {w: text for w, text in GLOSSARY.items() if WORDS_OF.get(w, "published") in contents},
+        "glossary": {w: text for w, text in GLOSSARY.items() if WORDS_OF.get(w, "glossary") in contents},
         "sizes": _study_tables.sizes(results),
         "verdict": verdict(results),
         "tone": tone(results),
         "cards": cards(results),
         "texts": {
             **TEXTS,
+            "aligned": TEXTS["aligned_objective" if objectives else "aligned"],
             "forecast": forecast_text(results),
             "data": data_text(results),
-            "trained": pretraining_text(results),
+            "trained": pretraining_text(results) or objectives_text(results),
         },
         "figures": figures,
         "scores": {"words": score_words(results), "table": baselines(results)},
@@ -96,9 +120,24 @@ def study_context(results: StudyResults, figures: Mapping[str, Figure]) -> dict[
     }
 
 
+def _contents(results: StudyResults) -> dict[str, str]:
+    """Return the sections of a study with their titles."""
+    sweep = results.spec.sweep
+    absent = set(OPTIONAL) - _optional(results)
+    if sweep.objectives:
+        absent |= {*REGRESSION, *(() if sweep.variants else BESIDE)}
+    found = {id: title for id, title in CONTENTS.items() if id not in absent}
+    return found | {"aligned": "Prediction against alignment"} if sweep.objectives and sweep.variants else found
+
+
+def _has_contrastive(results: StudyResults) -> bool:
+    return bool(results.spec.sweep.contrastive)
+
+
 def _optional(results: StudyResults) -> set[str]:
     """Return which of the optional sections have something to show."""
     has = {
+        "contrastive": _has_contrastive(results),
         "scores": bool(scored(results)),
         "classes": bool(results.class_rows),
         "pretraining": results.spec.pretraining is not None,

@@ -72,6 +72,8 @@ def _groups(results: StudyResults) -> dict[_Group, list[CellRecord]]:
     groups: dict[_Group, list[CellRecord]] = {}
     for r in ended([*results.cells, *results.baselines]):
         c = r.cell
+        if c.training == "contrastive":
+            continue  # its heads are not trained
         alone = "each modality alone" if c.lambda_ == 0 else alignment(c)
         model = BASELINES[c.training] if c.baseline else alone
         groups.setdefault(_Group(model, c.components, c.lambda_, c.epochs), []).append(r)

@@ -51,7 +51,7 @@ def main_variant(results: StudyResults) -> Variant | None:
 
 def in_variant(row: Any, variant: Variant) -> bool:
     """Say if a row or cell belongs to `variant`; λ = 0, which has no target scaling, belongs to all."""
-    return row.gauge == "none" or (row.gauge, row.direction, row.training) == variant
+    return row.variant.gauge == "none" or row.variant == variant
 
 
 def up_to_one(lambdas: Iterable[float]) -> float:

@@ -38,6 +38,23 @@ def pretraining_text(results: StudyResults) -> str:
     )
 
 
+def objectives_text(results: StudyResults) -> str:
+    """Say what the objectives are, and what is trained with them; nothing for the regression."""
+    s = results.spec.sweep
+    if not s.objectives:
+        return ""
+    words = [f"Here the two are aligned by {', '.join(o.text for o in s.each_objective)}, not by regression."]
+    if s.variants:
+        words.append("At λ above 0 the objective is trained next to the task, weighed by λ.")
+    if s.contrastive:
+        words.append(
+            "In contrastive trainings it is trained alone: no label enters and there is no λ. What they retain is read "
+            "by linear probes fitted afterwards, of the embedding at length 1, of the embedding as it is, and of the "
+            "last hidden layer (trunk)."
+        )
+    return " ".join([*words, "The linear theory of the regression is no forecast for these objectives."])
+
+
 def forecast_text(results: StudyResults) -> str:
     """Say what the forecast is; results without σ come from a version in which it was the audit throughout."""
     return TEXTS["forecast_own" if results.sigma_rows else "forecast"]

@@ -5,7 +5,8 @@ A table is its columns, each a head and what writes a row's cell; tables along �
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from msgspec import to_builtins
@@ -26,7 +27,7 @@ from alignscope.report.words import (
 from alignscope.study.page.decomposition_charts import COST
 from alignscope.study.page.latent_charts import latent_rows
 from alignscope.study.page.selection import fixed_variants
-from alignscope.study.page.words import GAUGES, cell_text, epochs_text, gauge_text
+from alignscope.study.page.words import GAUGES, cell_text, epochs_text, gauge_text, objective_text
 from alignscope.study.results import CellRecord, StudyResults
 from alignscope.study.rules import Score, contest
 
@@ -36,7 +37,8 @@ _MEAN = "mean over seeds with 95% interval"
 
 def alignment(row: Any) -> str:
     """Write how a row is aligned: "normalised, 1to2, joint"."""
-    return "none" if row.gauge == "none" else f"{gauge_text(row.gauge)}, {row.direction}, {row.training}"
+    v = getattr(row, "variant", row)
+    return "none" if v.gauge == "none" else f"{gauge_text(v.gauge)}, {v.direction}, {v.training}"
 
 
 def _spread(field: str) -> Callable[[Any], str]:
@@ -181,9 +183,30 @@ def tables(results: StudyResults) -> list[Table]:
             _share("retention"),
             0,
         ),
+        contrastive_table(results),
         _cells(results),
     ]
     return [table for table in every if table.rows]
+
+
+def contrastive_table(results: StudyResults) -> Table:
+    """Return what embeddings retain that were trained without a task."""
+    return row_table(
+        "Contrastive: trained by the objective alone",
+        "R² of a linear probe at the end of training, next to encoders trained on their targets (λ = 0). Shared: sum "
+        f"of the squared canonical correlations of the two embeddings. {_MEAN.capitalize()}, held out.",
+        {
+            "Objective": lambda r: objective_text(r.objective, r.temperature),
+            **_LATENT,
+            "Epochs": lambda r: str(r.epochs),
+        }
+        | {"Target": lambda r: f"{named(r.target)}{'' if r.trained_on else ' (not trained on)'}", **_MODALITY}
+        | {"Normalised": _spread("normalised"), "Raw": _spread("raw"), "Trunk": _spread("trunk")}
+        | {"λ = 0": _spread("before"), "Trunk at λ = 0": _spread("before_trunk"), "Retention": _spread("retention")}
+        | {"Shared": lambda r: estimate(r.shared, 1), "Learned temperature": _spread("learned_temperature")},
+        results.contrastive,
+        5,
+    )
 
 
 def _retention(results: StudyResults, title: str, what: str, field: str) -> Table:
@@ -226,17 +249,29 @@ def _cell(cell: CellRecord) -> list[str]:
         return [*line, *[MISSING] * len(_FIGURES)]
     pairs = []
     for scores in (cell.last.test, cell.last.train):
-        figures = [*scores.task_loss, scores.alignment_loss, scores.alignment_r2_12, scores.alignment_r2_21]
+        trained = cell.cell.training != "contrastive"  # else the heads are not, and their loss says nothing
+        losses = scores.task_loss if trained else (math.nan, math.nan)
+        figures = [*losses, scores.alignment_loss, scores.alignment_r2_12, scores.alignment_r2_21]
         pairs.append([*figures, *scores.variance, *scores.effective_rank, scores.cka])
-    return line + [f"{number(a + 0.0, '.3g')} / {number(b + 0.0, '.3g')}" for a, b in zip(*pairs, strict=True)]
+    return line + [
+        MISSING if math.isnan(a) else f"{number(a + 0.0, '.3g')} / {number(b + 0.0, '.3g')}"
+        for a, b in zip(*pairs, strict=True)
+    ]
 
 
 def settings(results: StudyResults) -> list[tuple[str, str]]:
     """Return the specification as (path in words, text)."""
-    gauges = "; ".join(f"{gauge}: {GAUGES[gauge]}" for gauge in results.spec.sweep.gauges)
+    s, tree = results.spec.sweep, to_builtins(results.spec)
+    if s.objectives:
+        unused = ("gauges", "directions", "objectives")
+        tree["sweep"] = {name: value for name, value in tree["sweep"].items() if name not in unused}
+        terms = ("objectives", ", ".join(objective.text for objective in s.each_objective))
+    else:
+        del tree["sweep"]["objectives"]
+        terms = ("scales", "; ".join(f"{gauge}: {GAUGES[gauge]}" for gauge in s.gauges))
     return [
-        *setting_rows(to_builtins(results.spec)),
-        ("scales", gauges),
+        *setting_rows(tree),
+        terms,
         *((f"targets of modality {m}", ", ".join(map(named, results.trained_on[m - 1]))) for m in (1, 2)),
         ("schema", str(results.schema)),
         ("version", results.version),
@@ -246,11 +281,12 @@ def settings(results: StudyResults) -> list[tuple[str, str]]:
 def sizes(results: StudyResults) -> str:
     """Say how many trainings there are, and of what."""
     s, both = results.spec.sweep, len(results.baselines)
+    terms: tuple[Sequence[object], str] = (s.each_objective, "objective") if s.objectives else (s.gauges, "scale")
     parts = [
         f"{len(s.lambdas)} λ",
         *(
             f"{len(values)} {name}{'s' if len(values) > 1 else ''}"
-            for values, name in ((s.seeds, "seed"), (s.components, "latent size"), (s.gauges, "scale"))
+            for values, name in ((s.seeds, "seed"), (s.components, "latent size"), terms)
         ),
         f"lengths of {' and '.join(epochs_text(e) for e in sorted(s.epochs))}",
     ]

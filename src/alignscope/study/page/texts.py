@@ -4,6 +4,7 @@ from __future__ import annotations
 
 CONTENTS = {
     "published": "The published picture",
+    "contrastive": "Contrastive: trained by alignment alone",
     "aligned": "The same trainings on a scale-free axis",
     "scores": "Prediction scores against alignment",
     "decomposition": "The apparent loss, decomposed",
@@ -18,7 +19,9 @@ CONTENTS = {
     "settings": "Settings",
     "glossary": "Glossary",
 }
-OPTIONAL = ("scores", "classes", "pretraining", "notes")  # sections that a study may have nothing for
+OPTIONAL = ("contrastive", "scores", "classes", "pretraining", "notes")  # sections a study may have nothing for
+REGRESSION = ("published", "decomposition", "capacity", "forecast")  # sections of alignment by regression
+BESIDE = ("aligned", "retention")  # sections of alignment next to a task
 TEXTS = {
     "how": "Each modality has an encoder that gives K numbers for a sample, and is trained to predict its own targets. "
     "Alignment makes the two representations alike; its weight is λ, and at λ = 0 each modality is trained alone. The "
@@ -28,6 +31,11 @@ TEXTS = {
     "prediction (up).",
     "aligned": "The raw alignment loss also falls when the norm of the second representation merely collapses. The "
     "alignment R² does not: it is the share of that representation which the other one predicts.",
+    "contrastive": "Without a task nothing protects what only one modality shows: the objective wants what is "
+    "shared, whatever the latent size. Encoders trained by it alone are compared with those trained on their targets, "
+    "unaligned. The last hidden layer often has more than the embedding that is made of it.",
+    "aligned_objective": "The alignment R² is the share of one representation which the other one predicts. It "
+    "does not depend on the objective that was trained.",
     "scores": "The same question in the scores that are published: how many labels are right, and F1. On real data the "
     "paper plots train accuracy against alignment and sees no harm. Train accuracy cannot tell a representation that "
     "learned from one that remembers, so held-out scores stand beneath it. Where labels are rare, label accuracy "
@@ -72,11 +80,15 @@ GLOSSARY = {
     "Bilevel, joint": "Joint: both encoders are trained together. Bilevel: one is trained first, then frozen, and the "
     "other is aligned to it, as in the theory.",
     "Capacity, lossless": "The latent size from which the exact linear theory finds no loss at any λ.",
+    "Contrastive training": "Alignment by an objective alone, without a task or labels, as CLIP is trained: InfoNCE, "
+    "SigLIP, Barlow Twins, VICReg and their kin.",
     "CKA": "A measure of how alike two representations are, from 0 to 1 (linear, debiased). It is no measure of "
     "quality.",
     "Decade": "A factor of ten.",
     "Diverged": "The loss stopped being a number during training.",
     "Effective rank": "How many dimensions of a representation are in use, from 1 to K.",
+    "Embedding at length 1, trunk": "What an encoder gives for a sample, scaled to length 1 as a cosine sees it; the "
+    "last hidden layer, before the projection to K numbers.",
     "F1, macro and weighted": "The F1 of a class is 2 hits / (2 hits + false alarms + misses). Macro F1 is its plain "
     "mean over classes, weighted F1 that weighted by how many samples have the class; classes that nobody has are left "
     "out. Weighted F1 is often larger, since frequent classes are easier.",
@@ -108,12 +120,21 @@ GLOSSARY = {
     "Stop-gradient: as it is, but alignment cannot move it. Alignable: whitened, only the directions that can be "
     "predicted, by how far they can; alignment cannot move it.",
     "Seed": "One random initialisation and order of samples.",
+    "Temperature": "What cosines are divided by in InfoNCE and SigLIP: the smaller, the more the hardest pairs count. "
+    "Learned: the training sets it.",
     "Under-training": "A loss that longer training makes good.",
     "Unpredictable target": "The loss that goes when what cannot be predicted of the target is no longer aligned.",
 }
 WORDS_OF = {  # words of the glossary that only one section uses
     "F1, macro and weighted": "scores",
     "Label accuracy": "scores",
+    "Contrastive training": "contrastive",
+    "Embedding at length 1, trunk": "contrastive",
+    "Temperature": "contrastive",
+    **dict.fromkeys(("Alignment loss, raw", "Norm collapse", "Scale (target scaling)"), "published"),
+    **dict.fromkeys(("Apparent cost", "Decade", "Learned by heart", "Rank collapse", "Residual"), "decomposition"),
+    **dict.fromkeys(("Under-training", "Unpredictable target"), "decomposition"),
+    **dict.fromkeys(("Capacity, lossless", "One-line rule", "Rank correlation"), "forecast"),
     "Late fusion, concatenation, attention": "scores",
     "Pre-training, fine-tuning": "pretraining",
 }

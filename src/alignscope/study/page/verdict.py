@@ -19,6 +19,7 @@ from alignscope.report.words import (
     times_100,
 )
 from alignscope.study.page.classes import class_lead
+from alignscope.study.page.contrastive import contrastive_lead, contrastive_words, least_retained
 from alignscope.study.page.decomposition_charts import fall_next_to, first_scale, headline, known_parts
 from alignscope.study.page.forecast_charts import correlation_text
 from alignscope.study.page.selection import (
@@ -51,7 +52,9 @@ MATERIAL = 0.01  # a measured loss of less than this share is not held against t
 def verdict(results: StudyResults) -> list[str]:
     """Return the verdict: what seems lost, what of it is real, whether it was predicted, and which class pays."""
     row, agreement = headline(results), main_agreement(results)
-    sentences = [lead(results)]
+    contrastive = contrastive_words(results)
+    sentences = [] if contrastive and not variants(results) else [lead(results)]
+    sentences += contrastive
     if row is not None:
         fall = fall_next_to(results, row)
         sentences += [parts_words(results, row), *([fall_words(fall, "There")] if fall is not None else [])]
@@ -189,7 +192,9 @@ def tone(results: StudyResults) -> str:
         if any(part.sign > 0 for part in real):
             return "loss"
         return "free" if all(part.high is not None and part.high < SMALL for part in real) else "open"
-    retention = worst.retention if worst is not None else None
+    alone = least_retained(results)
+    found = [r.retention for r in (worst, alone) if r is not None and r.retention is not None]
+    retention = min(found, key=lambda r: r.value, default=None)
     if retention is None or retention.low is None or retention.high is None:
         return "open"
     return "loss" if retention.high < 1 else "free" if retention.low > 1 - SMALL else "open"
@@ -204,6 +209,9 @@ def cards(results: StudyResults) -> list[dict[str, str]]:
     elif worst is not None and worst.retention is not None:
         big = percent(worst.retention.value)
         out.append({"title": "Retention of the target hit hardest", "big": big, "text": _loss_words(results, worst)})
+    if (alone := least_retained(results)) is not None and alone.retention is not None:
+        big, text = percent(alone.retention.value), contrastive_lead(alone)
+        out.append({"title": "Contrastive: retention of the target hit hardest", "big": big, "text": text})
     if (size := forecast_size(results)) is not None:
         text = f"By the linear audit of its λ = 0 encoders modality {size.modality} {_within(size)} (held out)."
         limit = size.within_budget_at

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from alignscope.report.words import at_lambda, at_size, count
+from alignscope.study.objectives import ObjectiveSpec
 from alignscope.study.results import CellRecord, StudyResults
 from alignscope.study.spec import Variant
 
@@ -22,7 +25,13 @@ _SHORT = {
     "alignable": "alignable",
 }
 _DIRECTIONS = {"1to2": "1 → 2", "2to1": "2 → 1", "both": "both ways", "none": "no alignment"}
-_TRAININGS = {"joint": "trained together", "bilevel": "one trained first, then frozen", "none": "no alignment"}
+_TRAININGS = {
+    "joint": "trained together",
+    "bilevel": "one trained first, then frozen",
+    "contrastive": "contrastive, no task",
+    "none": "no alignment",
+}
+_OBJECTIVES = {kind.__struct_config__.tag: kind.title for kind in get_args(ObjectiveSpec)}
 BASELINES = {
     "concatenation": "both modalities, concatenated",
     "late_fusion": "both modalities, late fusion",
@@ -35,13 +44,23 @@ def variant_text(results: StudyResults, variant: Variant) -> str:
     s = results.spec.sweep
     parts = [gauge_text(variant.gauge)]
     parts += [_DIRECTIONS[variant.direction]] if len(s.directions) > 1 else []
-    parts += [_TRAININGS[variant.training]] if len(s.trainings) > 1 else []
+    parts += [_TRAININGS[variant.training]] if len({v.training for v in s.variants}) > 1 else []
     return ", ".join(parts)
 
 
 def gauge_text(gauge: str) -> str:
-    """Name a target scaling in a word or two: "raw scale"."""
+    """Name a target scaling in a word or two, or an objective by its key: "raw scale", "InfoNCE (temperature 0.1)"."""
+    kind, _, temperature = gauge.partition(" ")
+    if kind in _OBJECTIVES:
+        return objective_text(kind, temperature or None)
     return _SHORT.get(gauge, gauge)
+
+
+def objective_text(kind: str, temperature: float | str | None) -> str:
+    """Name an objective: "InfoNCE (temperature 0.1)", "VICReg"."""
+    if temperature is None:
+        return _OBJECTIVES[kind]
+    return f"{_OBJECTIVES[kind]} (temperature {temperature if isinstance(temperature, str) else f'{temperature:g}'})"
 
 
 def epochs_text(epochs: int) -> str:
@@ -54,5 +73,9 @@ def cell_text(cell: CellRecord) -> str:
     c = cell.cell
     if c.baseline:
         return f"{BASELINES[c.training]}, seed {c.seed}, {at_size(c.components)}, {epochs_text(c.epochs)}"
+    if c.objective:
+        weight = "" if c.training == "contrastive" else f"{at_lambda(c.lambda_)}, "
+        how = f"{weight}{c.objective.text}, {_TRAININGS[c.training]}"
+        return f"{how}, seed {c.seed}, {at_size(c.components)}, {epochs_text(c.epochs)}"
     gauge = "" if c.gauge == "none" else f", {_SHORT[c.gauge]}, {_DIRECTIONS[c.direction]}, {_TRAININGS[c.training]}"
     return f"{at_lambda(c.lambda_)}, seed {c.seed}, {at_size(c.components)}{gauge}, {epochs_text(c.epochs)}"

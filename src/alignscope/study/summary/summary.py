@@ -30,6 +30,7 @@ from alignscope.study.results import (
 from alignscope.study.spec import FIXED_GAUGES, SCHEMA, StudySpec, SweepSpec, Variant
 from alignscope.study.summary.cells import NONE, StudyCells, find
 from alignscope.study.summary.comparison import ForecastComparison
+from alignscope.study.summary.contrastive import contrastive_rows
 from alignscope.study.summary.forecast import FeatureForecast, LatentForecast
 from alignscope.sweep.finished import Failure
 
@@ -53,7 +54,8 @@ def summarise(
     cells = StudyCells(spec, data.trained_on, aligned)
     features: dict[tuple[int, int], FeatureForecast] = {}
     latents: dict[tuple[int, int], LatentForecast] = {}
-    for record in aligned:
+    # The linear theory of the regression is no forecast for other objectives.
+    for record in () if spec.sweep.objectives else aligned:
         c = record.cell
         # Fine-tuning forgets what pre-training aligned: nothing here predicts that.
         at_zero = record.status == "finished" and c.lambda_ == 0 and c.epochs == cells.longest and not c.pretraining
@@ -80,6 +82,7 @@ def summarise(
         failures=tuple(failures),
         class_rows=comparison.class_rows(data),
         sigma_rows=comparison.sigma_rows(),
+        contrastive=contrastive_rows(cells),
         baselines=tuple(record for record in records if record.cell.baseline),
         notes=data.notes,
     )
@@ -100,6 +103,8 @@ class Summary:
         """Return a row for every variant, latent size, lambda, length, epoch, modality and target."""
         groups: dict[tuple[Variant, int, float, int, int], list[tuple[int, Mark]]] = {}
         for (variant, k, lam, epochs, seed, epoch), mark in self.cells.marks.items():
+            if variant.training == "contrastive":
+                continue  # it has no lambda
             groups.setdefault((variant, k, lam, epochs, epoch), []).append((seed, mark))
         rows = []
         for (variant, k, lam, epochs, epoch), marks in sorted(groups.items(), key=lambda g: g[0]):
@@ -135,6 +140,8 @@ class Summary:
     def loss_parts(self) -> tuple[LossParts, ...]:
         """Return the fall of the raw alignment loss as norm collapse times real alignment, in decades, in sample."""
         rows, sweep = [], self.cells.spec.sweep
+        if sweep.objectives:
+            return ()  # the raw loss is the regression's
         first = {variant.gauge: variant for variant in reversed(sweep.variants)}
         for variant, k, epochs, lam in itertools.product(
             first.values(), sweep.components, sweep.epochs, self.cells.lambdas
@@ -206,7 +213,7 @@ def _stages(sweep: SweepSpec, learns: bool) -> list[_Stage]:
     None without a fixed scale, and next to it either the alignable one, or the raw one at two lengths and two sizes.
     The alignable target stands still, so that the modality it is made of is aligned to nothing.
     """
-    fixed = next((g for g in FIXED_GAUGES if g in sweep.gauges), None)
+    fixed = next((g for g in FIXED_GAUGES if g in sweep.gauges and not sweep.objectives), None)
     short, long = min(sweep.epochs), max(sweep.epochs)
     raw, alignable = "raw" in sweep.gauges, learns and "alignable" in sweep.gauges
     longer, wider = short < long, len(sweep.components) > 1

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import numpy as np
 import torch
 from torch import Tensor
@@ -20,9 +21,20 @@ from alignscope._lib.threads import one_blas_thread
 from alignscope.nn.towers import TwoTowers
 from alignscope.nn.training import learning_rates, one_thread
 from alignscope.study.data.prepared import StudyData
+from alignscope.study.encoders import LinearSpec
 from alignscope.study.results import CellRecord, Epoch, Mark
 from alignscope.study.spec import SCHEMA, CellSpec
-from alignscope.study.training.models import Alone, Joint, Learner, Pretrained, Stack, Towers, build, targets_of
+from alignscope.study.training.models import (
+    Alone,
+    Joint,
+    Learner,
+    Pretrained,
+    Stack,
+    Towers,
+    WithObjective,
+    build,
+    targets_of,
+)
 from alignscope.study.training.scoring import Outputs, Scorer
 
 _SCORED_ROWS = 1024
@@ -73,7 +85,12 @@ class _Trainer:
             self.towers[0].to(memory_format=torch.channels_last)
         self.x = [_placed(x, device) for x in data.x]
         self.y = [y.to(device) for y in targets_of(self.first, data)]
-        self.scorer = Scorer(data, self.first.task)
+        self.scorer = Scorer(
+            data,
+            self.first.task,
+            trunk=not isinstance(self.first.encoder, LinearSpec),
+            heads=self.first.training != "contrastive",
+        )
         self.progress = [_Progress(cell, [], []) for cell in self.cells]
 
     def run(self) -> list[Finished]:
@@ -82,6 +99,8 @@ class _Trainer:
             self._bilevel()
         elif self.first.pretraining:
             self._pretrain()
+        elif self.first.objective:
+            self._objective()
         else:
             self._fit(Stack([Joint(t) for t in self.towers]), [*self.x, *self.y], [1.0, 1.0, math.nan])
         return [self._finished(k) for k in range(len(self.cells))]
@@ -103,6 +122,12 @@ class _Trainer:
         self._mark(0, 0, Stack([Joint(towers)]))
         if self.progress[0].diverged is None:
             self._fit(Stack([Joint(towers)]), [*self.x, *self.y], [1.0, 1.0, 0.0])
+
+    def _objective(self) -> None:
+        """Train with an objective in place of the regression, next to the task or alone."""
+        objective, alone = WithObjective(self._two_towers), self.first.training == "contrastive"
+        rows, weights = (self.x, [0.0, 0.0, math.nan]) if alone else ([*self.x, *self.y], [1.0, 1.0, math.nan])
+        self._fit(Stack([objective]), rows, weights, after_step=objective.term.after_step)
 
     @property
     def _two_towers(self) -> TwoTowers:
@@ -141,7 +166,7 @@ class _Trainer:
         lambdas = torch.tensor([c.lambda_ for c in self.cells], device=self.device)
         weight = torch.stack([lambdas if math.isnan(w) else torch.full_like(lambdas, w) for w in weights], dim=1)
         optimiser = torch.optim.AdamW(
-            stack.parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=self.device.type != "mps"
+            stack.groups(), lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=self.device.type != "mps"
         )
         batch, steps = min(spec.batch, self.data.train), self._steps
         rates = learning_rates(
@@ -156,8 +181,9 @@ class _Trainer:
             order = self._order(epoch)
             for step in range(steps):
                 chosen = order[..., step * batch : (step + 1) * batch]
+                rate = next(rates)
                 for group in optimiser.param_groups:
-                    group["lr"] = next(rates)
+                    group["lr"] = rate
                 with self._precision():
                     terms = stack([self._input(r, chosen) for r in rows], self._shared)
                 optimiser.zero_grad()
@@ -189,7 +215,10 @@ class _Trainer:
         if not outputs.finite:
             self.progress[k].diverged = epoch
             return
-        self.progress[k].marks.append(self.scorer.mark(epoch, outputs, reverse=self.first.direction == "2to1"))
+        mark = self.scorer.mark(epoch, outputs, reverse=self.first.direction == "2to1")
+        if self.first.objective and (learned := self._two_towers.alignment.learned()):
+            mark = msgspec.structs.replace(mark, learned=learned)
+        self.progress[k].marks.append(mark)
         if self.cells[k].lambda_ == 0 and not self.cells[k].baseline and epoch == self.first.epochs:
             self.progress[k].features = _stored(outputs, self.data.train)
 

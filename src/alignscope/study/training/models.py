@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from alignscope.nn.fused import FusedTowers
 from alignscope.nn.towers import TwoTowers
 from alignscope.study.data.prepared import StudyData
 from alignscope.study.spec import CellSpec
+from alignscope.study.training.terms import JEPATerm, Term, term
 
 Towers = TwoTowers | FusedTowers
 
@@ -41,10 +43,14 @@ def build(cell: CellSpec, data: StudyData) -> Towers:
         )
     else:
         alignment: nn.Module = _Nothing()
-        if cell.gauge != "none" and cell.direction != "none":
+        if cell.objective:
+            alignment = term(cell.objective, (encoder1, encoder2))
+        elif cell.gauge != "none" and cell.direction != "none":
             alignment = RegressionAlignment(k, k, gauge=cell.gauge, direction=cell.direction, samples=data.train)
         towers = TwoTowers(encoder1, encoder2, outputs1, outputs2, alignment, task=cell.task)
     initialise(towers, cell.seed)
+    if cell.objective and isinstance(alignment, JEPATerm):
+        alignment.restart()
     return towers
 
 
@@ -58,6 +64,25 @@ class Joint(nn.Module):  # type: ignore[misc]
     def forward(self, x1: Tensor, x2: Tensor, y1: Tensor, y2: Tensor) -> Tensor:
         """Return the terms (3,)."""
         return torch.stack(list(self.towers.losses(x1, x2, y1, y2)))
+
+
+class WithObjective(Joint):
+    """The three terms with an objective in place of the regression; without targets, the objective alone."""
+
+    @property
+    def term(self) -> Term:
+        """Return the objective."""
+        found: Term = self.towers.alignment
+        return found
+
+    def forward(self, x1: Tensor, x2: Tensor, *y: Tensor) -> Tensor:
+        """Return the terms (3,)."""
+        self.term.see(x1, x2)
+        if y:
+            return super().forward(x1, x2, *y)
+        loss = self.term(self.towers.tower1.encoder(x1), self.towers.tower2.encoder(x2))
+        zero = torch.zeros_like(loss)
+        return torch.stack([zero, zero, loss])
 
 
 class Alone(Joint):
@@ -148,6 +173,12 @@ class Stack:
             return functional_call(self.base, (state, buffers), mine)
 
         return vmap(one, in_dims=(0, 0, *[None if shared else 0] * len(rows)))(self.state, self.buffers, *rows)
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Return what an optimiser is given; a single number, such as a temperature, is not decayed."""
+        scalars = [p for p in self.parameters if self.alone and p.ndim == 0]
+        rest = [p for p in self.parameters if not any(p is s for s in scalars)]
+        return [{"params": rest}, *([{"params": scalars, "weight_decay": 0.0}] if scalars else [])]
 
     def train(self, frozen: int) -> None:
         """Set training mode; a frozen modality stays as it is."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import msgspec
 import numpy as np
 from scipy.special import expit, logsumexp, softmax
 
@@ -42,10 +43,12 @@ class Scorer:
     ----------
     data : the rows and targets.
     task : ``squared``, ``cross_entropy`` or ``binary``.
+    trunk : whether features are probed as well; where they are the inputs, that says nothing of a training.
+    heads : whether the heads were trained; else only probes say something.
     """
 
-    def __init__(self, data: StudyData, task: str) -> None:
-        self.data, self.task = data, task
+    def __init__(self, data: StudyData, task: str, *, trunk: bool = True, heads: bool = True) -> None:
+        self.data, self.task, self.trunk, self.heads = data, task, trunk, heads
         self.parts = {"train": slice(0, data.train), "test": slice(data.train, None)}
 
     @cached_property
@@ -92,17 +95,27 @@ class Scorer:
         fit, score = ({t: v[part] for t, v in wanted.items()} for part in (train, rows))
         return linear_probes(z[train], fit, z[rows], score)
 
+    def _targets_r2(self, z: np.ndarray, modality: int, rows: slice) -> dict[str, float]:
+        """Return the probe R^2 of every target of a modality, of a representation of it fitted on training rows."""
+        train, wanted = self.parts["train"], {t: self._targets[t] for t in self.data.probed[modality]}
+        fit, score = ({t: v[part] for t, v in wanted.items()} for part in (train, rows))
+        return {t: _number(probe.r2) for t, probe in linear_probes(z[train], fit, z[rows], score).items()}
+
     def _target_scores(
         self, outputs: Outputs, modality: int, rows: slice, probes: Mapping[str, Probe]
     ) -> list[TargetScore]:
-        trained_on = self.data.trained_on[modality]
+        trained_on = self.data.trained_on[modality] if self.heads else ()
         heads = {t: self._head(outputs, modality, t, rows) for t in trained_on}
+        normalised = self._targets_r2(_at_length_1(outputs.z[modality]), modality, rows)
+        trunk = self._targets_r2(outputs.h[modality], modality, rows) if self.trunk else {}
         return [
             TargetScore(
                 modality=modality + 1,
                 target=t,
                 trained_on=t in trained_on,
                 probe_r2=_number(probes[t].r2),
+                probe_r2_normalised=normalised[t],
+                probe_r2_trunk=trunk[t] if trunk else msgspec.UNSET,
                 probe_per_class=tuple(map(_number, probes[t].per_column)) if t in self.data.classes else (),
                 **heads.get(t, {}),
                 **self._probe_labels(t, probes[t], rows),
@@ -167,6 +180,12 @@ class Scorer:
             right = np.take_along_axis(scores, self.data.targets[target][rows, None], axis=1)
             loss += float((logsumexp(scores, axis=1, keepdims=True) - right).mean())
         return loss
+
+
+def _at_length_1(z: np.ndarray) -> np.ndarray:
+    """Return codes as a cosine sees them; one of length 0 stays 0."""
+    length = np.linalg.norm(z, axis=1, keepdims=True)
+    return z / np.where(length > 0, length, 1.0)
 
 
 def _number(value: float) -> float:
