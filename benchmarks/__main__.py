@@ -24,6 +24,7 @@ NAMES = (
     "satellite_reading",
     "alignable",
     "alignable_pairs",
+    "alignable_weights",
     "alignable_cost",
     "detection",
     "calibration",

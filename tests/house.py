@@ -27,6 +27,7 @@ ROOMS = {
     "sweep": "the engine of study and bench: cells in files of their own, executors, interruption and resumption",
     "joining": "tables of samples joined by their ids",
     "scenes": "chips cut from co-registered rasters",
+    "sampling": "rasters sampled at the points of a table",
     "auditing": "the audit: options, results, findings, estimator, page",
     "study": "trainings over lambda, latent size, scaling and seed: specification, data, training, summary, page",
     "bench": "all methods trained alike on data with known truth: tasks, entries, cells, ranking, page",

@@ -38,12 +38,17 @@ def north_up(pixel: float, corner: tuple[float, float] = CORNER) -> Affine:
 
 
 def tiff(
-    path: Path, pixels: np.ndarray, transform: Affine | None, crs: str | None = UTM, nodata: float | None = None
+    path: Path,
+    pixels: np.ndarray,
+    transform: Affine | None,
+    crs: str | None = UTM,
+    nodata: float | None = None,
+    **more: object,
 ) -> Path:
     """Write (C, H, W) pixels as a GeoTIFF."""
     path.parent.mkdir(parents=True, exist_ok=True)
     count, height, width = pixels.shape
-    form = {"count": count, "height": height, "width": width, "dtype": pixels.dtype, "nodata": nodata}
+    form = {"count": count, "height": height, "width": width, "dtype": pixels.dtype, "nodata": nodata, **more}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # where that is what is asked for
         with rasterio.open(path, "w", driver="GTiff", crs=crs, transform=transform, **form) as file:

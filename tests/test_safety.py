@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import re
 import signal
@@ -14,13 +16,21 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import alignscope
 from alignscope import cli
+from alignscope._lib.contents import toml_bytes
+from alignscope._lib.toml import tree_of
+from alignscope.bench.spec import read_spec as read_bench
 from alignscope.cli import COMMANDS
 from alignscope.errors import LONGEST, AlignscopeError, escaped
+from alignscope.pair.paired import Pair
+from alignscope.scenes.spec import read_scenes
+from alignscope.study.spec import read_spec
 
 
 def run_with(run: Callable[[], object], monkeypatch: pytest.MonkeyPatch, kept: str = "nothing was written") -> int:
@@ -53,7 +63,7 @@ ENDS: dict[str, tuple[Callable[[], object], int, str]] = {
     ),
     "a fault without words": (raising(AssertionError()), 2, r"fault: AssertionError: without words.*\[E901\]"),
     "a fault of many lines": (raising(KeyError("a\nb\x1b[31m")), 2, r"fault: KeyError: .*\[E901\]"),
-    "no such file": (raising(FileNotFoundError(2, "No such file", "a")), 2, r"fault: FileNotFoundError.*\[E901\]"),
+    "no such file": (raising(FileNotFoundError(2, "No such file", "a")), 2, r"a: .* \(No such file\).*\[E101\]"),
     "memory": (raising(MemoryError()), 2, r"memory: more is needed than there is\. Give fewer.*\[E902\]"),
     "memory of numpy": (raising(MemoryError("Unable to allocate 4 TiB")), 2, r"memory: .*allocate 4 TiB.*\[E902\]"),
     "memory of torch": (raising(OutOfMemoryError("CUDA out of memory.")), 2, r"memory: .*CUDA.*\[E902\]"),
@@ -195,3 +205,110 @@ def test_a_long_part_of_a_message_is_cut_in_its_middle() -> None:
     assert len(error.where) == LONGEST
     assert re.fullmatch(r"a+…a+\.npy", error.where)
     assert error.found == "b" * LONGEST
+
+
+ENDED_BY_A_PATH = {
+    "5,000 characters": ("x" * 5000, "File name too long"),
+    "a folder of 300": ("y" * 300 + "/x1.npy", "File name too long"),
+}
+
+
+@pytest.mark.parametrize("name", ENDED_BY_A_PATH)
+def test_a_path_that_no_disk_has(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, match = ENDED_BY_A_PATH[name]
+    assert cli.main(["audit", path, path, "--out", str(tmp_path / "run")]) == 2
+    assert re.fullmatch(rf"alignscope: .*{match}.* \[E101\]\n", capsys.readouterr().err)
+    assert list(tmp_path.iterdir()) == []
+
+
+UNSEEN = "a\x1b[31m", "b\nc", "d\ufffe"
+SHOWN = r"a\x1b[31m", r"b\nc", r"d\ufffe"
+
+
+@pytest.fixture
+def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pair:
+    """A pair of files whose names, columns and classes hold what no page can show."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    with Path("c.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([UNSEEN, *rng.normal(size=(30, 3)).tolist()])
+    odd = os.fsdecode(b"x\xff.npy")
+    np.save(odd, rng.normal(size=(30, 2)))
+    labels = np.array(["oak\x07", "fir\ud800", "ash"])[np.arange(30) % 3]
+    return Pair.of("c.csv", odd, labels)
+
+
+def test_names_are_written_so_that_they_can_be_shown(pair: Pair) -> None:
+    assert pair.x1.columns == SHOWN
+    assert pair.x2.name == r"x\udcff.npy"
+    assert set(pair.y1.names) == {r"oak\x07", r"fir\ud800", "ash"}
+    said = [note for note in pair.notes if "cannot be shown" in note]
+    assert [note.code for note in said] == ["AS116", "AS116"]
+    assert said[0] == "x1 (c.csv), columns: names with characters that cannot be shown, written as in 'a\\x1b[31m': 3."
+    assert said[1] == "y1, classes: names with characters that cannot be shown, written as in 'fir\\ud800': 2."
+
+
+def test_such_names_reach_the_record_and_the_charts(pair: Pair) -> None:
+    result = alignscope.audit(pair, lambdas=[1.0, 2.0], components=2)
+    assert json.loads(result.to_json())["targets"]["1"]["names"] == list(pair.y1.names)
+
+
+GIVEN = {
+    "a modality": {"name1": "a\x00"},
+    "a column": {"features2": ["a", "b\u202e"]},
+    "a target": {"targets1": ["\udc80"]},
+}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_names_that_are_given_must_be_plain(name: str) -> None:
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    with pytest.raises(AlignscopeError, match=r"the names of .*: the name '.*' holds what cannot be shown .*E210"):
+        Pair.of(x, x, x[:, 0], **GIVEN[name])  # type: ignore[arg-type]
+
+
+def test_two_names_that_would_look_the_same() -> None:
+    with pytest.raises(AlignscopeError, match=r"y1, classes: two names look like 'a\\x07'.*E210"):
+        Pair.of(np.eye(4), np.eye(4), ["a\x07", r"a\x07", "a\x07", r"a\x07"])
+
+
+def test_pair_toml_holds_any_name() -> None:
+    content = toml_bytes({"modality1": "🌲 σ", "x1_names": ["a\x7f", 'b"\\c', "d\udcff"]})
+    assert tree_of(content.decode()) == {"modality1": "🌲 σ", "x1_names": [r"a\x7f", 'b"\\c', r"d\udcff"]}
+
+
+NO_TOML = {
+    "a number of 5,000 digits": ("a = " + "9" * 5000, "E307", "whole number has thousands of digits"),
+    "a number of 400 digits": ("a = 1" + "0" * 400, "E306", "line 1: a: expected a number of at most 64 bits"),
+    "brackets": ("a = " + "[" * 5000, "E307", "nested too deeply"),
+    "braces": ("a = " + "{b = " * 3000, "E307", "nested too deeply"),
+    "dots": (".".join("a" * 3000) + " = 1", "E306", "unknown field"),
+    "NUL in a text": ('a = "x\\u0000.npy"', "E306", r"line 1: a: 'x\\x00.npy' holds what cannot be shown"),
+    "an escape in a key": ('"a\\u001b" = 1', "E306", r"'a\\x1b' holds what cannot be shown"),
+    "a pointer": ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "E307", "pointer of Git LFS"),
+    "no text": ("\x00\x01", "E307", "not TOML"),
+}
+
+
+@pytest.mark.parametrize("read", [read_spec, read_bench, read_scenes])
+@pytest.mark.parametrize("name", NO_TOML)
+def test_specifications_that_no_one_writes(read: Callable[[Path], object], name: str, tmp_path: Path) -> None:
+    text, code, match = NO_TOML[name]
+    path = tmp_path / "spec.toml"
+    path.write_text(text)
+    with pytest.raises(AlignscopeError, match=match) as caught:
+        read(path)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("path", ["a\0b", "a" * 5000])
+def test_a_specification_at_a_path_that_no_disk_has(path: str) -> None:
+    with pytest.raises(AlignscopeError, match=r"cannot be read \((embedded null|File name too long)"):
+        read_spec(path)
+
+
+def test_the_mark_that_some_editors_write_is_no_part_of_a_specification(tmp_path: Path) -> None:
+    spec = '[data]\nkind = "trifeature"\n[sweep]\nlambdas = [0, 1]\nseeds = [0]\ncomponents = [2]\n'
+    (tmp_path / "plain.toml").write_text(spec)
+    (tmp_path / "mark.toml").write_text(spec, encoding="utf-8-sig")
+    assert read_spec(tmp_path / "mark.toml") == read_spec(tmp_path / "plain.toml")

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from alignscope.errors import escaped
+
 
 def npy_bytes(array: np.ndarray) -> bytes:
     """Return a .npy."""
@@ -86,8 +88,9 @@ def json_bytes(record: Mapping[str, Any]) -> bytes:
 
 
 def toml_bytes(fields: Mapping[str, str | Sequence[str]]) -> bytes:
-    """Return a .toml of texts and lists of texts, whose form in JSON is that of TOML too."""
-    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in fields.items()).encode()
+    """Return a .toml of `escaped` texts and lists of them, whose form in JSON is that of TOML too."""
+    plain = {key: escaped(value) if isinstance(value, str) else [*map(escaped, value)] for key, value in fields.items()}
+    return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in plain.items()).encode()
 
 
 def npz_arrays(content: bytes) -> dict[str, np.ndarray]:

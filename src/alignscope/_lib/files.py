@@ -70,14 +70,14 @@ def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
 def placed(folder: Path, names: Sequence[str]) -> Iterator[list[Path]]:
     """Make a folder, and yield a temporary path for every file, to be written there; then rename them into place.
 
-    The first name is put in place last. After an error the temporary files are removed, and the folder where it is
-    new. Raises E401 or E402.
+    The first name is put in place last. After an error the temporary files are removed, and the folders made here.
+    Raises E401 or E402.
     """
     paths = [temporary_path(folder / name) for name in names]
-    new = not folder.exists()
+    made: list[Path] = []
     with reported(folder):
         try:
-            make_folder(folder)
+            _make(folder, made)
             yield paths
             for path, name in zip(reversed(paths), reversed(names), strict=True):
                 path.replace(folder / name)
@@ -85,8 +85,7 @@ def placed(folder: Path, names: Sequence[str]) -> Iterator[list[Path]]:
             with contextlib.suppress(OSError):
                 for path in paths:
                     path.unlink(missing_ok=True)
-                if new:
-                    folder.rmdir()
+            _remove_folders(made)
             raise
 
 

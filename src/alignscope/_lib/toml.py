@@ -12,19 +12,33 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from alignscope.errors import AlignscopeError
+from alignscope.errors import AlignscopeError, escaped
 
 Spec = TypeVar("Spec")
 Part = str | int
 
 
 def read_text(path: str | Path) -> str:
-    """Return the text of a file. Raises E101 where it cannot be read."""
+    """Return the text of a file, without the mark that some editors begin it with. Raises E101 if it cannot be read."""
     try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a path that no file can have
         reason = getattr(error, "strerror", None) or str(error)
         raise AlignscopeError("E101", str(path), f"cannot be read ({reason})", "Give a TOML file.") from None
+
+
+def tree_of(text: str) -> dict[str, Any]:
+    """Return what a TOML text says, as builtins. Raises ValueError with the reason where it is not TOML."""
+    if text.startswith("version https://git-lfs"):
+        raise ValueError("it is a pointer of Git LFS, in place of the file; fetch that with git lfs pull")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("its brackets are nested too deeply") from None
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:
+        raise ValueError("a whole number has thousands of digits") from None
 
 
 def parse(text: str, where: str, kind: type[Spec], check: Callable[[Spec], None], guide: str) -> Spec:
@@ -41,8 +55,8 @@ def parse(text: str, where: str, kind: type[Spec], check: Callable[[Spec], None]
     AlignscopeError : E307 for what is not TOML, E306 for a field that is unknown, of the wrong type or out of range.
     """
     try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        tree = tree_of(text)
+    except ValueError as error:
         raise AlignscopeError("E307", where, f"not TOML: {error}", f"Correct the line; see the {guide}.") from None
     return convert(tree, where, kind, check, guide, text)
 
@@ -50,6 +64,7 @@ def parse(text: str, where: str, kind: type[Spec], check: Callable[[Spec], None]
 def convert(tree: Any, where: str, kind: type[Spec], check: Callable[[Spec], None], guide: str, text: str = "") -> Spec:
     """Return the specification that a tree of builtins stands for; errors as for `parse`, with lines of `text`."""
     try:
+        _check_values(tree)
         spec = msgspec.convert(tree, kind)
         check(spec)
     except msgspec.ValidationError as error:
@@ -65,6 +80,22 @@ def convert(tree: Any, where: str, kind: type[Spec], check: Callable[[Spec], Non
             "E306", f"{place}: {field or 'the whole'}", found, f"See the {guide} for every field."
         ) from None
     return spec
+
+
+def _check_values(tree: Any) -> None:
+    """Raise ValidationError for a text that no name or path may be, and a number that no computer counts to."""
+    left = [("", tree)]
+    while left:
+        path, value = left.pop()
+        if isinstance(value, dict):
+            left += [(path, name) for name in value]
+            left += [(f"{path}.{name}".lstrip("."), part) for name, part in value.items()]
+        elif isinstance(value, list | tuple):
+            left += [(f"{path}[{i}]", part) for i, part in enumerate(value)]
+        elif isinstance(value, str) and value != escaped(value):
+            raise invalid(f"'{value}' holds what cannot be shown, such as a control character", path)
+        elif isinstance(value, int) and abs(value) >> 63:
+            raise invalid("Expected a number of at most 64 bits", path)
 
 
 def invalid(message: str, field: str) -> msgspec.ValidationError:

@@ -91,8 +91,11 @@ def _silence_broken_stdout() -> OSError | None:
 
 
 def _explained(error: BaseException) -> AlignscopeError:
-    # whoever writes files reports what fails; only stdout has no name
-    if isinstance(error, OSError) and error.errno in FULL and error.filename is None:
+    # whoever writes files reports what fails, so these are a file that is read and, without a name, stdout
+    if isinstance(error, OSError) and error.filename is not None:
+        found = f"it cannot be used ({error.strerror})"
+        return AlignscopeError("E101", str(error.filename), found, "Check the path and its permissions.")
+    if isinstance(error, OSError) and error.errno in FULL:
         way = "Free some space, or print elsewhere, and give the command again; the folder --out is whole or untouched."
         return AlignscopeError("E405", "standard output", f"it cannot be written ({error.strerror})", way)
     # torch has a type and words of its own for a lack of memory

@@ -73,7 +73,8 @@ def modality_names(x1: Path, x2: Path) -> tuple[str, str]:
     keys = (x1.name.rpartition(":")[2], x2.name.rpartition(":")[2])
     of_mudata = all(".h5mu:" in str(path) for path in (x1, x2))  # a path there begins with the modality
     pairs = [*(parts if of_mudata else ()), (x1.stem, x2.stem), keys, *parts]
-    return next(((one, two) for one, two in pairs if one != two), (x1.stem, x2.stem))
+    first, second = next(((one, two) for one, two in pairs if one != two), (x1.stem, x2.stem))
+    return escaped(first), escaped(second)
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):

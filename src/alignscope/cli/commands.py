@@ -10,6 +10,7 @@ from alignscope.cli.bench import BenchCommand
 from alignscope.cli.explain import ExplainCommand
 from alignscope.cli.join import JoinCommand
 from alignscope.cli.paper import PaperCommand
+from alignscope.cli.sample import SampleCommand
 from alignscope.cli.scenes import ScenesCommand
 from alignscope.cli.study import StudyCommand
 from alignscope.cli.treesatai import TreeSatAICommand
@@ -26,6 +27,7 @@ COMMANDS: Mapping[str, type[Command]] = {
     "data treesatai-like": TreeSatAILikeCommand,
     "data join": JoinCommand,
     "data scenes": ScenesCommand,
+    "data sample": SampleCommand,
     "explain": ExplainCommand,
 }
 """The commands by name; each one's fields are its options."""

@@ -21,7 +21,7 @@ from alignscope.pair.dequantize import Dequantize, dequantized
 from alignscope.pair.dropping import Ignored, ignored_labels
 from alignscope.pair.identity import spelling, spelling_hint
 from alignscope.pair.labels import KINDS, Kind
-from alignscope.pair.notes import Note
+from alignscope.pair.notes import Note, require_plain
 from alignscope.pair.paired import Pair
 from alignscope.pair.readers.formats import Input
 
@@ -73,6 +73,7 @@ def match(
     real("least", least, 0, 1)
     if kind is not None:
         one_of("kind", kind, KINDS)
+    require_plain((name1, name2), "the names of the modalities")
     given = {
         "x1": (x1, ids1, "ids1"),
         "x2": (x2, ids2, "ids2"),

@@ -56,6 +56,17 @@ def dequantized(x1: Rows, x2: Rows, how: Dequantize) -> tuple[Rows, Rows]:
     return out[0], out[1]
 
 
+def packing_for(way: str, where: str) -> Packing:
+    """What each stored number of a raster stands for, by ``"aef"``, ``"SCALE,OFFSET"`` or ``"item.json"``.
+
+    Raises E305 for anything else, and E101 and E103 for an item that cannot be read.
+    """
+    if way.startswith("tessera"):
+        way_out = "Multiply them first, or sample numbers and scales apart."
+        raise AlignscopeError("E305", where, "scales of their own for every pixel are not read here", way_out)
+    return replace(_read(way, where)[0], sources=(f"--dequantize {way}",))
+
+
 def _stored(rows: Rows) -> StoredRows | None:
     """The whole numbers of a block, below fill values that are already known; None where there are none."""
     if isinstance(rows, UnpackedRows) and not rows.packing.rescales and isinstance(rows.stored, StoredRows):

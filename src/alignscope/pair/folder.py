@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from alignscope._lib.checks import one_of
+from alignscope._lib.toml import tree_of
 from alignscope.errors import AlignscopeError
 from alignscope.pair.labels import KINDS
 from alignscope.pair.paired import Pair
@@ -62,8 +62,8 @@ def _described(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        described = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        described = tree_of(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:  # not TOML, or not UTF-8
         raise AlignscopeError("E103", str(path), f"not TOML ({error})", "Correct or remove it.") from None
     if "y_kind" in described:
         one_of(f"{path}, y_kind", described["y_kind"], KINDS)

@@ -18,7 +18,7 @@ from alignscope.errors import AlignscopeError
 from alignscope.pair.label_notes import FEW_VALUES, label_notes, quantity_notes
 from alignscope.pair.missing import missing_values, shown_missing, trimmed
 from alignscope.pair.multilabel import split_labels
-from alignscope.pair.notes import Note
+from alignscope.pair.notes import Note, shown_names
 from alignscope.pair.readers.rows import ArrayRows, Rows, StoredRows, as_numpy, require_numbers
 
 SCAN = 1 << 22  # numbers looked at in one step
@@ -96,7 +96,7 @@ def target_of(rows: Rows, role: str, names: Sequence[str] | None = None, kind: K
     lone = rows.shape[1] == 1
     if lone and (kind == "class" or (kind is None and _holds_labels(rows.dtype))):
         return _classes(rows, role, names, kind)
-    if lone and kind == "multilabel" and not _is_number(rows.dtype):
+    if kind == "multilabel" and not _is_number(rows.dtype):
         return _several_labels(rows, role, names)
     require_numbers(rows.dtype, role)
     notes = rows.notes
@@ -192,7 +192,7 @@ def _plain(values: np.ndarray, where: str) -> np.ndarray:
         return array.astype(str) if array.dtype.kind == "O" else array  # beyond 64 bits
     if kinds <= {bool, np.bool_}:
         return values.astype(bool)
-    if len(kinds) == 1 and all(issubclass(kind, _NAMES) for kind in kinds):
+    if len(kinds) == 1 and all(issubclass(kind, _NAMES) or kind.__name__ == "Period" for kind in kinds):
         return np.array([str(item) for item in items])
     found = ", ".join(sorted({kind.__name__ for kind in kinds})[:4])
     way_out = "Give all labels as whole numbers or all as text."
@@ -258,6 +258,8 @@ def _classes(rows: Rows, role: str, names: Sequence[str] | None, kind: Kind | No
             f"{count:,} different labels in {n:,} rows, too many to be classes",
             "Give --kind quantity for a quantity; merge rare classes.",
         )
+    labels, said = shown_names(labels, f"{role}, classes")
+    notes = (*notes, *said)
     if names is not None:
         labels = fitting_names(names, count, role)
     codes = codes.astype(np.min_scalar_type(count))
@@ -267,11 +269,13 @@ def _classes(rows: Rows, role: str, names: Sequence[str] | None, kind: Kind | No
 def _several_labels(rows: Rows, role: str, names: Sequence[str] | None) -> Target:
     values = column_of(rows)
     require_present(values, role)
+    if rows.shape[1] > 1:  # as many labels in every row
+        values = np.fromiter(values.reshape(rows.shape).tolist(), object, rows.shape[0])
     columns, labels, note = split_labels(values, role)
     if names is not None:
         labels = fitting_names(names, len(labels), role)
     several = ArrayRows.of(columns, name=rows.name, role=role, columns=labels, notes=(*rows.notes, note))
-    return Target(several, "regression", labels)
+    return Target(several, "regression", several.columns)
 
 
 def _check_quantity(rows: Rows, role: str, kind: Kind | None) -> tuple[Note, ...]:

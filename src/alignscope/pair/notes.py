@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from alignscope.errors import AlignscopeError, escaped
 
 NOTE_CODES = ("AS116", "AS118", "AS119", "AS120", "AS121", "AS122")
 """The codes that notes may have."""
@@ -41,3 +43,27 @@ class Note(str):
 def coded(notes: Iterable[str]) -> tuple[Note, ...]:
     """Notes, each only once; a plain sentence says how an input was read."""
     return tuple(dict.fromkeys(note if isinstance(note, Note) else Note(note) for note in notes))
+
+
+def shown_names(names: Sequence[str], where: str) -> tuple[tuple[str, ...], tuple[Note, ...]]:
+    """Names as pages and terminals can show them, and a note where that changed any.
+
+    where : what is named, such as "x1 (a.csv), columns".
+    Raises E210 where two that differ would look the same.
+    """
+    shown = tuple(map(escaped, names))
+    changed = [new for old, new in zip(names, shown, strict=True) if old != new]
+    if not changed:
+        return shown, ()
+    if len(set(shown)) < len(set(names)):
+        raise AlignscopeError("E210", where, f"two names look like '{changed[0]}'", "Give names of plain text.")
+    text = f"{where}: names with characters that cannot be shown, written as in '{changed[0]}': {len(changed):,}."
+    return shown, (Note(text),)
+
+
+def require_plain(names: Iterable[str], where: str) -> None:
+    """Raise E210 for a name that pages and terminals cannot show as it is."""
+    for name in names:
+        if (shown := escaped(str(name))) != name:
+            found = f"the name '{shown}' holds what cannot be shown (a control character, half a character)"
+            raise AlignscopeError("E210", where, found, "Give names of plain text.")

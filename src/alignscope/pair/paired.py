@@ -27,9 +27,10 @@ from alignscope.pair.labels import (
     require_finite,
     target_of,
 )
-from alignscope.pair.notes import Note, coded
+from alignscope.pair.notes import Note, coded, require_plain
 from alignscope.pair.readers.formats import Input, open_any, open_rows, vector_of
-from alignscope.pair.readers.rows import Rows, StoredRows, require_numbers
+from alignscope.pair.readers.frames import has_plain_index
+from alignscope.pair.readers.rows import Rows, StoredRows, require_numbers, samples_of
 
 _AS_WRITTEN = ("groups", "ids1", "ids2")  # of a text table: 007 is not 7
 
@@ -121,6 +122,9 @@ class Pair:
         """
         if kind is not None:
             one_of("kind", kind, KINDS)
+        require_plain((name1, name2), "the names of the modalities")
+        for names in (features1, features2, targets1, targets2):
+            require_plain(map(str, names or ()), "the names of columns")
         _require_both_ids(ids1, ids2)
         features = dequantized(_block(x1, "x1", features1), _block(x2, "x2", features2), dequantize)
         given = dict(zip(("x1", "x2"), features, strict=True))
@@ -130,6 +134,7 @@ class Pair:
         sides |= {"present1": present1, "present2": present2}
         opened = {k: open_any(v, k, text=k in _AS_WRITTEN) for k, v in sides.items() if v is not None}
         require_same_samples({**given, **opened}, ids_given=ids1 is not None)
+        values = {"x1": x1, "x2": x2, **labels, **sides}
         side = {role: vector_of(rows, role) for role, rows in opened.items()}
         require_equal_rows(given, side)
         given, side, dropped = leave_out(given, side, drop_missing, ignored_labels(ignore_label))
@@ -141,6 +146,7 @@ class Pair:
         grouped = encode_labels(side["groups"], "groups") if "groups" in side else None
         blocks = (given["x1"], given["x2"], targets[0].rows, targets[1].rows, *opened.values())
         notes += grouped.notes if grouped else ()
+        notes += _unlike_indexes({**given, **opened}, values)
         return cls(
             given["x1"],
             given["x2"],
@@ -153,6 +159,15 @@ class Pair:
             name2=name2,
             notes=coded([*dropped, *(note for rows in blocks for note in rows.notes), *notes]),
         )
+
+
+def _unlike_indexes(blocks: Mapping[str, Rows], values: Mapping[str, Input | None]) -> list[Note]:
+    """A note where some frames have an index of their own and others one that just counts."""
+    own = [role for role, rows in blocks.items() if (s := samples_of(rows)) is not None and s.kind == "index"]
+    plain = [role for role in blocks if has_plain_index(values[role])]
+    if not (own and plain):
+        return []
+    return [Note(f"{own[0]} has an index of its own, and {plain[0]} has 0, 1, 2, ...: rows were taken in their order.")]
 
 
 def require_equal_rows(blocks: Mapping[str, Rows], vectors: Mapping[str, np.ndarray]) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alignscope.errors import AlignscopeError
+from alignscope.errors import AlignscopeError, escaped
 from alignscope.pair.readers.containers import pick_key
 from alignscope.pair.readers.formats import split_key
 from alignscope.pair.readers.rows import Where, require_numbers
@@ -120,8 +120,8 @@ def _arranged(array: np.ndarray, spec: RasterSpec, where: str) -> np.ndarray:
 
 def _scene_id(spec: RasterSpec, file: Path) -> str:
     if spec.match is None:
-        return file.stem
+        return escaped(file.stem)
     found = re.search(spec.match, file.name)
     if found is None or found[1] is None:
         raise AlignscopeError("E204", str(file), f"its name does not match {spec.match!r}", "Correct `match`.")
-    return found[1]
+    return escaped(found[1])

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from alignscope._lib.geotiff import import_rasterio, open_geotiff
-from alignscope.errors import AlignscopeError
 from alignscope.pair.notes import Note
-from alignscope.pair.readers.geotiff import AEF_BANDS, Bands, alpha_notes, bands_of, read_bands
+from alignscope.pair.readers.geotiff import AEF_BANDS, Bands, alpha_notes, bands_of, opened, read_bands
 from alignscope.pair.readers.rows import require_numbers
 from alignscope.scenes.grids import Grid
 from alignscope.scenes.rasters import About, SceneRaster
@@ -28,7 +23,7 @@ class TiffRaster(SceneRaster):
 
     @cached_property
     def _opened(self) -> tuple[Grid, Bands, bool, tuple[Note, ...]]:
-        with _open(self.path) as file:
+        with opened(self.path) as file:
             for dtype in set(file.dtypes):
                 require_numbers(str(dtype), self.where)  # complex pixels would lose a half
             placed = file.crs is not None or not file.transform.is_identity
@@ -78,18 +73,6 @@ class TiffRaster(SceneRaster):
     def _fetch(self, times: list[int], channels: list[int], top: int, bottom: int) -> np.ma.MaskedArray:
         grid, bands, flipped, _ = self._opened
         rows = (grid.height - bottom, grid.height - top) if flipped else (top, bottom)
-        with _open(self.path) as file:
+        with opened(self.path) as file:
             pixels = read_bands(file, bands, channels, (rows, (0, file.width)))
         return (pixels[:, ::-1] if flipped else pixels)[None]
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[Any]:
-    """A GeoTIFF while it is read; errors of rasterio become E103."""
-    errors = import_rasterio(str(path)).errors
-    try:
-        with open_geotiff(path) as file:
-            yield file
-    except errors.RasterioError as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise AlignscopeError("E103", str(path), f"it cannot be read ({reason})", "Write or copy it again.") from None

@@ -18,7 +18,7 @@ from alignscope.errors import AlignscopeError
 from alignscope.report.words import short
 from alignscope.study.data.dataset import prepare
 from alignscope.study.data.files import FileData, LabelKind
-from alignscope.study.data.kind import FEWEST
+from alignscope.study.data.kind import FEWEST, FilePath
 from alignscope.study.data.prepared import StudyData, open_data
 from alignscope.study.encoders import ConvSpec, EncoderSpec
 
@@ -50,12 +50,12 @@ class PairTask(Kind, frozen=True, kw_only=True, tag="pair"):
 
     name: str
     training: TrainingSpec
-    pair: str | None = None
-    x1: str | None = None
-    x2: str | None = None
-    y1: str | None = None
-    y2: str | None = None
-    groups: str | None = None
+    pair: FilePath | None = None
+    x1: FilePath | None = None
+    x2: FilePath | None = None
+    y1: FilePath | None = None
+    y2: FilePath | None = None
+    groups: FilePath | None = None
     y_kind: LabelKind | UnsetType = UNSET
     ignore_label: str | int | UnsetType = UNSET
     drop_missing: bool | UnsetType = UNSET

@@ -13,10 +13,11 @@ import numpy as np
 
 from alignscope.errors import AlignscopeError
 from alignscope.pair.readers.anndata import open_anndata, open_h5_or_anndata, open_zarr_or_anndata
+from alignscope.pair.readers.memory import open_object
 from alignscope.pair.readers.npy import open_npy
 from alignscope.pair.readers.npz import open_npz
 from alignscope.pair.readers.parquet import open_parquet, parquet_parts
-from alignscope.pair.readers.rows import ArrayRows, Rows, Where, as_numpy, first_text, fixed_text, require_numbers
+from alignscope.pair.readers.rows import Rows, Where, as_numpy, first_text, require_numbers
 from alignscope.pair.readers.tables import open_csv
 from alignscope.pair.readers.tensors import open_pt
 
@@ -83,30 +84,13 @@ def vector_of(rows: Rows, role: str) -> np.ndarray:
 def open_any(value: Input, role: str, *, text: bool = False) -> Rows:
     """Rows of whatever the input holds, numbers or text; see `read_vector` for `text`.
 
-    Raises E101-E108 (the file) and E201.
+    Raises E101-E108 (the file, or an object that is no array) and E201.
     """
     if isinstance(value, str | os.PathLike):
         return _open_file(os.fspath(value), role, text)
     if isinstance(value, Rows):
         return value
-    if hasattr(value, "compute") and hasattr(value, "dask"):
-        raise AlignscopeError(
-            "E102", role, "a dask array", "Write it with to_zarr and give the path, or give array.compute()."
-        )
-    if hasattr(value, "to_numpy"):
-        columns = [str(name) for name in value.columns] if hasattr(value, "columns") else None
-        return ArrayRows.of(value.to_numpy(), name=role, columns=columns)
-    if isinstance(value, np.ndarray):
-        return ArrayRows.of(_plain(value), name=role)
-    if hasattr(value, "shape") and hasattr(value, "dtype") and hasattr(value, "__getitem__"):
-        return ArrayRows.of(value, name=role)
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise AlignscopeError(
-            "E201", role, "rows of different lengths", "Give every row the same number of columns."
-        ) from error
-    return ArrayRows.of(array, name=role)
+    return open_object(value, role)
 
 
 def split_key(spec: str) -> tuple[Path, str | None]:
@@ -156,14 +140,6 @@ def _similar(path: Path) -> str:
         return f"There is no folder {path.parent} either; check the path."
     close = difflib.get_close_matches(path.name, names, n=2, cutoff=0.75)
     return f"Did you mean {' or '.join(close)}?" if close else "Check the path."
-
-
-def _plain(array: np.ndarray) -> np.ndarray:
-    if isinstance(array, np.ma.MaskedArray):
-        return np.ma.filled(array.astype(np.result_type(array.dtype, np.float32)), np.nan)
-    if array.dtype.kind == "T":
-        return fixed_text(array, "the array")
-    return array if isinstance(array, np.memmap) else np.asarray(array)
 
 
 def _text_found(rows: Rows, where: str) -> AlignscopeError:

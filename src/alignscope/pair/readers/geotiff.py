@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from alignscope._lib.geotiff import import_rasterio, open_geotiff
 from alignscope.errors import AlignscopeError
 from alignscope.pair.notes import Note
 from alignscope.pair.readers.packing import Number, Packing, fits
@@ -50,6 +52,18 @@ class Bands:
     def colours(self) -> list[int]:
         """All bands but those of alpha."""
         return [i for i in range(len(self.packings)) if i not in self.alpha]
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """A GeoTIFF while it is read; what rasterio says of a damaged one becomes E103."""
+    errors = import_rasterio(str(path)).errors
+    try:
+        with open_geotiff(path) as file:
+            yield file
+    except errors.RasterioError as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise AlignscopeError("E103", str(path), f"it cannot be read ({reason})", "Write or copy it again.") from None
 
 
 def bands_of(file: Any, path: Path) -> Bands:

@@ -13,7 +13,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from alignscope._lib.types import Array
-from alignscope.errors import AlignscopeError
+from alignscope.errors import AlignscopeError, escaped
+from alignscope.pair.notes import shown_names
 from alignscope.pair.readers.promised import MOST_COLUMNS, require_memory
 from alignscope.pair.readers.samples import Samples
 
@@ -65,8 +66,8 @@ class Where:
 
     @property
     def name(self) -> str:
-        """The file's name without its folder, with the key."""
-        return self.path.name if self.key is None else f"{self.path.name}:{self.key}"
+        """The file's name without its folder, with the key; bytes that are not UTF-8 are escaped."""
+        return escaped(self.path.name if self.key is None else f"{self.path.name}:{self.key}")
 
     def refuse_key(self, kind: str) -> None:
         """Raise E105 where a key was given to a format that has none."""
@@ -135,6 +136,9 @@ def describe(
     named = columns is not None
     if columns is None:
         columns = _default_columns(role, item)
+    else:
+        columns, said = shown_names(columns, f"{where}, columns")
+        notes = (*notes, *said)
     return Header(name, (n, width), dtype, tuple(columns), len(shape), tuple(notes), named)
 
 

@@ -17,7 +17,7 @@ from alignscope.pair.folder import TABLES, open_folder
 from alignscope.pair.labels import ClassRows, Kind, Target, first_rows
 from alignscope.pair.paired import Pair
 from alignscope.pair.readers.rows import Rows, as_numpy
-from alignscope.study.data.kind import DataKind, Seed, check_parts
+from alignscope.study.data.kind import DataKind, FilePath, Seed, check_parts
 from alignscope.study.data.prepared import Targets, write_data
 from alignscope.study.encoders import EncoderKind
 
@@ -34,12 +34,12 @@ class FileData(DataKind, frozen=True, kw_only=True, tag="files"):
     the rows, or of the groups, is held out.
     """
 
-    pair: str | None = None
-    x1: str | None = None
-    x2: str | None = None
-    y1: str | None = None
-    y2: str | None = None
-    groups: str | None = None
+    pair: FilePath | None = None
+    x1: FilePath | None = None
+    x2: FilePath | None = None
+    y1: FilePath | None = None
+    y2: FilePath | None = None
+    groups: FilePath | None = None
     y_kind: LabelKind | UnsetType = UNSET
     ignore_label: str | int | UnsetType = UNSET
     drop_missing: bool | UnsetType = UNSET

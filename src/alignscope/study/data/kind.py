@@ -15,6 +15,7 @@ from alignscope.study.encoders import EncoderKind
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Seed = Annotated[int, Meta(ge=0, lt=2**31)]
+FilePath = Annotated[str, Meta(min_length=1)]
 
 FEWEST = 16  # rows of a part: fewer can be neither probed nor split into folds
 

@@ -22,7 +22,7 @@ from alignscope.datasets.treesatai.cache.series import DateChoice
 from alignscope.datasets.treesatai.format import AGES, GENERA, Source
 from alignscope.datasets.treesatai.generator.generator import Generated
 from alignscope.report.words import count
-from alignscope.study.data.kind import DataKind, Seed, check_parts
+from alignscope.study.data.kind import DataKind, FilePath, Seed, check_parts
 from alignscope.study.data.prepared import Targets, write_targets
 from alignscope.study.encoders import Count, EncoderKind
 
@@ -56,7 +56,7 @@ class TreeSatAIData(DataKind, frozen=True, kw_only=True, tag="treesatai"):
     test : the split that is held out. most : at most so many training patches, by a seeded draw.
     """
 
-    path: str | None = None
+    path: FilePath | None = None
     generated: Annotated[int, Meta(ge=64)] = 1024
     modalities: tuple[Modality, Modality] = ("aerial", "s2")
     targets: tuple[PatchTarget, PatchTarget] = ("genus", "genus")
