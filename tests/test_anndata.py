@@ -219,7 +219,7 @@ def test_sparse_rows_are_those_of_the_dense_matrix(n: int, d: int, density: floa
         block = rows.read(start, stop)
         assert block.dtype == rows.dtype == ("float32" if kind == "e" else np.dtype(kind))
         np.testing.assert_array_equal(block, dense[start:stop])
-    np.testing.assert_array_equal(HeldCsr.of(sp.coo_array(dense), where).read(start, stop), dense[start:stop])
+    np.testing.assert_array_equal(HeldCsr.of(sp.coo_array(dense), "x1", "x1").read(start, stop), dense[start:stop])
 
 
 def shuffled() -> anndata.AnnData:
@@ -384,6 +384,44 @@ def test_a_store_without_anndata_is_any_other_store(tmp_path: Path) -> None:
     assert open_rows(f"{tmp_path / 'a.zarr'}:obs/x", "x1").shape == (3, 2)
     with pytest.raises(AlignscopeError, match=r"it has no array 'X'"):
         open_rows(f"{tmp_path / 'a.zarr'}:X", "x1")
+
+
+OBJECTS: dict[str, Callable[[anndata.AnnData], object]] = {
+    "X": lambda cells: cells.X,
+    "a layer by columns": lambda cells: cells.layers["by_columns"],
+    "a layer": lambda cells: cells.layers["dense"],
+    "a view": lambda cells: cells[:, :].X,
+    "a matrix of scipy": lambda cells: sp.coo_matrix(COUNTS),
+}
+
+
+@pytest.mark.parametrize("backed", [False, True], ids=["in memory", "backed"])
+@pytest.mark.parametrize("name", OBJECTS)
+def test_matrices_of_objects(name: str, backed: bool, stores: Path) -> None:
+    held = anndata.read_h5ad(stores / "a.h5ad", backed="r" if backed else None)
+    rows = open_rows(OBJECTS[name](held), "x1")
+    assert (rows.shape, rows.dtype) == ((N, GENES), "float32")
+    for start, stop in [(0, N), (4, 4), (5, 9)]:
+        np.testing.assert_array_equal(rows.read(start, stop), COUNTS.toarray()[start:stop])
+    if backed:
+        held.file.close()
+
+
+def test_objects_as_a_whole_are_refused() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        whole = mudata.MuData({"rna": CELL, "prot": PROTEIN})
+    with pytest.raises(AlignscopeError, match=r"x1: AnnData, which holds several .* data\.obsm\['X_pca'\]"):
+        open_rows(CELL, "x1")
+    with pytest.raises(AlignscopeError, match=r"x1: MuData, which holds several .* data\['rna'\]\.obsm"):
+        open_rows(whole, "x1")
+
+
+def test_columns_of_objects_are_labels() -> None:
+    pair = Pair.of(CELL.obsm["X_pca"], CELL.X, CELL.obs["cell_type"], groups=CELL.obs["donor"])
+    assert pair.y1.names == ("B", "NK", "T")
+    with pytest.raises(AlignscopeError, match=r"y1.*13 of 90"):
+        Pair.of(CELL.obsm["X_pca"], CELL.X, CELL.obs["some"])
 
 
 def test_anndata_is_not_needed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -144,7 +145,8 @@ def _with_index(rows: StoredRows, source: Frame | Series) -> StoredRows:
     if index is None or not hasattr(index, "to_numpy") or _is_plain(index):
         return rows
 
-    def read() -> np.ndarray:
-        return np.array([str(name) for name in index])
+    return rows.of_samples(Samples(id(index), "index", partial(_texts, index)))
 
-    return rows.of_samples(Samples(id(index), "index", read))
+
+def _texts(index: Any) -> np.ndarray:
+    return np.array([str(name) for name in index])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
@@ -14,13 +13,22 @@ from alignscope.errors import AlignscopeError
 from alignscope.pair.notes import Note
 from alignscope.pair.readers.frames import frame_rows, is_arrow, is_frame, series_rows
 from alignscope.pair.readers.promised import require_memory
-from alignscope.pair.readers.rows import ArrayRows, Rows, StoredRows, Where, fixed_text
+from alignscope.pair.readers.rows import ArrayRows, Rows, StoredRows, fixed_text
 from alignscope.pair.readers.samples import Samples
-from alignscope.pair.readers.sparse import HeldCsr
+from alignscope.pair.readers.sparse import HeldCsr, is_sparse
 
 Object: TypeAlias = Any
 
 _INSTEAD = {
+    "AnnData": (
+        "AnnData, which holds several matrices",
+        "Give one of them, such as data.obsm['X_pca'], or the path of its file, such as file.h5ad:obsm/X_pca.",
+    ),
+    "MuData": (
+        "MuData, which holds several matrices",
+        "Give one of them, such as data['rna'].obsm['X_pca'], or the path of its file, such as "
+        "file.h5mu:rna/obsm/X_pca.",
+    ),
     "dask": ("a dask array", "Write it with to_zarr and give the path, or give array.compute()."),
     "loader": ("a loader of batches", "Give the whole array, as torch.cat([batch['x'] for batch in loader])."),
     "table": ("a data set of several columns", "Give one of them: dataset.with_format('numpy')['embedding']."),
@@ -42,7 +50,7 @@ def open_object(value: Object, role: str) -> Rows:
     """
     if (kind := _no_array(value)) is not None:
         _refuse(kind, role)
-    if hasattr(value, "tocsr"):
+    if is_sparse(value):
         return _sparse_rows(value, role)
     if is_frame(value) or is_arrow(value):
         return frame_rows(value, role)
@@ -65,6 +73,8 @@ def _no_array(value: Object) -> str | None:
     """What an object is that holds no array to read, a key of `_INSTEAD`."""
     if hasattr(value, "compute") and hasattr(value, "dask"):
         return "dask"
+    if hasattr(value, "obs_names") and hasattr(value, "obsm"):
+        return "MuData" if hasattr(value, "mod") else "AnnData"
     if hasattr(value, "dataset") and hasattr(value, "batch_size"):
         return "loader"
     if hasattr(value, "column_names") and hasattr(value, "features"):
@@ -101,7 +111,7 @@ def _widened(rows: ArrayRows, role: str) -> ArrayRows:
 
 
 def _sparse_rows(value: Object, role: str) -> Rows:
-    rows = HeldCsr.of(value, Where(Path(role), None, role, role))
+    rows = HeldCsr.of(value, role, role)
     return rows.noted(Note(f"{role}: a sparse matrix; its rows become dense as they are read, zeros included."))
 
 
@@ -165,7 +175,7 @@ def _labelled(value: Object, role: str) -> Rows:
     if coordinates[0] is None or np.array_equal(coordinates[0], np.arange(rows.shape[0])):
         return rows
     names = coordinates[0].astype(str)
-    return rows.of_samples(Samples(tuple(names.tolist()), f"coordinates of {value.dims[0]}", lambda: names))
+    return rows.of_samples(Samples.held(names, f"coordinates of {value.dims[0]}"))
 
 
 def _by_key(value: Mapping[Any, Any], role: str) -> Rows:
@@ -175,7 +185,7 @@ def _by_key(value: Mapping[Any, Any], role: str) -> Rows:
     names = np.array([str(key) for key in value])
     assert isinstance(rows, StoredRows)
     noted = rows.noted(Note(f"{role}: a dict; each of its {len(names):,} keys is the name of one sample."))
-    return noted.of_samples(Samples(tuple(names.tolist()), "keys", lambda: names))
+    return noted.of_samples(Samples.held(names, "keys"))
 
 
 def _listed(value: Sequence[Any], role: str) -> Rows:

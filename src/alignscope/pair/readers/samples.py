@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -20,3 +21,8 @@ class Samples:
     source: Hashable
     kind: str = field(compare=False)
     read: Callable[[], np.ndarray] = field(compare=False)
+
+    @classmethod
+    def held(cls, names: np.ndarray, kind: str) -> Samples:
+        """Names in memory, (N,)."""
+        return cls(tuple(names.tolist()), kind, partial(np.asarray, names))

@@ -52,17 +52,26 @@ class Compressed:
         return _flat(self.data, low, high).astype(self.dtype, copy=False), indices, pointers - low
 
 
+def is_sparse(value: object) -> bool:
+    """Whether a value is a sparse matrix of scipy, or one that anndata has left in its file (backed)."""
+    return hasattr(value, "tocsr") or (hasattr(value, "to_memory") and hasattr(value, "format"))
+
+
 @dataclass(frozen=True, eq=False)
 class HeldCsr(StoredRows):
-    """Rows of a matrix of scipy.sparse in memory, compressed by rows."""
+    """Rows of a sparse matrix that some library holds, compressed by rows."""
 
     matrix: Sparse
 
     @classmethod
-    def of(cls, matrix: Sparse, where: Where) -> HeldCsr:
-        """The rows of a matrix (N, D) of scipy.sparse of any format. Raises E201 without rows or columns."""
-        matrix = matrix.tocsr()
-        header = describe(matrix.shape, str(matrix.dtype), name=where.name, role=where.role)
+    def of(cls, matrix: Sparse, name: str, role: str) -> HeldCsr:
+        """The rows of a sparse matrix (N, D) of any format. Raises E201 without rows or columns.
+
+        One that anndata has left in its file stays there if it is compressed by rows.
+        """
+        if getattr(matrix, "format", None) != "csr":
+            matrix = matrix.tocsr() if hasattr(matrix, "tocsr") else matrix.to_memory().tocsr()
+        header = describe(matrix.shape, str(np.dtype(matrix.dtype)), name=name, role=role)
         return cls(header, matrix)
 
     def _fetch(self, start: int, stop: int) -> np.ndarray:
@@ -100,7 +109,7 @@ def converted(shape: tuple[int, int], stored: Compressed, where: Where) -> HeldC
     stored.check(shape[1], where.text)
     size = sum(rows.shape[0] * np.dtype(rows.dtype).itemsize for rows in (stored.indices, stored.data))
     require_memory(2 * size, where.text)
-    return HeldCsr.of(csc_matrix(stored.lines(0, shape[1], shape[0], where.text), shape), where)
+    return HeldCsr.of(csc_matrix(stored.lines(0, shape[1], shape[0], where.text), shape), where.name, where.role)
 
 
 def _flat(rows: Rows, start: int, stop: int) -> np.ndarray:
