@@ -5,17 +5,17 @@ from __future__ import annotations
 import glob
 import os
 import re
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from alignscope.errors import AlignscopeError, escaped
-from alignscope.pair.readers.containers import pick_key
 from alignscope.pair.readers.formats import split_key
-from alignscope.pair.readers.rows import Where, require_numbers
+from alignscope.pair.readers.npy import open_npy
+from alignscope.pair.readers.npz import open_npz
+from alignscope.pair.readers.rows import ArrayRows, Where, require_numbers
 from alignscope.scenes.rasters import ArrayRaster, SceneRaster
 from alignscope.scenes.spec import AXES, RasterSpec
 from alignscope.scenes.tiffs import TiffRaster
@@ -31,29 +31,20 @@ class Arrays:
         self._held: dict[tuple[Path, str | None], np.ndarray] = {}
 
     def get(self, path: Path, key: str | None, text: str) -> np.ndarray:
-        """Return an array. Raises E103, E104 (objects), E105 (the key)."""
+        """Return an array. Raises E103, E104 (objects), E105 (the key), E106, E113, E201 (nothing is in it)."""
         if (path, key) not in self._held:
             self._held[path, key] = _load(path, key, text)
         return self._held[path, key]
 
 
 def _load(path: Path, key: str | None, text: str) -> np.ndarray:
+    """The array that the readers of features find, in its own shape."""
     where = Where(path, key, text, text)
-    try:
-        stored = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(stored, np.ndarray):
-            where.refuse_key("A .npy file")
-            return stored
-        with stored:
-            return stored[pick_key(where, stored.files)]
-    except AlignscopeError:
-        raise
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-        if "Object arrays" in reason or "Python objects" in reason:
-            way = "Save it as plain numbers: array.astype('float32')."
-            raise AlignscopeError("E104", text, "it holds Python objects, which are not read", way) from None
-        raise AlignscopeError("E103", text, f"it cannot be read ({reason})", "Write or copy it again.") from None
+    rows = (open_npy if path.suffix.lower() == ".npy" else open_npz)(where)
+    if isinstance(rows, ArrayRows):
+        return np.asarray(rows.array)
+    order: Literal["F", "C"] = "F" if rows.fortran else "C"
+    return np.memmap(path, rows.source, "r", rows.offset, (rows.shape[0], *rows.item), order)
 
 
 def open_source(spec: RasterSpec, root: Path, arrays: Arrays) -> Mapping[str, SceneRaster]:

@@ -11,14 +11,14 @@ import numpy as np
 
 from alignscope.errors import AlignscopeError
 from alignscope.pair.readers.containers import pick_key
-from alignscope.pair.readers.npy import parse_header, refuse_objects, require_unicode, rows_in
+from alignscope.pair.readers.npy import NpyRows, parse_header, refuse_objects, require_unicode, rows_in
 from alignscope.pair.readers.promised import reading, require_held, require_memory
-from alignscope.pair.readers.rows import ArrayRows, Rows, Where
+from alignscope.pair.readers.rows import ArrayRows, Where
 
 PIECE = 1 << 24  # decompressed at once
 
 
-def open_npz(where: Where) -> Rows:
+def open_npz(where: Where) -> NpyRows | ArrayRows:
     """One array of a `.npz`; the key may be left out when there is only one.
 
     An array stored without compression is read in place, a few rows at a time; a compressed one is
@@ -45,7 +45,7 @@ def _seek_member(file: IO[bytes], info: zipfile.ZipInfo) -> int:
     return min(start + info.file_size, size)
 
 
-def _decompressed(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: Where) -> Rows:
+def _decompressed(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: Where) -> ArrayRows:
     with archive.open(info) as file:
         shape, fortran, dtype = parse_header(file, where.text)
         refuse_objects(dtype, where.text)
