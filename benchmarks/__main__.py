@@ -14,6 +14,7 @@ NAMES = (
     "naive",
     "path",
     "accuracy",
+    "reading",
     "start",
     "rendering",
     "recognition",
