@@ -15,6 +15,8 @@ import torch
 import zarr
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
+from safetensors import numpy as safetensors
+from scipy import io
 
 from alignscope.pair.readers.formats import FORMATS, open_rows, read_vector, split_key
 from alignscope.pair.readers.npy import NpyRows, open_npy
@@ -126,6 +128,29 @@ def save_pt_dict(path: Path) -> str:
     return "a.pt:train/x"
 
 
+def save_pth(path: Path) -> str:
+    torch.save(torch.tensor(A), path / "a.pth")
+    return "a.pth"
+
+
+def save_safetensors(path: Path) -> str:
+    safetensors.save_file({"x": A, "y": A[:, 0]}, path / "a.safetensors")
+    return "a.safetensors:x"
+
+
+def save_mat(path: Path) -> str:
+    io.savemat(path / "a.mat", {"x": A})
+    return "a.mat"
+
+
+def save_nc(path: Path) -> str:
+    with io.netcdf_file(path / "a.nc", "w") as file:
+        file.createDimension("sample", N)
+        file.createDimension("band", D)
+        file.createVariable("x", "f4", ("sample", "band"))[:] = A
+    return "a.nc"
+
+
 def save_csv(path: Path) -> str:
     arrow_csv.write_csv(TABLE, path / "a.csv")
     return "a.csv"
@@ -178,6 +203,10 @@ WAYS = {
     "h5mu": save_mudata,
     "pt": save_pt,
     "pt dict": save_pt_dict,
+    "pth": save_pth,
+    "safetensors": save_safetensors,
+    "mat": save_mat,
+    "nc": save_nc,
     "csv": save_csv,
     "csv without header": save_csv_bare,
     "csv by semicolons": save_csv_semicolons,

@@ -17,12 +17,12 @@ import numpy as np
 
 from alignscope.errors import AlignscopeError
 from alignscope.pair.readers.containers import LISTED
-from alignscope.pair.readers.hdf5 import open_h5
+from alignscope.pair.readers.hdf5 import find, open_h5
 from alignscope.pair.readers.promised import reading
 from alignscope.pair.readers.rows import ArrayRows, StoredRows, Where, as_numpy
 from alignscope.pair.readers.samples import Samples
 from alignscope.pair.readers.sparse import Compressed, StoredCsr, converted
-from alignscope.pair.readers.zarrs import open_zarr
+from alignscope.pair.readers.zarrs import open_zarr, refuse_pickle
 
 Node: TypeAlias = Any  # a group or an array of h5py or zarr
 
@@ -72,6 +72,7 @@ def _root(where: Where) -> Iterator[Node]:
         if where.path.suffix.lower() == ".zarr":
             import zarr  # slow to load
 
+            refuse_pickle(where, where.key or "")
             try:
                 root = zarr.open(str(where.path), mode="r")
             except FileNotFoundError as error:
@@ -82,6 +83,8 @@ def _root(where: Where) -> Iterator[Node]:
         else:
             import h5py  # slow to load
 
+            if where.key:
+                find(where, where.key)  # refuses links out of the folder before any is followed
             with h5py.File(where.path, "r") as file:
                 yield file
 

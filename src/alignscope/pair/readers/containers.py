@@ -1,4 +1,4 @@
-"""What the formats that hold several arrays share: the key that names one, and chunks that are decompressed once."""
+"""What the formats that hold several arrays share: the key that names one, links to other files, chunks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from alignscope._lib.types import Array
 from alignscope.errors import AlignscopeError
+from alignscope.pair.notes import Note
 from alignscope.pair.readers.promised import reading
 from alignscope.pair.readers.rows import StoredRows, Where
 
@@ -30,6 +31,29 @@ def pick_key(where: Where, names: Sequence[str]) -> str:
     listed = ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
     found = f"it holds {len(names)} arrays ({listed})" if key is None else f"it has no array {key!r} (it has {listed})"
     raise AlignscopeError("E105", where.text, found, f"Name one after a colon, as in {where.path.name}:{names[0]}.")
+
+
+def require_inside(path: Path, folder: Path, where: str, what: str) -> Path:
+    """The real place of a path that a file refers to; E112 where it is outside of `folder`, E103 where nothing is."""
+    real = path.resolve()
+    if not real.is_relative_to(folder):
+        raise AlignscopeError(
+            "E112",
+            where,
+            f"{what} {str(path)!r}, which lies outside of its folder",
+            "Copy that file into the folder, or write all into one file.",
+        )
+    if not real.exists():
+        raise AlignscopeError("E103", where, f"{what} {path.name!r}, which is not there", "Put that file there.")
+    return real
+
+
+def followed(where: str, files: set[Path]) -> tuple[Note, ...]:
+    """What is said of other files that were read: their number, and the name of the first."""
+    if not files:
+        return ()
+    more = f" and {len(files) - 1:,} more" if len(files) > 1 else ""
+    return (Note(f"{where}: it refers to other files of its folder, which are read too: {min(files).name}{more}."),)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,17 +14,19 @@ import numpy as np
 from alignscope.errors import AlignscopeError
 from alignscope.pair.readers.anndata import open_anndata, open_h5_or_anndata, open_zarr_or_anndata
 from alignscope.pair.readers.memory import open_object
-from alignscope.pair.readers.npy import open_npy
 from alignscope.pair.readers.npz import open_npz
 from alignscope.pair.readers.parquet import open_parquet, parquet_parts
+from alignscope.pair.readers.parts import files_of, open_npy_files
+from alignscope.pair.readers.promised import refuse_pointer
 from alignscope.pair.readers.rows import Rows, Where, as_numpy, first_text, require_numbers
+from alignscope.pair.readers.scipy_io import open_mat, open_nc
 from alignscope.pair.readers.tables import open_csv
-from alignscope.pair.readers.tensors import open_pt
+from alignscope.pair.readers.tensors import open_pt, open_safetensors
 
 Input: TypeAlias = Any  # an array of any namespace, a list, a Rows, or the path of a file
 
 FORMATS: dict[str, Callable[[Where], Rows]] = {
-    ".npy": open_npy,
+    ".npy": open_npy_files,
     ".npz": open_npz,
     ".csv": open_csv,
     ".parquet": open_parquet,
@@ -33,11 +35,15 @@ FORMATS: dict[str, Callable[[Where], Rows]] = {
     ".hdf5": open_h5_or_anndata,
     ".h5ad": open_anndata,
     ".h5mu": open_anndata,
+    ".nc": open_nc,
+    ".mat": open_mat,
     ".pt": open_pt,
+    ".pth": open_pt,
+    ".safetensors": open_safetensors,
 }
 """What opens a file, by its suffix. A new format is a module here and a line in this table."""
 
-KEYED = {".npz", ".h5", ".hdf5", ".h5ad", ".h5mu"}
+KEYED = {".npz", ".h5", ".hdf5", ".h5ad", ".h5mu", ".nc", ".mat", ".safetensors"}
 """The formats that hold arrays by their keys; the others may stand in the folder of a pair."""
 
 KNOWN = ", ".join(FORMATS)
@@ -113,14 +119,19 @@ def _open_file(spec: str, role: str, as_text: bool) -> Rows:
     where = Where(path, key, role, spec, as_text)
     try:
         reader = FORMATS.get(path.suffix.lower())
-        if not (path.exists() or (reader is open_parquet and parquet_parts(path) != [path])):
+        if not (path.exists() or _expands(path, reader)):
             raise AlignscopeError("E101", spec, "there is no such file", _similar(path))
+        if path.is_file():
+            refuse_pointer(path, spec)
         if path.is_dir() and reader not in (open_zarr_or_anndata, open_parquet):
+            if reader in (None, open_npy_files) and files_of(path, ".npy"):
+                return open_npy_files(where)
             raise AlignscopeError(
                 "E108",
                 spec,
                 "it is a folder",
-                "Give a file, or a folder that ends in .zarr (in a group: store.zarr:group/array) or .parquet.",
+                "Give a file, a folder that ends in .zarr (in a group: store.zarr:group/array) or .parquet, or one "
+                "of .npy files.",
             )
         if reader is None:
             found = f"the format {path.suffix}" if path.suffix else "a name without a suffix"
@@ -131,6 +142,13 @@ def _open_file(spec: str, role: str, as_text: bool) -> Rows:
         raise AlignscopeError(
             "E101", spec, f"it cannot be read ({reason})", "Check the path and its permissions."
         ) from error
+
+
+def _expands(path: Path, reader: object) -> bool:
+    """Whether a path that is no file is a pattern that fits some."""
+    return (reader is open_parquet and parquet_parts(path) != [path]) or (
+        reader is open_npy_files and files_of(path, ".npy") not in ([], [path])
+    )
 
 
 def _similar(path: Path) -> str:

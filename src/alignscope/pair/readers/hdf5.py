@@ -11,9 +11,9 @@ import numpy as np
 from alignscope._lib.types import Array
 from alignscope.errors import AlignscopeError
 from alignscope.pair.notes import Note
-from alignscope.pair.readers.containers import ChunkedRows, pick_key
-from alignscope.pair.readers.links import followed, require_inside
+from alignscope.pair.readers.containers import ChunkedRows, followed, pick_key, require_inside
 from alignscope.pair.readers.packing import Attributes, Packing, packing_of, unpacked, unwritten
+from alignscope.pair.readers.parts import FEWEST, one_vector_each, stack
 from alignscope.pair.readers.promised import reading, require_held, require_memory
 from alignscope.pair.readers.rows import ArrayRows, StoredRows, Where, describe, fixed_text
 
@@ -46,7 +46,8 @@ class Found:
 def open_h5(where: Where) -> StoredRows:
     """One data set of an HDF5 file; the key, a path in the file, may be left out when there is only one.
 
-    Fill values, scale and offset are applied as its attributes declare. Raises E103, E105, E106 (data sets of
+    At least ten vectors of one length are one sample each, under their keys. Fill values, scale and offset are applied
+    as attributes declare. Raises E103, E105, E106 (data sets of
     references or of variable length), E112 (data in files of other folders), E113 and E201.
     """
     import h5py  # slow to load
@@ -55,6 +56,8 @@ def open_h5(where: Where) -> StoredRows:
         with h5py.File(where.path, "r") as file:
             attributes = dict(file.attrs) if "_NCProperties" not in file.attrs else {"_NCProperties": ""}
             names = None if where.key else datasets(file)
+            if names is not None and (vectors := _vectors(file, names, where)) is not None:
+                return vectors
         found = find(where, pick_key(where, names) if names is not None else str(where.key))
         with h5py.File(found.path, "r") as file:
             data = file.get(found.key)
@@ -62,6 +65,21 @@ def open_h5(where: Where) -> StoredRows:
                 with h5py.File(where.path, "r") as top:
                     raise _no_such(where, datasets(top))
             return _h5_rows(data, found, where, attributes)
+
+
+def _vectors(file: Array, names: list[str], where: Where) -> StoredRows | None:
+    """All data sets of a file, where they are vectors of one length."""
+    if len(names) < FEWEST:
+        return None
+    found = [file[name] for name in names]
+    plain = all(data.dtype.kind in "biuf" and not data.external and not data.is_virtual for data in found)
+    if not plain or not one_vector_each({name: data.shape for name, data in zip(names, found, strict=True)}):
+        return None
+    size = sum(data.nbytes for data in found)
+    require_held(size, where.path.stat().st_size, where.text)
+    require_memory(size, where.text)
+    rows = stack(names, [np.asarray(data[()]) for data in found], where, "keys")
+    return unpacked(rows, _packing(found[0], {}, where.text), where.role)
 
 
 def _no_such(where: Where, names: list[str]) -> AlignscopeError:
@@ -171,6 +189,8 @@ def _h5_rows(data: Array, found: Found, where: Where, attributes: Attributes) ->
     if h5py.check_string_dtype(dtype) is not None and data.shape:
         require_memory(math.prod(shape) * dtype.itemsize, where.text)
         text = fixed_text(np.asarray(data.asstr(errors="replace")[()]), where.text)
+        if dtype == "S1" and text.ndim == 2:  # text as netCDF has it: an axis of single characters
+            text = np.array(["".join(row).strip() for row in text.tolist()], dtype=np.str_)
         return ArrayRows.of(text, name=where.name, role=where.role, notes=notes)
     if dtype.hasobject:
         raise AlignscopeError(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from alignscope.errors import AlignscopeError
-from alignscope.pair.readers.rows import StoredRows, Where, describe
+from alignscope.pair.readers.rows import Header, StoredRows, Where, describe
 
 VERSIONS = ((1, 0), (2, 0), (3, 0))
 UNPARSED = (
@@ -44,22 +44,43 @@ def open_npy(where: Where) -> NpyRows:
         return rows_in(file, where.path.stat().st_size, where)
 
 
+@dataclass(frozen=True)
+class Stored:
+    """Where an array lies in a file, and what it is; dtype is that of the file, with its byte order."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    offset: int
+    fortran: bool
+
+    def rows(self, header: Header, path: Path, where: str) -> NpyRows:
+        """Its rows, under a header."""
+        fortran = self.fortran and len(self.shape) > 1
+        return NpyRows(header, path, where, self.offset, self.dtype, self.shape[1:], fortran)
+
+
 def rows_in(file: Readable, end: int, where: Where) -> NpyRows:
     """Rows of the array that starts where `file` stands and stops before byte `end`."""
-    shape, fortran, dtype = parse_header(file, where.text)
-    refuse_objects(dtype, where.text)
+    found = stored_array(file, end, where.text)
+    header = describe(found.shape, str(found.dtype.newbyteorder("=")), name=where.name, role=where.role)
+    return found.rows(header, where.path, where.text)
+
+
+def stored_array(file: Readable, end: int, where: str) -> Stored:
+    """What is stored where `file` stands and stops before byte `end`. Raises E103, E104 and E106."""
+    shape, fortran, dtype = parse_header(file, where)
+    refuse_objects(dtype, where)
     offset = file.tell()
     needed = math.prod(shape) * dtype.itemsize
     if end - offset < needed:
         raise AlignscopeError(
             "E103",
-            where.text,
+            where,
             f"it is truncated: its header promises {shape} {dtype}, which is {needed:,} bytes, "
             f"and {max(end - offset, 0):,} bytes are there",
             "Write or copy the file again.",
         )
-    header = describe(shape, str(dtype.newbyteorder("=")), name=where.name, role=where.role)
-    return NpyRows(header, where.path, where.text, offset, dtype, shape[1:], fortran and len(shape) > 1)
+    return Stored(shape, dtype, offset, fortran)
 
 
 def refuse_objects(dtype: np.dtype, where: str) -> None:

@@ -22,6 +22,9 @@ LONE_COLUMN = 1 << 24
 """Up to so many rows a lone column of whole numbers is looked through for its fill value when it is opened."""
 
 FILLS = ("_FillValue", "missing_value")
+UNWRITTEN = (-32767, -2147483647, 9.969209968386869e36, float(np.float32(9.969209968386869e36)))
+"""What netCDF puts where nothing was written, in nearly every file and in no need of being said."""
+
 SIGNED_SQUARES = ("signed_square", "signed_power")
 
 
@@ -101,8 +104,9 @@ class Packing:
         """What is said of it: AS121 for missing values, AS122 for rescaled ones."""
         said = []
         source = ", ".join(self.sources)
-        if self.masks:
-            parts = [", ".join(f"{fill:g}" for fill in self.fills)] if self.fills else []
+        fills = [fill for fill in self.fills if fill not in UNWRITTEN]  # if one is met, the error says where
+        if fills or self.low > -math.inf or self.high < math.inf:
+            parts = [", ".join(f"{fill:g}" for fill in fills)] if fills else []
             parts += [f"below {self.low:g}"] if self.low > -math.inf else []
             parts += [f"above {self.high:g}"] if self.high < math.inf else []
             text = f"{where}: stored numbers of {' or '.join(parts)} stand for missing ({source}) and are read as NaN."

@@ -12,6 +12,7 @@ MOST_COLUMNS = 1 << 20
 """The most columns that a block may have."""
 
 SMALL = 512 << 20
+POINTER = b"version https://git-lfs.github.com/spec/"
 DENSEST = 1100
 """Bytes of content per byte of file: deflate cannot do better than 1,032; only empty contents get past it."""
 
@@ -80,3 +81,13 @@ def damaged(where: str, error: Exception) -> AlignscopeError:
     if isinstance(error, KeyError) or not reason:
         reason = type(error).__name__
     return AlignscopeError("E103", where, f"it is damaged or not complete ({reason})", "Write or copy it again.")
+
+
+def refuse_pointer(path: Path, where: str) -> None:
+    """Raise E103 for a file that holds no data but the pointer that Git LFS leaves in its place."""
+    with path.open("rb") as file:
+        if file.read(len(POINTER)) != POINTER:
+            return
+    raise AlignscopeError(
+        "E103", where, "it is not the data but a pointer of Git LFS", "Fetch the data with: git lfs pull"
+    )

@@ -14,8 +14,7 @@ import numpy as np
 
 from alignscope._lib.types import Array
 from alignscope.errors import AlignscopeError
-from alignscope.pair.readers.containers import ChunkedRows, pick_key
-from alignscope.pair.readers.links import followed, require_inside
+from alignscope.pair.readers.containers import ChunkedRows, followed, pick_key, require_inside
 from alignscope.pair.readers.npy import require_unicode
 from alignscope.pair.readers.packing import packing_of, unpacked, unwritten
 from alignscope.pair.readers.promised import reading, require_held, require_memory
