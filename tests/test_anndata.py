@@ -21,9 +21,9 @@ from alignscope.errors import AlignscopeError
 from alignscope.pair import Pair
 from alignscope.pair.readers import anndata as reader
 from alignscope.pair.readers.formats import open_any, open_rows
-from alignscope.pair.readers.hdf5 import H5Rows
 from alignscope.pair.readers.rows import StoredRows, Where, samples_of
 from alignscope.pair.readers.sparse import Compressed, HeldCsr, StoredCsr, converted
+from alignscope.pair.readers.stores.hdf5 import H5Rows
 from audit_helpers import quick_page
 
 with warnings.catch_warnings():

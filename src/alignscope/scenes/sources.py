@@ -14,8 +14,8 @@ import numpy as np
 from alignscope.errors import AlignscopeError, escaped
 from alignscope.pair.readers.formats import split_key
 from alignscope.pair.readers.npy import open_npy
-from alignscope.pair.readers.npz import open_npz
 from alignscope.pair.readers.rows import ArrayRows, Where, require_numbers
+from alignscope.pair.readers.stores.npz import open_npz
 from alignscope.scenes.rasters import ArrayRaster, SceneRaster
 from alignscope.scenes.spec import AXES, RasterSpec
 from alignscope.scenes.tiffs import TiffRaster

@@ -16,13 +16,13 @@ from typing import Any, NoReturn, TypeAlias
 import numpy as np
 
 from alignscope.errors import AlignscopeError
-from alignscope.pair.readers.containers import LISTED
-from alignscope.pair.readers.hdf5 import find, open_h5
 from alignscope.pair.readers.promised import reading
 from alignscope.pair.readers.rows import ArrayRows, StoredRows, Where, as_numpy
 from alignscope.pair.readers.samples import Samples
 from alignscope.pair.readers.sparse import Compressed, StoredCsr, converted
-from alignscope.pair.readers.zarrs import open_zarr, refuse_pickle
+from alignscope.pair.readers.stores.containers import LISTED
+from alignscope.pair.readers.stores.hdf5 import find, open_h5
+from alignscope.pair.readers.stores.zarrs import open_zarr, refuse_pickle
 
 Node: TypeAlias = Any  # a group or an array of h5py or zarr
 

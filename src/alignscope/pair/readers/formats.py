@@ -14,14 +14,14 @@ import numpy as np
 from alignscope.errors import AlignscopeError
 from alignscope.pair.readers.anndata import open_anndata, open_h5_or_anndata, open_zarr_or_anndata
 from alignscope.pair.readers.memory import open_object
-from alignscope.pair.readers.npz import open_npz
 from alignscope.pair.readers.parquet import open_parquet, parquet_parts
 from alignscope.pair.readers.parts import files_of, open_npy_files
 from alignscope.pair.readers.promised import refuse_pointer
 from alignscope.pair.readers.rows import Rows, Where, as_numpy, first_text, require_numbers
-from alignscope.pair.readers.scipy_io import open_mat, open_nc
+from alignscope.pair.readers.stores.npz import open_npz
+from alignscope.pair.readers.stores.scipy_io import open_mat, open_nc
+from alignscope.pair.readers.stores.tensors import open_pt, open_safetensors
 from alignscope.pair.readers.tables import open_csv
-from alignscope.pair.readers.tensors import open_pt, open_safetensors
 
 Input: TypeAlias = Any  # an array of any namespace, a list, a Rows, or the path of a file
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from alignscope.errors import AlignscopeError
-from alignscope.pair.readers.containers import pick_key
-from alignscope.pair.readers.hdf5 import datasets, find, open_h5
 from alignscope.pair.readers.packing import packing_of, unpacked
 from alignscope.pair.readers.promised import reading, require_held, require_memory
 from alignscope.pair.readers.rows import ArrayRows, StoredRows, Where
+from alignscope.pair.readers.stores.containers import pick_key
+from alignscope.pair.readers.stores.hdf5 import datasets, find, open_h5
 
 BYTES = {"double": 8, "single": 4, "logical": 1, "char": 4, "sparse": 1, "cell": 8}
 BYTES |= {f"{sign}int{8 * size}": size for sign in ("", "u") for size in (1, 2, 4, 8)}

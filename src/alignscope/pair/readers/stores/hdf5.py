@@ -11,11 +11,11 @@ import numpy as np
 from alignscope._lib.types import Array
 from alignscope.errors import AlignscopeError
 from alignscope.pair.notes import Note
-from alignscope.pair.readers.containers import ChunkedRows, followed, pick_key, require_inside
 from alignscope.pair.readers.packing import Attributes, Packing, packing_of, unpacked, unwritten
 from alignscope.pair.readers.parts import FEWEST, one_vector_each, stack
 from alignscope.pair.readers.promised import reading, require_held, require_memory
 from alignscope.pair.readers.rows import ArrayRows, StoredRows, Where, describe, fixed_text
+from alignscope.pair.readers.stores.containers import ChunkedRows, followed, pick_key, require_inside
 
 DEEPEST = 16  # links to links
 POINTER = 16  # bytes of a text or list of variable length, before its content

@@ -11,11 +11,11 @@ from typing import IO
 import numpy as np
 
 from alignscope.errors import AlignscopeError
-from alignscope.pair.readers.containers import pick_key
 from alignscope.pair.readers.npy import NpyRows, parse_header, refuse_objects, require_unicode, rows_in
 from alignscope.pair.readers.parts import FEWEST, one_vector_each, stack
 from alignscope.pair.readers.promised import reading, require_held, require_memory
 from alignscope.pair.readers.rows import ArrayRows, Where
+from alignscope.pair.readers.stores.containers import pick_key
 
 PIECE = 1 << 24  # decompressed at once
 

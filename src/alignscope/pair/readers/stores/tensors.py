@@ -13,11 +13,11 @@ import numpy as np
 
 from alignscope._lib.types import Array
 from alignscope.errors import AlignscopeError
-from alignscope.pair.readers.containers import pick_key
 from alignscope.pair.readers.npy import Stored
 from alignscope.pair.readers.parts import concatenated, one_vector_each, stack
 from alignscope.pair.readers.promised import reading, require_held, require_memory
 from alignscope.pair.readers.rows import WIDENED, ArrayRows, StoredRows, Where, as_numpy, describe
+from alignscope.pair.readers.stores.containers import pick_key
 
 SAFE_TYPES = {
     "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "u2", "I16": "i2", "U32": "u4", "I32": "i4", "U64": "u8", "I64": "i8",

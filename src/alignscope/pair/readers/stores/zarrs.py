@@ -14,11 +14,11 @@ import numpy as np
 
 from alignscope._lib.types import Array
 from alignscope.errors import AlignscopeError
-from alignscope.pair.readers.containers import ChunkedRows, followed, pick_key, require_inside
 from alignscope.pair.readers.npy import require_unicode
 from alignscope.pair.readers.packing import packing_of, unpacked, unwritten
 from alignscope.pair.readers.promised import reading, require_held, require_memory
 from alignscope.pair.readers.rows import ArrayRows, StoredRows, Where, describe, fixed_text
+from alignscope.pair.readers.stores.containers import ChunkedRows, followed, pick_key, require_inside
 
 METADATA = ("zarr.json", ".zarray", ".zmetadata")
 CHUNK = re.compile(r"(c\.)?\d+(\.\d+)*|c")
