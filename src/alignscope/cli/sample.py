@@ -23,7 +23,7 @@ class SampleCommand(Command, frozen=True, kw_only=True):
     rasters: Annotated[
         tuple[str, ...],
         tyro.conf.Positional,
-        arg(metavar="RASTER", help='A raster, or its tiles as a pattern in quotes: "tiles/*.tif". A second one is x2.'),
+        arg(metavar="RASTERS", help='One or two rasters, x1 and x2; of tiles a pattern in quotes, "tiles/*.tif".'),
     ]
     points: Annotated[Path, arg(metavar="FILE", help="Table of points, with a column for each coordinate.")]
     out: Out
