@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from rasterio.transform import Affine
 
 from alignscope import cli
@@ -65,6 +66,14 @@ def spec(old: str, new: str, text: str = TEXT) -> Callable[[Path], None]:
         (folder / "spec.toml").write_text(text.replace(old, new))
 
     return change
+
+
+def sparse(path: Path) -> None:
+    """A file of a few bytes that promises many."""
+    form = {"driver": "GTiff", "count": 1, "dtype": "uint8", "crs": "EPSG:32632", "transform": north_up(10)}
+    tiled = {"tiled": True, "blockxsize": 16384, "blockysize": 16384, "SPARSE_OK": True}
+    with rasterio.open(path, "w", height=2**17, width=2**17, **form, **tiled):
+        pass
 
 
 def raster(transform: Affine, side: int = 24, crs: str = "EPSG:32632", both: bool = False) -> Callable[[Path], None]:
@@ -142,7 +151,10 @@ REFUSED = [
     Refused("dequantised and scaled", spec('path = "b/*.tif"', 'path = "b/*.tif", scale = 2, dequantize = "aef"'),
             "E306", r"dequantize: expected no scale"),
     Refused("scale 0 in the tags", lambda f: tagged(f / "b/0.tif", scales=[0]), "E103",
-            r"b/0\.tif: band 1 declares the scale 0"),
+            r"b/0\.tif, band 1: it declares the scale 0"),
+    Refused("many bands", lambda f: tiff(f / "b/0.tif", np.ones((4097, 2, 2), np.uint8), north_up(120)), "E201",
+            r"b/0\.tif: it has 4,097 bands, and up to 4,096 are read"),
+    Refused("much promised", lambda f: sparse(f / "b/0.tif"), "E103", r"b/0\.tif: it promises 17,179,869,184 bytes"),
     Refused("extent", raster(north_up(10), side=28), "E211", r"b/0\.tif: it covers 28 x 28 pixels of 10 .* 24 x 24"),
     Refused("resolution", raster(north_up(15), side=16), "E211",
             r"its pixels of 15 are 1\.5 times those of .*a/0\.tif \(10\), not a whole number"),

@@ -10,6 +10,7 @@ import numpy as np
 
 from alignscope.pair.notes import Note
 from alignscope.pair.readers.geotiff import AEF_BANDS, Bands, alpha_notes, bands_of, opened, read_bands
+from alignscope.pair.readers.promised import require_held
 from alignscope.pair.readers.rows import require_numbers
 from alignscope.scenes.grids import Grid
 from alignscope.scenes.rasters import About, SceneRaster
@@ -38,6 +39,8 @@ class TiffRaster(SceneRaster):
                 notes.append(Note(f"its {len(file.gcps[0])} ground control points are not applied."))
             grid = Grid(self.where, file.height, file.width, file.crs, transform)
             bands = bands_of(file, self.path)
+        stored = grid.height * grid.width * sum(dtype.itemsize for dtype in bands.dtypes)
+        require_held(stored, self.path.stat().st_size, self.where)
         if self.spec.dequantize is None and len(bands.dtypes) == AEF_BANDS and self.dtype_of(bands) == np.int8:
             text = f'{AEF_BANDS} channels of int8, read as stored: if it is AlphaEarth, set dequantize = "aef".'
             notes.append(Note(text, "AS122"))

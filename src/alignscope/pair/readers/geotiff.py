@@ -24,6 +24,9 @@ AEF_BANDS = 64
 """Channels of the embeddings of AlphaEarth."""
 
 _PRODUCT = re.compile(r"S2[A-D]_MSIL(?:1C|2A)_\d{8}T\d{6}_N(0\d)(\d\d)_")
+MOST_BANDS = 4096
+"""What reading a pixel takes grows with the square of them."""
+
 _BASELINE = re.compile(r"(?i)processing_baseline\s*[=:]\s*(\d+\.\d+)")
 _ADD_OFFSET = re.compile(r"(?i)((?:boa|radio)_add_offset\w*)\s*=\s*[\[{(]?\s*(-?\d+(?:\.\d+)?)")
 _APPLIED = re.compile(r"(?i)offset_applied\s*[=:]\s*(true|yes|1)|harmoni[sz]ed")
@@ -75,7 +78,12 @@ def bands_of(file: Any, path: Path) -> Bands:
 
     An alpha band is one that is declared so and holds nothing but its least and its largest value: writers declare any
     fourth band of bytes so, which often is near-infrared.
+
+    Raises E103 for a scale that is none, and E201 for more bands than are read.
     """
+    if file.count > MOST_BANDS:
+        found = f"it has {file.count:,} bands, and up to {MOST_BANDS:,} are read"
+        raise AlignscopeError("E201", str(path), found, "Split it, or save the numbers as an array.")
     dtypes = tuple(map(np.dtype, file.dtypes))
     declared = tuple(i for i, colour in enumerate(file.colorinterp) if colour.name == "alpha")
     alpha = tuple(i for i in declared if _is_mask(file, i))
@@ -84,17 +92,19 @@ def bands_of(file: Any, path: Path) -> Bands:
         for i in declared
         if i not in alpha
     ]
-    shared = file.tags()
+    shared, descriptions = file.tags(), file.descriptions
     boa = _sentinel2_offset(shared, path)
     packings = []
-    for i, dtype in enumerate(dtypes):
+    # each of these is made anew for all bands whenever it is read
+    rows = zip(dtypes, file.scales, file.offsets, file.nodatavals, descriptions, strict=True)
+    for i, (dtype, scale, offset, nodata, text) in enumerate(rows):
         tags = {**shared, **file.tags(i + 1)}
-        packing = _packing(file, i, tags)
-        of_reflectance = not _NO_REFLECTANCE.search(f"{path.stem} {file.descriptions[i] or ''}".replace("_", " "))
+        packing = _packing(f"{file.name}, band {i + 1}", (scale, offset), nodata, dtype, tags)
+        of_reflectance = not _NO_REFLECTANCE.search(f"{path.stem} {text or ''}".replace("_", " "))
         if boa and dtype.kind in "iu" and dtype.itemsize == 2 and not packing.rescales and of_reflectance:
             packing = replace(packing, offset=boa[0], sources=(*packing.sources, boa[1]))
         packings.append(packing)
-    named = [text or "" for text in file.descriptions]
+    named = [text or "" for text in descriptions]
     names = tuple(named) if all(named) and len(set(named)) == len(named) else None
     return Bands(names, dtypes, tuple(packings), alpha, not set(declared) - set(alpha), tuple(notes))
 
@@ -140,8 +150,10 @@ def with_fills(packing: Packing, fills: Iterable[Number], dtype: np.dtype) -> Pa
 def packing_notes(packings: Sequence[Packing], names: Sequence[str]) -> list[Note]:
     """What is said of the packings of channels, those of one packing together."""
     said: list[Note] = []
-    for packing in dict.fromkeys(packings):
-        mine = [name for name, other in zip(names, packings, strict=True) if other == packing]
+    named: dict[Packing, list[str]] = {}
+    for name, packing in zip(names, packings, strict=True):
+        named.setdefault(packing, []).append(name)
+    for packing, mine in named.items():
         where = "all channels" if len(mine) == len(names) > 1 else ", ".join(mine[:4]) + ", ..." * (len(mine) > 4)
         fills = tuple(source for source in packing.sources if source == NODATA)
         scaled = tuple(source for source in packing.sources if source != NODATA)
@@ -150,19 +162,21 @@ def packing_notes(packings: Sequence[Packing], names: Sequence[str]) -> list[Not
     return said
 
 
-def _packing(file: Any, band: int, tags: Mapping[str, str]) -> Packing:
-    scale, offset = float(file.scales[band]), float(file.offsets[band])
+def _packing(
+    where: str, declared: tuple[float, float], nodata: float | None, dtype: np.dtype, tags: Mapping[str, str]
+) -> Packing:
+    scale, offset = declared
     sources = [name for name, value, none in (("scale", scale, 1.0), ("offset", offset, 0.0)) if value != none]
     if not sources:
         factors = [_number(tags.get(key)) for key in ("scale_factor", "add_offset")]
         scale, offset = (none if value is None else value for value, none in zip(factors, (1.0, 0.0), strict=True))
         sources = ["scale_factor", "add_offset"] if (scale, offset) != (1.0, 0.0) else []
     if scale == 0 or not math.isfinite(scale) or not math.isfinite(offset):
-        found = f"band {band + 1} declares the scale {scale:g} and the offset {offset:g}"
-        raise AlignscopeError("E103", file.name, found, "Correct its tags: gdal_edit -scale 1 -offset 0.")
+        found = f"it declares the scale {scale:g} and the offset {offset:g}"
+        raise AlignscopeError("E103", where, found, "Correct its tags: gdal_edit -scale 1 -offset 0.")
     packing = Packing(scale=scale, offset=offset, sources=tuple(f"{name} of its tags" for name in sources))
-    fills = [value for value in (file.nodatavals[band], _number(tags.get("_FillValue"))) if value is not None]
-    return with_fills(packing, dict.fromkeys(fills), np.dtype(file.dtypes[band]))
+    fills = [value for value in (nodata, _number(tags.get("_FillValue"))) if value is not None]
+    return with_fills(packing, dict.fromkeys(fills), dtype)
 
 
 def _number(text: str | None) -> float | None:
