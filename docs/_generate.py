@@ -16,6 +16,7 @@ import _api
 import _audit_guide
 import _bench_guide
 import _bench_results
+import _cells
 import _cli
 import _satellite_results
 import _study_results
@@ -130,6 +131,7 @@ def write_all(folder: Path) -> None:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
     _audit_guide.figures(folder / "audit")
+    _cells.figures(folder / "cells")
     _study_results.figures("study-paper", folder / "study")
     _alignable.figures(folder / "alignable")
     _bench_results.figures(folder / "bench")
