@@ -27,6 +27,7 @@ NAMES = (
     "alignable_pairs",
     "alignable_weights",
     "alignable_cost",
+    "contrastive_forecast",
     "detection",
     "calibration",
 )

@@ -1,0 +1,277 @@
+"""Contrastive training, forecast from data alone: what a linear probe of the trained embeddings will explain.
+
+Before any training, the modalities are lifted by random Fourier features, and the canonical correlations of the lifted
+training rows taken as what InfoNCE will find. Then perceptrons are trained by InfoNCE alone (`alignscope.run_study`),
+and the forecasts compared with rules of one line. All are scored on the same held-out rows, whose chance they share:
+what is forecast is what training makes of these data, not other rows of the population. Intervals are bootstraps over
+pairs, which are what the figures are to hold for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from scipy.stats import rankdata
+
+from alignscope import run_study
+from alignscope._lib.types import Matrix
+from alignscope.datasets import FactorModel, example_pair
+from alignscope.linear.detection import shared_pairs
+from alignscope.measures.probes import linear_probes
+from alignscope.moments.moments import Moments
+from alignscope.pair.lift import LiftedRows, lifted
+from alignscope.pair.paired import Pair
+from alignscope.study.data.dataset import prepare
+from alignscope.study.data.files import FileData
+from alignscope.study.data.prepared import StudyData, open_data
+from alignscope.study.encoders import MLPSpec
+from alignscope.study.objectives import InfoNCESpec
+from alignscope.study.results import StudyResults
+from alignscope.study.spec import OptimiserSpec, StudySpec, SweepSpec
+from benchmarks._pairs import PAIRS
+from benchmarks._result import Claim, Result, Table
+
+SIZES, SEEDS, STEPS, BATCH, TEST = (2, 8, 32), (0, 1), 1200, 256, 0.25
+FEATURES, RIDGE, EXACT = 256, 1e-2, 1e-6
+"""Random features, and ridges as shares of the mean variance of a block: of lifted rows, and of plain ones."""
+
+RULES = ("nothing is retained", "what the modality predicts", "the smaller of what both predict")
+FORECASTS = ("linear canonical correlations", "of random features", "of random features, shrunk, at length 1")
+DRAWS = 2000
+
+Place = tuple[int, int, str]
+"""Latent size, modality and target."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure that was measured, and what every rule and forecast said of it before; all cut to 0..1."""
+
+    pair: str
+    components: int
+    measured: float
+    told: tuple[float, ...]
+
+
+def measure(quick: bool = False) -> Result:
+    """Return how near the forecasts and the rules come, over all pairs."""
+    with TemporaryDirectory() as made:
+        found = [row for name, data in _pairs(Path(made), quick) for row in _rows(name, data, quick)]
+    names = [*RULES, *FORECASTS]
+    every, pairs = _scores(found), sorted({r.pair for r in found})
+    drawn = _resampled(found, pairs)
+    rows = [
+        [name, f"{every[i, 0]:.3f}", f"{every[i, 1]:.3f}", *(["", ""] if name in RULES else _against(every, drawn, i))]
+        for i, name in enumerate(names)
+    ]
+    return Result(
+        name="contrastive_forecast",
+        title="Contrastive training, forecast from data alone",
+        setting=f"{len(found)} figures; pairs: {len(pairs)}, generated ones and those of ALIGNSCOPE_DATA. Measured: "
+        "held-out R^2 of a linear probe of embeddings at length 1, of perceptrons (256, 256) trained by InfoNCE alone "
+        f"with a learned temperature, {STEPS:,} steps, K = {', '.join(map(str, SIZES))}, mean over {len(SEEDS)} seeds; "
+        "a quarter of the rows, or of the groups, held out. Forecasts are fitted on the training rows before any "
+        "training, and scored on the held-out rows, as the trained embeddings are; R^2 below 0 counts as "
+        "0. Brackets hold bootstraps over pairs, the best rule chosen anew in each.",
+        columns=["forecast", "rank correlation", "mean error", "rank above best rule", "error over best rule's"],
+        rows=rows,
+        claims=[] if quick else _claims(every, drawn),
+        notes=["The forecast was designed on pairs of this folder: figures on them flatter it."],
+        tables=[
+            Table(
+                "Each pair: mean of what was measured, and mean error",
+                ["pair", "figures", "measured", *names],
+                [_line(pair, [r for r in found if r.pair == pair]) for pair in pairs],
+            )
+        ],
+    )
+
+
+def _pairs(made: Path, quick: bool) -> Iterator[tuple[str, FileData]]:
+    """Yield generated pairs, written to a folder, and those of ALIGNSCOPE_DATA."""
+    for name, sample in _generated(quick).items():
+        folder = made / name
+        folder.mkdir()
+        for role in ("x1", "x2", "y1", "y2"):
+            np.save(folder / f"{role}.npy", getattr(sample, role))
+        yield name, FileData(**{role: str(folder / f"{role}.npy") for role in ("x1", "x2", "y1", "y2")}, test=TEST)
+    for pair in [] if quick else sorted(p.parent for p in PAIRS.glob("*/pair.toml")):
+        yield pair.name, FileData(pair=str(pair.resolve()), test=TEST)
+
+
+def _generated(quick: bool) -> dict[str, object]:
+    if quick:
+        return {"example": example_pair(200)}
+    names = ("shared", "own 1", "own 2")
+    models = {
+        f"factors, loading {loading:g}": FactorModel(
+            names, (loading, 1.0, 0.0), (loading, 0.0, 1.0), {n: n for n in names[:2]}, {n: n for n in names[::2]},
+            tau1=0.3, tau2=0.3, d1=8, d2=8,
+        )
+        for loading in (0.3, 1.0)
+    }  # fmt: skip
+    return {"example": example_pair(4000), **{name: model.sample(4000) for name, model in models.items()}}
+
+
+def _rows(name: str, given: FileData, quick: bool) -> Iterator[Row]:
+    """Yield what was said of one pair before, and measured after."""
+    sizes, seeds = (SIZES[:1], SEEDS[:1]) if quick else (SIZES, SEEDS)
+    with TemporaryDirectory() as out:
+        data = open_data(prepare(given.fingerprinted(Path()), Path(out), Path()))
+        told = forecasts(data, sizes, min(16 if quick else FEATURES, data.train - 1))
+        batch = min(BATCH, data.train)
+        spec = StudySpec(
+            name=name,
+            data=given,
+            encoder=MLPSpec(hidden=(256, 256)),
+            optimiser=OptimiserSpec(batch=batch),
+            sweep=SweepSpec(
+                lambdas=(0.0,),
+                components=sizes,
+                seeds=seeds,
+                trainings=("contrastive",),
+                objectives=(InfoNCESpec(),),
+                epochs=(1 if quick else max(1, round(STEPS / (data.train // batch))),),
+            ),
+        )
+        results = run_study(spec, out, workers=1 if quick else None, base=Path()).results
+    for place, measured in _measured(results).items():
+        yield Row(name, place[0], _cut(measured), tuple(map(_cut, told[place])))
+
+
+def _measured(results: StudyResults) -> dict[Place, float]:
+    return {(r.components, r.modality, r.target): r.used.value for r in results.contrastive}
+
+
+def _cut(r2: float) -> float:
+    return float(min(max(r2, 0.0), 1.0))
+
+
+def forecasts(data: StudyData, sizes: Sequence[int], features: int) -> dict[Place, list[float]]:
+    """Return what every rule and forecast says of held-out R^2, fitted on the training rows.
+
+    Directions a_k, b_k of the canonical pairs with correlations rho_k of the (ridged) training rows give the scores
+    u_k = a_k^T x, which a linear probe reads; InfoNCE at its optimum weighs them by rho_k and looks at their direction.
+
+    Parameters
+    ----------
+    data : prepared rows, training rows first. sizes : latent sizes. features : F of `alignscope.pair.lift`.
+    """
+    plain = [x.reshape(len(x), -1).astype(np.float64) for x in data.x]
+    part = {"train": slice(0, data.train), "test": slice(data.train, None)}
+    fitted = lifted(Pair.of(*(x[part["train"]] for x in plain)), features, 0)
+    assert isinstance(fitted.x1, LiftedRows) and isinstance(fitted.x2, LiftedRows)
+    high = [rows.lift(x) for rows, x in zip((fitted.x1, fitted.x2), plain, strict=True)]
+    linear, random = _canonical(plain, data.train, EXACT), _canonical(high, data.train, RIDGE)
+    targets = dict.fromkeys(t for names in data.probed for t in names)
+    known = [_predicts(h, {t: data.columns(t) for t in targets}, data.train) for h in high]
+    told: dict[Place, list[float]] = {}
+    for k in sizes:
+        for m, names in enumerate(data.probed):
+            (z, _), (u, rho) = linear[m], random[m]
+            shrunk = u[:, :k] * rho[:k]
+            length = np.linalg.norm(shrunk, axis=1, keepdims=True)
+            probed = [_probed(data, names, v) for v in (z[:, :k], u[:, :k], shrunk / np.where(length > 0, length, 1))]
+            for t in names:
+                own, other = known[m][t], known[1 - m][t]
+                told[k, m + 1, t] = [0.0, own, min(own, other), *(found[t] for found in probed)]
+    return told
+
+
+def _canonical(x: Sequence[Matrix], train: int, ridge: float) -> list[tuple[Matrix, np.ndarray]]:
+    """Return, for each modality, scores of unit variance of all rows along the canonical directions, and rho."""
+    rows = Moments.of({f"x{i}": v[:train] for i, v in enumerate(x, 1)})
+    one, two = (rows.basis(f"x{i}", ridge * rows.energy(f"x{i}").mean() / train) for i in (1, 2))
+    rho = np.linalg.svd(one.coordinates("x2") @ two.coefficients(np.eye(two.rank)), compute_uv=False)
+    found = shared_pairs(rows, one, two)[0]
+    scale = np.sqrt(train)
+    return [((v - v[:train].mean(axis=0)) @ w * scale, rho) for v, w in zip(x, (found.left, found.right), strict=True)]
+
+
+def _predicts(h: Matrix, targets: Mapping[str, np.ndarray], train: int) -> dict[str, float]:
+    """Return held-out R^2 of ridge regression of each target on lifted rows."""
+    found = {}
+    for name, columns in targets.items():
+        y = columns.astype(np.float64)
+        rows = Moments.of({"h": h[:train], "y": y[:train]})
+        basis = rows.basis("h", RIDGE * rows.energy("h").mean() / train)
+        mean = y[:train].mean(axis=0)
+        guess = (h[train:] - h[:train].mean(axis=0)) @ basis.solve(rows.cross("h", "y"))
+        total = float(np.square(y[train:] - mean).sum())
+        found[name] = 1 - float(np.square(y[train:] - mean - guess).sum()) / total if total > 0 else 0.0
+    return found
+
+
+def _probed(data: StudyData, names: Sequence[str], z: Matrix) -> dict[str, float]:
+    """Return R^2 of the probe that the trained embeddings get."""
+    train, test = ({t: data.targets[t][part] for t in names} for part in (slice(data.train), slice(data.train, None)))
+    probes = linear_probes(z[: data.train], train, z[data.train :], test)
+    return {t: float(np.nan_to_num(probe.r2)) for t, probe in probes.items()}
+
+
+def _scores(rows: Sequence[Row]) -> Matrix:
+    """Return rank correlation and mean error of every rule and forecast, (R + F, 2)."""
+    measured, told = np.array([r.measured for r in rows]), np.array([r.told for r in rows]).T
+    ranks = rankdata(np.round(np.vstack([measured, told]), 12), axis=1)
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(ranks, axis=1)
+    scale = norms[1:] * norms[0]
+    rank = np.divide(ranks[1:] @ ranks[0], scale, out=np.zeros(len(told)), where=scale > 0)
+    return np.column_stack([rank, np.abs(told - measured).mean(axis=1)])
+
+
+def _gains(scores: Matrix) -> Matrix:
+    """Return by how much each is above the best rule in rank, and its error over that of the best rule."""
+    best, least = scores[: len(RULES), 0].max(), scores[: len(RULES), 1].min()
+    return np.column_stack([scores[:, 0] - best, scores[:, 1] / least if least > 0 else np.ones(len(scores))])
+
+
+def _resampled(rows: Sequence[Row], pairs: Sequence[str]) -> np.ndarray:
+    """Return `_gains` of pairs drawn again, (draws, R + F, 2); none of a single pair."""
+    by_pair = [[r for r in rows if r.pair == pair] for pair in pairs]
+    rng = np.random.default_rng(0)
+    draws = rng.integers(len(pairs), size=(DRAWS if len(pairs) > 1 else 0, len(pairs)))
+    found = [_gains(_scores([r for i in draw for r in by_pair[i]])) for draw in draws]
+    return np.array(found).reshape(len(draws), len(RULES) + len(FORECASTS), 2)
+
+
+def _interval(drawn: np.ndarray, i: int, which: int) -> tuple[float, float] | None:
+    if not len(drawn):
+        return None
+    low, high = np.quantile(drawn[:, i, which], [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _against(scores: Matrix, drawn: np.ndarray, i: int) -> list[str]:
+    words = []
+    for which, value in enumerate(_gains(scores)[i]):
+        ends = _interval(drawn, i, which)
+        words.append(f"{value:+.3f}" if which == 0 else f"{value:.2f}")
+        words[-1] += f" [{ends[0]:.2f} to {ends[1]:.2f}]" if ends else ""
+    return words
+
+
+def _line(pair: str, rows: Sequence[Row]) -> list[str]:
+    return [
+        pair,
+        str(len(rows)),
+        f"{np.mean([r.measured for r in rows]):.2f}",
+        *(f"{e:.3f}" for e in _scores(rows)[:, 1]),
+    ]
+
+
+def _claims(scores: Matrix, drawn: np.ndarray) -> list[Claim]:
+    last = len(scores) - 1
+    gain, share = _gains(scores)[last]
+    ends = _interval(drawn, last, 0)
+    rank, error = _against(scores, drawn, last)
+    above = None if ends is None else bool(gain >= 0.1 and ends[0] > 0)
+    return [
+        Claim("rank correlation at least .90", f"{scores[last, 0]:.3f}", bool(scores[last, 0] >= 0.9)),
+        Claim("at least .10 above the best rule, with an interval above 0", rank, above),
+        Claim("a mean error of at most half that of the best rule", error, bool(share <= 0.5)),
+    ]
