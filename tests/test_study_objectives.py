@@ -277,6 +277,7 @@ def test_nothing_is_said_that_is_the_regressions(studies: dict[str, Study], page
     assert "raw scale" not in page.text
     assert "target scaling" not in page.text.replace("Scale (target scaling)", "")
     assert "seems to cost" not in page.text
+    assert ("The page asks what λ costs" in page.text) == (name == "both")
 
 
 def test_results_are_read_back_the_same_and_the_chart_is_drawn(studies: dict[str, Study]) -> None:

@@ -102,6 +102,7 @@ def study_context(results: StudyResults, figures: Mapping[str, Figure]) -> dict[
         "cards": cards(results),
         "texts": {
             **TEXTS,
+            "how": TEXTS["how_contrastive" if objectives and not results.spec.sweep.variants else "how"],
             "aligned": TEXTS["aligned_objective" if objectives else "aligned"],
             "forecast": forecast_text(results),
             "data": data_text(results),

@@ -27,6 +27,10 @@ TEXTS = {
     "Alignment makes the two representations alike; its weight is λ, and at λ = 0 each modality is trained alone. The "
     "page asks what λ costs. Held-out figures are scored on samples that no training saw; in-sample figures on those "
     "that were trained on. Intervals are 95% intervals over seeds.",
+    "how_contrastive": "Each modality has an encoder that gives K numbers for a sample. Encoders that were trained by "
+    "alignment alone are compared with encoders that were trained to predict their own targets, unaligned (λ = 0). "
+    "Held-out figures are scored on samples that no training saw; in-sample figures on those that were trained on. "
+    "Intervals are 95% intervals over seeds.",
     "published": "This is the figure from which the paper reads a trade-off: the better aligned (left), the worse the "
     "prediction (up).",
     "aligned": "The raw alignment loss also falls when the norm of the second representation merely collapses. The "
