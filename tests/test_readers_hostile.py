@@ -298,3 +298,10 @@ def test_cut_files_of_every_kind(tmp_path: Path) -> None:
     spec = cut(pt({"a": torch.ones(100, 3)}), 0.9)(tmp_path)
     with pytest.raises(AlignscopeError, match="damaged or not complete"):
         open_rows(str(tmp_path / spec), "x1")
+
+
+def test_what_libraries_warn_of_is_not_printed(tmp_path: Path) -> None:
+    zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2).create_array("x", data=A)
+    (tmp_path / "a.zarr" / "stray").mkdir()
+    (tmp_path / "a.zarr" / "stray" / "notes.txt").write_text("not of zarr")
+    np.testing.assert_array_equal(open_rows(str(tmp_path / "a.zarr"), "x1").read(0, len(A)), A)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -136,7 +137,8 @@ def _open_file(spec: str, role: str, as_text: bool) -> Rows:
         if reader is None:
             found = f"the format {path.suffix}" if path.suffix else "a name without a suffix"
             raise AlignscopeError("E102", spec, f"{found} is not one that is read", f"Give one of {KNOWN}.")
-        return reader(where)
+        with warnings.catch_warnings(action="ignore"):  # of libraries, whose errors and facts are told by the reader
+            return reader(where)
     except OSError as error:
         reason = error.strerror or str(error)
         raise AlignscopeError(
