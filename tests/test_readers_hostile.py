@@ -63,6 +63,13 @@ def h5_long(path: Path) -> str:
     return "a.h5"
 
 
+def h5_chunk(path: Path) -> str:
+    """A few rows in a chunk of 2 GiB."""
+    with h5py.File(path / "a.h5", "w") as file:
+        file.create_dataset("x", (60, 1), "i1", maxshape=(None, 1), chunks=(1 << 31, 1))
+    return "a.h5"
+
+
 def h5_text(path: Path) -> str:
     with h5py.File(path / "a.h5", "w") as file:
         file.create_dataset("x", (1 << 32,), h5py.string_dtype(), chunks=(1000,))
@@ -132,6 +139,7 @@ HOSTILE = {
     "npz by lzma, damaged": (npz_lzma, "E103", "damaged or not complete"),
     "h5 of too many columns": (h5_wide, "E201", "4,194,304 columns, where at most 1,048,576 are read"),
     "h5 without end": (h5_long, "E103", r"it promises 26,388,279,066,624 bytes of numbers, and holds [\d,]+ bytes"),
+    "h5 of a large chunk": (h5_chunk, "E103", "it promises 2,147,483,648 bytes"),
     "h5 of text without end": (h5_text, "E103", "it promises 68,719,476,736 bytes"),
     "zarr of too many columns": (zarr_of((60, 1 << 22), (1, 1 << 22), "i1"), "E201", "4,194,304 columns"),
     "zarr without end": (zarr_of((1 << 40, 3), (1 << 20, 3), "f8"), "E103", "it promises .* and holds 0 bytes"),

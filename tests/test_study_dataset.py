@@ -273,6 +273,23 @@ def test_a_folder_in_place_of_a_file_counts_with_all_that_is_in_it(tmp_path: Pat
         assert spec.fingerprinted(tmp_path) != before
 
 
+def test_files_of_a_pattern_and_scales_count_too(tmp_path: Path) -> None:
+    write(tmp_path)
+    for i, part in enumerate(np.split(np.round(np.load(tmp_path / "x1.npy") * 9).astype(np.int8), 12)):
+        np.save(tmp_path / f"part-{i}.npy", part)
+    np.save(tmp_path / "scales.npy", np.linspace(1, 2, N))
+    spec = msgspec.structs.replace(FILES, x1="part-*.npy", dequantize=["tessera:scales.npy", "none"])
+    before = spec.fingerprinted(tmp_path)
+    wanted = np.round(np.load(tmp_path / "x1.npy") * 9) * np.linspace(1, 2, N)[:, None]
+    pair = spec._open(tmp_path)
+    np.testing.assert_allclose(np.asarray(pair.x1.read(0, N)), wanted, rtol=1e-12)
+    for name in ("part-7", "scales"):
+        np.save(tmp_path / f"{name}.npy", np.load(tmp_path / f"{name}.npy") + 1)
+        after = spec.fingerprinted(tmp_path)
+        assert after != before
+        before = after
+
+
 def test_what_stands_beside_the_tables_is_no_part_of_the_data(tmp_path: Path) -> None:
     """The study's own output may well be written there."""
     write(tmp_path)

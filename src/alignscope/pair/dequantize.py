@@ -19,6 +19,7 @@ from alignscope.pair.readers.rows import Rows, StoredRows, as_numpy
 
 Dequantize: TypeAlias = str | Sequence[str | None] | None
 
+SCALES = "tessera:"
 WAYS = "aef, tessera:FILE of scales, SCALE,OFFSET, or the .json of a STAC item"
 
 
@@ -54,6 +55,13 @@ def dequantized(x1: Rows, x2: Rows, how: Dequantize) -> tuple[Rows, Rows]:
             found = f"{rows.dtype} numbers, which are not quantised"
             raise AlignscopeError("E305", f"dequantize, {role}", found, "Give none for it: it is right as it is.")
     return out[0], out[1]
+
+
+def placed(way: str, base: Path) -> str:
+    """A way whose file, where it names one, is relative to a folder."""
+    if way.startswith(SCALES):
+        return f"{SCALES}{base / way[len(SCALES) :]}"
+    return str(base / way) if way.lower().endswith(".json") else way
 
 
 def packing_for(way: str, where: str) -> Packing:
@@ -101,7 +109,7 @@ def _read(way: str, role: str) -> tuple[Packing, np.ndarray | None]:
     """The packing that a way stands for, and the scales in its file. Raises E305 and what reading raises."""
     if way == "aef":
         return AEF, None
-    if way.startswith(("tessera:", "tessera ")):
+    if way.startswith((SCALES, "tessera ")):
         rows = open_rows(way[8:].strip(), f"scales of {role}")
         return Packing(), as_numpy(rows.read(0, rows.shape[0])).astype(np.float64)
     if way.lower().endswith(".json"):

@@ -22,6 +22,7 @@ LONE_COLUMN = 1 << 24
 """Up to so many rows a lone column of whole numbers is looked through for its fill value when it is opened."""
 
 FILLS = ("_FillValue", "missing_value")
+SCALES = ("scale_factor", "add_offset")
 UNWRITTEN = (-32767, -2147483647, 9.969209968386869e36, float(np.float32(9.969209968386869e36)))
 """What netCDF puts where nothing was written, in nearly every file and in no need of being said."""
 
@@ -103,18 +104,19 @@ class Packing:
     def notes(self, where: str) -> tuple[Note, ...]:
         """What is said of it: AS121 for missing values, AS122 for rescaled ones."""
         said = []
-        source = ", ".join(self.sources)
+        masked = ", ".join(source for source in self.sources if source not in SCALES)
+        scaled = ", ".join(source for source in self.sources if source in SCALES or "quanti" in source)
         fills = [fill for fill in self.fills if fill not in UNWRITTEN]  # if one is met, the error says where
         if fills or self.low > -math.inf or self.high < math.inf:
             parts = [", ".join(f"{fill:g}" for fill in fills)] if fills else []
             parts += [f"below {self.low:g}"] if self.low > -math.inf else []
             parts += [f"above {self.high:g}"] if self.high < math.inf else []
-            text = f"{where}: stored numbers of {' or '.join(parts)} stand for missing ({source}) and are read as NaN."
+            text = f"{where}: stored numbers of {' or '.join(parts)} stand for missing ({masked}) and are read as NaN."
             said.append(Note(text, "AS121"))
         if self.rescales:
             form = f"sign(s) × ({self.scale:g} × s)²" if self.square else f"{self.scale:g} × s"
             form += f" {'-' if self.offset < 0 else '+'} {abs(self.offset):g}" if self.offset else ""
-            said.append(Note(f"{where}: stored numbers s are read as {form} ({source}).", "AS122"))
+            said.append(Note(f"{where}: stored numbers s are read as {form} ({scaled}).", "AS122"))
         if self.unknown:
             text = f"{where}: its numbers are quantised by {self.unknown!r}, which is not known here; they are read as "
             said.append(Note(text + "stored. Say by --dequantize what they stand for.", "AS122"))
@@ -159,17 +161,13 @@ def packing_of(
     if found.unsigned:
         declared = {key: [n % 2 ** (8 * dtype.itemsize) for n in numbers] for key, numbers in declared.items()}
     declared = {key: kept for key, numbers in declared.items() if (kept := [n for n in numbers if fits(n, stored)])}
-    scales = {
-        name: _one(attributes[key], dtype, key, where)
-        for name, key in (("scale", "scale_factor"), ("offset", "add_offset"))
-        if key in attributes
-    }
+    scales = {key: _one(attributes[key], dtype, key, where) for key in SCALES if key in attributes}
     found = replace(
         found,
         fills=tuple(dict.fromkeys(number for numbers in declared.values() for number in numbers)),
-        scale=float(scales.get("scale", 1.0)),
-        offset=float(scales.get("offset", 0.0)),
-        sources=(*declared, *(key for key in ("scale_factor", "add_offset") if key in attributes)),
+        scale=scales.get("scale_factor", 1.0),
+        offset=scales.get("add_offset", 0.0),
+        sources=(*declared, *scales),
     )
     return _quantised(_bounded(found, attributes, dtype, where), attributes, where)
 

@@ -13,9 +13,12 @@ from msgspec.structs import replace
 from alignscope._lib.toml import invalid
 from alignscope._lib.types import Progress
 from alignscope.errors import AlignscopeError
+from alignscope.pair.dequantize import SCALES, placed
 from alignscope.pair.folder import TABLES, open_folder
 from alignscope.pair.labels import ClassRows, Kind, Target, first_rows
 from alignscope.pair.paired import Pair
+from alignscope.pair.readers.formats import split_key
+from alignscope.pair.readers.parts import files_of
 from alignscope.pair.readers.rows import Rows, as_numpy
 from alignscope.study.data.kind import DataKind, FilePath, Seed, check_parts
 from alignscope.study.data.prepared import Targets, write_data
@@ -30,8 +33,8 @@ class FileData(DataKind, frozen=True, kw_only=True, tag="files"):
     """A user's own paired arrays: `pair` (a folder as `alignscope audit --pair` reads it), or x1, x2, y1 and y2.
 
     Paths are relative to the specification. `y_kind` says what y1 and y2 are, `ignore_label` which of their labels
-    stand for none, and with `drop_missing` incomplete rows are left out, as with `alignscope audit`. A share `test` of
-    the rows, or of the groups, is held out.
+    stand for none, and with `drop_missing` incomplete rows are left out, and `dequantize` says what whole numbers of x1
+    and x2 stand for, all as with `alignscope audit`. A share `test` of the rows, or of the groups, is held out.
     """
 
     pair: FilePath | None = None
@@ -43,6 +46,7 @@ class FileData(DataKind, frozen=True, kw_only=True, tag="files"):
     y_kind: LabelKind | UnsetType = UNSET
     ignore_label: str | int | UnsetType = UNSET
     drop_missing: bool | UnsetType = UNSET
+    dequantize: str | list[str] | UnsetType = UNSET
     test: Annotated[float, Meta(gt=0, lt=1)] = 0.25
     seed: Seed = 0
     fingerprint: str = ""
@@ -109,7 +113,11 @@ class FileData(DataKind, frozen=True, kw_only=True, tag="files"):
 
     def _files(self, base: Path) -> list[Path]:
         """Return the files that the pair is read from; of a folder such as .zarr, all that is in it."""
-        found = [base / value.partition(":")[0] for value in self._given().values()]
+        scales = [
+            way.removeprefix(SCALES) for way in self._ways(base) if way.startswith(SCALES) or way.endswith(".json")
+        ]
+        given = [split_key(str(base / value))[0] for value in (*self._given().values(), *scales)]
+        found = [path for one in given for path in ([one] if one.is_dir() else files_of(one, ""))]
         if self.pair is not None:
             folder = base / self.pair
             inside = sorted(folder.iterdir()) if folder.is_dir() else [folder]
@@ -119,10 +127,16 @@ class FileData(DataKind, frozen=True, kw_only=True, tag="files"):
     def _given(self) -> dict[str, Any]:
         return {name: value for name in ("x1", "x2", "y1", "y2", "groups") if (value := getattr(self, name))}
 
+    def _ways(self, base: Path) -> list[str]:
+        """Return what whole numbers stand for, with paths from here."""
+        ways = [] if isinstance(self.dequantize, UnsetType) else self.dequantize
+        return [placed(way, base) for way in ([ways] if isinstance(ways, str) else ways)]
+
     def _open(self, base: Path) -> Pair:
         given: dict[str, Any] = {name: base / value for name, value in self._given().items()}
         how = {"kind": self.y_kind, "ignore_label": self.ignore_label, "drop_missing": self.drop_missing}
         given |= {name: value for name, value in how.items() if value is not UNSET}
+        given |= {"dequantize": self._ways(base)} if self._ways(base) else {}
         if self.pair is not None:
             return open_folder(base / self.pair, **given)
         return Pair.of(given.pop("x1"), given.pop("x2"), **given)

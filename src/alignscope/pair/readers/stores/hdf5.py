@@ -183,7 +183,8 @@ def _h5_rows(data: Array, found: Found, where: Where, attributes: Attributes) ->
 
     shape, dtype = data.shape or (), data.dtype
     held = sum(path.stat().st_size for path in {found.path, *found.others})
-    require_held(math.prod(shape) * (POINTER if dtype.hasobject else dtype.itemsize), held, where.text)
+    size = POINTER if dtype.hasobject else dtype.itemsize
+    require_held(max(math.prod(shape), math.prod(data.chunks or ())) * size, held, where.text)
     said = f"{where.role} ({where.name})"
     notes = followed(said, found.others)
     if h5py.check_string_dtype(dtype) is not None and data.shape:
