@@ -5,15 +5,19 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasterio.crs import CRS
 from rasterio.transform import Affine
 from rasterio.warp import transform
 
@@ -87,7 +91,7 @@ def test_a_sample_is_the_pixel_of_its_point(folder):
     assert record()["left_out"] == {} and "AS116 points (points.csv): ids are read from 'id'." in record()["notes"]
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(
     seed=st.integers(0, 2**32 - 1), cells=st.sampled_from([1, 7, 50, 1 << 20]), tiled=st.booleans(), up=st.booleans()
 )
@@ -264,3 +268,117 @@ def test_tables_of_others_are_not_touched(folder: Path, capsys: pytest.CaptureFi
     Path("out/y1.npy").write_bytes(b"mine")
     assert cli.main(["data", "sample", "optical.tif", "--points", "points.csv", "--out", "out"]) == 2
     assert "[E404]" in capsys.readouterr().err and [p.name for p in Path("out").iterdir()] == ["y1.npy"]
+
+
+CUBE = RNG.integers(0, 3000, (2, 3, 40, 60)).astype(np.int16)
+AXES = ("time", "band", "y", "x")
+
+
+def axes(rising: bool = False, step: float = 10) -> dict[str, np.ndarray]:
+    """Coordinates of the middles of cells, north first as GeoTIFF has them."""
+    north = CORNER[1] - step * (np.arange(400 // step) + 0.5)
+    return {"y": north[::-1] if rising else north, "x": CORNER[0] + step * (np.arange(600 // step) + 0.5)}
+
+
+def write_zarr(path: str, cube: np.ndarray, at: dict[str, np.ndarray], version: int = 3, **attributes: Any) -> None:
+    group = zarr.open_group(path, mode="w", zarr_format=version)  # type: ignore[arg-type]
+    for name, values in {"v": cube, "band": np.array([4.0, 3.0, 2.0]), **at}.items():
+        dimensions = AXES[-values.ndim :] if name == "v" else (name,)
+        named = {"dimension_names": dimensions} if version == 3 else {"attributes": {"_ARRAY_DIMENSIONS": dimensions}}
+        chunks = (1, 1, 16, 16)[-values.ndim :] if name == "v" else values.shape
+        array = group.create_array(name, data=values, chunks=chunks, **named)
+        if name == "v":
+            array.attrs.update(attributes)
+
+
+def write_nc(path: str, cube: np.ndarray, at: dict[str, np.ndarray], **attributes: Any) -> None:
+    with h5py.File(path, "w") as file:
+        file["v"] = cube
+        for name, values in {"band": np.array([4.0, 3.0, 2.0]), **at}.items():
+            file[name] = values
+            file[name].make_scale(name)
+        for i, name in enumerate(AXES):
+            file["v"].dims[i].label = name
+            if name in file:
+                file["v"].dims[i].attach_scale(file[name])
+        file["v"].attrs.update(attributes)
+
+
+@pytest.mark.parametrize("kind", ["zarr", "zarr of version 2", "nc"])
+@pytest.mark.parametrize("rising", [False, True])
+def test_arrays_with_coordinates(folder, kind, rising):
+    cube = CUBE[:, :, ::-1] if rising else CUBE
+    said = {"scale_factor": 0.5, "_FillValue": -1, "crs_wkt": CRS.from_string(UTM).to_wkt()}
+    if kind == "nc":
+        write_nc("cube.nc", cube, axes(rising), **said)
+    else:
+        write_zarr("cube.zarr", cube, axes(rising), 2 if kind.endswith("2") else 3, **said)
+    sample(["cube.nc:v" if kind == "nc" else "cube.zarr:v", "optical.tif"], "points.csv", "out")
+    expected = 0.5 * at(CUBE.reshape(6, 40, 60), *places(50), 10)
+    np.testing.assert_array_equal(np.load("out/x1.npy"), expected)
+    assert record()["modalities"][0]["channels"][:4] == [
+        "time 0 band 4",
+        "time 0 band 3",
+        "time 0 band 2",
+        "time 1 band 4",
+    ]
+    assert any("stored numbers of -1 stand for missing" in note for note in record()["notes"])
+
+
+def test_longitudes_from_0_to_360_and_coordinates_without_a_crs(folder):
+    field = np.arange(36 * 18, dtype=np.float64).reshape(18, 36)
+    group = zarr.open_group("world.zarr", mode="w")
+    for name, values in {"v": field, "lat": np.arange(-85, 90, 10), "lon": np.arange(5, 360, 10)}.items():
+        group.create_array(name, data=values, dimension_names=("lat", "lon") if name == "v" else (name,))
+    Path("points.csv").write_text("lon,lat\n-5.5,0.5\n5.5,-89\n354.5,89\n")
+    sample(["world.zarr"], "points.csv", "out")
+    assert np.load("out/x1.npy")[:, 0].tolist() == [field[9, 35], field[0, 0], field[17, 35]]
+    assert any("AS116 world.zarr: it declares no CRS" in note for note in record()["notes"])
+
+
+def no_axis(folder: Path) -> None:
+    write_zarr("cube.zarr", CUBE, axes() | {"y": np.zeros(40)})
+
+
+def no_names(folder: Path) -> None:
+    zarr.open_group("cube.zarr", mode="w").create_array("v", data=CUBE)
+
+
+def linked(folder: Path) -> None:
+    write_zarr("cube.zarr", CUBE, axes())
+    (folder / "other").write_bytes(b"secret")
+    (folder / "cube.zarr/v/c/0/0/0/0").unlink()
+    (folder / "cube.zarr/v/c/0/0/0/0").symlink_to(folder / "other")
+
+
+def external(folder: Path, name: str = "v") -> None:
+    """Keep a variable, or its coordinates, in another file."""
+    np.zeros(999_999).tofile(folder / "other")
+    write_nc("cube.nc", CUBE, axes())
+    with h5py.File("cube.nc", "a") as file:
+        shape = file[name].shape
+        del file[name]
+        file.create_dataset(name, shape, np.float64, external=[("other", 0, 8 * int(np.prod(shape)))])
+        if name == "v":
+            return
+        file[name].make_scale(name)
+        file["v"].dims[1].attach_scale(file[name])
+
+
+ARRAYS: list[tuple[str, Callable[[Path], object], str, str]] = [
+    ("cube.zarr:v", no_axis, "E211", r"cube\.zarr:v: 'y' has no coordinates that rise or fall"),
+    ("cube.zarr:v", no_names, "E211", r"cube\.zarr:v: its axes are without names"),
+    ("cube.zarr:w", lambda f: write_zarr("cube.zarr", CUBE, axes()), "E105", r"it has no array 'w'"),
+    ("cube.zarr:v", linked, "E112", r"cube\.zarr:v: it links to .*outside"),
+    ("cube.nc:v", partial(external, name="band"), "E112", r"cube\.nc:v: its bytes are those of another file"),
+    ("cube.nc:v", external, "E112", r"cube\.nc:v: its bytes are those of another file"),
+    ("cube.nc:v", lambda f: (f / "cube.nc").write_bytes(b"\x89HDF\r\n"), "E103", r"cube\.nc:v: it is damaged"),
+]
+
+
+@pytest.mark.parametrize(("given", "change", "code", "match"), ARRAYS)
+def test_arrays_that_are_refused(folder, capsys, given, change, code, match):
+    change(folder)
+    status = cli.main(["data", "sample", given, "--points", "points.csv", "--out", "new/out", "--crs", UTM])
+    require_one_message(Refused(given, change, code, match), status, capsys.readouterr().err)
+    assert not Path("new").exists()

@@ -13,7 +13,7 @@ from alignscope.cli._options import Command, Out, arg, modality_names, print_whe
 
 
 class SampleCommand(Command, frozen=True, kw_only=True):
-    """Sample one or two rasters (GeoTIFF, COG) at the points of a table (.csv, .parquet).
+    """Sample one or two rasters (GeoTIFF, COG, .zarr:array, .nc:array) at the points of a table (.csv, .parquet).
 
     A sample is the pixel that a point lies in, of all bands. Points outside a raster, or where it has no data, are left
     out and counted. Writes x1.npy (and x2.npy: a pair, which alignscope audit --pair reads), ids, names, results.json,

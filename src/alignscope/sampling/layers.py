@@ -23,7 +23,8 @@ class Layer(ABC):
     """One raster.
 
     where : the file, for messages. height, width : in cells. block : cells, down and across, that are stored together.
-    channels : their names. dtype : of the values. notes : what was decided, a sentence each without the file's name.
+    channels : their names. stored, dtype : the types of stored numbers, and of values.
+    notes : what was decided, a sentence each without the file's name.
     """
 
     where: str
@@ -31,6 +32,7 @@ class Layer(ABC):
     width: int
     block: tuple[int, int]
     channels: tuple[str, ...]
+    stored: np.dtype
     dtype: np.dtype
     notes: tuple[Note, ...]
 

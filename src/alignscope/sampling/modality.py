@@ -14,12 +14,15 @@ from alignscope._lib.types import Progress
 from alignscope.errors import AlignscopeError
 from alignscope.pair.dequantize import packing_for
 from alignscope.pair.notes import Note
-from alignscope.pair.readers.geotiff import opened
+from alignscope.pair.readers.formats import split_key
+from alignscope.pair.readers.packing import Packing
 from alignscope.pair.readers.rows import release
+from alignscope.sampling.arrays import open_array
 from alignscope.sampling.layers import Layer
 from alignscope.sampling.tiffs import open_tiff
 
-SUFFIXES = (".tif", ".tiff")
+TIFFS = (".tif", ".tiff")
+ARRAYS = (".zarr", ".nc", ".h5", ".hdf5")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,18 +87,20 @@ class Modality:
         return valid
 
 
-def raster_paths(given: str) -> list[Path]:
-    """The file, or all files that fit a pattern, by name. Raises E101 and E102."""
-    paths = [Path(given)] if Path(given).is_file() else [Path(path) for path in sorted(glob.glob(given))]  # noqa: PTH207
+def rasters_of(given: str) -> list[tuple[Path, str | None]]:
+    """The file, or all files that fit a pattern, by name, and the key of a variable. Raises E101 and E102."""
+    path, key = split_key(given)
+    paths = [path] if path.exists() else [Path(found) for found in sorted(glob.glob(str(path)))]  # noqa: PTH207
     if not paths:
         raise AlignscopeError("E101", given, "there is no such file", "Correct the path, or put a pattern in quotes.")
     for path in paths:
-        if path.suffix.lower() not in SUFFIXES:
-            raise AlignscopeError("E102", str(path), "not a raster that is sampled", f"Give {' or '.join(SUFFIXES)}.")
-    return paths
+        if path.suffix.lower() not in (*TIFFS, *ARRAYS):
+            known = ", ".join((*TIFFS, *ARRAYS))
+            raise AlignscopeError("E102", str(path), "not a raster that is sampled", f"Give one of {known}.")
+    return [(path, key) for path in paths]
 
 
-def ways_of(given: Sequence[str], dequantize: Sequence[str]) -> list[str | None]:
+def ways_of(given: Sequence[str], dequantize: Sequence[str], crs: Any) -> list[str | None]:
     """What whole numbers of each raster stand for, by one way for all or one for each; None for as its tags say.
 
     One for all leaves rasters of floating-point numbers as they are, and "aef" all that are not int8.
@@ -109,7 +114,7 @@ def ways_of(given: Sequence[str], dequantize: Sequence[str]) -> list[str | None]
     if len(dequantize) == len(given) > 1:
         return [None if way == "none" else way for way in dequantize]
     (way,) = dequantize
-    types = [_stored(raster_paths(name)[0]) for name in given]
+    types = [_open(*rasters_of(name)[0], crs, None).stored for name in given]
     fits = [dtype == np.int8 if way == "aef" else dtype.kind in "iu" for dtype in types]
     if not any(fits):
         kind = "int8" if way == "aef" else "whole numbers"
@@ -118,9 +123,10 @@ def ways_of(given: Sequence[str], dequantize: Sequence[str]) -> list[str | None]
     return [way if fit else None for fit in fits]
 
 
-def _stored(path: Path) -> np.dtype:
-    with opened(path) as file:
-        return np.dtype(file.dtypes[0])
+def _open(path: Path, key: str | None, crs: Any, packing: Packing | None) -> Layer:
+    if path.suffix.lower() in TIFFS:
+        return open_tiff(path, crs, packing)
+    return open_array(f"{path}:{key}" if key else str(path), path, key, crs, packing)
 
 
 def open_modality(given: str, name: str, crs: Any, how: str | None) -> Modality:
@@ -130,7 +136,7 @@ def open_modality(given: str, name: str, crs: Any, how: str | None) -> Modality:
     `open_tiff`.
     """
     packing = None if how is None else packing_for(how, given)
-    tiles = tuple(open_tiff(path, crs, packing) for path in raster_paths(given))
+    tiles = tuple(_open(path, key, crs, packing) for path, key in rasters_of(given))
     _require_alike(tiles)
     return Modality(name, given, tiles)
 

@@ -25,8 +25,8 @@ from alignscope.pair.readers.formats import split_key
 from alignscope.pair.readers.rows import release
 from alignscope.sampling.modality import Modality, open_modality, ways_of
 from alignscope.sampling.page import page
+from alignscope.sampling.places import parse_crs
 from alignscope.sampling.points import Points, read_points
-from alignscope.sampling.tiffs import parse_crs
 
 _TABLES = tuple(f"{name}.npy" for name in ("x1", "x2", "y1", "groups", "ids1", "ids2"))
 
@@ -64,8 +64,8 @@ def sample(
 
     Parameters
     ----------
-    rasters : one or two GeoTIFFs, or patterns such as ``"tiles/*.tif"``, of whose files a point takes the first that
-        has data there.
+    rasters : one or two: a GeoTIFF, an array with coordinates (``"cube.zarr:reflectance"``, ``"file.nc:height"``), or
+        a pattern such as ``"tiles/*.tif"``, of whose files a point takes the first that has data there.
     points : a table (.csv, .parquet) with columns x and y in `crs`; by default lon and lat, or x and y.
     ids, target : columns of the table. block : side of a spatial block in units of `crs`, whose points are one group.
     dequantize : what whole numbers stand for, one for all rasters or one for each: "aef", "SCALE,OFFSET", the .json of
@@ -86,11 +86,13 @@ def sample(
         raise AlignscopeError("E304", "rasters", found, way)
     if block is not None:
         real("block", block, above=True)
-    require_own(out, "sample", _TABLES, {"points": split_key(str(points))[0]} | {name: Path(name) for name in given})
+    require_own(
+        out, "sample", _TABLES, {"points": split_key(str(points))[0]} | {name: split_key(name)[0] for name in given}
+    )
     _files.check_writable(out)
     grid = parse_crs(crs)
-    names = names or [Path(name).stem for name in given]
-    ways = ways_of(given, dequantize)
+    names = names or [split_key(name)[0].stem for name in given]
+    ways = ways_of(given, dequantize, grid)
     modalities = [open_modality(raster, name, grid, way) for raster, name, way in zip(given, names, ways, strict=True)]
     table = read_points(points, x, y, ids, target)
     if grid.is_geographic:

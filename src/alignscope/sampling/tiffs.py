@@ -26,9 +26,7 @@ from alignscope.pair.readers.geotiff import (
 from alignscope.pair.readers.packing import Packing
 from alignscope.pair.readers.rows import require_numbers
 from alignscope.sampling.layers import Layer, Window
-
-AT_ONCE = 1 << 17
-"""Points that are projected at once, since rasterio makes lists of them."""
+from alignscope.sampling.places import parts, project
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,22 +50,13 @@ class TiffLayer(Layer):
         rows, columns = np.full(len(x), -1), np.full(len(x), -1)
         west, south, east, north = self.box
         near = np.flatnonzero((x >= west) & (x <= east) & (y >= south) & (y <= north))
-        for start in range(0, len(near), AT_ONCE):
-            part = near[start : start + AT_ONCE]
+        for part in parts(near):
             with np.errstate(invalid="ignore"):  # infinity, where a place has none in the CRS of the file
-                across, down = _through(self.inverse, *self._projected(x[part], y[part]))
+                across, down = _through(self.inverse, *project(self.crs, self.its_crs, x[part], y[part]))
                 inside = (across >= 0) & (down >= 0) & (across < self.width) & (down < self.height)
             rows[part[inside]] = down[inside].astype(np.int64)
             columns[part[inside]] = across[inside].astype(np.int64)
         return rows, columns
-
-    def _projected(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        if self.crs == self.its_crs:
-            return x, y
-        from rasterio.warp import transform  # slow to load
-
-        east, north = transform(self.crs, self.its_crs, x, y)
-        return np.array(east, np.float64), np.array(north, np.float64)
 
     @contextmanager
     def reading(self) -> Iterator[Callable[[Window], np.ndarray]]:
@@ -80,17 +69,6 @@ class TiffLayer(Layer):
                 return unpack(stored, [self.packings[i] for i in taken])
 
             yield read
-
-
-def parse_crs(text: str) -> Any:
-    """Return a CRS of rasterio. Raises E305 for one that is not known, E107 without rasterio."""
-    rasterio = import_rasterio("--crs")
-    from rasterio.crs import CRS  # with rasterio, which is optional
-
-    try:
-        return CRS.from_user_input(text)
-    except rasterio.errors.CRSError:
-        raise AlignscopeError("E305", "--crs", f"{text!r} is no known CRS", "Give one such as EPSG:4326.") from None
 
 
 def _through(transform: tuple[float, ...], x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -145,5 +123,19 @@ def open_tiff(path: Path, crs: Any, how: Packing | None) -> TiffLayer:
     dtype = np.dtype(np.float32) if any(packing.rescales for packing in mine) else stored
     notes += packing_notes(mine, names)
     return TiffLayer(
-        where, size[0], size[1], block, names, dtype, tuple(notes), path, crs, its_crs, box, inverse, bands, packings
+        where,
+        size[0],
+        size[1],
+        block,
+        names,
+        stored,
+        dtype,
+        tuple(notes),
+        path,
+        crs,
+        its_crs,
+        box,
+        inverse,
+        bands,
+        packings,
     )

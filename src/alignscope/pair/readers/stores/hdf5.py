@@ -79,7 +79,7 @@ def _vectors(file: Array, names: list[str], where: Where) -> StoredRows | None:
     require_held(size, where.path.stat().st_size, where.text)
     require_memory(size, where.text)
     rows = stack(names, [np.asarray(data[()]) for data in found], where, "keys")
-    return unpacked(rows, _packing(found[0], {}, where.text), where.role)
+    return unpacked(rows, declared(found[0], {}, where.text), where.role)
 
 
 def _no_such(where: Where, names: list[str]) -> AlignscopeError:
@@ -203,10 +203,10 @@ def _h5_rows(data: Array, found: Found, where: Where, attributes: Attributes) ->
     notes += _unwritten(data, said)
     header = describe(shape, str(dtype.newbyteorder("=")), name=where.name, role=where.role, notes=notes)
     rows = H5Rows(header, found.path, where.text, data.chunks[0] if data.chunks else 1, key=found.key)
-    return unpacked(rows, _packing(data, attributes, where.text), where.role) if dtype.kind in "biuf" else rows
+    return unpacked(rows, declared(data, attributes, where.text), where.role) if dtype.kind in "biuf" else rows
 
 
-def _packing(data: Array, attributes: Attributes, where: str) -> Packing:
+def declared(data: Array, attributes: Attributes, where: str) -> Packing:
     """The packing of a data set by its attributes and by the fill value that it was created with."""
     import h5py  # slow to load
 

@@ -6,16 +6,17 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from alignscope._lib.types import Array
 from alignscope.errors import AlignscopeError
 from alignscope.pair.readers.npy import require_unicode
-from alignscope.pair.readers.packing import packing_of, unpacked, unwritten
+from alignscope.pair.readers.packing import Packing, packing_of, unpacked, unwritten
 from alignscope.pair.readers.promised import reading, require_held, require_memory
 from alignscope.pair.readers.rows import ArrayRows, StoredRows, Where, describe, fixed_text
 from alignscope.pair.readers.stores.containers import ChunkedRows, followed, pick_key, require_inside
@@ -54,14 +55,8 @@ def open_zarr(where: Where) -> StoredRows:
     """
     import zarr  # slow to load
 
-    refuse_pickle(where, where.key or "")
     with reading(where.text):
-        try:
-            node = zarr.open(str(where.path), mode="r")
-        except FileNotFoundError as error:
-            raise AlignscopeError(
-                "E103", where.text, "it holds no zarr array and no zarr group", "Write or copy it again."
-            ) from error
+        node = open_node(where)
         attributes = dict(node.attrs)
         if isinstance(node, zarr.Group):
             names = [name for name, member in node.members(max_depth=None) if isinstance(member, zarr.Array)]
@@ -70,6 +65,19 @@ def open_zarr(where: Where) -> StoredRows:
             where.refuse_key("This .zarr")
         refuse_pickle(where, node.path)
         return _zarr_rows(node, {**attributes, **node.attrs}, where)
+
+
+def open_node(where: Where) -> Array:
+    """The group or array of a store, without its key. Raises E103, and E104 for a codec that unpickles."""
+    import zarr  # slow to load
+
+    refuse_pickle(where, where.key or "")
+    try:
+        return zarr.open(str(where.path), mode="r")
+    except FileNotFoundError as error:
+        raise AlignscopeError(
+            "E103", where.text, "it holds no zarr array and no zarr group", "Write or copy it again."
+        ) from error
 
 
 def refuse_pickle(where: Where, key: str) -> None:
@@ -103,14 +111,13 @@ def _codecs(content: object) -> Iterator[str]:
 
 def _zarr_rows(node: Array, attributes: dict[str, object], where: Where) -> StoredRows:
     said = f"{where.role} ({where.name})"
-    chunks = _chunks(where, node.path)
+    chunks = chunks_of(where, node.path)
     text = node.dtype.kind in "TO"
     size = POINTER if text else node.dtype.itemsize
     require_held(max(math.prod(node.shape), math.prod(node.chunks)) * size, chunks.size, where.text)
     stored = node.shards or node.chunks
     total = math.prod(-(-n // chunk) for n, chunk in zip(node.shape, stored, strict=True))
-    fill = node.fill_value
-    notes = (*followed(said, chunks.links), *unwritten(said, total - chunks.count, total, fill))
+    notes = (*followed(said, chunks.links), *unwritten(said, total - chunks.count, total, node.fill_value))
     if text and node.shape:
         require_memory(node.size * size, where.text)
         return ArrayRows.of(
@@ -118,13 +125,17 @@ def _zarr_rows(node: Array, attributes: dict[str, object], where: Where) -> Stor
         )
     header = describe(node.shape, str(node.dtype.newbyteorder("=")), name=where.name, role=where.role, notes=notes)
     rows = ZarrRows(header, where.path, where.text, node.chunks[0], array=node)
-    if node.dtype.kind not in "biuf":
-        return rows
+    return unpacked(rows, declared(node, attributes, where.text), where.role) if node.dtype.kind in "biuf" else rows
+
+
+def declared(node: Array, attributes: Mapping[str, Any], where: str) -> Packing:
+    """The packing of an array of numbers by its attributes and its fill value."""
+    fill = node.fill_value
     fills = {"fill_value": np.asarray(fill).item()} if fill is not None and fill != 0 else {}
-    return unpacked(rows, packing_of(attributes, node.dtype, where.text, fills), where.role)
+    return packing_of(attributes, node.dtype, where, fills)
 
 
-def _chunks(where: Where, key: str) -> Chunks:
+def chunks_of(where: Where, key: str) -> Chunks:
     """The files below an array's folder. Raises E112 for a link that leaves the store."""
     root = where.path.resolve()
     found = Chunks(0, 0, set())
