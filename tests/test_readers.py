@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import pickle
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from scipy import io
 from alignscope.pair.readers.formats import FORMATS, open_rows, read_vector, split_key
 from alignscope.pair.readers.npy import NpyRows, open_npy
 from alignscope.pair.readers.rows import ArrayRows, Rows, Where
+from alignscope.pair.readers.stores.hdf5 import H5Rows
 
 N, D = 1000, 6
 A = np.random.default_rng(0).standard_normal((N, D)).astype(np.float32)
@@ -171,6 +173,19 @@ def save_csv_mark(path: Path) -> str:
     return "a.csv"
 
 
+def save_tsv(path: Path) -> str:
+    arrow_csv.write_csv(TABLE, path / "a.tsv", arrow_csv.WriteOptions(delimiter="\t"))
+    return "a.tsv"
+
+
+def save_packed(name: str):
+    def save(path: Path) -> str:
+        (path / name).write_bytes(gzip.compress((path / save_csv(path)).read_bytes()))
+        return name
+
+    return save
+
+
 def save_parquet(path: Path) -> str:
     parquet.write_table(TABLE, path / "a.parquet", row_group_size=300)
     return "a.parquet"
@@ -211,6 +226,9 @@ WAYS = {
     "csv without header": save_csv_bare,
     "csv by semicolons": save_csv_semicolons,
     "csv with a byte-order mark": save_csv_mark,
+    "tsv": save_tsv,
+    "csv.gz": save_packed("a.csv.gz"),
+    "tsv.gz": save_packed("a.tsv.gz"),
     "parquet": save_parquet,
     "parquet of lists": save_parquet_lists,
 }
@@ -228,7 +246,7 @@ def test_every_format_gives_back_the_rows(way: str, tmp_path: Path) -> None:
         assert isinstance(block, np.ndarray)
         assert block.dtype.isnative
         np.testing.assert_array_equal(block.astype(np.float32), A[start:stop])
-    if "csv" not in way:
+    if "csv" not in way and "tsv" not in way:
         assert rows.dtype == "float32" == str(rows.read(0, 1).dtype)
 
 
@@ -243,7 +261,7 @@ def test_every_format_is_tried() -> None:
     assert {way.split()[0] for way in WAYS} | {"hdf5"} == {suffix[1:] for suffix in FORMATS}
 
 
-@pytest.mark.parametrize("way", ["csv", "csv by semicolons", "csv with a byte-order mark", "parquet"])
+@pytest.mark.parametrize("way", ["csv", "csv by semicolons", "csv with a byte-order mark", "tsv", "parquet"])
 def test_tables_keep_their_names(way: str, tmp_path: Path) -> None:
     assert open_rows(str(tmp_path / WAYS[way](tmp_path)), "x1").columns == tuple(NAMES)
 
@@ -369,10 +387,10 @@ def test_half_precision_brain_floats_are_widened_and_noted(tmp_path: Path) -> No
 
 
 def test_chunks_are_decompressed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = open_rows(str(tmp_path / save_h5_chunked(tmp_path)), "x1")
     loads: list[tuple[int, int]] = []
-    load = type(rows)._load
-    monkeypatch.setattr(type(rows), "_load", lambda self, *span: loads.append(span) or load(self, *span))
+    load = H5Rows._load
+    monkeypatch.setattr(H5Rows, "_load", lambda self, *span: loads.append(span) or load(self, *span))
+    rows = open_rows(str(tmp_path / save_h5_chunked(tmp_path)), "x1")
     for start in range(0, 300, 50):
         np.testing.assert_array_equal(rows.read(start, start + 50), A[start : start + 50])
     assert loads == [(0, 300)]
@@ -404,7 +422,7 @@ def test_csv_notes_missing_cells_and_a_header_of_numbers(tmp_path: Path) -> None
     (tmp_path / "a.csv").write_text("a,b\n1,\n,4\n")
     assert "cells without a value, read as NaN: 2" in open_rows(tmp_path / "a.csv", "x1").notes[0]
     (tmp_path / "b.csv").write_text("0,1,2\n5,6,7\n")
-    assert "the first line reads 0, 1, ..." in open_rows(tmp_path / "b.csv", "x1").notes[0]
+    assert "the first line reads 0, 1, 2 and was taken as numbers" in open_rows(tmp_path / "b.csv", "x1").notes[0]
 
 
 @pytest.mark.parametrize(

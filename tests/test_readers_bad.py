@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
 import sys
 import zipfile
@@ -41,6 +42,18 @@ def text(name: str, content: str, key: str = "") -> Callable[[Path], str]:
     return make
 
 
+def content(name: str, stored: bytes) -> Callable[[Path], str]:
+    def make(path: Path) -> str:
+        (path / name).write_bytes(stored)
+        return name
+
+    return make
+
+
+def packed(stored: str) -> Callable[[Path], str]:
+    return content("a.csv.gz", gzip.compress(stored.encode()))
+
+
 def npy(array: object, allow_pickle: bool = False) -> Callable[[Path], str]:
     def make(path: Path) -> str:
         np.save(path / "a.npy", np.asarray(array), allow_pickle=allow_pickle)
@@ -60,6 +73,19 @@ def cut(make: Callable[[Path], str], keep: float) -> Callable[[Path], str]:
         return spec
 
     return shorter
+
+
+def damaged(make: Callable[[Path], str]) -> Callable[[Path], str]:
+    """The file that `make` writes, with bytes changed in its middle."""
+
+    def other(path: Path) -> str:
+        spec = make(path)
+        stored = bytearray((path / spec).read_bytes())
+        stored[len(stored) // 2 :] = bytes(255 - byte for byte in stored[len(stored) // 2 :])
+        (path / spec).write_bytes(stored)
+        return spec
+
+    return other
 
 
 def npy_header(shape: tuple[int, ...], descr: str = "<f8") -> Callable[[Path], str]:
@@ -276,7 +302,7 @@ BAD = {
         r"'Sample_ID' looks like row ids.*a\.csv:Sample_ID",
     ),
     "csv with an index": (
-        text("a.csv", ",a,b\n0,1,2\n"),
+        text("a.csv", ",a,b\n0,1,2\n0,3,4\n"),
         "E106",
         "a column without a name looks like row ids",
     ),
@@ -288,6 +314,14 @@ BAD = {
     "csv ragged": (text("a.csv", "a,b\n1,2\n3\n"), "E103", "Expected 2 columns, got 1"),
     "csv with a name twice": (text("a.csv", "a,a\n1,2\n"), "E210", "the name 'a' is given twice"),
     "csv without the column": (text("a.csv", "a,b\n1,2\n", ":c"), "E105", r"no column 'c' \(it has a, b\)"),
+    "csv, a workbook": (content("a.csv", b"PK\x03\x04.."), "E103", "a zip archive or an Excel workbook, not text"),
+    "csv, packed": (content("a.csv", b"\x1f\x8b\x08."), "E103", r"packed by gzip.*a\.csv\.gz"),
+    "csv of zeros": (content("a.csv", b"a\n\0\0\0b"), "E103", "bytes of 0, so it is not text"),
+    "csv neither UTF-8 nor cp1252": (content("a.csv", b"a,b\n1,\x8d\n"), "E103", "neither UTF-8 nor cp1252"),
+    "csv with bad UTF-16": (content("a.csv", b"\xff\xfea\0\n\0\0\xdc1\0"), "E103", "it is not UTF-16"),
+    "csv.gz, not packed": (text("a.csv.gz", "a\n1\n"), "E103", "Not a gzipped file"),
+    "csv.gz cut": (cut(packed("a,b\n" + "1,2\n" * 9), 0.7), "E103", "ended before the end"),
+    "csv.gz damaged": (damaged(packed("a,b\n" + "1,2\n" * 9)), "E103", "cannot be read as a table"),
     "parquet with text": (table(a=[1.0], b=["x"]), "E106", "column 'b' holds text, first 'x' in row 0"),
     "parquet with numbers as text": (
         table(a=[1.0], b=["1"]),
@@ -297,7 +331,6 @@ BAD = {
     "parquet with times": (table(a=[1.0], b=TIMES[:1]), "E106", "column 'b' holds date32"),
     "parquet with lists": (table(a=[1.0], b=[[1.0]]), "E106", "column 'b' holds list"),
     "parquet with ragged lists": (table(":b", b=[[1.0], [1.0, 2.0]]), "E201", "different lengths"),
-    "parquet with missing lists": (table(":b", b=[[1.0], None]), "E201", "missing or have different lengths"),
     "parquet without the column": (table(":z", a=[1.0]), "E105", r"no column 'z' \(it has a\)"),
     "parquet without rows": (table(a=pa.array([], pa.float64())), "E201", "without any rows"),
     "parquet cut": (cut(table(a=[1.0]), 0.5), "E103", "cannot be read as a table"),

@@ -14,6 +14,8 @@ import numpy as np
 
 from alignscope.errors import AlignscopeError
 from alignscope.pair.readers.anndata import open_anndata, open_h5_or_anndata, open_zarr_or_anndata
+from alignscope.pair.readers.columns import FEATURES, counted
+from alignscope.pair.readers.delimited import open_csv
 from alignscope.pair.readers.memory import open_object
 from alignscope.pair.readers.parquet import open_parquet, parquet_parts
 from alignscope.pair.readers.parts import files_of, open_npy_files
@@ -22,7 +24,6 @@ from alignscope.pair.readers.rows import Rows, Where, as_numpy, first_text, requ
 from alignscope.pair.readers.stores.npz import open_npz
 from alignscope.pair.readers.stores.scipy_io import open_mat, open_nc
 from alignscope.pair.readers.stores.tensors import open_pt, open_safetensors
-from alignscope.pair.readers.tables import open_csv
 
 Input: TypeAlias = Any  # an array of any namespace, a list, a Rows, or the path of a file
 
@@ -30,6 +31,9 @@ FORMATS: dict[str, Callable[[Where], Rows]] = {
     ".npy": open_npy_files,
     ".npz": open_npz,
     ".csv": open_csv,
+    ".tsv": open_csv,
+    ".csv.gz": open_csv,
+    ".tsv.gz": open_csv,
     ".parquet": open_parquet,
     ".zarr": open_zarr_or_anndata,
     ".h5": open_h5_or_anndata,
@@ -55,7 +59,7 @@ def open_rows(value: Input, role: str) -> Rows:
     """Rows of real numbers from the path of a file (with its key), an array of any namespace or a list.
 
     role : the argument's name, for errors and default column names. Of a `.npy`, `.zarr` or `.h5` only the
-    header is read yet.
+    header is read yet, and of x1 and x2 a few rows, for columns that count them.
     Raises E101-E108 (the file), E106 (not real numbers), E201 (no rows, no columns, a scalar).
 
     >>> open_rows([[1, 2], [3, 4], [5, 6]], "x1").shape
@@ -66,7 +70,7 @@ def open_rows(value: Input, role: str) -> Rows:
     if rows.dtype.startswith(("<U", ">U", "|S", "str")):
         raise _text_found(rows, where)
     require_numbers(rows.dtype, where)
-    return rows
+    return counted(rows, role) if role in FEATURES else rows
 
 
 def read_vector(value: Input, role: str, *, text: bool = False) -> np.ndarray:
@@ -119,7 +123,8 @@ def _open_file(spec: str, role: str, as_text: bool) -> Rows:
     path, key = split_key(spec)
     where = Where(path, key, role, spec, as_text)
     try:
-        reader = FORMATS.get(path.suffix.lower())
+        suffix = SUFFIX.search(path.name)
+        reader = FORMATS[suffix[0].lower()] if suffix else None
         if not (path.exists() or _expands(path, reader)):
             raise AlignscopeError("E101", spec, "there is no such file", _similar(path))
         if path.is_file():

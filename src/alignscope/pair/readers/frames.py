@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,6 +13,7 @@ from alignscope.errors import AlignscopeError
 from alignscope.pair.labels import fitting_names
 from alignscope.pair.missing import missing_values
 from alignscope.pair.notes import Note
+from alignscope.pair.readers.columns import FEATURES, TARGETS, kind_of, require_features, require_one_target
 from alignscope.pair.readers.rows import NUMERIC_KINDS, ArrayRows, StoredRows, Where, first_text
 from alignscope.pair.readers.samples import Samples
 from alignscope.pair.readers.tables import rows_of
@@ -55,6 +57,7 @@ def frame_rows(frame: Frame, role: str) -> StoredRows:
     gone = [name for j, name in enumerate(names) if j not in kept]
     notes = [Note(f"{role}: the column of geometries {name!r} was left out.") for name in gone]
     labels = [names[j] for j in kept]
+    _require_kinds(labels, role)
     if len(kept) == 1:
         return _with_index(series_rows(_column(frame, kept[0]), role).noted(*notes), frame)
     array = None if gone else _homogeneous(frame)
@@ -64,6 +67,14 @@ def frame_rows(frame: Frame, role: str) -> StoredRows:
         if missing := sum(int(np.isnan(c).sum()) for c in columns if c.dtype.kind == "f"):
             notes.append(Note(f"{role}: cells without a value, read as NaN: {missing:,}.", "AS121"))
     return _with_index(ArrayRows.of(array, name=role, columns=labels, notes=notes), frame)
+
+
+def _require_kinds(names: Sequence[str], role: str) -> None:
+    """Raise E106 for ids and their like among features, or in a target of several columns."""
+    if role in FEATURES:
+        require_features(names, role)
+    if role in TARGETS:
+        require_one_target(names, [kind_of(name) for name in names], role)
 
 
 def series_rows(series: Series, role: str) -> StoredRows:

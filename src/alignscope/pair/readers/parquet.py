@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from alignscope.errors import AlignscopeError
+from alignscope.pair.readers.cells import broken, is_list, matrix
 from alignscope.pair.readers.rows import StoredRows, Where, describe
-from alignscope.pair.readers.tables import LISTED, broken, is_list, matrix, pick, rows_of
+from alignscope.pair.readers.tables import LISTED, pick, rows_of
 
 
 def open_parquet(where: Where) -> StoredRows:
