@@ -495,10 +495,6 @@ PARTS: dict[str, tuple[list[pa.Table], str, str]] = {
         [pa.table({"e": pa.array([[1.0]])}), pa.table({"e": pa.array([[1.0, 2.0]])})], "E201",
         r"1\.parquet, row group 0: lists of 2 float64 after lists of 1 float64",
     ),
-    "a missing whole number": (
-        [pa.table({"e": pa.array([[1]])}), pa.table({"e": pa.array([[None]], pa.list_(pa.int64()))})], "E201",
-        r"lists of 1 float64 after lists of 1 int64",
-    ),
     "no file": ([], "E101", "no parquet file is there"),
 }  # fmt: skip
 

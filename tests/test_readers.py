@@ -15,7 +15,7 @@ import pytest
 import torch
 import zarr
 from pyarrow import csv as arrow_csv
-from pyarrow import parquet
+from pyarrow import feather, parquet
 from safetensors import numpy as safetensors
 from scipy import io
 
@@ -191,6 +191,14 @@ def save_parquet(path: Path) -> str:
     return "a.parquet"
 
 
+def save_arrow(name: str):
+    def save(path: Path) -> str:
+        feather.write_feather(TABLE, str(path / name), chunksize=300)
+        return name
+
+    return save
+
+
 def save_parquet_lists(path: Path) -> str:
     lists = pa.FixedSizeListArray.from_arrays(pa.array(A.reshape(-1)), D)
     parquet.write_table(pa.table({"embedding": lists, "id": np.arange(N)}), path / "a.parquet")
@@ -230,6 +238,8 @@ WAYS = {
     "csv.gz": save_packed("a.csv.gz"),
     "tsv.gz": save_packed("a.tsv.gz"),
     "parquet": save_parquet,
+    "arrow": save_arrow("a.arrow"),
+    "feather": save_arrow("a.feather"),
     "parquet of lists": save_parquet_lists,
 }
 
@@ -258,7 +268,8 @@ def test_rows_travel_to_other_processes(way: str, tmp_path: Path) -> None:
 
 
 def test_every_format_is_tried() -> None:
-    assert {way.split()[0] for way in WAYS} | {"hdf5"} == {suffix[1:] for suffix in FORMATS}
+    others = {"hdf5", "geoparquet", "gpq", "pq"}
+    assert {way.split()[0] for way in WAYS} | others == {suffix[1:] for suffix in FORMATS}
 
 
 @pytest.mark.parametrize("way", ["csv", "csv by semicolons", "csv with a byte-order mark", "tsv", "parquet"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -43,12 +44,12 @@ def one_column(column: Column, name: str, where: Where, line: int) -> tuple[np.n
     """A lone column as it is: numbers, text, or lists of one length, which make a matrix; and what to say."""
     import pyarrow as pa  # slow to load
 
+    if is_list(column.type):
+        return matrix(column, where), []
     if isinstance(column.type, pa.BaseExtensionType):
         column = storage(column)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    if is_list(column.type):
-        return matrix(column, where), []
     if where.role in NUMBERS and not is_text(column.type):
         return numbers(name, column, where, line), []
     if line and is_text(column.type) and not (where.as_text or where.role in NUMBERS):
@@ -151,15 +152,19 @@ def storage(column: Column) -> Column:
 
 
 def is_list(kind: Any) -> bool:
-    """Whether a column of this type holds a list in every row."""
+    """Whether a column of this type holds a list, or a tensor, in every row."""
     import pyarrow as pa  # slow to load
 
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+    kind = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+    tests = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    views = (pa.types.is_list_view, pa.types.is_large_list_view)
+    return any(test(kind) for test in (*tests, *views))
 
 
-def matrix(column: Column, where: Where) -> np.ndarray:
+def matrix(column: Column, where: Where, width: int | None = None) -> np.ndarray:
     """A column of lists as (N, length), of lists in lists as (N, length, length), NaN where there is no list.
 
+    A column of tensors is (N, ...) in their shape as stored. width : what a column without any list is filled up to.
     Raises E106 for lists of anything but numbers, E201 for different lengths.
     """
     import pyarrow as pa  # slow to load
@@ -168,20 +173,26 @@ def matrix(column: Column, where: Where) -> np.ndarray:
     there = None if column.null_count == 0 else np.asarray(column.is_valid().to_numpy())
     shape = [len(column)]
     column = column.drop_null()
+    if width is not None and not len(column):
+        return np.full((*shape, width), np.nan, np.float16)
+    tensor: list[int] = []
     while is_list(column.type):
+        if isinstance(column.type, pa.BaseExtensionType):
+            tensor = list(getattr(column.type, "shape", []))
+            column = storage(column)
+        if pa.types.is_list_view(column.type) or pa.types.is_large_list_view(column.type):
+            column = column.cast(pa.large_list(column.type.value_type))
         lengths = pc.unique(pc.list_value_length(column)).to_pylist()
         if len(lengths) != 1 or lengths[0] is None:
             raise AlignscopeError(
                 "E201", where.text, "its lists are missing or have different lengths", "Give lists of one length."
             )
-        shape.append(lengths[0])
+        shape += tensor if math.prod(tensor) == lengths[0] and tensor else lengths
         column = pc.list_flatten(column)
-        if isinstance(column.type, pa.BaseExtensionType):
-            column = storage(column)
     values = numbers(where.name, column, where, 0)
     if there is None:
         return values.reshape(shape)
-    out = np.full(shape, np.nan, np.result_type(values.dtype, np.float16))
+    out = np.full(shape, np.nan, values.dtype if values.dtype.kind == "f" else np.result_type(values.dtype, np.float32))
     out[there] = values.reshape(-1, *shape[1:])
     return out
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from alignscope.errors import AlignscopeError
 from alignscope.pair.readers.anndata import open_anndata, open_h5_or_anndata, open_zarr_or_anndata
+from alignscope.pair.readers.arrow import open_arrow
 from alignscope.pair.readers.columns import FEATURES, counted
 from alignscope.pair.readers.delimited import open_csv
 from alignscope.pair.readers.memory import open_object
@@ -35,6 +36,11 @@ FORMATS: dict[str, Callable[[Where], Rows]] = {
     ".csv.gz": open_csv,
     ".tsv.gz": open_csv,
     ".parquet": open_parquet,
+    ".geoparquet": open_parquet,
+    ".gpq": open_parquet,
+    ".pq": open_parquet,
+    ".arrow": open_arrow,
+    ".feather": open_arrow,
     ".zarr": open_zarr_or_anndata,
     ".h5": open_h5_or_anndata,
     ".hdf5": open_h5_or_anndata,

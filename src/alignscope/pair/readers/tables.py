@@ -10,7 +10,7 @@ import numpy as np
 from alignscope.errors import AlignscopeError
 from alignscope.pair.labels import fitting_names
 from alignscope.pair.notes import Note
-from alignscope.pair.readers.cells import Column, called, numbers, one_column
+from alignscope.pair.readers.cells import Column, called, is_list, numbers, one_column
 from alignscope.pair.readers.columns import (
     FEATURES,
     FEWEST,
@@ -78,6 +78,10 @@ def _require_block(where: Where, names: Sequence[str], columns: Sequence[Column]
     if where.role in TARGETS and where.key is None:
         kinds = [_kind(*item) for item in zip(names, columns, strict=True)]
         require_one_target(names, kinds, where.text, _file(where))
+    lists = [name for name, column in zip(names, columns, strict=True) if is_list(column.type)]
+    if where.role in FEATURES and len(lists) == 1:
+        found = f"{len(names)} columns, of which {lists[0]!r} holds a list in every row"
+        raise AlignscopeError("E106", where.text, found, f"Name it alone, as in {_file(where) or 'table'}:{lists[0]}.")
     if where.role in VECTORS:
         wanted = next((name for name in names if kind_of(name) == "id"), names[0])
         example = f", as in {_file(where)}:{wanted}" if _file(where) else ""
