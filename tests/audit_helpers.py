@@ -27,6 +27,9 @@ Y2 = X2[:, :2] + 0.5 * RNG.normal(size=(N, 2))
 LABELS = np.array(["oak", "fir", "ash"])[(X1[:, 2] > 0.4).astype(int) + (X1[:, 1] > 0.4)]
 QUICK = ("--lambdas", "0.1:10:3")
 
+GENERATOR = '<meta name="generator" content="alignscope stand-in">'
+"""By what a page is known to be of alignscope."""
+
 Maker = Callable[[Path], list[str]]
 
 
@@ -94,7 +97,7 @@ def run_audit(arguments: list[str], capsys: pytest.CaptureFixture[str], out: str
 def quick_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the page and the charts by stand-ins: drawing them takes longer than all the rest."""
     page = ModuleType("alignscope.auditing.page.page")
-    page.render_page = lambda record: f"<p>{record['verdict']}</p>"  # type: ignore[attr-defined]
+    page.render_page = lambda record: f"{GENERATOR}<p>{record['verdict']}</p>"  # type: ignore[attr-defined]
     page.notebook_html = page.render_page  # type: ignore[attr-defined]
     charts = ModuleType("alignscope.auditing.page.charts")
     charts.render_charts = lambda record: {"charts/sigma.svg": b"<svg/>"}  # type: ignore[attr-defined]

@@ -84,11 +84,9 @@ def test_what_it_says(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_old_results_are_replaced_and_other_files_left(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Path("run").mkdir()
-    Path("run/audit.json").write_text("old")
+    assert ran(folder, capsys)["provenance"]["seed"] == 0
     Path("run/notes.txt").write_text("mine")
-    ran(folder, capsys)
-    assert Path("run/audit.json").read_text().startswith("{")
+    assert ran(folder, capsys, "--seed", "1")["provenance"]["seed"] == 1
     assert Path("run/notes.txt").read_text() == "mine"
 
 

@@ -8,11 +8,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from alignscope._lib.locks import lock_folder
 from alignscope.errors import AlignscopeError
 
+_DRAWN = "[0-9a-f]" * 8
+_DAY = 86_400.0  # seconds
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
@@ -24,13 +28,15 @@ def check_writable(folder: Path) -> None:
     folder = Path(folder)
     made: list[Path] = []
     with reported(folder), _undone_on_error([], made):
-        _make(folder, made)
-        probe = temporary_path(folder / "probe")
-        try:
-            probe.write_bytes(b"\0")
-        finally:
-            probe.unlink(missing_ok=True)
-            _remove_folders(made)
+        with _held(folder, made):
+            probe = temporary_path(folder / "probe")
+            try:
+                probe.write_bytes(b"\0")
+            finally:
+                probe.unlink(missing_ok=True)
+        with lock_folder(folder, alone=True) as held:
+            if held != "busy":
+                _remove_folders(made)
 
 
 def make_folder(folder: Path) -> None:
@@ -53,15 +59,15 @@ def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
     temporary: list[Path] = []
     made: list[Path] = []
     with reported(folder), _undone_on_error(temporary, made):
-        _make(folder, made)
         targets = [folder / name for name in files]
-        for target, content in zip(targets, files.values(), strict=True):
-            _make(target.parent, made)
-            if target.is_dir():
-                raise IsADirectoryError(errno.EISDIR, "a folder has the name of a file to write", str(target))
-            temporary.append(temporary_path(target))
-            _write(temporary[-1], content)
-        _into_place(temporary, targets)
+        with _held(folder, made):
+            for target, content in zip(targets, files.values(), strict=True):
+                _make(target.parent, made)
+                if target.is_dir():
+                    raise IsADirectoryError(errno.EISDIR, "a folder has the name of a file to write", str(target))
+                temporary.append(temporary_path(target))
+                _write(temporary[-1], content)
+            _into_place(temporary, targets)
         for parent in {target.parent for target in targets}:
             _flush_folder(parent)
 
@@ -77,16 +83,42 @@ def placed(folder: Path, names: Sequence[str]) -> Iterator[list[Path]]:
     made: list[Path] = []
     with reported(folder):
         try:
-            _make(folder, made)
-            yield paths
-            for path, name in zip(reversed(paths), reversed(names), strict=True):
-                path.replace(folder / name)
+            with _held(folder, made):
+                yield paths
+                for path, name in zip(reversed(paths), reversed(names), strict=True):
+                    path.replace(folder / name)
         except BaseException:
             with contextlib.suppress(OSError):
                 for path in paths:
                     path.unlink(missing_ok=True)
             _remove_folders(made)
             raise
+
+
+def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
+    """Remove what killed runs left under the temporary names of files below a folder; `*` stands for any name.
+
+    Nothing is removed while another run writes to the folder; on a disk without locks, nothing younger than a day.
+    """
+    patterns = [str(Path(name).with_name(f".{Path(name).name}.{_DRAWN}.tmp")) for name in names]
+    left = [path for pattern in patterns for path in folder.glob(pattern)]
+    if not left:
+        return
+    with lock_folder(folder, alone=True) as held, contextlib.suppress(OSError):
+        for path in left:
+            if held == "held" or (held == "no locks" and time.time() - path.stat().st_mtime > _DAY):
+                path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _held(folder: Path, made: list[Path]) -> Iterator[None]:
+    """Make a folder and hold it, together with others who write there, so that none of them removes it."""
+    while True:
+        _make(folder, made)
+        with lock_folder(folder, alone=False):
+            if folder.is_dir():  # else whoever had made it removed it before it was held
+                yield
+                return
 
 
 def _into_place(temporary: list[Path], targets: list[Path]) -> None:
@@ -135,6 +167,10 @@ def _make(folder: Path, made: list[Path]) -> None:
     for path in reversed(missing):
         try:
             path.mkdir()
+        except FileNotFoundError:  # whoever had made the folder above has removed it
+            if path.parent.is_dir():
+                raise
+            _make(path, made)
         except FileExistsError:
             # made by another process in between, or a file that stands in the way
             if not path.is_dir():

@@ -22,6 +22,35 @@ Held = Literal["held", "busy", "no locks"]
 
 
 @contextlib.contextmanager
+def lock_folder(folder: Path, *, alone: bool) -> Iterator[Held]:
+    """Lock a folder itself, without a file in it: together with others, or alone.
+
+    Together waits until nobody is alone, which none is for long; alone waits for nobody ("busy").
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows cannot open folders
+        yield "no locks"
+        return
+    try:
+        yield _lock_folder(handle, alone)
+    finally:
+        os.close(handle)
+
+
+def _lock_folder(handle: int, alone: bool) -> Held:
+    if sys.platform == "win32":
+        return "no locks"
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
+    except BlockingIOError:
+        return "busy"
+    except OSError:
+        return "no locks"
+    return "held"
+
+
+@contextlib.contextmanager
 def lock(paths: Iterable[Path]) -> Iterator[Held]:
     """Lock all of these files, or none where another holds one ("busy"). Waits for nobody.
 

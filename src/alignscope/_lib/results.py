@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from alignscope._lib.files import write_all
+from alignscope._lib.outputs import PAGE, Output
 
 _MOST_LINES = 14
 
@@ -22,7 +23,7 @@ class Result:
     """
 
     __slots__ = ()
-    json_name: ClassVar[str] = "results.json"
+    output: ClassVar[Output]
 
     def to_json(self) -> bytes:
         """Return the content of the JSON file."""
@@ -43,11 +44,14 @@ class Result:
     def save(self, folder: str | Path) -> Path:
         """Write the JSON file, report.html and the charts to a folder, all of them or none.
 
-        Returns the path of the page. Raises E401 to E404 where the folder cannot be written.
+        Returns the path of the page. Raises E401 or E402 where the folder cannot be written, and E404 where a file of
+        somebody else, or of another command, is in the way.
         """
         folder = Path(folder)
-        write_all(folder, {self.json_name: self.to_json(), **self._files()})
-        return folder / "report.html"
+        files = {self.output.record: self.to_json(), **self._files()}
+        self.output.check(folder, files)
+        write_all(folder, files)
+        return folder / PAGE
 
     def __repr__(self) -> str:
         lines = (" ".join(line.splitlines()) for line in self._lines())  # names that users give may hold line breaks

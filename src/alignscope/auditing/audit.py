@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 
 import msgspec
 
+from alignscope._lib.outputs import Output
 from alignscope._lib.results import Result, to_json_ready
 from alignscope.auditing.results import AuditRecord
 from alignscope.errors import AlignscopeError
@@ -14,7 +15,7 @@ from alignscope.errors import AlignscopeError
 class Audit(Result, AuditRecord, frozen=True):
     """What aligning two modalities would cost: the fields are the keys of audit.json."""
 
-    json_name: ClassVar[str] = "audit.json"
+    output: ClassVar[Output] = Output("audit", ("directions", "provenance"), "audit.json")
 
     @classmethod
     def from_json(cls, content: bytes) -> Self:
@@ -22,7 +23,7 @@ class Audit(Result, AuditRecord, frozen=True):
         try:
             return msgspec.json.decode(content, type=cls, strict=False)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise AlignscopeError("E103", cls.json_name, f"{error}", "Audit again.") from None
+            raise AlignscopeError("E103", cls.output.record, f"{error}", "Audit again.") from None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of audit.json: plain values, infinity as the string "inf"."""

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from alignscope._lib.checks import whole
 from alignscope._lib.files import check_writable
+from alignscope._lib.outputs import Output
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
 from alignscope._lib.workers import check_device, peak_bytes
@@ -37,6 +38,7 @@ _TRAINING = 0.95  # share of the time that all but the page takes
 class Bench(Finished[BenchResults]):
     """A finished bench; `results` depends on the specification and the methods' code alone."""
 
+    output = Output("bench", ("pareto",))
     noun = "bench"
     content = BenchResults
 

@@ -125,6 +125,7 @@ class AuditCommand(Command, frozen=True, kw_only=True):
     def run(self) -> None:
         """Audit, write the results, and print the verdict."""
         from alignscope.auditing.api import AuditOptions, audit  # slow to load, and help does without
+        from alignscope.auditing.audit import Audit
 
         options = AuditOptions(
             self.components,
@@ -137,6 +138,7 @@ class AuditCommand(Command, frozen=True, kw_only=True):
             self.lift,
         ).check()
         check_writable(self.out)
+        Audit.output.check(self.out)
         pair = _open(self)
         with Bar() as progress:
             result = audit(pair, **options.named, progress=progress)

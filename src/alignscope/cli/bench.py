@@ -29,8 +29,10 @@ class BenchCommand(TrainingCommand, frozen=True, kw_only=True):
 
     def run(self) -> None:
         """Run the bench and write what it found."""
-        from alignscope.bench.running import run_bench as run  # slow to load, and help does without
+        from alignscope.bench.running import Bench  # slow to load, and help does without
+        from alignscope.bench.running import run_bench as run
 
+        Bench.output.check(self.out)
         spec = self.scale if self.spec is None else self.spec
         with Bar() as progress, self.how() as how:
             bench = run(spec, self.out, methods_file=self.method, methods=self.only or None, progress=progress, **how)

@@ -25,8 +25,10 @@ class PaperCommand(TrainingCommand, frozen=True, kw_only=True):
 
     def run(self) -> None:
         """Recompute the paper and write what it found."""
-        from alignscope.paper.running import run_paper as run  # slow to load, and help does without
+        from alignscope.paper.running import Paper  # slow to load, and help does without
+        from alignscope.paper.running import run_paper as run
 
+        Paper.output.check(self.out)
         with Bar() as progress, self.how() as how:
             paper = run(self.out, self.scale, treesatai=self.treesatai, stack=self.stack, progress=progress, **how)
             progress("drawing the page", 0.95)

@@ -23,8 +23,10 @@ class StudyCommand(TrainingCommand, frozen=True, kw_only=True):
 
     def run(self) -> None:
         """Run a study and write what it found."""
-        from alignscope.study.running import run_study as run  # slow to load, and help does without
+        from alignscope.study.running import Study  # slow to load, and help does without
+        from alignscope.study.running import run_study as run
 
+        Study.output.check(self.out)
         with Bar() as progress, self.how() as how:
             study = run(self.spec, self.out, stack=self.stack, progress=progress, **how)
             progress("drawing the page", 0.95)

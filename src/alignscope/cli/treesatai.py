@@ -36,11 +36,12 @@ class TreeSatAICommand(Command, frozen=True, kw_only=True):
         """Inspect the folder, say what was found and write it to --out."""
         from alignscope.datasets.treesatai.archive import Archive  # slow to load, and help does without
         from alignscope.datasets.treesatai.inspection.inspection import inspect
-        from alignscope.datasets.treesatai.inspection.writing import write_inspection  # likewise
+        from alignscope.datasets.treesatai.inspection.writing import OUTPUT, write_inspection  # likewise
 
         archive = Archive.open(self.path)
         if self.out is not None:
             check_writable(self.out)
+            OUTPUT.check(self.out)
         page = None
         with Bar() as progress:
             found = inspect(archive, workers=self.workers, quick=self.quick, progress=progress)

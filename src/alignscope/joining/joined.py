@@ -13,6 +13,7 @@ import numpy as np
 
 from alignscope._lib import files as _files
 from alignscope._lib.contents import csv_bytes, json_bytes, npy_bytes, npy_header, toml_bytes
+from alignscope._lib.outputs import Output
 from alignscope._lib.progress import quiet
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
@@ -27,7 +28,8 @@ from alignscope.pair.paired import Pair
 from alignscope.pair.readers.rows import ArrayRows
 
 _WRITTEN = tuple(f"{name}.npy" for name in ("x1", "x2", "y1", "y2", "groups", "ids1", "ids2"))
-_SMALL = ("dropped.csv", "pair.toml", "report.html", "results.json")
+_SMALL = ("dropped.csv", "pair.toml")
+_OUTPUT = Output("join")
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,17 +109,15 @@ def _save(joined: Joined, out: Path, progress: Progress) -> Path:
     inputs = {
         t.label: Path(path) for t in joined.tables.values() if (path := getattr(t.rows, "path", None)) is not None
     }
-    require_own(out, "join", _WRITTEN, inputs)
+    require_own(out, _OUTPUT, (*_WRITTEN, *_SMALL), inputs)
     _files.check_writable(out)
     record = _record(joined)
-    small = {f"ids{k}.npy": npy_bytes(joined.tables[f"x{k}"].ids[joined.matching.take(f"x{k}")]) for k in (1, 2)}
+    small = {"results.json": json_bytes(record), "report.html": page(record).encode(errors="backslashreplace")}
+    small |= {f"ids{k}.npy": npy_bytes(joined.tables[f"x{k}"].ids[joined.matching.take(f"x{k}")]) for k in (1, 2)}
     small["dropped.csv"] = csv_bytes(("table", "id", "why"), _dropped(joined))
     small["pair.toml"] = _described(joined)
-    small["report.html"] = page(record).encode(errors="backslashreplace")
-    small["results.json"] = json_bytes(record)
     names = [f"{name}.npy" for name in joined.tables]
     with _files.placed(out, names) as temporary:
-        _remove_stale(out)
         for k, (path, table) in enumerate(zip(temporary, joined.tables.values(), strict=True)):
             _write(joined, table, path, _share(progress, k, len(names)))
         # Without x1.npy, which is placed last, the folder is no pair: old and new tables never stand together as one.
@@ -130,13 +130,6 @@ def _save(joined: Joined, out: Path, progress: Progress) -> Path:
 def _share(progress: Progress, k: int, parts: int) -> Progress:
     """Report the share of part k as a share of all parts."""
     return lambda what, share: progress(what, (k + share) / parts)
-
-
-def _remove_stale(out: Path) -> None:
-    """Remove what an earlier join that was killed left under temporary names."""
-    for name in (*_WRITTEN, *_SMALL):
-        for path in out.glob(f".{name}.*.tmp"):
-            path.unlink(missing_ok=True)
 
 
 def _write(joined: Joined, table: IdTable, path: Path, progress: Progress) -> None:

@@ -7,12 +7,13 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import msgspec
 from msgspec.structs import replace
 
 from alignscope._lib.checks import one_of
+from alignscope._lib.outputs import Output
 from alignscope._lib.results import Result, to_json_ready
 from alignscope._lib.threads import one_blas_thread
 from alignscope._lib.types import Progress
@@ -51,6 +52,8 @@ class Paper(Result):
     version : of alignscope.
     """
 
+    output: ClassVar[Output] = Output("paper", ("claims", "satellite"))
+
     scale: Scale
     claims: list[Claim]
     figures: dict[str, list[dict[str, Any]]]
@@ -72,7 +75,7 @@ class Paper(Result):
             }
             return cls(claims=claims, **studies, **fields)
         except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError) as error:
-            raise AlignscopeError("E103", cls.json_name, f"{error}", "Recompute the paper.") from None
+            raise AlignscopeError("E103", cls.output.record, f"{error}", "Recompute the paper.") from None
 
     def verdicts(self) -> dict[str, int]:
         """Return how many claims have each verdict."""

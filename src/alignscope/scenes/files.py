@@ -14,6 +14,7 @@ import numpy as np
 
 from alignscope._lib import files as _files
 from alignscope._lib.contents import NpyWriter, csv_bytes, json_bytes, npy_bytes, toml_bytes
+from alignscope._lib.outputs import Output
 from alignscope._lib.progress import quiet
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
@@ -27,6 +28,8 @@ from alignscope.scenes.spec import SceneSpec, checked_scenes, read_scenes
 from alignscope.scenes.survey import Survey, scan
 
 _TABLES = tuple(f"{name}.npy" for name in ("x1", "x2", "y1", "y2", "groups", "ids1", "ids2"))
+_SMALL = ("samples.csv", "pair.toml", "features/pair.toml")
+_OUTPUT = Output("scenes")
 
 
 def cut(
@@ -70,7 +73,7 @@ def cut(
         spec = read_scenes(spec)
     root = base if root is None else Path(root)
     inputs = {field: root / split_key(source.path)[0] for field, source in spec.sources.items()}
-    require_own(out, "scenes", _TABLES, inputs)
+    require_own(out, _OUTPUT, (*_TABLES, *(f"features/{name}" for name in _TABLES), *_SMALL), inputs)
     _files.check_writable(out)
     scenes = open_scenes(spec, root)
     survey = scan(spec, scenes, progress)

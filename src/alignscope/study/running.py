@@ -13,6 +13,7 @@ import numpy as np
 
 from alignscope._lib.checks import whole
 from alignscope._lib.files import check_writable
+from alignscope._lib.outputs import Output
 from alignscope._lib.types import Progress
 from alignscope._lib.workers import check_device, peak_bytes
 from alignscope.errors import AlignscopeError
@@ -34,6 +35,7 @@ GPU_STACK = 64
 class Study(Finished[StudyResults]):
     """A finished study; `results` depends on the specification alone."""
 
+    output = Output("study", ("retention",))
     noun = "study"
     content = StudyResults
 

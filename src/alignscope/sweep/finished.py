@@ -47,7 +47,7 @@ class Finished(Result, Generic[Found]):
         try:
             return cls(msgspec.json.decode(content, type=cls.content))  # type: ignore[arg-type]
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise AlignscopeError("E103", cls.json_name, f"{error}", f"Run the {cls.noun} again.") from None
+            raise AlignscopeError("E103", cls.output.record, f"{error}", f"Run the {cls.noun} again.") from None
 
     def to_json(self) -> bytes:
         """Return results.json: keys in a fixed order, one line, a newline at the end."""

@@ -13,6 +13,7 @@ import numpy as np
 from alignscope._lib import files as _files
 from alignscope._lib.checks import whole
 from alignscope._lib.contents import NpyWriter, csv_bytes, json_bytes, npy_bytes, toml_bytes
+from alignscope._lib.outputs import Output
 from alignscope._lib.progress import quiet
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
@@ -83,7 +84,7 @@ def make_trifeature(options: TrifeatureOptions, out: str | Path, progress: Progr
     - y1.npy, y2.npy : uint8 (N, columns), what each modality shows, as one 0/1 column per value, named in pair.toml;
     - shape.npy, ... : int64 (N,), the codes of every factor;
     - samples.csv : index, part, factors by name, pose;
-    - results.json : the options, names, counts and the SHA-256 of every array; the last to be written;
+    - results.json : the options, names, counts and the SHA-256 of every array;
     - report.html : contact sheets and counts.
 
     Pictures go to temporary names a thousand at a time, so memory does not grow with `n`; all files are renamed when
@@ -96,11 +97,12 @@ def make_trifeature(options: TrifeatureOptions, out: str | Path, progress: Progr
     ------
     AlignscopeError
         E304 an option out of its range, E205 too few combinations to hold out, E401 or E402 the folder cannot be
-        written.
+        written, E404 it holds files that no such call has written.
     """
     out, progress = Path(out), progress or quiet
     view = options.pairs()
     index = np.concatenate(view.split(options.n, options.n_validation, options.n_test))
+    names = [f"x{k}.npy" for k in range(1, len(view.modalities) + 1)]
     _files.check_writable(out)
     targets = view.targets(index)
     arrays = {f"{name}.npy": codes for name, codes in targets.items()}
@@ -108,17 +110,17 @@ def make_trifeature(options: TrifeatureOptions, out: str | Path, progress: Progr
     small = {name: npy_bytes(array) for name, array in arrays.items()}
     small["samples.csv"] = _table(options, view, index, targets)
     small["pair.toml"] = _described(view)
-    names = [f"x{k}.npy" for k in range(1, len(view.modalities) + 1)]
+    Output("trifeature").check(out, [*names, *small])
     with _files.placed(out, names) as temporary:
         hashes = dict(zip(names, _stream(view, index, temporary, progress), strict=True))
         hashes |= {name: hashlib.sha256(content).hexdigest() for name, content in small.items()}
         record = _record(options, view, targets, hashes)
         progress("drawing the page", 0.99)
-        small["report.html"] = page(view, index, record).encode()
-        small["results.json"] = json_bytes(record)
-        # The record of an older run must not stand next to new pictures, should this run be killed just here.
-        (out / "results.json").unlink(missing_ok=True)
-    _files.write_all(out, small)
+        drawn = page(view, index, record).encode()
+        # Without x1.npy, which is placed last, the folder is no pair: old and new pictures never stand side by side.
+        for name in names:
+            (out / name).unlink(missing_ok=True)
+        _files.write_all(out, {"results.json": json_bytes(record), "report.html": drawn, **small})
     return out / "report.html"
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from alignscope._lib import files as _files
 from alignscope._lib.contents import json_bytes
+from alignscope._lib.outputs import Output
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
 from alignscope.datasets.treesatai.format import AGES, GENERA, SPLITS
@@ -26,18 +27,19 @@ def make_treesatai_like(
     """Write an archive with results.json (options, counts) and report.html next to it; return the path of the page.
 
     Patches and their order of writing are those of `write_archive`: a run that was killed is gone on with by the same
-    call. results.json is the last file to be written.
+    call.
 
     Raises
     ------
-    AlignscopeError : as `write_archive`.
+    AlignscopeError : as `write_archive`, and E404 for a results.json or report.html of somebody else.
     """
+    Output("treesatai-like").check(out)
     out = write_archive(source, out, layout=layout, progress=progress)
     if progress is not None:
         progress("drawing the page", 0.99)
     record = _record(source, layout, out)
     drawn = page(source, record).encode()
-    _files.write_all(out, {"report.html": drawn, "results.json": json_bytes(record)})
+    _files.write_all(out, {"results.json": json_bytes(record), "report.html": drawn})
     return out / "report.html"
 
 

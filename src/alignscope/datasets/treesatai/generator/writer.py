@@ -86,6 +86,7 @@ def _claim(folder: Path, options: dict[str, Any]) -> None:
             raise AlignscopeError(
                 "E404", str(mark), "patches of other options are there", "Give the same options, or another folder."
             )
+        _files.remove_leftovers(folder, ["*", "*/*"])
         return
     there = sorted(path.name for path in folder.iterdir() if not path.name.endswith(".tmp")) if folder.is_dir() else []
     if there:

@@ -1,0 +1,70 @@
+"""Folders for results: what stands in them already, whose it is, and what killed runs left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from alignscope._lib.files import remove_leftovers
+from alignscope.errors import AlignscopeError
+
+PAGE = "report.html"
+_GENERATOR = b'<meta name="generator" content="alignscope'
+_HEAD = 4096  # bytes in which a page names its generator
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a command writes into a folder: a record, the page report.html, and more files.
+
+    Parameters
+    ----------
+    command : its name, for messages, and the `kind` that its record has.
+    keys : that its record has, and no other, where it has no `kind`.
+    record : the name of the record, which is the first file to be put in place.
+    """
+
+    command: str
+    keys: tuple[str, ...] = ()
+    record: str = "results.json"
+
+    def check(self, folder: str | Path, names: Iterable[str] = ()) -> None:
+        """Pass a folder in which an earlier run of this command wrote all that a new one replaces.
+
+        names : what is written beside the record and the page. What killed runs left of these files is removed.
+
+        Raises E404 where one of them is there that is somebody's own, or another command's.
+        """
+        folder = Path(folder)
+        names = [*dict.fromkeys((self.record, PAGE, *names))]
+        there = [name for name in names if (folder / name).exists()]
+        foreign = there if there and not self.is_in(folder) else [PAGE] if not _is_page(folder / PAGE) else []
+        if foreign:
+            found = f"{', '.join(foreign[:3])} in it is not of a run of `{self.command}`"
+            raise AlignscopeError("E404", str(folder), found, "Choose an empty or new folder, or move that away.")
+        remove_leftovers(folder, [*names, "charts/*", "probe"])
+
+    def is_in(self, folder: Path) -> bool:
+        """Return whether the folder's record is one of this command."""
+        try:
+            record: Any = msgspec.json.decode((folder / self.record).read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return False
+        if not isinstance(record, dict):
+            return False
+        return all(key in record for key in self.keys) if self.keys else record.get("kind") == self.command
+
+
+def _is_page(path: Path) -> bool:
+    """Return whether a file is a page of alignscope, or absent."""
+    try:
+        with path.open("rb") as file:
+            return _GENERATOR in file.read(_HEAD)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
