@@ -14,10 +14,11 @@ import numpy as np
 from alignscope._lib import files as _files
 from alignscope._lib.checks import real
 from alignscope._lib.contents import csv_bytes, json_bytes, npy_bytes, npy_header, toml_bytes
+from alignscope._lib.outputs import Output
 from alignscope._lib.progress import quiet
 from alignscope._lib.types import Mask, Progress
 from alignscope._lib.version import __version__
-from alignscope.errors import AlignscopeError
+from alignscope.errors import AlignscopeError, escaped
 from alignscope.pair.blocks import require_latitudes, spatial_blocks
 from alignscope.pair.folder import require_own
 from alignscope.pair.notes import Note, coded
@@ -29,6 +30,8 @@ from alignscope.sampling.places import parse_crs
 from alignscope.sampling.points import Points, read_points
 
 _TABLES = tuple(f"{name}.npy" for name in ("x1", "x2", "y1", "groups", "ids1", "ids2"))
+_SMALL = ("pair.toml", "samples.csv", "dropped.csv")
+_OUTPUT = Output("sample")
 
 ROWS = 1 << 22
 """Numbers that are moved at once where rows are left out."""
@@ -86,12 +89,11 @@ def sample(
         raise AlignscopeError("E304", "rasters", found, way)
     if block is not None:
         real("block", block, above=True)
-    require_own(
-        out, "sample", _TABLES, {"points": split_key(str(points))[0]} | {name: split_key(name)[0] for name in given}
-    )
+    inputs = {"points": split_key(str(points))[0]} | {name: split_key(name)[0] for name in given}
+    require_own(out, _OUTPUT, (*_TABLES, *_SMALL), inputs)
     _files.check_writable(out)
     grid = parse_crs(crs)
-    names = names or [split_key(name)[0].stem for name in given]
+    names = [*map(escaped, names or [split_key(name)[0].stem for name in given])]
     ways = ways_of(given, dequantize, grid)
     modalities = [open_modality(raster, name, grid, way) for raster, name, way in zip(given, names, ways, strict=True)]
     table = read_points(points, x, y, ids, target)
@@ -219,12 +221,13 @@ def _small(
     fields |= {f"x{i}_names": list(m.channels) for i, m in enumerate(modalities, 1)}
     fields |= {"y1_names": list(table.named)} if table.named else {}
     files = {f"{name}.npy": npy_bytes(values) for name, values in arrays.items()}
-    return files | {
+    return {
+        "results.json": json_bytes(record),
+        "report.html": page(record).encode(errors="backslashreplace"),
+        **files,
         "pair.toml": toml_bytes(fields),
         "samples.csv": csv_bytes(("id", "x", "y", "block"), rows),
         "dropped.csv": csv_bytes(("id", "why"), zip(table.ids[gone].tolist(), fate[gone].tolist(), strict=True)),
-        "results.json": json_bytes(record),
-        "report.html": page(record).encode(errors="backslashreplace"),
     }
 
 
