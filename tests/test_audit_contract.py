@@ -738,7 +738,7 @@ def test_infinity_is_the_string_inf(records: dict[str, Record]) -> None:
 def test_the_second_version_of_the_contract(records: dict[str, Record]) -> None:
     for name, record in records.items():
         assert record["schema"] == 2
-        assert set(record["warnings"]) <= {"AS109", "AS115", "AS117"}
+        assert set(record["warnings"]) <= {"AS109", "AS115", "AS117", "AS120"}
         unlabelled = name == "no targets"
         assert record["training"] == ("contrastive" if unlabelled else "supervised")
         assert (record["shared"] is not None) == unlabelled

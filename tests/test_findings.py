@@ -17,7 +17,7 @@ from alignscope.datasets.factors import FactorModel, FactorSample, example_pair
 from alignscope.datasets.known_truth import partly_shared, regression
 from alignscope.linear.path import lambda_grid
 from alignscope.linear.theorems import COUNTER_EXAMPLES
-from alignscope.pair.notes import NOTE_CODES, Note
+from alignscope.pair.notes import Note
 from alignscope.pair.paired import Pair
 
 RNG = np.random.default_rng(5)
@@ -162,6 +162,13 @@ def complementary() -> Audit:
     return alignscope.audit(a, b, a + b + 0.1 * noise(500, 1), **QUICK)
 
 
+def failed(x: np.ndarray) -> np.ndarray:
+    """Features of which two rows are those of tiles without pixels."""
+    x = np.hstack([x, noise(len(x), 8)])
+    x[[3, 7]] = 0
+    return x
+
+
 def noted(code: str) -> Audit:
     """A pair of which a reader says something."""
     pair = Pair.of(noise(300, 2), noise(300, 2), noise(300, 2))
@@ -211,9 +218,11 @@ CASES: dict[str, Case] = {
         lambda: alignscope.audit(noise(60, 12), noise(60, 3), noise(60, 2), **QUICK),
         r"modality 1 on its own target: .* too few rows to tell; an R² below 0\.\d+ may not show",
     ),
-    **{
-        code: Case(partial(noted, code), "how it was read") for code in NOTE_CODES if code < "AS121" and code != "AS116"
-    },
+    "AS118": Case(partial(noted, "AS118"), "how it was read"),
+    "AS119": Case(lambda: changed_features(failed), "modality 1: rows that hold one value throughout: 2"),
+    "AS120": Case(
+        lambda: alignscope.audit((x := noise(300, 2)), x.copy(), x + noise(300, 2), **QUICK), "x1 and x2 hold the same"
+    ),
     "AS121": Case(quantised, "stored numbers of -128 stand for missing"),
     "AS122": Case(quantised, r"stored numbers s are read as sign\(s\) × \(0.00784314 × s\)²"),
     "AS201": Case(plain, "Each modality predicts its own target better"),

@@ -34,7 +34,8 @@ from page_reader import Page
 from report_example import VARIANTS, Audit, example, record_of, without_labels
 
 FACTS = Facts(
-    notes=(), groups=63, folds_wanted=5, folds=5, missing=(0, 0), scale_ratio=1.0, far_mean=("", 0.0),
+    notes=(), groups=63, folds_wanted=5, folds=5, missing=(0, 0), constant_rows=(0, 0), scale_ratio=1.0,
+    far_mean=("", 0.0),
     lonely_classes=(), rare_classes=(), autocorrelation=0.0, form="chan",
 )  # fmt: skip
 TRAININGS = ("supervised", "contrastive", "predictive")
@@ -114,7 +115,7 @@ def test_sentences_are_short_whatever_is_said(data: Any) -> None:
     if data.draw(st.booleans()):
         audit["targets"]["2"] = audit["targets"]["1"]
     audit["training"] = data.draw(st.sampled_from(TRAININGS))
-    audit["warnings"] = data.draw(st.lists(st.sampled_from(["AS109", "AS115", "AS117"]), unique=True))
+    audit["warnings"] = data.draw(st.lists(st.sampled_from(["AS109", "AS115", "AS117", "AS120"]), unique=True))
     record = record_of(audit)
     verdict = verdict_sentence(record)
     for sentence in [*sentences(verdict), training_sentence(record, "supervised"), recommended_action(record)]:
@@ -347,6 +348,11 @@ def test_warnings_stand_in_the_verdict() -> None:
     assert verdict_sentence(alike).endswith("neighbouring rows are alike: no interval can be given; give --groups.")
     assert warnings(record_of(VARIANTS["too few rows"]()), FACTS) == ["AS117"]
     assert warnings(record_of(example()), FACTS) == []
+    twice = example()
+    twice["provenance"]["data"]["x2"] = twice["provenance"]["data"]["x1"]
+    twice["warnings"] = warnings(record_of(twice), FACTS)
+    assert twice["warnings"] == ["AS120"]
+    assert "both modalities hold the same values" in verdict_sentence(record_of(twice)).lower()
 
 
 def _facts(groups: int | None) -> Facts:
@@ -515,7 +521,7 @@ def test_what_is_said_of_a_pair_is_true(name: str) -> None:
     said = [*sentences(audit["verdict"]), *sentences(audit["action"])]
     assert [sentence for sentence in said if len(sentence.split()) >= 25] == []
     assert ("K = " in audit["verdict"]) is case.labels
-    assert audit["warnings"] == [w for w in ("AS109", "AS115", "AS117") if w in audit["warnings"]]
+    assert audit["warnings"] == [w for w in ("AS109", "AS115", "AS117", "AS120") if w in audit["warnings"]]
 
 
 @pytest.mark.parametrize("name", TEMPTING)

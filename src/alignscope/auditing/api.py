@@ -127,6 +127,8 @@ def audit(
     kind: Kind | None = None,
     ignore_label: Ignored | None = None,
     drop_missing: bool = False,
+    coords: Input | None = None,
+    block: float | None = None,
     dequantize: Dequantize = None,
     components: int | None = None,
     gauge: Literal["fitted", "whitened"] = "fitted",
@@ -152,6 +154,7 @@ def audit(
     drop_missing : leave out rows with a missing label, group, id or weight, or with a NaN or an infinity.
     dequantize : what whole numbers of x1 and x2 stand for: ``"aef"``, ``"tessera:scales.npy"``, ``"0.01,0"`` (scale and
         offset) or the ``.json`` of a STAC item, once for both or a pair of them, None for as it is.
+    coords, block : (N, 2) places and the side of square blocks of ground, in their units, which are then the groups.
     components : K >= 1, the latent size; by default the larger rank of the two targets.
     gauge : ``fitted`` or ``whitened``, the scale of the alignment target.
     lambdas : weights of alignment, at least 0; 0 is added where it is missing. By default

@@ -20,6 +20,7 @@ class Facts:
     folds_wanted: int
     folds: int
     missing: tuple[int, int]
+    constant_rows: tuple[int, int]
     scale_ratio: float
     far_mean: tuple[str, float]
     lonely_classes: tuple[str, ...]
@@ -48,6 +49,7 @@ def gather_facts(pair: Pair, moments: FoldedMoments, autocorrelation: float, fol
         folds_wanted=folds_wanted,
         folds=len(moments.fold_numbers),
         missing=(int(absent[0]), int(absent[1])),
+        constant_rows=(moments.constant["x1"], moments.constant["x2"]),
         scale_ratio=max(ratios),
         far_mean=far,
         lonely_classes=lonely,

@@ -79,6 +79,9 @@ def _about_data(audit: AuditRecord, facts: Facts) -> Iterator[Finding]:
             f"Rows without {audit.modalities['1'].name}: {facts.missing[0]}; without "
             f"{audit.modalities['2'].name}: {facts.missing[1]}.",
         )
+    for record, rows in zip(audit.modalities.values(), facts.constant_rows, strict=True):
+        if rows:
+            yield _finding("AS119", f"{record.name}: rows that hold one value throughout: {count(rows)}.")
     yield from _about_sampling(audit, facts)
     for note in facts.notes:
         yield _finding(note.code, str(note))

@@ -51,7 +51,10 @@ def recommended_action(audit: AuditRecord) -> str:
 
 
 def warnings(audit: AuditRecord, facts: Facts) -> list[str]:
-    """Return the codes that must stand in the verdict: AS109 few groups, AS115 rows alike, AS117 too few rows."""
+    """Return the codes that must stand in the verdict.
+
+    AS109 few groups, AS115 rows alike, AS117 too few rows, AS120 one table given as both modalities.
+    """
     found = []
     if facts.groups is not None and facts.groups < FEW_GROUPS:
         found.append("AS109")
@@ -59,6 +62,9 @@ def warnings(audit: AuditRecord, facts: Facts) -> list[str]:
         found.append("AS115")
     if too_few_rows(audit):
         found.append("AS117")
+    data = audit.provenance.data
+    if data["x1"].sha256 == data["x2"].sha256:
+        found.append("AS120")
     return found
 
 
@@ -115,6 +121,8 @@ def _warning_words(audit: AuditRecord) -> str:
         words.append(f"{units(audit)} groups only: {rough}")
     if "AS115" in audit.warnings:
         words.append("neighbouring rows are alike: no interval can be given; give --groups")
+    if "AS120" in audit.warnings:
+        words.append("both modalities hold the same values")
     return "; ".join(words)
 
 

@@ -47,6 +47,13 @@ class AuditCommand(Command, frozen=True, kw_only=True):
         Path | None,
         arg(metavar="FILE", help="Samples of one group (a tile, a site, a patient) are held out together."),
     ] = None
+    coords: Annotated[
+        Path | None,
+        arg(metavar="FILE", help="Places of the samples, such as table.csv:lat,lon: blocks of ground are the groups."),
+    ] = None
+    block: Annotated[
+        float | None, arg(metavar="SIDE", help="Side of a block of ground, in the units of --coords: 0.2 degrees.")
+    ] = None
     ids1: Annotated[Path | None, arg(metavar="FILE", help="Sample ids of modality 1, compared with --ids2.")] = None
     ids2: Annotated[Path | None, arg(metavar="FILE", help="Sample ids of modality 2.")] = None
     weights: Annotated[Path | None, arg(metavar="FILE", help="A weight of at least 0 for every row.")] = None
@@ -180,7 +187,7 @@ def _open(command: AuditCommand) -> Pair:
         k: getattr(command, k)
         for k in ("y1", "y2", "groups", "ids1", "ids2", "weights", "present1", "present2", "name1", "name2")
     }
-    given |= {k: getattr(command, k) for k in ("kind", "ignore_label", "drop_missing", "dequantize")}
+    given |= {k: getattr(command, k) for k in ("kind", "ignore_label", "drop_missing", "dequantize", "coords", "block")}
     given |= {k: _names(getattr(command, k)) for k in ("features1", "features2", "targets1", "targets2")}
     given = {k: v for k, v in given.items() if v is not None}
     if command.pair is not None:

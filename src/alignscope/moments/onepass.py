@@ -22,6 +22,7 @@ from alignscope._lib.types import Array, Codes, Matrix, Progress, Vector
 from alignscope.errors import AlignscopeError
 from alignscope.moments.cells import ChanCell, RootCell, as_array_like, to_numpy
 from alignscope.moments.moments import CHAN_TOLERANCE, Basis, Form, Moments, block_slices, merge
+from alignscope.pair.alike import constant_rows
 from alignscope.pair.paired import Pair
 from alignscope.pair.readers.rows import Rows
 
@@ -131,6 +132,7 @@ class FoldedMoments(ByFold):
     present : (N x 2) which modalities each row has.
     kept : the rows that were to be kept, per block, in float64.
     digests : sha256 of the bytes of every block's rows, as they were read.
+    constant : of a modality, how many of its rows hold one value throughout.
     """
 
     def __init__(
@@ -142,11 +144,12 @@ class FoldedMoments(ByFold):
         present: np.ndarray,
         kept: Mapping[str, Matrix],
         digests: Mapping[str, str],
+        constant: Mapping[str, int],
     ) -> None:
         super().__init__(blocks)
         self.cells, self.folds, self.fold_of, self.present = cells, folds, fold_of, present
         self._complete = all(one and two for _, one, two in cells)
-        self.kept, self.digests = kept, digests
+        self.kept, self.digests, self.constant = kept, digests, constant
 
     @property
     def fold_numbers(self) -> list[int]:
@@ -180,7 +183,8 @@ class FoldedMoments(ByFold):
             return {k: slice(s.start, s.stop - columns.get(k, 0)) for k, s in blocks.items()}
 
         cells = {cell: replace(m, blocks=less(m.blocks)) for cell, m in self.cells.items()}
-        return FoldedMoments(cells, less(self.blocks), self.folds, self.fold_of, self.present, self.kept, self.digests)
+        read = (self.present, self.kept, self.digests, self.constant)
+        return FoldedMoments(cells, less(self.blocks), self.folds, self.fold_of, *read)
 
     def of_unit(self, unit: int, *names: str) -> Moments | None:
         """Return the moments of a unit's rows that have the named blocks; None if there are none."""
@@ -256,6 +260,7 @@ def _collect(
     kept = {name: np.empty((len(keep), r.shape[1])) for name, r in rows.items()}
     hashes = {name: hashlib.sha256() for name in rows}
     present = np.ones((pair.n, 2), dtype=bool)
+    constant = {"x1": 0, "x2": 0}
     cells: dict[_Cell, ChanCell | RootCell] = {}
 
     def note(name: str, values: Array) -> None:
@@ -266,6 +271,10 @@ def _collect(
         mine = slice(*np.searchsorted(keep, [start, stop]))
         for name, values in raw.items():
             kept[name][mine] = to_numpy(values)[keep[mine] - start]
+        for j, name in enumerate(constant):
+            if name in raw:
+                values, has = to_numpy(raw[name]), here[:, j]
+                constant[name] += constant_rows(values if has.all() else values[has])
         weights = None if pair.weights is None else pair.weights[start:stop]
         tasks = []
         for cell, chosen in _split(units[start:stop], here):
@@ -292,7 +301,7 @@ def _collect(
     digests = {name: h.hexdigest() for name, h in hashes.items()}
     numbers, first = np.unique(units, return_index=True)
     fold_of = dict(zip(numbers.tolist(), folds[first].tolist(), strict=True))
-    return FoldedMoments(done, slices, folds, fold_of, present, kept, digests)
+    return FoldedMoments(done, slices, folds, fold_of, present, kept, digests, constant)
 
 
 def _add_rows(tasks: list[tuple[ChanCell | RootCell, list[Array], Codes, Vector | None]]) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from alignscope._lib.checks import real
 from alignscope.errors import AlignscopeError
 from alignscope.pair.labels import first_rows
+from alignscope.pair.notes import Note
+from alignscope.pair.readers.rows import Rows, as_numpy, require_numbers
 
 _ROUND = 1e-9  # so that 0.6 lies in the fourth square of 0.2, as it does on paper
 
@@ -33,6 +37,35 @@ def spatial_blocks(x: np.ndarray, y: np.ndarray, side: float, where: str, *, deg
     corners, codes = np.unique(np.stack([columns, rows], axis=1), axis=0, return_inverse=True)
     names = np.array([f"{round(c * side, 9):.10g},{round(r * side, 9):.10g}" for c, r in corners.tolist()])
     return names[codes.reshape(-1)]
+
+
+def block_groups(coords: Rows, block: float) -> tuple[np.ndarray, Note]:
+    """The block of every sample, (N,) text, and a note on how many there are.
+
+    coords : (N, 2) places. Columns named by latitude and longitude, in any order, are degrees; others are a map's.
+    block : the side of a block, in the units of the coordinates.
+    Raises E201 unless there are two columns, E106 for text, and the errors of `spatial_blocks`.
+    """
+    n, width = coords.shape
+    if width != 2:
+        found = f"{width:,} columns"
+        raise AlignscopeError("E201", "coords", found, "Give two columns, as in table.csv:lat,lon.")
+    require_numbers(coords.dtype, "coords")
+    x, y = as_numpy(coords.read(0, n)).astype(np.float64).T
+    first, second = (name.strip().lower() for name in coords.columns)
+    if _is(first, "lat|northing|y") and not _is(second, "lat|northing|y"):
+        x, y = y, x
+    degrees = any(_is(name, "lat|lon|lng") for name in (first, second))
+    names = spatial_blocks(x, y, block, "coords", degrees=degrees)
+    units = "degrees" if degrees else "units of the coordinates"
+    count = len(np.unique(names))
+    return names, Note(
+        f"groups: {count:,} blocks of {block:g} x {block:g} {units}, from {' and '.join(coords.columns)}."
+    )
+
+
+def _is(name: str, kinds: str) -> bool:
+    return re.match(rf"(.*[_ .])?({kinds})([a-z]*|[_ .].*)$", name) is not None
 
 
 def require_latitudes(y: np.ndarray, where: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from alignscope._lib.checks import one_of
+from alignscope._lib.checks import one_of, real
 from alignscope._lib.outputs import Output
 from alignscope._lib.toml import tree_of
 from alignscope.errors import AlignscopeError
@@ -20,6 +20,7 @@ TABLES = ("x1", "x2", "y1", "y2", "groups", "ids1", "ids2", "weights", "present1
 _SUFFIXES = tuple(suffix for suffix in FORMATS if suffix not in KEYED)
 _NAMES = {
     "y_kind": "kind",
+    "block": "block",
     "modality1": "name1",
     "modality2": "name2",
     "x1_names": "features1",
@@ -35,13 +36,14 @@ def open_folder(folder: str | Path, **given: Any) -> Pair:
     The folder holds ``x1`` and ``x2`` and, where there are any, ``y1``, ``y2``, ``groups``, ``ids1``, ``ids2``,
     ``weights``, ``present1`` and ``present2``, each as .npy, .csv, .parquet, .zarr or .pt. A ``pair.toml`` may
     give ``modality1``, ``modality2`` and lists of column names ``x1_names``, ``x2_names``, ``y1_names``,
-    ``y2_names``, and say by ``y_kind`` what y1 and y2 are; other keys (a licence, a source) are left alone. What is
-    `given` overrides the folder.
+    ``y2_names``, say by ``y_kind`` what y1 and y2 are, and by ``block`` how large blocks of ground are, for which
+    ``coords`` stands in the folder; other keys (a licence, a source) are left alone. What is `given` overrides the
+    folder.
 
     Raises
     ------
-    AlignscopeError : E101 without x1 or x2, E103 for a pair.toml that cannot be read, E210 for names that are not
-        text, and all that `Pair.of` raises.
+    AlignscopeError : E101 without x1 or x2, E109 for two tables of one name, E103 for a pair.toml that cannot be
+        read, E210 for names that are not text, and all that `Pair.of` raises.
     """
     folder = Path(folder)
     found: dict[str, Any] = {k: path for k in TABLES if (path := _table(folder, k)) is not None}
@@ -51,11 +53,17 @@ def open_folder(folder: str | Path, **given: Any) -> Pair:
                 "E101", str(folder), f"no {needed}.npy (or {', '.join(_SUFFIXES[1:])})", "Put it there."
             )
     options = {**found, **_described(folder / "pair.toml"), **given}
+    if "block" in options and "coords" not in options:
+        options["coords"] = _table(folder, "coords")
     return Pair.of(options.pop("x1"), options.pop("x2"), **options)
 
 
 def _table(folder: Path, name: str) -> Path | None:
-    return next((p for suffix in _SUFFIXES if (p := folder / f"{name}{suffix}").exists()), None)
+    there = [p for suffix in _SUFFIXES if (p := folder / f"{name}{suffix}").exists()]
+    if len(there) > 1:
+        found = f"it holds {' and '.join(path.name for path in there)}, two tables for {name}"
+        raise AlignscopeError("E109", str(folder), found, "Keep the one that is meant.")
+    return there[0] if there else None
 
 
 def _described(path: Path) -> dict[str, Any]:
@@ -68,7 +76,11 @@ def _described(path: Path) -> dict[str, Any]:
     if "y_kind" in described:
         one_of(f"{path}, y_kind", described["y_kind"], KINDS)
     out = {new: described[old] for old, new in _NAMES.items() if old in described}
+    if "block" in out:
+        real(f"{path}, block", out["block"], above=True)
     for name, value in out.items():
+        if name == "block":
+            continue
         texts = [value] if name in ("name1", "name2", "kind") else value
         if not isinstance(texts, list) or not all(isinstance(v, str) for v in texts):
             raise AlignscopeError("E210", f"{path}, {name}", f"{value!r}", "Give text, or a list of text.")

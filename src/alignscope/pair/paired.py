@@ -13,6 +13,8 @@ import numpy as np
 from alignscope._lib.checks import one_of
 from alignscope._lib.types import Codes, Mask, Vector
 from alignscope.errors import AlignscopeError
+from alignscope.pair.alike import alike_notes
+from alignscope.pair.blocks import block_groups
 from alignscope.pair.dequantize import Dequantize, dequantized
 from alignscope.pair.dropping import Ignored, ignored_labels, leave_out
 from alignscope.pair.identity import ids_of, require_same_ids, require_same_samples
@@ -95,6 +97,8 @@ class Pair:
         kind: Kind | None = None,
         ignore_label: Ignored | None = None,
         drop_missing: bool = False,
+        coords: Input | None = None,
+        block: float | None = None,
         dequantize: Dequantize = None,
     ) -> Pair:
         """A pair of checked inputs, each an array of any namespace, a list, a `Rows`, or the path of a file.
@@ -109,6 +113,8 @@ class Pair:
         several labels per row, as text such as ``oak;fir`` or as columns of 0 and 1. By default `target_of` decides.
         ignore_label : labels of y1 and y2 that stand for none, such as -1 or "255,unknown": those rows are left out.
         drop_missing : leave out every row with a missing label, group, id or weight, or a NaN or an infinity.
+        coords, block : (N, 2) places, latitude and longitude or a map's, and the side of the square blocks of ground
+        that are the groups, in their units.
         dequantize : what whole numbers of x1 and x2 stand for, see `dequantized`.
 
         Raises `AlignscopeError`: E101-E108 (a file), E106 (not numbers), E201 (no rows or columns), E202
@@ -132,21 +138,28 @@ class Pair:
         given |= {k: open_any(value, k, text=as_written) for k, value in labels.items() if value is not None}
         sides = {"groups": groups, "ids1": ids1, "ids2": ids2, "weights": weights}
         sides |= {"present1": present1, "present2": present2}
+        given |= _places(coords, block, groups)
         opened = {k: open_any(v, k, text=k in _AS_WRITTEN) for k, v in sides.items() if v is not None}
         require_same_samples({**given, **opened}, ids_given=ids1 is not None)
-        values = {"x1": x1, "x2": x2, **labels, **sides}
+        values = {"x1": x1, "x2": x2, "coords": coords, **labels, **sides}
         side = {role: vector_of(rows, role) for role, rows in opened.items()}
         require_equal_rows(given, side)
         given, side, dropped = leave_out(given, side, drop_missing, ignored_labels(ignore_label))
+        notes: list[Note] = []
+        if "coords" in given and block is not None:
+            side["groups"], note = block_groups(given.pop("coords"), block)
+            notes.append(note)
         ids = [ids_of(side[role], role, opened[role].dtype) for role in ("ids1", "ids2") if role in side]
         if ids:
             require_same_ids(ids[0], ids[1])
-        targets, notes = _targets(given, targets1, targets2, kind)
+        targets, said = _targets(given, targets1, targets2, kind)
+        notes += map(Note, said)
         mask1, mask2 = (_presence(side.get(role), role) for role in ("present1", "present2"))
         grouped = encode_labels(side["groups"], "groups") if "groups" in side else None
         blocks = (given["x1"], given["x2"], targets[0].rows, targets[1].rows, *opened.values())
         notes += grouped.notes if grouped else ()
         notes += _unlike_indexes({**given, **opened}, values)
+        notes += alike_notes(given["x1"], given["x2"], *targets)
         return cls(
             given["x1"],
             given["x2"],
@@ -159,6 +172,18 @@ class Pair:
             name2=name2,
             notes=coded([*dropped, *(note for rows in blocks for note in rows.notes), *notes]),
         )
+
+
+def _places(coords: Input | None, block: float | None, groups: Input | None) -> dict[str, Rows]:
+    """The coordinates as a block. Raises E208 where groups are given too, E304 where one of the two is missing."""
+    if coords is None and block is None:
+        return {}
+    if coords is None or block is None:
+        alone, missing = ("coords", "block") if block is None else ("block", "coords")
+        raise AlignscopeError("E304", alone, f"{missing} is missing", "Give coordinates and the side of a block.")
+    if groups is not None:
+        raise AlignscopeError("E208", "groups", "coords are given too, and make groups", "Give one of the two.")
+    return {"coords": open_any(coords, "coords")}
 
 
 def _unlike_indexes(blocks: Mapping[str, Rows], values: Mapping[str, Input | None]) -> list[Note]:

@@ -35,6 +35,7 @@ class PairTask(Kind, frozen=True, kw_only=True, tag="pair"):
     Attributes
     ----------
     pair : a folder as `alignscope audit --pair` reads it, relative to the specification; or x1, x2, y1, y2 and groups.
+    coords, block : places of the samples and the side of the blocks of ground that are the groups.
     y_kind, ignore_label, drop_missing : what the targets are, which labels stand for none, and whether incomplete rows
         are left out, as with `alignscope audit`.
     encoder : of modality 1, and of modality 2 unless `encoder2` is given.
@@ -56,6 +57,8 @@ class PairTask(Kind, frozen=True, kw_only=True, tag="pair"):
     y1: FilePath | None = None
     y2: FilePath | None = None
     groups: FilePath | None = None
+    coords: FilePath | UnsetType = UNSET
+    block: float | UnsetType = UNSET
     y_kind: LabelKind | UnsetType = UNSET
     ignore_label: str | int | UnsetType = UNSET
     drop_missing: bool | UnsetType = UNSET
@@ -77,7 +80,8 @@ class PairTask(Kind, frozen=True, kw_only=True, tag="pair"):
     @property
     def files(self) -> FileData:
         """Return the pair as a study takes it; what is held out is the task's own affair."""
-        names = ("pair", "x1", "x2", "y1", "y2", "groups", "y_kind", "ignore_label", "drop_missing", "fingerprint")
+        shared = ("y_kind", "ignore_label", "drop_missing", "fingerprint")
+        names = ("pair", "x1", "x2", "y1", "y2", "groups", "coords", "block", *shared)
         return FileData(**{name: getattr(self, name) for name in names})
 
     def check(self, where: str) -> None:

@@ -32,9 +32,10 @@ _COMPLETE = "A study trains on complete rows: leave them out of every input."
 class FileData(DataKind, frozen=True, kw_only=True, tag="files"):
     """A user's own paired arrays: `pair` (a folder as `alignscope audit --pair` reads it), or x1, x2, y1 and y2.
 
-    Paths are relative to the specification. `y_kind` says what y1 and y2 are, `ignore_label` which of their labels
-    stand for none, and with `drop_missing` incomplete rows are left out, and `dequantize` says what whole numbers of x1
-    and x2 stand for, all as with `alignscope audit`. A share `test` of the rows, or of the groups, is held out.
+    Paths are relative to the specification. Groups may be blocks of ground (`coords`, `block`); `y_kind` says what y1
+    and y2 are, `ignore_label` which of their labels stand for none, `drop_missing` leaves incomplete rows out, and
+    `dequantize` says what whole numbers of x1 and x2 stand for, all as with `alignscope audit`. A share `test` of the
+    rows, or of the groups, is held out.
     """
 
     pair: FilePath | None = None
@@ -43,6 +44,8 @@ class FileData(DataKind, frozen=True, kw_only=True, tag="files"):
     y1: FilePath | None = None
     y2: FilePath | None = None
     groups: FilePath | None = None
+    coords: FilePath | UnsetType = UNSET
+    block: float | UnsetType = UNSET
     y_kind: LabelKind | UnsetType = UNSET
     ignore_label: str | int | UnsetType = UNSET
     drop_missing: bool | UnsetType = UNSET
@@ -121,11 +124,11 @@ class FileData(DataKind, frozen=True, kw_only=True, tag="files"):
         if self.pair is not None:
             folder = base / self.pair
             inside = sorted(folder.iterdir()) if folder.is_dir() else [folder]
-            found += [p for p in inside if p.stem in TABLES or p.name == "pair.toml" or p == folder]
+            found += [p for p in inside if p.stem in (*TABLES, "coords") or p.name == "pair.toml" or p == folder]
         return [f for p in found for f in (sorted(q for q in p.rglob("*") if q.is_file()) if p.is_dir() else [p])]
 
     def _given(self) -> dict[str, Any]:
-        return {name: value for name in ("x1", "x2", "y1", "y2", "groups") if (value := getattr(self, name))}
+        return {name: value for name in ("x1", "x2", "y1", "y2", "groups", "coords") if (value := getattr(self, name))}
 
     def _ways(self, base: Path) -> list[str]:
         """Return what whole numbers stand for, with paths from here."""
@@ -134,7 +137,12 @@ class FileData(DataKind, frozen=True, kw_only=True, tag="files"):
 
     def _open(self, base: Path) -> Pair:
         given: dict[str, Any] = {name: base / value for name, value in self._given().items()}
-        how = {"kind": self.y_kind, "ignore_label": self.ignore_label, "drop_missing": self.drop_missing}
+        how = {
+            "block": self.block,
+            "kind": self.y_kind,
+            "ignore_label": self.ignore_label,
+            "drop_missing": self.drop_missing,
+        }
         given |= {name: value for name, value in how.items() if value is not UNSET}
         given |= {"dequantize": self._ways(base)} if self._ways(base) else {}
         if self.pair is not None:
