@@ -118,6 +118,21 @@ READ: dict[str, tuple[Save, str, str]] = {
         "img_emb_*.npy",
         "the arrays of 12 files, img_emb_0.npy to img_emb_11.npy, one after the other, in natural order",
     ),
+    "folder of pt": (
+        lambda p: [torch.save(torch.tensor(v), p / f"{k}.pt") for k, v in VECTORS.items()],
+        "",
+        "24 file names, tile-0",
+    ),
+    "parts of pt": (
+        lambda p: [torch.save({"z": torch.tensor(A[9 * i : 9 * i + 9])}, p / f"e{i}.pt") for i in range(3)],
+        "e*.pt",
+        "the arrays of 3 files, e0.pt to e2.pt",
+    ),
+    "pattern of npz": (
+        lambda p: [np.savez(p / f"{k}.npz", emb=v, other=0) for k, v in VECTORS.items()],
+        "tile-*.npz:emb",
+        "24 file names",
+    ),
     "parts of one row": (
         lambda p: [np.save(p / f"{k}.npy", v[None]) for k, v in VECTORS.items()],
         "tile-*.npy",
@@ -273,6 +288,14 @@ def test_what_is_refused(case: str, tmp_path: Path) -> None:
     with pytest.raises(AlignscopeError, match=message) as caught:
         open_rows(spec, "x1")
     assert caught.value.code == code
+
+
+def test_the_folder_of_a_pair_is_no_block(tmp_path: Path) -> None:
+    for name in ("x1.npy", "x2.npy"):
+        np.save(tmp_path / name, A)
+    with pytest.raises(AlignscopeError, match="it is a folder") as caught:
+        open_rows(tmp_path, "x1")
+    assert caught.value.code == "E108"
 
 
 def test_a_pointer_among_parts(tmp_path: Path) -> None:

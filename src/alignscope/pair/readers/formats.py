@@ -19,7 +19,7 @@ from alignscope.pair.readers.columns import FEATURES, counted
 from alignscope.pair.readers.delimited import open_csv
 from alignscope.pair.readers.memory import open_object
 from alignscope.pair.readers.parquet import open_parquet, parquet_parts
-from alignscope.pair.readers.parts import files_of, open_npy_files
+from alignscope.pair.readers.parts import files_of, open_files, open_npy_files
 from alignscope.pair.readers.promised import refuse_pointer
 from alignscope.pair.readers.rows import Rows, Where, as_numpy, first_text, require_numbers
 from alignscope.pair.readers.stores.npz import open_npz
@@ -56,6 +56,9 @@ FORMATS: dict[str, Callable[[Where], Rows]] = {
 
 KEYED = {".npz", ".h5", ".hdf5", ".h5ad", ".h5mu", ".nc", ".mat", ".safetensors"}
 """The formats that hold arrays by their keys; the others may stand in the folder of a pair."""
+
+LONE = (".npy", ".npz", ".pt", ".pth", ".safetensors", ".mat", ".h5", ".hdf5")
+"""The formats of which a folder or a pattern may have one file per sample, or parts of a block."""
 
 KNOWN = ", ".join(FORMATS)
 SUFFIX = re.compile("(?:" + "|".join(re.escape(suffix) for suffix in FORMATS) + r")(?=:|$)", re.IGNORECASE)
@@ -131,19 +134,22 @@ def _open_file(spec: str, role: str, as_text: bool) -> Rows:
     try:
         suffix = SUFFIX.search(path.name)
         reader = FORMATS[suffix[0].lower()] if suffix else None
-        if not (path.exists() or _expands(path, reader)):
+        if (many := _suffix_of_many(path)) is not None:
+            with warnings.catch_warnings(action="ignore"):
+                return (
+                    open_npy_files(where) if many == ".npy" else open_files(where, files_of(path, many), FORMATS[many])
+                )
+        if not (path.exists() or (reader is open_parquet and parquet_parts(path) != [path])):
             raise AlignscopeError("E101", spec, "there is no such file", _similar(path))
         if path.is_file():
             refuse_pointer(path, spec)
         if path.is_dir() and reader not in (open_zarr_or_anndata, open_parquet):
-            if reader in (None, open_npy_files) and files_of(path, ".npy"):
-                return open_npy_files(where)
             raise AlignscopeError(
                 "E108",
                 spec,
                 "it is a folder",
                 "Give a file, a folder that ends in .zarr (in a group: store.zarr:group/array) or .parquet, or one "
-                "of .npy files.",
+                "of files of one format, such as .npy or .pt.",
             )
         if reader is None:
             found = f"the format {path.suffix}" if path.suffix else "a name without a suffix"
@@ -157,11 +163,15 @@ def _open_file(spec: str, role: str, as_text: bool) -> Rows:
         ) from error
 
 
-def _expands(path: Path, reader: object) -> bool:
-    """Whether a path that is no file is a pattern that fits some."""
-    return (reader is open_parquet and parquet_parts(path) != [path]) or (
-        reader is open_npy_files and files_of(path, ".npy") not in ([], [path])
-    )
+def _suffix_of_many(path: Path) -> str | None:
+    """The one suffix of the files of a folder, or of a pattern that fits some; None for any other path."""
+    if path.is_dir():
+        if path.suffix.lower() in (".zarr", ".parquet") or any(path.glob("x1.*")):  # the folder of a pair
+            return None
+        found = [suffix for suffix in LONE if files_of(path, suffix)]
+        return found[0] if len(found) == 1 else None
+    suffix = path.suffix.lower()
+    return suffix if suffix in LONE and files_of(path, suffix) not in ([], [path]) else None
 
 
 def _similar(path: Path) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,9 +13,9 @@ import numpy as np
 
 from alignscope._lib.types import Array
 from alignscope.errors import AlignscopeError
-from alignscope.pair.readers.npy import NpyRows, Stored, open_npy, stored_array
+from alignscope.pair.readers.npy import open_npy, stored_array
 from alignscope.pair.readers.promised import refuse_pointer, require_memory
-from alignscope.pair.readers.rows import ArrayRows, StoredRows, Where, describe
+from alignscope.pair.readers.rows import ArrayRows, Header, Rows, StoredRows, Where, as_numpy, describe
 from alignscope.pair.readers.samples import Samples
 
 FEWEST = 10
@@ -52,72 +53,103 @@ def files_of(path: Path, suffix: str) -> list[Path]:
 class PartRows(StoredRows):
     """Parts one after the other. starts : the first row of each part, and the number of rows of all."""
 
-    parts: tuple[NpyRows, ...]
+    parts: tuple[Rows, ...]
     starts: tuple[int, ...]
 
     def _fetch(self, start: int, stop: int) -> np.ndarray:
         blocks = [np.empty((0, self.shape[1]), self.dtype)]
         for part, low, high in zip(self.parts, self.starts, self.starts[1:], strict=False):
             if start < high and low < stop:
-                block = part.read(max(start, low) - low, min(stop, high) - low)
+                block = as_numpy(part.read(max(start, low) - low, min(stop, high) - low))
                 blocks.append(block.astype(self.dtype, copy=False))
         return blocks[1] if len(blocks) == 2 else np.concatenate(blocks)
 
 
-def open_npy_files(where: Where) -> StoredRows:
-    """A `.npy` file, a folder of them, or all that fit a pattern such as ``emb/*.npy``.
+@dataclass(frozen=True)
+class Piece:
+    """An array in a file of its own. shape : that of the source. rows : gives its rows, under a header."""
 
-    Files of one vector each are one sample each, named by their stems; arrays of more axes are parts, one after the
-    other. Raises what `open_npy` raises, and E201 where the files do not fit together.
-    """
+    path: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    rows: Callable[[Header], Rows]
+    notes: tuple[str, ...] = ()
+
+
+def open_npy_files(where: Where) -> StoredRows:
+    """A `.npy` file, a folder of them, or all that fit a pattern such as ``emb/*.npy``; see `open_files`."""
     paths = files_of(where.path, ".npy")
     if paths == [where.path]:
         return open_npy(where)
     where.refuse_key("A folder or pattern of .npy files")
-    if not paths:
-        raise AlignscopeError("E101", where.text, "no .npy file is there", "Check the folder or the pattern.")
-    found = [_stored(path, replace(where, path=path, text=f"{where.text}, {path.name}")) for path in paths]
-    shapes = {one.shape for one in found}
-    said = f"{where.role} ({where.name})"
-    if len(shapes) == 1 and len(found[0].shape) < 2 and found[0].dtype.kind not in "US":
-        require_memory(sum(path.stat().st_size for path in paths), where.text)
-        vectors = [np.fromfile(p, one.dtype, offset=one.offset).reshape(one.shape) for p, one in _zip(paths, found)]
-        return stack([path.stem for path in paths], vectors, where, "file names")
-    lone = {len(one.shape) for one in found} == {1} and not where.role.startswith("x")
-    if not lone and (len({shape[1:] for shape in shapes}) > 1 or min(map(len, shapes)) < 2):
-        raise _unlike(paths, found, where)
-    order = f"the arrays of {len(paths):,} files, {paths[0].name} to {paths[-1].name}, one after the other"
-    notes = [f"{said}: {order}, in natural order of their names."]
-    rows = sum(one.shape[0] for one in found)
-    dtype = np.result_type(*(one.dtype.newbyteorder("=") for one in found))
-    header = describe((rows, *found[0].shape[1:]), str(dtype), name=where.name, role=where.role, notes=notes)
-    if rows == len(paths):
-        header = replace(header, samples=_names([path.stem for path in paths], "file names"))
-    own = replace(header, notes=())
-    parts = tuple(
-        one.rows(replace(own, shape=(one.shape[0], own.shape[1]), dtype=str(one.dtype)), path, where.text)
-        for path, one in _zip(paths, found)
-    )
-    return PartRows(header, parts, tuple(np.cumsum([0, *(one.shape[0] for one in found)]).tolist()))
+    return _joined(where, [_npy_piece(path, _part(where, path)) for path in paths])
 
 
-def _zip(paths: Sequence[Path], found: Sequence[Stored]) -> Iterable[tuple[Path, Stored]]:
-    return zip(paths, found, strict=True)
+def open_files(where: Where, paths: Sequence[Path], reader: Callable[[Where], Rows]) -> StoredRows:
+    """Files of one format, such as ``emb/*.pt``, as one block.
+
+    Files of one vector each are one sample each, named by their stems; arrays of more axes are parts, one after the
+    other. Raises what the reader raises, and E201 where the files do not fit together.
+    """
+    pieces = []
+    for path in paths:
+        refuse_pointer(path, f"{where.text}, {path.name}")
+        rows = reader(_part(where, path))
+        shape = rows.shape[:1] if isinstance(rows, StoredRows) and rows.header.ndim == 1 else rows.shape
+        pieces.append(Piece(path, shape, np.dtype(rows.dtype), partial(_opened, rows), rows.notes))
+    return _joined(where, pieces)
 
 
-def _stored(path: Path, where: Where) -> Stored:
+def _opened(rows: Rows, _: Header) -> Rows:
+    return rows
+
+
+def _part(where: Where, path: Path) -> Where:
+    return replace(where, path=path, text=f"{where.text}, {path.name}")
+
+
+def _npy_piece(path: Path, where: Where) -> Piece:
     try:
         with path.open("rb") as file:
-            return stored_array(file, path.stat().st_size, where.text)
+            found = stored_array(file, path.stat().st_size, where.text)
     except AlignscopeError:
         refuse_pointer(path, where.text)
         raise
+    return Piece(path, found.shape, found.dtype, lambda header: found.rows(header, path, where.text))
 
 
-def _unlike(paths: Sequence[Path], found: Sequence[Stored], where: Where) -> AlignscopeError:
-    other = next((j for j, one in enumerate(found) if one.shape[1:] != found[0].shape[1:]), None)
-    other = next((j for j, one in enumerate(found) if one.shape != found[0].shape), 0) if other is None else other
-    one, two = (f"{paths[j].name} of shape {found[j].shape}" for j in (0, other))
+def _joined(where: Where, pieces: Sequence[Piece]) -> StoredRows:
+    """Vectors of one length below each other, or arrays one after the other."""
+    if not pieces:
+        raise AlignscopeError("E101", where.text, "no such file is there", "Check the folder or the pattern.")
+    first, names = pieces[0], [piece.path.stem for piece in pieces]
+    shapes = {piece.shape for piece in pieces}
+    if len(shapes) == 1 and len(first.shape) < 2 and first.dtype.kind not in "US":
+        require_memory(sum(piece.path.stat().st_size for piece in pieces), where.text)
+        size = math.prod(first.shape)
+        own = Header(where.name, (size, 1), str(first.dtype), (where.role,), 1)
+        vectors = [as_numpy(piece.rows(own).read(0, size)).reshape(first.shape) for piece in pieces]
+        return stack(names, vectors, where, "file names")
+    lone = {len(shape) for shape in shapes} == {1} and not where.role.startswith("x")
+    if not lone and (len({shape[1:] for shape in shapes}) > 1 or min(map(len, shapes)) < 2):
+        raise _unlike(pieces, where)
+    order = f"the arrays of {len(pieces):,} files, {first.path.name} to {pieces[-1].path.name}, one after the other"
+    notes = [f"{where.role} ({where.name}): {order}, in natural order of their names.", *first.notes]
+    starts = np.cumsum([0, *(piece.shape[0] for piece in pieces)]).tolist()
+    dtype = np.result_type(*(piece.dtype.newbyteorder("=") for piece in pieces))
+    header = describe((starts[-1], *first.shape[1:]), str(dtype), name=where.name, role=where.role, notes=notes)
+    if starts[-1] == len(pieces):
+        header = replace(header, samples=_names(names, "file names"))
+    own = replace(header, notes=(), samples=None)
+    parts = [piece.rows(replace(own, shape=(piece.shape[0], own.shape[1]), dtype=str(piece.dtype))) for piece in pieces]
+    return PartRows(header, tuple(parts), tuple(starts))
+
+
+def _unlike(pieces: Sequence[Piece], where: Where) -> AlignscopeError:
+    shapes = [piece.shape for piece in pieces]
+    other = next((j for j, shape in enumerate(shapes) if shape[1:] != shapes[0][1:]), None)
+    other = next((j for j, shape in enumerate(shapes) if shape != shapes[0]), 0) if other is None else other
+    one, two = (f"{pieces[j].path.name} of shape {shapes[j]}" for j in (0, other))
     return AlignscopeError(
         "E201", where.text, f"its files do not fit together: {one}, {two}", "Give vectors of one length, or parts."
     )

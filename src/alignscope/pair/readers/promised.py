@@ -13,6 +13,7 @@ MOST_COLUMNS = 1 << 20
 
 SMALL = 512 << 20
 POINTER = b"version https://git-lfs.github.com/spec/"
+LONGEST = 160  # characters of what a library says
 DENSEST = 1100
 """Bytes of content per byte of file: deflate cannot do better than 1,032; only empty contents get past it."""
 
@@ -80,6 +81,7 @@ def damaged(where: str, error: Exception) -> AlignscopeError:
     reason = str(error).split("\n")[0].split(". ")[0].rstrip(". ")
     if isinstance(error, KeyError) or not reason:
         reason = type(error).__name__
+    reason = reason if len(reason) <= LONGEST else f"{reason[:LONGEST]}..."
     return AlignscopeError("E103", where, f"it is damaged or not complete ({reason})", "Write or copy it again.")
 
 
