@@ -218,6 +218,28 @@ def limited(folder: Path, size: int, workers: int) -> None:
         print(error)
 
 
+def on_dask(folder: Path, address: str) -> None:
+    """A run of the command line on a cluster: the first half of its cells is quick, the others take a minute."""
+    from types import SimpleNamespace
+
+    from alignscope import cli
+    from alignscope.cli._options import _executor
+
+    def run() -> None:
+        todo = cells(2, 4)
+        fake = Fake(folder / "log", tuple((cell.id, "long") for cell in todo[4:]))
+        store = Store.open(folder / "store", STUDY)
+        with _executor(address, None) as (executor, workers):
+            run_units(singles(todo), store, fake, workers=workers, executor=executor, progress=_tell)
+
+    cli._parsed = lambda argv: SimpleNamespace(run=run, interrupted="kept")  # type: ignore[attr-defined]
+    print(f"status {cli.main([])}", flush=True)
+
+
+def _tell(text: str, share: float) -> None:
+    print(text, flush=True)
+
+
 def hold(folder: Path, id: str) -> None:
     """Claim a cell and keep it until killed."""
     with Store.open(folder, STUDY).claim([id]) as mine:

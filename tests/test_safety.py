@@ -147,6 +147,26 @@ def test_a_closed_pipe(unbuffered: str) -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
+NOISY = """
+import logging, sys, warnings
+from types import SimpleNamespace
+from alignscope import cli
+def run():
+    warnings.warn("a warning")
+    logging.getLogger("rasterio").error("a log")
+cli._parsed = lambda argv: SimpleNamespace(run=run, interrupted="")
+sys.exit(cli.main())
+"""
+
+
+def test_libraries_are_quiet_unless_they_are_asked() -> None:
+    plain = {"PYTHONWARNINGS": "", "ALIGNSCOPE_DEBUG": ""}
+    done = run_in_process(NOISY, subprocess.PIPE, **plain)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    err = run_in_process(NOISY, subprocess.PIPE, **plain | {"ALIGNSCOPE_DEBUG": "1"}).stderr
+    assert "a warning" in err and "a log" in err
+
+
 def test_an_ascii_terminal() -> None:
     code = EXPLAIN.replace("['explain', 'AS301']", "['explain', 'σ']")
     done = run_in_process(code, subprocess.PIPE, PYTHONIOENCODING="ascii")

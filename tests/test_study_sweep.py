@@ -8,6 +8,7 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -544,3 +545,70 @@ def test_looks_at_what_another_run_computes_grow_rare(store: Store, log: Path, m
         stack.enter_context(store.claim(IDS[:1]))
         run_units(singles(CELLS[:1]), store, Fake(log), workers=1)
     assert slept == [0.5, 0.75, 1.125, 1.688, 2.531, 3.797] + [5.0] * 2994
+
+
+class Cluster(Losing):
+    """An executor that keeps a connection, as dask's does; its work is never done."""
+
+    def __init__(self, *statuses: str) -> None:
+        super().__init__(0, ValueError())
+        left = [*statuses]
+
+        class Client:
+            @property
+            def status(self) -> str:
+                return left.pop(0) if len(left) > 1 else left[0]
+
+        self._client = Client()
+
+    def submit(self, fn: object, /, *args: object, **kwargs: object) -> Future[object]:  # type: ignore[override]
+        return Future()
+
+
+@pytest.mark.parametrize("statuses", [("closed",), ("running", "closed"), ("running", "connecting", "connecting")])
+def test_a_cluster_out_of_reach_ends_the_run(
+    statuses: tuple[str, ...], store: Store, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alignscope.sweep.sweep.ALIVE", 0.01)
+    monkeypatch.setattr("alignscope._lib.workers.LONGEST_LOSS", 0.3)
+    todo = singles(cells(1, 2))
+    with pytest.raises(AlignscopeError, match=r"the connection to its scheduler was lost.*finished cells stay.*E502"):
+        run_units(todo, store, Fake(log), workers=1, executor=Cluster(*statuses))
+    assert run_units(todo, store, Fake(log), workers=1).failed == ()
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_is_killed_ends_the_run(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    port = address.rpartition(":")[2]
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    parts = [
+        ["dask_scheduler", "--port", port, "--no-dashboard"],
+        ["dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"],
+    ]
+    cluster = [
+        subprocess.Popen(
+            [sys.executable, "-m", f"distributed.cli.{name}", *options],
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        for name, *options in parts
+    ]
+    try:
+        run = start("on_dask", folder=tmp_path, address=address)
+        assert run.stdout is not None
+        assert any(line.startswith("3 of 8") for line in run.stdout)
+        cluster[0].kill()
+        printed, _ = run.communicate(timeout=60)
+    finally:
+        for process in cluster:
+            process.kill()
+            process.wait()
+    assert printed.splitlines()[-1] == "status 2"
+    assert (
+        len(re.findall(r"^alignscope: executor: the connection to its scheduler was lost.*E502]$", printed, re.M)) == 1
+    )
+    assert len(list((tmp_path / "store" / "cells").glob("*.json"))) >= 3

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from alignscope.errors import AlignscopeError
 
 Done = TypeVar("Done")
 
+LONGEST_LOSS = 20.0  # seconds that a cluster may be out of reach
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
@@ -34,6 +36,16 @@ class Slot:
     executor: Executor | None = None
     start: Callable[[], Executor] | None = None
     hello: Future[int] | None = None
+
+    def check_reached(self) -> None:
+        """Raise E502 where the cluster of a given executor has been out of reach for long; wait for it until then."""
+        client = getattr(self.executor, "_client", None)  # dask's; other executors have no connection to lose
+        end = time.monotonic() + LONGEST_LOSS
+        while client is not None and client.status != "running":
+            if client.status == "closed" or time.monotonic() > end:
+                way = "Start the cluster again, then run the same command again; finished cells stay."
+                raise AlignscopeError("E502", "executor", "the connection to its scheduler was lost", way)
+            time.sleep(0.1)
 
     def submit(self, work: Callable[..., Done], *args: object) -> Future[Done]:
         """Begin to compute. Raises E502 where no worker can be had."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from alignscope._lib.version import __version__
-from alignscope.cli._ending import NOTHING_WRITTEN, end, print_anything, sigterm_stops
+from alignscope.cli._ending import NOTHING_WRITTEN, end, print_anything, quiet_libraries, sigterm_stops
 
 if TYPE_CHECKING:
     from alignscope.cli._options import Command
@@ -26,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with sigterm_stops():
         try:
             print_anything()
+            if argv is None:  # of a process of its own
+                quiet_libraries()
             # Slow to load: an interrupt while it is loaded ends as any other.
             from alignscope.cli._options import say
 

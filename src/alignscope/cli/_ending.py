@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -18,7 +20,7 @@ from alignscope.errors import AlignscopeError
 
 NOTHING_WRITTEN = "nothing was written"
 DEBUG = "ALIGNSCOPE_DEBUG"
-"""Set in the environment, faults print their traceback."""
+"""Set in the environment, faults print their traceback, and libraries their warnings."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -47,6 +49,15 @@ def print_anything() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def quiet_libraries() -> None:
+    """Keep warnings and logs of libraries off stderr, which holds nothing but one line of ours, here and in workers."""
+    if os.environ.get(DEBUG) or sys.warnoptions:
+        return
+    warnings.simplefilter("ignore")
+    os.environ |= {"PYTHONWARNINGS": "ignore", "TORCH_CPP_LOG_LEVEL": "ERROR"}
+    logging.getLogger().addHandler(logging.NullHandler())  # without any handler Python prints what is logged
 
 
 def end(error: BaseException, kept: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -133,6 +134,7 @@ def _executor(address: str | None, workers: int | None) -> Iterator[tuple[Execut
         raise AlignscopeError(
             "E107", "--scheduler", "dask is not installed", 'Run pip install "alignscope[dask]".'
         ) from None
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is lost is said in one line
     try:
         client = Client(address, timeout="10s")
     except (OSError, ValueError) as error:

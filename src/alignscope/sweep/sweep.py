@@ -29,6 +29,7 @@ Unit = tuple[Cell, ...]
 Train = Callable[[Any], Sequence[TrainedCell[Any]]]
 """Trains the cells of a unit and returns one result a cell, in their order. Sent to processes, so picklable."""
 
+ALIVE = 5.0  # seconds between looks at whether a cluster can still be reached
 FIRST_LOOK, LAST_LOOK = 0.5, 5.0  # seconds between looks at what another run computes
 
 
@@ -189,6 +190,7 @@ class _Sweep:
         taken = {slot for slot, _ in self.running.values()}
         for slot, place in enumerate(self.here):
             if self.queue and slot not in taken:
+                place.check_reached()
                 unit = self.queue.popleft()
                 future = place.submit(_work, unit, self.store, self.train, next(self.turns))
                 self.running[future] = slot, unit
@@ -199,7 +201,10 @@ class _Sweep:
             self.progress("waiting for cells that another run computes", self._share())
             time.sleep(pause or 0.0)
             return
-        for future in wait(self.running, pause, FIRST_COMPLETED).done:
+        done = wait(self.running, ALIVE if pause is None else min(pause, ALIVE), FIRST_COMPLETED).done
+        if not done:
+            self.here[0].check_reached()
+        for future in done:
             slot, unit = self.running.pop(future)
             try:
                 self._note(unit, future.result())
