@@ -329,7 +329,7 @@ BAD = {
         "column 'b' holds numbers stored as text",
     ),
     "parquet with times": (table(a=[1.0], b=TIMES[:1]), "E106", "column 'b' holds date32"),
-    "parquet with lists": (table(a=[1.0], b=[[1.0]]), "E106", "column 'b' holds list"),
+    "parquet with lists": (table(a=[1.0], b=[[1.0]]), "E106", "'b' holds a list in every row"),
     "parquet with ragged lists": (table(":b", b=[[1.0], [1.0, 2.0]]), "E201", "different lengths"),
     "parquet without the column": (table(":z", a=[1.0]), "E105", r"no column 'z' \(it has a\)"),
     "parquet without rows": (table(a=pa.array([], pa.float64())), "E201", "without any rows"),
