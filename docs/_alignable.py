@@ -103,14 +103,15 @@ def _paired(results: StudyResults) -> Iterator[tuple[Key, list[tuple[CellRecord,
         yield key, [(s.get(PLAIN) or s["none"], s.get(CURED) or s["none"]) for s in seeds]
 
 
-def benchmark(name: str, number: int | None = None) -> str:
-    """Return the table of a kept benchmark, or one of its further tables, without the intervals of single figures."""
+def benchmark(name: str, number: int | None = None, *, intervals: bool = False) -> str:
+    """Return the table of a kept benchmark, or one of its further tables, with the intervals of figures or without."""
     path = BENCHMARKS / f"{name}.json"
     if not path.exists():
         return f"No run has been kept yet: `python -m benchmarks {name}` makes one.\n"
     result = json.loads(path.read_text(encoding="utf-8"))
     chosen = result if number is None else result["tables"][number]
-    return table(chosen["columns"], [[re.sub(r" \[.* to .*\]", "", cell) for cell in row] for row in chosen["rows"]])
+    cut = "(?!)" if intervals else r" \[.* to .*\]"
+    return table(chosen["columns"], [[re.sub(cut, "", cell) for cell in row] for row in chosen["rows"]])
 
 
 def _text(found: Interval | None) -> str:
@@ -137,5 +138,6 @@ PAGES = {
     "alignable_frozen": partial(benchmark, "alignable"),
     "alignable_memorised": partial(benchmark, "alignable", 0),
     "alignable_joint": partial(benchmark, "alignable", 1),
-    "alignable_pairs": partial(benchmark, "alignable_pairs"),
+    "alignable_pairs": partial(benchmark, "alignable_pairs", intervals=True),
+    "alignable_weights": partial(benchmark, "alignable_weights", intervals=True),
 }
