@@ -300,6 +300,14 @@ def describe(key: str, name: str, value: object) -> Callable[[h5py.File], None]:
     return lambda file: file[key].attrs.__setitem__(name, value)
 
 
+def renamed(group: str, old: str, new: str) -> Callable[[h5py.File], None]:
+    def spoil(file: h5py.File) -> None:
+        file[group].move(old, new)
+        file[group].attrs["column-order"] = [new if name == old else name for name in file[group].attrs["column-order"]]
+
+    return spoil
+
+
 NOTHING: Callable[[h5py.File], None] = lambda file: None  # noqa: E731
 COMPOUND = np.array([(b"c0", 1.0)], [("index", "S2"), ("age", "f8")])
 SPOILED = [
@@ -335,6 +343,7 @@ SPOILED = [
     ("obs/number", put("obs/number/mask", np.ones(5, bool)), "E103", r"6 values and a mask of 5"),
     ("obsm/frame", put("obsm/frame/b", np.ones(5)), "E103", r"columns of different lengths"),
     ("obsm/frame", put("obsm/frame/b", ["x"] * 6), "E106", r"column 'b' holds no numbers"),
+    ("obsm/frame", renamed("obsm/frame", "b", "sample_id"), "E106", r"column 'sample_id' looks like row ids"),
     ("obsm/frame", describe("obsm/frame", "column-order", ["a", "z"]), "E103", r"KeyError|damaged"),
     ("", NOTHING, "E105", r"it names no array \(there are obsm/frame, X, layers/c, obs/"),
     ("obs", describe("obs", "encoding-type", "dataframe"), "E105", r"there are obs/_index"),

@@ -16,6 +16,7 @@ from typing import Any, NoReturn, TypeAlias
 import numpy as np
 
 from alignscope.errors import AlignscopeError
+from alignscope.pair.readers.columns import FEATURES, NUMBERS, TARGETS, kind_of, require_features, require_one_target
 from alignscope.pair.readers.promised import reading
 from alignscope.pair.readers.rows import ArrayRows, StoredRows, Where, as_numpy
 from alignscope.pair.readers.samples import Samples
@@ -288,7 +289,7 @@ def _nullable(found: Element) -> StoredRows:
         return _held(found, values)
     if values.dtype.kind == "U":
         return _held(found, np.where(mask, "", values))
-    if found.where.role in ("x1", "x2"):
+    if found.where.role in NUMBERS:
         return _held(found, np.where(mask, np.nan, values))
     values = values.astype(object)
     values[mask] = None
@@ -313,11 +314,15 @@ def _sparse(found: Element, by_rows: bool) -> StoredRows:
 
 
 def _frame(found: Element) -> StoredRows:
-    """A table in obsm or varm: its columns side by side. Raises E105 for obs and var, E106 for a column of text."""
+    """A table in obsm or varm: its columns side by side. Raises E105 for obs and var, E106 for text or ids."""
     order = np.asarray(found.node.attrs.get("column-order", ())).reshape(-1).tolist()
     names = [_text(name) for name in order]
     if found.inner in (("obs",), ("var",)) or not names:
         _list(found.where, [f"{found.where.key}/{name}" for name in [*names, "_index"]])
+    if found.where.role in FEATURES:
+        require_features(names, found.where.text)
+    elif found.where.role in TARGETS:
+        require_one_target(names, [kind_of(name) for name in names], found.where.text)
     columns = []
     for name in names:
         rows = _read(found.at(name))
