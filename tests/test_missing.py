@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import re
 import uuid
 from decimal import Decimal
@@ -356,3 +357,13 @@ def test_an_unknown_kind(tmp_path: Path) -> None:
         np.save(tmp_path / name, X1)
     with pytest.raises(AlignscopeError, match=r"y_kind: 'klass' is not known. Use one of class, .* \[E305\]"):
         open_folder(tmp_path)
+
+
+def test_the_page_and_the_record_of_a_join_show_its_notes(tmp_path: Path) -> None:
+    ids = [f"{i:03}" for i in range(N)]
+    joined = match(X1, X2, [*range(100, 110), *ids[10:]], [f"{i:05}" for i in range(100, 110)] + ids[10:])
+    page = joined.save(tmp_path / "out")
+    text = "AS116 ids of x1 and x2: without leading zeros 10 more would match; write them alike."
+    assert text in page.read_text(encoding="utf-8")
+    record = json.loads(page.with_name("results.json").read_text(encoding="utf-8"))
+    assert record["tables"]["x2"]["notes"] == [text]
