@@ -18,7 +18,7 @@ from alignscope._lib.version import __version__
 from alignscope.datasets.treesatai.archive import Archive
 from alignscope.datasets.treesatai.format import AGES, GENERA, MODALITIES, SERIES, SPLITS, Labels, parse_stem
 from alignscope.datasets.treesatai.inspection.scan import FileScan, SeriesScan, scan
-from alignscope.errors import AlignscopeError
+from alignscope.errors import AlignscopeError, escaped
 
 _LIST = (*SPLITS, "none")
 """The splits, and "none" for a patch that is in no list or has no labels."""
@@ -128,7 +128,7 @@ def inspect(
     tables, broken_tables = _tables(archive)
     broken = [Broken(one.file, which, message) for one in seen for message, which in one.broken.items()]
     return Inspection(
-        path=str(archive.root),
+        path=escaped(str(archive.root)),
         version=__version__,
         quick=quick,
         identity=archive.identity,
