@@ -82,33 +82,44 @@ def as_written(column: Column, where: Where) -> tuple[np.ndarray, list[Note]]:
     import pyarrow as pa  # slow to load
     import pyarrow.compute as pc  # slow to load
 
-    text = np.asarray(column.fill_null("").to_numpy().astype(str))
-    trimmed = pc.utf8_trim_whitespace(column)
+    encoded = column.combine_chunks().dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.chunk(0)
+    trimmed = pc.utf8_trim_whitespace(encoded.dictionary)
     absent = pc.is_in(pc.utf8_lower(trimmed), pa.array(sorted(MISSING)))
-    there = trimmed.filter(pc.invert(absent))
-    values = pc.if_else(absent, None, trimmed)
+    found, note = _written_numbers(pc.if_else(absent, None, trimmed), len(column))
+    whole = found is not None and not pa.types.is_floating(found.type)
+    if found is None or (whole and found.null_count):
+        text = np.array(encoded.dictionary.to_pylist(), np.str_)[encoded.indices.to_numpy()]
+        return text, [Note(f"{called(where)}: {note}.")] * bool(note)
+    values = found.take(encoded.indices).to_numpy(zero_copy_only=False)
+    return np.asarray(values).astype(bool) if pa.types.is_boolean(found.type) else np.asarray(values), []
+
+
+def _written_numbers(written: Any, rows: int) -> tuple[Any, str]:
+    """Different texts, null where missing, as numbers; None where they are none, or codes, and what to say of codes."""
+    import pyarrow as pa  # slow to load
+    import pyarrow.compute as pc  # slow to load
+
+    there = written.drop_null()
     if not len(there):
-        return np.asarray(values.cast(pa.float64()).to_numpy()), []
+        return written.cast(pa.float64()), ""
     if pc.all(pc.match_substring_regex(there, "^(?i:true|false)$")).as_py():
-        truth = pc.equal(pc.utf8_lower(values), "true")
-        return (text if truth.null_count else np.asarray(truth.to_numpy()).astype(bool)), []
-    coded = f"{called(where)}: numbers that begin with 0 were taken as codes, not as quantities."
+        return pc.equal(pc.utf8_lower(written), "true"), ""
     try:
         if pc.all(pc.match_substring_regex(there, "^[+-]?[0-9]+$")).as_py():
             if pc.any(pc.match_substring_regex(there, "^[+-]?0[0-9]")).as_py():
-                return text, [Note(coded)]
-            whole = values.cast(pa.int64())
-            return (text if whole.null_count else np.asarray(whole.to_numpy())), []
-        quantities = values.cast(pa.float64())
+                return None, "numbers that begin with 0 were taken as codes, not as quantities"
+            return written.cast(pa.int64()), ""
+        quantities = written.cast(pa.float64())
     except pa.ArrowInvalid:
-        return text, []
-    written = pc.unique(there)
-    pointed = written.filter(pc.match_substring_regex(written, r"^[0-9]+\.[0-9]+$"))
-    few = len(written) <= max(FEW_CODES, len(column) // 2)
-    if few and len(pc.unique(pointed.cast(pa.float64()))) < len(pointed):
-        merged = "numbers that differ in zeros at their end, such as 1.1 and 1.10, were taken as codes"
-        return text, [Note(f"{called(where)}: {merged}, not as quantities.")]
-    return np.asarray(quantities.to_numpy()), []
+        return None, ""
+    if len(there) <= max(FEW_CODES, rows // 2):
+        pointed = there.filter(pc.match_substring_regex(there, r"^[0-9]+\.[0-9]+$"))
+        if len(pc.unique(pointed.cast(pa.float64()))) < len(pointed):
+            merged = "numbers that differ in zeros at their end, such as 1.1 and 1.10"
+            return None, f"{merged}, were taken as codes, not as quantities"
+    return quantities, ""
 
 
 def is_text(kind: Any) -> bool:

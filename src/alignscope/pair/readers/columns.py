@@ -92,7 +92,8 @@ def require_features(names: Sequence[str], where: str, file: str = "") -> None:
 
     where : the file or argument as given. file : its name where columns can be picked from it, else empty.
     """
-    for name in names:
+    alike = {re.sub("[0-9]+", "0", name): name for name in reversed(names)}  # b1, b2, ... are looked at once
+    for name in reversed(alike.values()):
         kind = kind_of(name)
         if kind not in _LOOKS:
             continue

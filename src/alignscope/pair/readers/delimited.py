@@ -27,7 +27,7 @@ from alignscope.pair.readers.tables import pick, rows_of
 
 DELIMITERS = ("\t", ";", "|", ",")
 LINES = 256  # looked at
-CHARACTERS = 1 << 18  # looked at, but always the first lines
+CHARACTERS = 1 << 16  # looked at, but always the first lines
 LONGEST = 1 << 26  # characters of a line
 WIDEST = 1 << 16  # columns: each takes about 20 kB of memory while it is read
 MOST_UNPACKED = 128 << 20  # bytes that a packed file may hold however small it is

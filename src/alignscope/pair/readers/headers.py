@@ -73,9 +73,11 @@ def _with_text(
     shown: str,
 ) -> FirstLine:
     """Text stands over numbers, or over text that it is or is not one of."""
-    columns = {j: [line[j] for line in body if line[j].strip().lower() not in missing] for j in text}
-    if any(cells and all(is_number(cell, missing) for cell in cells) for cells in columns.values()):
-        return FirstLine("names")
+    columns = {}
+    for j in text:
+        columns[j] = [line[j] for line in body if line[j].strip().lower() not in missing]
+        if columns[j] and all(is_number(cell, missing) for cell in columns[j]):
+            return FirstLine("names")
     said = f"the first line reads {shown}, like the lines below, and was taken as a sample, not as a header"
     if any(_is_one_of(first[j], cells) for j, cells in columns.items()):
         return FirstLine("values", said)
