@@ -18,6 +18,7 @@ from alignscope.pair.readers.rows import ArrayRows
 N = 240
 DRAW = np.random.default_rng(0)
 REAL = DRAW.standard_normal((N, 6))
+OTHER = DRAW.standard_normal((N, 3))
 WHOLE = DRAW.integers(0, 50, (N, 6))
 NAMES = "a1,a2,a3,a4,a5,a6"
 KINDS = {
@@ -120,8 +121,8 @@ def test_a_doubtful_first_line_is_questioned(first: str, tmp_path: Path) -> None
 
 
 def test_headers_of_both_sides_are_left_out_of_an_audit(tmp_path: Path) -> None:
-    for name in ("x1", "x2"):
-        (tmp_path / f"{name}.csv").write_text(lines(REAL, first="0,1,2,3,4,5"))
+    for name, values in (("x1", REAL), ("x2", REAL**3)):
+        (tmp_path / f"{name}.csv").write_text(lines(values, first="0,1,2,3,4,5"))
     pair = Pair.of(tmp_path / "x1.csv", tmp_path / "x2.csv")
     assert pair.n == N
     assert [note.code for note in pair.notes] == ["AS116", "AS116"]
@@ -172,7 +173,7 @@ def test_row_names_without_a_name_are_left_out(first: str, tmp_path: Path) -> No
     path = written(tmp_path, lines(np.column_stack([np.arange(N), REAL]), first=f"{first},{NAMES}"))
     rows = open_rows(path, "x1")
     assert rows.columns == tuple(NAMES.split(","))
-    assert [note.code for note in Pair.of(path, REAL).notes] == ["AS118"]
+    assert [note.code for note in Pair.of(path, OTHER).notes] == ["AS118"]
     assert "holds row names and was left out" in rows.notes[0]
 
 
@@ -198,7 +199,7 @@ def test_columns_that_count_are_noted(way: str, kind: str, tmp_path: Path) -> No
         source = tmp_path / "a.h5"
     elif kind == "csv":
         source = written(tmp_path, lines(values, first=f"{NAMES},n"))
-    pair = Pair.of(source, REAL)
+    pair = Pair.of(source, OTHER)
     assert [(note.code, "counts the rows" in note) for note in pair.notes] == [("AS118", True)]
 
 

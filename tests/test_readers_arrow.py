@@ -17,7 +17,6 @@ from pyarrow import feather, ipc, parquet
 from alignscope.errors import AlignscopeError
 from alignscope.joining.join import join
 from alignscope.pair.identity import read_ids
-from alignscope.pair.paired import Pair
 from alignscope.pair.readers.formats import open_any, open_rows, read_vector
 
 TEXT = [f"id{i}" for i in range(6)]
@@ -172,7 +171,7 @@ def test_geometries_and_row_names_are_left_out(suffix: str, tmp_path: Path) -> N
     rows = open_rows(tmp_path / f"a.{suffix}", "x1")
     assert rows.columns == ("b1",)
     assert "left out as geometries: 'geometry', 'box', 'centre'" in rows.notes[0]
-    assert [note.code for note in Pair.of(rows, rows).notes] == ["AS116", "AS118"]
+    assert [note.code for note in rows.notes] == ["AS116", "AS118"]
     assert read_ids(f"{tmp_path}/a.{suffix}:plot", "ids1").tolist() == [7, 3]
 
 

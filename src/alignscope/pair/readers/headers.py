@@ -38,7 +38,8 @@ def first_line(lines: Sequence[Sequence[str]], missing: frozenset[str]) -> First
 
     missing : what stands for a missing value, in lower case.
 
-    >>> first_line([["400", "410", "420"], ["0.1", "0.2", "0.3"], ["0.2", "0.1", "0.1"]], frozenset()).kind
+    >>> below = [["0.3", "0.2", "0.3"], ["0.2", "0.1", "0.1"], ["0.3", "0.1", "0.2"]]
+    >>> first_line([["400", "410", "420"], *below], frozenset()).kind
     'names'
     >>> first_line([["1", "2"], ["3", "1"], ["2", "2"]], frozenset()).kind
     'values'
