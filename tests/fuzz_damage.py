@@ -101,7 +101,7 @@ def odd_json(rng: Random, text: str) -> str:
     """Return the text with a value somewhere in it replaced, left out or added."""
     try:
         tree = json.loads(text)
-    except ValueError:  # changed already
+    except (ValueError, RecursionError):  # changed already
         tree = None
     if not isinstance(tree, dict | list):
         return text
