@@ -271,6 +271,14 @@ def test_codes_are_said(tmp_path: Path) -> None:
     assert "begin with 0 were taken as codes" in open_any(written(tmp_path, "v\n01\n02\n"), "y1").notes[0]
 
 
+def test_codes_are_quantities_where_they_are_said_to_be(tmp_path: Path) -> None:
+    path = written(tmp_path, "v\n" + "1.1\n1.10\n2.5\n" * 9)
+    assert Pair.of(REAL[:27], OTHER[:27], path).y1.names == ("1.1", "1.10", "2.5")
+    target = Pair.of(REAL[:27], OTHER[:27], path, kind="quantity").y1
+    assert (target.kind, target.names) == ("regression", ("v",))
+    assert target.rows.read(0, 3).ravel().tolist() == [1.1, 1.1, 2.5]
+
+
 LAYOUTS = {
     "utf-16": ("ä,b\n1,2\n3,4\n".encode("utf-16"), "read as UTF-16"),
     "utf-16 without a mark": ("a,b\n1,2\n3,4\n".encode("utf-16-le"), "read as UTF-16-LE"),

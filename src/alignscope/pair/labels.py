@@ -98,6 +98,8 @@ def target_of(rows: Rows, role: str, names: Sequence[str] | None = None, kind: K
         return _classes(rows, role, names, kind)
     if kind == "multilabel" and not _is_number(rows.dtype):
         return _several_labels(rows, role, names)
+    if lone and kind == "quantity" and isinstance(rows, ArrayRows) and rows.dtype.startswith("<U"):
+        rows = _quantity(rows, role)
     require_numbers(rows.dtype, role)
     notes = rows.notes
     if isinstance(rows, StoredRows):
@@ -108,6 +110,17 @@ def target_of(rows: Rows, role: str, names: Sequence[str] | None = None, kind: K
         rows = replace(rows, header=replace(rows.header, notes=notes))
     columns = rows.columns if names is None else fitting_names(names, rows.shape[1], role)
     return Target(rows, "class" if _are_classes(rows, role, kind) else "regression", columns)
+
+
+def _quantity(rows: ArrayRows, role: str) -> ArrayRows:
+    """Numbers that were read as written, because they may be codes; rows of other text stay as they are."""
+    values = column_of(rows)
+    try:
+        quantities = np.where(missing_values(values), "nan", values).astype(np.float64)
+    except ValueError:
+        return rows
+    columns = rows.columns if rows.header.named else None
+    return ArrayRows.of(quantities, name=rows.name, role=role, columns=columns)
 
 
 def fitting_names(names: Sequence[str], count: int, where: str) -> tuple[str, ...]:
