@@ -17,7 +17,7 @@ from alignscope.pair.readers.promised import reading, require_held, require_memo
 from alignscope.pair.readers.rows import ArrayRows, Where
 from alignscope.pair.readers.stores.containers import pick_key
 
-PIECE = 1 << 24  # decompressed at once
+PIECE = 1 << 18  # bytes decompressed at once: larger pieces do not stay in the cache of the processor
 
 
 def open_npz(where: Where) -> NpyRows | ArrayRows:
