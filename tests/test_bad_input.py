@@ -338,7 +338,9 @@ TOLD = [
         r"x1 \(x1\.npy\): each sample of 2 x 2 was flattened to 4 columns",
     ),
     Told("3-d target", given(y1=np.dstack([Y1, Y1])), "AS116", r"y1 \(y1\.npy\): each sample of 2 x 2 was flattened"),
-    Told("whole numbers as floats", given(y1=(X1[:, 1] > 0).astype(float)), "AS116", "codes of classes need --kind class"),
+    Told(
+        "whole numbers as floats", given(y1=(X1[:, 1] > 0).astype(float)), "AS116", "codes of classes need --kind class"
+    ),
     Told("y2 alone", given(y1=None, y2=Y2), "AS116", "y2 is the target of both"),
     Told("noise", given(y1=RNG.normal(size=(N, 2))), "AS117", "x1 on its own target: .* too few rows to tell"),
     Told("no targets", given(y1=None), "AS901", "each modality is its own target"),

@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 class AuditCommand(Command, frozen=True, kw_only=True):
     """Say what aligning two modalities would cost, before it is done.
 
-    Files may be .npy, .npz:key, .csv, .parquet, .zarr, .h5:key, .nc:key, .mat:key, .pt:key, .safetensors:key,
-    .h5ad:obsm/X_pca or .h5mu:rna/obsm/X_pca, with one row per sample, all in the same order; or a folder or pattern
-    of .npy files ('emb/*.npy'). Without --y2 both modalities share the target of --y1; without any target, each is its
-    own. Writes audit.json, report.html and the charts to the folder --out, or nothing at all.
+    Files may be .npy, .npz:key, .csv or .tsv (.gz too), .parquet, .arrow or .feather, .zarr, .h5:key, .nc:key,
+    .mat:key, .pt:key, .safetensors:key, .h5ad:obsm/X_pca or .h5mu:rna/obsm/X_pca, with one row per sample, all in
+    the same order; or a folder or pattern of .npy files ('emb/*.npy'). Without --y2 both modalities share the
+    target of --y1; without any target, each is its own. Writes audit.json, report.html and the charts to the folder
+    --out, or nothing at all.
     """
 
     x1: Annotated[Path | None, tyro.conf.Positional, arg(metavar="X1", help="Features of modality 1.")] = None

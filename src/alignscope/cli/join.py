@@ -27,11 +27,11 @@ from alignscope.cli._options import (
 class JoinCommand(Command, frozen=True, kw_only=True):
     """Join the embeddings of two encoders, with targets and groups, by sample ids and never by their order.
 
-    Files are those that alignscope audit reads: .npy, .npz:key, .csv:column, .parquet:column, .zarr, .h5:key, .nc:key,
-    .mat:key, .pt:key, .safetensors:key, .h5ad:obsm/X_pca, .h5mu:rna/obsm/X_pca, or a folder or pattern of .npy files
-    ('emb/*.npy'); the last three have their ids with them. A sample is kept where every table has its id. Writes
-    x1.npy, x2.npy and the rest of a pair, results.json, dropped.csv and report.html to the folder --out, which
-    alignscope audit --pair reads.
+    Files are those that alignscope audit reads: .npy, .npz:key, .csv:column, .tsv:column, .parquet:column,
+    .arrow:column, .feather:column, .zarr, .h5:key, .nc:key, .mat:key, .pt:key, .safetensors:key, .h5ad:obsm/X_pca,
+    .h5mu:rna/obsm/X_pca, or a folder or pattern of .npy files ('emb/*.npy'); the last three have their ids with
+    them. A sample is kept where every table has its id. Writes x1.npy, x2.npy and the rest of a pair, results.json,
+    dropped.csv and report.html to the folder --out, which alignscope audit --pair reads.
     """
 
     x1: Annotated[Path, tyro.conf.Positional, arg(metavar="X1", help="Embeddings or features of modality 1.")]
