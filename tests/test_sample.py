@@ -322,7 +322,7 @@ def test_arrays_with_coordinates(folder, kind, rising):
         "time 0 band 2",
         "time 1 band 4",
     ]
-    assert any("stored numbers of -1 stand for missing" in note for note in record()["notes"])
+    assert any("stored numbers of -1 stand for missing (_FillValue)" in note for note in record()["notes"])
 
 
 def test_longitudes_from_0_to_360_and_coordinates_without_a_crs(folder):

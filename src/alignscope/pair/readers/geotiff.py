@@ -155,7 +155,10 @@ def packing_notes(packings: Sequence[Packing], names: Sequence[str]) -> list[Not
         named.setdefault(packing, []).append(name)
     for packing, mine in named.items():
         where = "all channels" if len(mine) == len(names) > 1 else ", ".join(mine[:4]) + ", ..." * (len(mine) > 4)
-        fills = tuple(source for source in packing.sources if source == NODATA)
+        if NODATA not in packing.sources:
+            said += packing.notes(where)
+            continue
+        fills = (NODATA,)
         scaled = tuple(source for source in packing.sources if source != NODATA)
         said += replace(packing, scale=1.0, offset=0.0, square=False, sources=fills).notes(where)
         said += replace(packing, fills=(), low=-math.inf, high=math.inf, sources=scaled).notes(where)

@@ -105,7 +105,9 @@ class Packing:
         """What is said of it: AS121 for missing values, AS122 for rescaled ones."""
         said = []
         masked = ", ".join(source for source in self.sources if source not in SCALES)
-        scaled = ", ".join(source for source in self.sources if source in SCALES or "quanti" in source)
+        scaled = ", ".join(
+            source for source in self.sources if source in SCALES or "quanti" in source or not self.masks
+        )
         fills = [fill for fill in self.fills if fill not in UNWRITTEN]  # if one is met, the error says where
         if fills or self.low > -math.inf or self.high < math.inf:
             parts = [", ".join(f"{fill:g}" for fill in fills)] if fills else []
