@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cache, partial
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pytest
@@ -17,8 +17,6 @@ from alignscope.datasets.factors import FactorModel, FactorSample, example_pair
 from alignscope.datasets.known_truth import partly_shared, regression
 from alignscope.linear.path import lambda_grid
 from alignscope.linear.theorems import COUNTER_EXAMPLES
-from alignscope.pair.notes import Note
-from alignscope.pair.paired import Pair
 
 RNG = np.random.default_rng(5)
 START = RNG.bit_generator.state
@@ -169,12 +167,6 @@ def failed(x: np.ndarray) -> np.ndarray:
     return x
 
 
-def noted(code: str) -> Audit:
-    """A pair of which a reader says something."""
-    pair = Pair.of(noise(300, 2), noise(300, 2), noise(300, 2))
-    return alignscope.audit(replace(pair, notes=(Note("how it was read", code),)), **QUICK)
-
-
 def quantised() -> Audit:
     """A pair whose first modality is stored in int8."""
     stored = np.random.default_rng(0).integers(-127, 128, (300, 2)).astype(np.int8)
@@ -218,7 +210,10 @@ CASES: dict[str, Case] = {
         lambda: alignscope.audit(noise(60, 12), noise(60, 3), noise(60, 2), **QUICK),
         r"modality 1 on its own target: .* too few rows to tell; an R² below 0\.\d+ may not show",
     ),
-    "AS118": Case(partial(noted, "AS118"), "how it was read"),
+    "AS118": Case(
+        lambda: changed_features(lambda x: np.column_stack([x, np.arange(len(x))])),
+        r"column 'x1 3' counts the rows",
+    ),
     "AS119": Case(lambda: changed_features(failed), "modality 1: rows that hold one value throughout: 2"),
     "AS120": Case(
         lambda: alignscope.audit((x := noise(300, 2)), x.copy(), x + noise(300, 2), **QUICK), "x1 and x2 hold the same"

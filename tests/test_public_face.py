@@ -24,7 +24,6 @@ from _api import FACES, exports, homes, summary
 from alignscope.auditing.codes import CODES as FINDINGS
 from alignscope.cli import COMMANDS
 from alignscope.errors import CODES, AlignscopeError
-from alignscope.pair.notes import NOTE_CODES
 from test_bad_input import REFUSED
 from test_bench_cli import REFUSED as BENCH_REFUSED
 from test_findings import CASES
@@ -137,7 +136,7 @@ def test_every_error_code_is_raised_and_explained() -> None:
 
 
 def test_every_finding_code_is_given_and_explained() -> None:
-    assert literals(r"AS\d{3}") | set(NOTE_CODES) == FINDINGS.keys()
+    assert literals(r"AS\d{3}") == FINDINGS.keys()
     for code, found in FINDINGS.items():
         assert found.severity in ("issue", "tip", "info", "not_applicable")
         assert found.title[0].isupper(), code

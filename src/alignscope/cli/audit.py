@@ -230,6 +230,6 @@ def _summarise(result: Audit, page: Path) -> None:
     say(result.verdict)
     say(result.action)
     for finding in result.findings:
-        if finding.severity == "issue" or finding.code in NOTE_CODES:
+        if finding.severity == "issue" or finding.code in ("AS108", *NOTE_CODES):
             say(f"  {finding.code} {finding.text}")
     print_where(page, "audit.json")
