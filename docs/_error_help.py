@@ -18,6 +18,14 @@ HELP = {
     "is not used, and no other is affected.",
     "E111": "The message names the file and the entry or line. Take the label file and the lists as published; "
     "[](treesatai.md) says what is accepted.",
+    "E112": (
+        "Copy the data into the file, or the files that it names into its folder. Why they are not followed: "
+        "[](safety.md)."
+    ),
+    "E113": (
+        "Give fewer rows or columns, or save the rows as .npy, .zarr or .h5, which are read a few at a time. Text, "
+        "tables and compressed archives are held in memory whole."
+    ),
     "E201": "Features need at least one row and one column. A single number is usually a slice gone wrong (`x[0]`).",
     "E202": "The message lists the rows of every input. Something was filtered in one place and not in the other.",
     "E203": "The message says where the first ones are. Fill them in, or leave those samples out of every input; "
