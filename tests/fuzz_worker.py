@@ -28,7 +28,7 @@ import vl_convert
 import fuzz_damage
 import fuzz_files
 from alignscope import cli
-from alignscope.errors import CODES, AlignscopeError
+from alignscope.errors import CODES, AlignscopeError, escaped
 from alignscope.moments.onepass import collect
 
 MEMORY = 2 << 30  # bytes beyond what the libraries take
@@ -273,7 +273,7 @@ def judge(status: object, raised: str, out: bytes, err: bytes, before: dict[str,
     elif message and not raised:
         faults.append(f"words on stderr: {message[:600]!r}")
     for stream, text in (("stderr", message), ("stdout", out.decode("utf-8", "backslashreplace"))):
-        if odd := sorted({c for c in text if not c.isprintable() and c != "\n"}):
+        if odd := sorted({c for c in text if escaped(c) != c and c != "\n"}):
             faults.append(f"{stream} holds {odd}")
     if message.count("\n") == 1 and len(message) > 3000:
         faults.append(f"a message of {len(message):,} characters")

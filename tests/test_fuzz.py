@@ -86,6 +86,12 @@ def test_any_input_ends_well_or_in_one_line(worker: Worker, kind: str) -> None:
     check(worker, kind, range(EACH))
 
 
+@pytest.mark.parametrize("case", ["parquet 225", "arrow 184", "zarr 20", "pt 16"])
+def test_what_once_broke(worker: Worker, case: str) -> None:
+    kind, seed = case.split()
+    check(worker, kind, range(int(seed), int(seed) + 1))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_inputs_end_well_or_in_one_line(worker: Worker, kind: str) -> None:

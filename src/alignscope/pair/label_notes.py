@@ -38,7 +38,8 @@ def label_notes(labels: np.ndarray, role: str, kind: str | None) -> Iterator[Not
         return
     if labels.dtype.kind not in "iuf":
         return
-    found = [value for value in _IGNORED if value in labels]
+    held = set(labels.tolist())  # as numbers of Python: a narrow type does not hold all that is looked for
+    found = [value for value in _IGNORED if value in held]
     if kind is None and len(labels) > FEW_VALUES:
         yield Note(
             f"{role}: {len(labels):,} different whole numbers were taken as classes; a quantity needs --kind quantity."

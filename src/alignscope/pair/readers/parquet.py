@@ -116,7 +116,7 @@ def _schema(where: Where, paths: Sequence[Path]) -> tuple[list[str], list[Any], 
             text = f"types that differ between files were read as {_typed(names, common)}"
             notes.append(Note(f"{called(where)}: {text}."))
         types = common
-        groups += _groups(path, metadata, names)
+        groups += _groups(path, metadata, names[0] if len(names) == 1 and is_list(types[0]) else None)
     return names, types, groups, list(dict.fromkeys(notes))
 
 
@@ -154,11 +154,13 @@ def _header(path: Path, at: Where) -> tuple[Any, Any]:
             raise broken(at, error) from error
 
 
-def _groups(path: Path, metadata: Any, names: Sequence[str]) -> list[Group]:
+def _groups(path: Path, metadata: Any, lists: str | None) -> list[Group]:
+    """The row groups that have rows. `lists` is the lone column to read, where it holds lists."""
     found = []
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
-        gaps = len(names) == 1 and any(_has_gaps(group.column(j), names[0]) for j in range(group.num_columns))
+        # of lists only: pyarrow ends the process where the statistics of a damaged column disagree
+        gaps = lists is not None and any(_has_gaps(group.column(j), lists) for j in range(group.num_columns))
         if group.num_rows:
             found.append(Group(path, number, group.num_rows, gaps))
     return found
