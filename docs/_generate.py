@@ -34,6 +34,7 @@ FAMILIES = {
     "E3": "Options",
     "E4": "Output",
     "E5": "Estimators and workers",
+    "E9": "Faults and memory",
     "AS1": "The data",
     "AS2": "Which modality predicts what",
     "AS3": "What alignment costs",
