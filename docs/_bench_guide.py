@@ -75,6 +75,11 @@ PAIR = {
     "y1": "what modality 1 should predict",
     "y2": "what modality 2 should predict; without it the same",
     "groups": "rows that belong together, such as a spatial block: held out together",
+    "coords": "a table of two columns, latitude and longitude or x and y: with `block` it gives the groups",
+    "block": "side of the squares of ground whose samples are one group, in the unit of `coords`",
+    "y_kind": "what y1 and y2 are, `class`, `quantity` or `multilabel`; by default their type says it",
+    "ignore_label": "labels that stand for none, such as 255; their rows are left out",
+    "drop_missing": "whether rows with a missing value, label or group are left out, which are an error otherwise",
     "test": "share of the groups, or rows, that a seed holds out",
     "validation": "share that settings are tuned on, the same for all seeds and never tested on",
     "encoder": '`{ kind = "conv", widths = [32, 64, 128], patch = 4 }`, `{ kind = "mlp", hidden = [256, 256] }`, '
@@ -150,7 +155,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     if isinstance(field.default, msgspec.Struct):
         return f"`{field.default.__struct_config__.tag}`"
     value = list(field.default) if isinstance(field.default, tuple) else field.default
-    return "none" if value in (None, [], "") else f"`{json.dumps(value)}`"
+    return "none" if value in (None, msgspec.UNSET, [], "") else f"`{json.dumps(value)}`"
 
 
 def _range(kind: Any) -> str:

@@ -23,6 +23,9 @@ from alignscope.pair.paired import Pair
 class NAType:
     """As pandas' NA: it compares to nothing, not even itself."""
 
+    def __repr__(self) -> str:
+        return "<NA>"
+
     def __ne__(self, other: object) -> NAType:  # type: ignore[override]
         return self
 
