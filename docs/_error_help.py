@@ -2,7 +2,7 @@
 
 HELP = {
     "E101": "Check the path and its permissions. The message suggests names that are close.",
-    "E102": "Convert the file to one of the [formats that are read](data-formats.md#inputs), as with `numpy.save`.",
+    "E102": "Convert the file to one of the [formats that are read](data-formats.md#formats), as with `numpy.save`.",
     "E103": "The copy or the program that wrote it was interrupted, or the disk was full. Write or copy it again; the "
     "message says how many bytes are missing.",
     "E104": "The array was saved with `dtype=object`: often rows of different lengths, or text and numbers mixed. "

@@ -57,8 +57,7 @@ def match(
     y1, y2 : targets, (M,) or (M, C). groups : (M,). Each has ids of its own: y1_ids, y2_ids, groups_ids, (M,).
     Tables from AnnData need no ids: without any, their obs_names are taken.
     least : the smallest share of the rows of the smallest table that must be kept, 0..1.
-    kind, ignore_label : what y1 and y2 are, and which of their labels stand for none; see `Pair.of`. Samples with such
-        a label are left out.
+    kind : what y1 and y2 are, see `Pair.of`. ignore_label : labels that stand for none; their samples are left out.
     drop_missing : leave out samples with a NaN, an infinity or no label; else `pair` and `save` raise E203.
     dequantize : what whole numbers of x1 and x2 stand for, as `alignscope.audit` takes it.
     progress : called with what is being done and the share that is done, 0..1.
