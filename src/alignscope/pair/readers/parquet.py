@@ -27,7 +27,7 @@ SUFFIXES = (".parquet", ".geoparquet", ".gpq", ".pq")
 
 @dataclass(frozen=True)
 class Group:
-    """A row group: the file it is in, its number there, its rows, and whether values of the column may be missing."""
+    """A row group: the file it is in, its number there, its rows, and whether whole numbers in lists may be missing."""
 
     path: Path
     number: int
@@ -116,7 +116,8 @@ def _schema(where: Where, paths: Sequence[Path]) -> tuple[list[str], list[Any], 
             text = f"types that differ between files were read as {_typed(names, common)}"
             notes.append(Note(f"{called(where)}: {text}."))
         types = common
-        groups += _groups(path, metadata, names[0] if len(names) == 1 and is_list(types[0]) else None)
+        whole = len(names) == 1 and is_list(types[0]) and _number_type(types[0], np.dtype(bool)).kind in "iub"
+        groups += _groups(path, metadata, names[0] if whole else None)
     return names, types, groups, list(dict.fromkeys(notes))
 
 
@@ -155,11 +156,11 @@ def _header(path: Path, at: Where) -> tuple[Any, Any]:
 
 
 def _groups(path: Path, metadata: Any, lists: str | None) -> list[Group]:
-    """The row groups that have rows. `lists` is the lone column to read, where it holds lists."""
+    """The row groups that have rows. `lists` is the lone column to read, where it holds lists of whole numbers."""
     found = []
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
-        # of lists only: pyarrow ends the process where the statistics of a damaged column disagree
+        # Of whole numbers only, which hold no NaN: pyarrow ends the process where damaged statistics disagree.
         gaps = lists is not None and any(_has_gaps(group.column(j), lists) for j in range(group.num_columns))
         if group.num_rows:
             found.append(Group(path, number, group.num_rows, gaps))
@@ -259,7 +260,7 @@ def _first_matrix(where: Where, column: str, groups: Sequence[Group]) -> tuple[i
         try:
             return g, _group_matrix(where, column, group)
         except AlignscopeError as error:
-            if error.code != "E201" or not group.gaps or g == len(groups) - 1:
+            if error.code != "E201" or g == len(groups) - 1:
                 raise
     raise AssertionError("no row group")
 
