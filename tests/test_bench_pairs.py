@@ -510,6 +510,22 @@ def test_a_whole_bench_on_chips(mine: tuple[Path, BenchResults]) -> None:
     assert again.outcome.reused == len(results.cells) and again.results == results
     elsewhere = run_bench(folder / "bench.toml", folder / "elsewhere", workers=1)
     assert elsewhere.to_json() == again.to_json()
+    assert results.notes == {}  # pictures stay pictures
+
+
+def test_what_was_decided_about_a_pair_is_said(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    x2 = rng.normal(size=(N, 9))
+    x2[[3, 7]] = 0
+    features(tmp_path / "chips", x1=np.column_stack([rng.normal(size=(N, 3)), np.arange(N)]), x2=x2)
+    results = bench(
+        tmp_path, re.sub("encoder2 = .*", "", re.sub("encoder = .*", 'encoder = { kind = "linear" }', SPEC))
+    )
+    counts, empty = results.notes["chips"]
+    assert counts.startswith("AS118 x1 (x1.npy): column 'x1 3' counts the rows")
+    assert empty == "AS119 x2.npy: rows that hold one value throughout: 2."
+    text = Page(render_bench(results)).text
+    assert counts in text and empty in text
 
 
 def test_the_page_of_a_pair(mine: tuple[Path, BenchResults]) -> None:

@@ -127,7 +127,10 @@ class ParetoPoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BenchResults(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a bench found; depends on the specification and the methods' code alone."""
+    """Everything that a bench found; depends on the specification and the methods' code alone.
+
+    notes : what was decided about users' own pairs on their way in, by the task's name.
+    """
 
     version: str
     schema: int
@@ -138,6 +141,7 @@ class BenchResults(msgspec.Struct, frozen=True, kw_only=True):
     pareto: tuple[ParetoPoint, ...]
     failures: tuple[Failure, ...]
     cells: tuple[BenchRecord, ...]
+    notes: dict[str, tuple[str, ...]] = {}
 
     def ranking(self) -> list[str]:
         """Return a line per method without labels, the best first: its rank, and its columns in percent."""

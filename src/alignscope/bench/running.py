@@ -25,6 +25,7 @@ from alignscope.bench.results import BenchRecord, BenchResults
 from alignscope.bench.spec import SCHEMA, BenchCell, BenchSpec, Scale, checked_spec, read_scale, read_spec
 from alignscope.bench.summary import Choice, Summary
 from alignscope.bench.tasks.kind import Column
+from alignscope.bench.tasks.pair import PairTask
 from alignscope.sweep.finished import Failure, Finished
 from alignscope.sweep.store import Layout, Store, TrainedCell, check_resumable
 from alignscope.sweep.sweep import NOTHING, Outcome, run_units
@@ -130,7 +131,9 @@ def run_bench(
     cells = cells_of(spec, entries, choices)
     trained = finish(cells, "training", share, 1.0)
     outcome = Outcome(*(getattr(tuned, f.name) + getattr(trained, f.name) for f in fields(Outcome)))
-    return Bench(_results(spec, known, entries, choices, [*cells, *first], store, outcome), outcome)
+    results = _results(spec, known, entries, choices, [*cells, *first], store, outcome)
+    notes = {task.name: task.rows(folders[task.name]).notes for task in spec.tasks if isinstance(task, PairTask)}
+    return Bench(replace(results, notes={name: said for name, said in notes.items() if said}), outcome)
 
 
 def train_unit(

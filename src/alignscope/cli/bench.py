@@ -38,6 +38,9 @@ class BenchCommand(TrainingCommand, frozen=True, kw_only=True):
             bench = run(spec, self.out, methods_file=self.method, methods=self.only or None, progress=progress, **how)
             progress("drawing the page", 0.95)
             page = bench.save(self.out)
+        for notes in bench.results.notes.values():
+            for note in notes:
+                say(f"  {note}")
         print_outcome(bench.results, bench.outcome)
         for line in bench.results.ranking():
             say(line)

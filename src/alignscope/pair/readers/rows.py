@@ -19,6 +19,8 @@ from alignscope.pair.readers.promised import MOST_COLUMNS, require_memory
 from alignscope.pair.readers.samples import Samples
 
 NUMERIC_KINDS = "biuf"
+FLATTENED = "was flattened to"
+"""How a note says so; a study, which keeps pictures, leaves it out of what it says of them."""
 WIDENED = ("torch.bfloat16", "torch.float8")  # types that numpy has not
 
 
@@ -132,7 +134,7 @@ def describe(
         )
     if len(item) > 1:
         axes = " x ".join(map(str, item))
-        notes = (*notes, f"{where}: each sample of {axes} was flattened to {width} columns.")
+        notes = (*notes, f"{where}: each sample of {axes} {FLATTENED} {width} columns.")
     named = columns is not None
     if columns is None:
         columns = _default_columns(role, item)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeAlias
 
@@ -13,13 +14,16 @@ from msgspec.structs import replace
 from alignscope._lib.toml import invalid
 from alignscope._lib.types import Progress
 from alignscope.errors import AlignscopeError
+from alignscope.pair.alike import constant_rows
 from alignscope.pair.dequantize import SCALES, placed
 from alignscope.pair.folder import TABLES, open_folder
 from alignscope.pair.labels import ClassRows, Kind, Target, first_rows
+from alignscope.pair.notes import Note
 from alignscope.pair.paired import Pair
 from alignscope.pair.readers.formats import split_key
 from alignscope.pair.readers.parts import files_of
-from alignscope.pair.readers.rows import Rows, as_numpy
+from alignscope.pair.readers.rows import FLATTENED, Rows, as_numpy
+from alignscope.report.words import count
 from alignscope.study.data.kind import DataKind, FilePath, Seed, check_parts
 from alignscope.study.data.prepared import Targets, write_data
 from alignscope.study.encoders import EncoderKind
@@ -104,7 +108,8 @@ class FileData(DataKind, frozen=True, kw_only=True, tag="files"):
                 values = _numbers(target.rows, role)[order].astype(np.float32)
                 targets |= {name: values[:, [i]] for i, name in enumerate(names)}
         groups = None if pair.groups is None else np.asarray(pair.groups)[order]
-        meta = Targets.of(train, (roles[0], roles[1]), targets, classes, [note.line for note in pair.notes])
+        notes = [note.line for note in (*_said(pair), *_without_content(pair))]
+        meta = Targets.of(train, (roles[0], roles[1]), targets, classes, notes)
         write_data(folder, [_inputs(rows, order, train) for rows in (pair.x1, pair.x2)], targets, meta, groups)
 
     def describe(self, targets1: str, targets2: str) -> str:
@@ -163,6 +168,26 @@ class FileData(DataKind, frozen=True, kw_only=True, tag="files"):
         return np.concatenate([train, test]), len(train)
 
 
+def _said(pair: Pair) -> Iterator[Note]:
+    """Yield the notes of a pair, but not that pictures were flattened, since here they are pictures."""
+    flat = {note for rows in (pair.x1, pair.x2) if len(_sample(rows)) == 3 for note in rows.notes if FLATTENED in note}
+    yield from (note for note in pair.notes if note not in flat)
+
+
+def _sample(rows: Rows) -> tuple[int, ...]:
+    """The shape of a sample where the store knows it: of pictures (channels, H, W)."""
+    shape: tuple[int, ...] = getattr(rows, "item", ())
+    return shape
+
+
+def _without_content(pair: Pair) -> Iterator[Note]:
+    """Yield a note for each modality that has rows of one value throughout, as of tiles without pixels."""
+    for rows in (pair.x1, pair.x2):
+        found = constant_rows(as_numpy(rows.read(0, pair.n)))
+        if found:
+            yield Note(f"{rows.name}: rows that hold one value throughout: {count(found)}.", "AS119")
+
+
 def _same(one: Target, two: Target) -> bool:
     """Whether both modalities are trained on the same columns, whether or not they were given twice."""
     if one is two:
@@ -179,7 +204,7 @@ def _inputs(rows: Rows, order: np.ndarray, train: int) -> np.ndarray:
 
     Pictures of bytes stay as they are; others are standardised channel by channel.
     """
-    item: tuple[int, ...] = getattr(rows, "item", ())
+    item = _sample(rows)
     if len(item) != 3:
         return _standardised(_numbers(rows, rows.name)[order], train)
     if rows.dtype == "uint8":
