@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 
 import bench_example
 import report_example
@@ -22,7 +23,7 @@ from test_paper_page import CLAIMS, SATELLITE
 
 TEMPLATES = sorted((Path(__file__).parents[1] / "src" / "alignscope").rglob("*.html.j2"))
 KIT = ("base.html.j2", "kit.html.j2", "sections.html.j2", "notebook.html.j2")
-NAMES = ["audit", "study", "bench", "paper", "trifeature", "treesatai-like", "treesatai", "join", "scenes"]
+NAMES = ["audit", "study", "bench", "paper", "trifeature", "treesatai-like", "treesatai", "join", "scenes", "sample"]
 
 SCENES = """
 chip = 4
@@ -55,6 +56,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for name in ("one", "two"):
         np.savez(folder / f"{name}.npz", x=rng.normal(size=(12, 3)), id=ids)
         ids = ids[1:].repeat([1] * 10 + [2])[:12] if name == "two" else np.append(ids[1:], "new")
+    grid = {"crs": "EPSG:32631", "transform": rasterio.Affine(1, 0, 0, 0, -1, 16)}
+    with rasterio.open(
+        folder / "raster.tif", "w", driver="GTiff", width=16, height=16, count=2, dtype="float32", **grid
+    ) as raster:
+        raster.write(rng.normal(size=(2, 16, 16)).astype(np.float32))
+    (folder / "points.csv").write_text("id,x,y\n" + "".join(f"<i>{k},{k}.5,{k}.5\n" for k in range(18)))
     commands = {
         "trifeature": ["trifeature", "--n", "12", "--size", "32", "--n-test", "4"],
         "treesatai-like": ["treesatai-like", "--n", "6"],
@@ -62,6 +69,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "join": ["join", str(folder / "one.npz:x"), str(folder / "two.npz:x"),
                  "--ids1", str(folder / "one.npz:id"), "--ids2", str(folder / "two.npz:id")],
         "scenes": ["scenes", str(folder / "scenes.toml")],
+        "sample": ["sample", str(folder / "raster.tif"), "--points", str(folder / "points.csv"), "--crs", "EPSG:32631"],
     }  # fmt: skip
     written = {}
     for name, words in commands.items():

@@ -16,7 +16,7 @@ import numpy as np
 
 from alignscope._lib.checks import one_of, real, whole
 from alignscope._lib.types import Array, Matrix, Vector
-from alignscope.errors import AlignscopeError
+from alignscope.errors import AlignscopeError, escaped
 from alignscope.linear.path import Solver
 from alignscope.linear.problem import Gauge, Problem, block_scale
 from alignscope.moments.moments import Moments
@@ -236,7 +236,7 @@ class AlignedReducedRank:
             how = "without" if known is None else "with"
             warnings.warn(f"{which}, but {name} was fitted {how} feature names", UserWarning, stacklevel=4)
         elif list(known) != list(given):
-            raise AlignscopeError(
+            raise _ColumnNamesError(
                 "E210", "X", _name_difference(list(known), list(given)), "Give the same columns in the same order."
             )
 
@@ -259,6 +259,15 @@ def _not_fitted(*parts: str) -> AlignscopeError:
     return _not_fitted_under(AttributeError if module is None else module.NotFittedError)(*parts)
 
 
+class _ColumnNamesError(AlignscopeError):
+    """Other column names than those of `fit`, one a line, as scikit-learn has them and its checks want them."""
+
+    def __init__(self, code: str, where: str, found: str, way_out: str) -> None:
+        super().__init__(code, where, found, way_out)
+        self.found = found
+        self.args = (f"{where}: {found}. {way_out} [{code}]",)
+
+
 class _NotNumbersError(AlignscopeError, TypeError):
     """Objects where numbers belong; a TypeError too, as in numpy."""
 
@@ -275,6 +284,7 @@ def _column_names(X: Array) -> np.ndarray | None:
 def _name_difference(known: list[str], given: list[str]) -> str:
     """Say how column names differ, in the words of scikit-learn."""
     lines = ["The feature names should match those that were passed during fit."]
+    known, given = ([escaped(name) for name in names] for names in (known, given))
     unseen, missing = sorted(set(given) - set(known)), sorted(set(known) - set(given))
     if unseen:
         lines += ["Feature names unseen at fit time:", *(f"- {name}" for name in unseen[:5])]

@@ -16,7 +16,7 @@ from alignscope.pair.missing import incomplete, is_missing, missing_values, trim
 from alignscope.pair.notes import Note
 from alignscope.pair.readers.rows import Header, Rows, StoredRows, as_numpy
 
-Ignored: TypeAlias = str | int | Iterable[str | int]
+Ignored: TypeAlias = str | int | float | Iterable[str | int | float]
 
 _BYTES = 32 << 20  # looked at in one step
 _SHOWN = 3
