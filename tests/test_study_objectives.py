@@ -151,8 +151,24 @@ def test_embeddings_are_probed_at_length_1_and_as_they_are_and_so_are_trunks() -
     ):
         guess, test = regression(made, y, NUMBERS.train), slice(NUMBERS.train, None)
         assert r2 == pytest.approx(share(y[test], guess[test], y[: NUMBERS.train].mean(axis=0)), abs=1e-4)
-    linear = train_cells([cell(lam=0, encoder=LINEAR)], NUMBERS)[0][0]
-    assert all(t.probe_r2_trunk is msgspec.UNSET for t in linear.last.test.targets)
+
+
+@pytest.mark.parametrize(
+    ("trained_cell", "normalised", "trunk"),
+    [
+        (cell(lam=0), True, True),
+        (cell(lam=0, encoder=LINEAR), True, False),
+        (with_objective(VICRegSpec(), "joint"), True, True),
+        (cell(), False, False),
+        (cell(lam=0, training="concatenation"), False, False),
+    ],
+    ids=["lambda 0", "linear", "objective", "regression", "baseline"],
+)
+def test_only_what_is_shown_is_probed(trained_cell: CellSpec, normalised: bool, trunk: bool) -> None:
+    record = train_cells([trained_cell], NUMBERS)[0][0]
+    for found in (*record.last.test.targets, *record.last.train.targets):
+        assert (found.probe_r2_normalised is not msgspec.UNSET) == normalised
+        assert (found.probe_r2_trunk is not msgspec.UNSET) == trunk
 
 
 # The specification.

@@ -25,11 +25,13 @@ class EncoderKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     patches : whether it has patches (tokens), which attention and pre-training need.
     channels_last : whether it reads pictures fastest with the channel last.
+    hidden_layers : whether it has any; else its features are the inputs, and say nothing of a training.
     needs : what samples must be, for messages.
     """
 
     patches: ClassVar[bool] = False
     channels_last: ClassVar[bool] = False
+    hidden_layers: ClassVar[bool] = True
     needs: ClassVar[str] = ""
 
     def check_pictures(self, side: int) -> None:
@@ -99,6 +101,8 @@ class MLPSpec(EncoderKind, frozen=True, kw_only=True, tag="mlp"):
 
 class LinearSpec(EncoderKind, frozen=True, kw_only=True, tag="linear"):
     """A linear encoder, for which the theory is exact."""
+
+    hidden_layers: ClassVar[bool] = False
 
     def check_features(self, shape: Shape, which: str) -> None:
         """Raise E306 for too many inputs: all of them are features."""

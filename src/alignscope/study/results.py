@@ -34,7 +34,7 @@ class TargetScore(msgspec.Struct, frozen=True, kw_only=True):
     probe_macro_f1, probe_weighted_f1 : the same of the probe, for multi-label targets.
     probe_r2_normalised : probe_r2 of the latent with every row scaled to length 1, as a cosine sees it.
     probe_r2_trunk : the same of the encoder's last hidden layer; absent for linear encoders, which have none. Both are
-        absent in cells of before they were scored.
+        of trainings with an objective and of those at lambda = 0, and absent in older cells.
 
     The accuracy of a multi-label target is the share of all (sample, label) that are right.
     """

@@ -21,7 +21,6 @@ from alignscope._lib.threads import one_blas_thread
 from alignscope.nn.towers import TwoTowers
 from alignscope.nn.training import learning_rates, one_thread
 from alignscope.study.data.prepared import StudyData
-from alignscope.study.encoders import LinearSpec
 from alignscope.study.results import CellRecord, Epoch, Mark
 from alignscope.study.spec import SCHEMA, CellSpec
 from alignscope.study.training.models import (
@@ -85,10 +84,13 @@ class _Trainer:
             self.towers[0].to(memory_format=torch.channels_last)
         self.x = [_placed(x, device) for x in data.x]
         self.y = [y.to(device) for y in targets_of(self.first, data)]
+        # Only trainings with an objective are shown with these, next to those without any alignment.
+        compared = bool(self.first.objective) or (self.first.lambda_ == 0 and not self.first.baseline)
         self.scorer = Scorer(
             data,
             self.first.task,
-            trunk=not isinstance(self.first.encoder, LinearSpec),
+            normalised=compared,
+            trunk=compared and self.first.encoder.hidden_layers,
             heads=self.first.training != "contrastive",
         )
         self.progress = [_Progress(cell, [], []) for cell in self.cells]

@@ -43,12 +43,16 @@ class Scorer:
     ----------
     data : the rows and targets.
     task : ``squared``, ``cross_entropy`` or ``binary``.
-    trunk : whether features are probed as well; where they are the inputs, that says nothing of a training.
+    normalised, trunk : whether latents at length 1 and features are probed too, each at the cost of another
+        factorisation.
     heads : whether the heads were trained; else only probes say something.
     """
 
-    def __init__(self, data: StudyData, task: str, *, trunk: bool = True, heads: bool = True) -> None:
-        self.data, self.task, self.trunk, self.heads = data, task, trunk, heads
+    def __init__(
+        self, data: StudyData, task: str, *, normalised: bool = False, trunk: bool = False, heads: bool = True
+    ) -> None:
+        self.data, self.task, self.heads = data, task, heads
+        self.normalised, self.trunk = normalised, trunk
         self.parts = {"train": slice(0, data.train), "test": slice(data.train, None)}
 
     @cached_property
@@ -106,7 +110,7 @@ class Scorer:
     ) -> list[TargetScore]:
         trained_on = self.data.trained_on[modality] if self.heads else ()
         heads = {t: self._head(outputs, modality, t, rows) for t in trained_on}
-        normalised = self._targets_r2(_at_length_1(outputs.z[modality]), modality, rows)
+        normalised = self._targets_r2(_at_length_1(outputs.z[modality]), modality, rows) if self.normalised else {}
         trunk = self._targets_r2(outputs.h[modality], modality, rows) if self.trunk else {}
         return [
             TargetScore(
@@ -114,8 +118,8 @@ class Scorer:
                 target=t,
                 trained_on=t in trained_on,
                 probe_r2=_number(probes[t].r2),
-                probe_r2_normalised=normalised[t],
-                probe_r2_trunk=trunk[t] if trunk else msgspec.UNSET,
+                probe_r2_normalised=normalised.get(t, msgspec.UNSET),
+                probe_r2_trunk=trunk.get(t, msgspec.UNSET),
                 probe_per_class=tuple(map(_number, probes[t].per_column)) if t in self.data.classes else (),
                 **heads.get(t, {}),
                 **self._probe_labels(t, probes[t], rows),
