@@ -107,9 +107,21 @@ def test_a_temperature_is_not_decayed() -> None:
     assert [id(p) for p in free["params"]] == [id(towers.alignment.log_temperature), id(towers.alignment.bias)]
 
 
+def test_a_temperature_comes_back_from_the_ends_of_its_range() -> None:
+    z1, z2 = torch.ones(8, 3), torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
+    towers = build(with_objective(InfoNCESpec()), NUMBERS)
+    with torch.no_grad():
+        towers.alignment.log_temperature.fill_(-9.0)
+    assert towers.alignment.learned()["temperature"] == pytest.approx(0.01)
+    towers.alignment(z1, z2).backward()
+    assert towers.alignment.log_temperature.grad < 0  # nothing tells the first rows apart: a larger one is better
+
+
 def test_teachers_start_as_the_encoders_and_follow_them() -> None:
-    towers = build(with_objective(JEPASpec(momentum=0.5)), NUMBERS)
-    student, teacher = towers.tower1.encoder, towers.alignment.teachers[0].module
+    objective = WithObjective(build(with_objective(JEPASpec(momentum=0.5)), NUMBERS))
+    objective(*(torch.from_numpy(x[:32]) for x in NUMBERS.x))
+    towers = objective.towers
+    student, teacher = towers.tower1.encoder, towers.alignment.objective.teachers[0].module
     for a, b in zip(student.parameters(), teacher.parameters(), strict=True):
         assert torch.equal(a, b)
         with torch.no_grad():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import permutations
@@ -36,6 +37,9 @@ Objective = Literal[
     "bottleneck",
 ]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
+
+LOWEST, HIGHEST = 0.01, 100.0
+"""What a temperature that is learnt stays within; the lower end as in CLIP (Radford 2021)."""
 
 
 class Aligned(Method):
@@ -102,7 +106,7 @@ class Aligned(Method):
 
     def after_step(self) -> None:
         """Move the teachers, where the objective has any."""
-        if isinstance(self.alignment, _JEPA):
+        if isinstance(self.alignment, JEPAAlignment):
             self.alignment.follow()
 
 
@@ -187,11 +191,11 @@ class _SigLIP(nn.Module):  # type: ignore[misc]
 
     def __init__(self, temperature: float) -> None:
         super().__init__()
-        self.log_temperature = _logarithm(temperature)
+        self.log_temperature = temperature_parameter(temperature)
         self.bias = nn.Parameter(torch.tensor(-10.0))
 
     def forward(self, zs: Sequence[Tensor], batch: Batch) -> Tensor:
-        temperature = _bounded(self.log_temperature)
+        temperature = bounded_temperature(self.log_temperature)
         return over_pairs(siglip, zs, present=batch.present, temperature=temperature, bias=self.bias)
 
 
@@ -200,10 +204,10 @@ class _SymILE(nn.Module):  # type: ignore[misc]
 
     def __init__(self, temperature: float) -> None:
         super().__init__()
-        self.log_temperature = _logarithm(temperature)
+        self.log_temperature = temperature_parameter(temperature)
 
     def forward(self, zs: Sequence[Tensor], batch: Batch) -> Tensor:
-        return symile(zs, present=batch.present, logit_scale=1 / _bounded(self.log_temperature))
+        return symile(zs, present=batch.present, logit_scale=1 / bounded_temperature(self.log_temperature))
 
 
 class _Regression(nn.Module):  # type: ignore[misc]
@@ -240,8 +244,8 @@ class _Bottleneck(nn.Module):  # type: ignore[misc]
         return torch.stack(terms).mean()
 
 
-class _JEPA(nn.Module):  # type: ignore[misc]
-    """Each embedding predicts those of the other modalities' teachers, which follow their encoders."""
+class JEPAAlignment(nn.Module):  # type: ignore[misc]
+    """Each embedding predicts those of the other modalities' teachers, which follow their encoders; the mean of all."""
 
     started: Tensor
 
@@ -255,6 +259,7 @@ class _JEPA(nn.Module):  # type: ignore[misc]
         self.register_buffer("started", torch.zeros((), dtype=torch.bool))
 
     def forward(self, zs: Sequence[Tensor], batch: Batch) -> Tensor:
+        """Return the loss of embeddings (N, K_m) of the first views of a batch, a scalar."""
         if not self.started:
             # Only now: since the method was built, its encoders have been initialised, or loaded.
             self.teachers = nn.ModuleList(EMATeacher(e, self.momentum) for e in self.students)
@@ -281,6 +286,7 @@ PAIRED: dict[str, Callable[..., Tensor]] = {
     "cca": cca_loss,
     "spectral": spectral_contrastive,
 }
+"""Objectives of two embeddings that learn nothing themselves and have no settings here."""
 
 
 def _alignment(objective: Objective, encoders: Sequence[Encoder], temperature: float, momentum: float) -> nn.Module:
@@ -299,13 +305,17 @@ def _alignment(objective: Objective, encoders: Sequence[Encoder], temperature: f
         case "bottleneck":
             return _Bottleneck(sizes, temperature)
         case "jepa":
-            return _JEPA(encoders, momentum)
+            return JEPAAlignment(encoders, momentum)
     return _Functional(partial(over_pairs, PAIRED[objective]))
 
 
-def _logarithm(value: float) -> nn.Parameter:
-    return nn.Parameter(torch.tensor(value).log())
+def temperature_parameter(start: float) -> nn.Parameter:
+    """Return the logarithm of a temperature that is learnt, a scalar."""
+    return nn.Parameter(torch.tensor(start).log())
 
 
-def _bounded(log_temperature: Tensor) -> Tensor:
-    return log_temperature.exp().clamp(0.01, 100.0)
+def bounded_temperature(log_temperature: Tensor) -> Tensor:
+    """Return the temperature, a scalar, and keep its logarithm where it lies within `LOWEST` and `HIGHEST`."""
+    with torch.no_grad():  # bounded itself, and not only what is read of it, whose gradient would be 0 beyond
+        log_temperature.clamp_(math.log(LOWEST), math.log(HIGHEST))
+    return log_temperature.exp()

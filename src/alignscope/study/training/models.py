@@ -17,7 +17,7 @@ from alignscope.nn.fused import FusedTowers
 from alignscope.nn.towers import TwoTowers
 from alignscope.study.data.prepared import StudyData
 from alignscope.study.spec import CellSpec
-from alignscope.study.training.terms import JEPATerm, Term, term
+from alignscope.study.training.terms import Term, term
 
 Towers = TwoTowers | FusedTowers
 
@@ -49,8 +49,6 @@ def build(cell: CellSpec, data: StudyData) -> Towers:
             alignment = RegressionAlignment(k, k, gauge=cell.gauge, direction=cell.direction, samples=data.train)
         towers = TwoTowers(encoder1, encoder2, outputs1, outputs2, alignment, task=cell.task)
     initialise(towers, cell.seed)
-    if cell.objective and isinstance(alignment, JEPATerm):
-        alignment.restart()
     return towers
 
 
