@@ -5,7 +5,7 @@ A new one is a subclass, and its name in `ObjectiveSpec`.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
 import msgspec
 from msgspec import Meta
@@ -36,14 +36,19 @@ class ObjectiveKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         return str(self.__struct_config__.tag)
 
     @property
+    def temperature(self) -> float | str | None:
+        """Return the one temperature of a single objective, "learned", or None where it has none."""
+        return None
+
+    @property
     def key(self) -> str:
         """Return the name in rows of results, unique within a study: "info_nce 0.1", "vicreg"."""
-        return self.kind
+        return self.kind if self.temperature is None else f"{self.kind} {_plain(self.temperature)}"
 
     @property
     def text(self) -> str:
-        """Return the name in sentences: "InfoNCE (temperature 0.1)", "VICReg"."""
-        return self.title
+        """Return the name in sentences."""
+        return objective_text(self.kind, self.temperature)
 
     def each(self) -> tuple[Self, ...]:
         """Return every single objective that it stands for: one for each temperature."""
@@ -66,17 +71,8 @@ class _WithTemperature(ObjectiveKind, frozen=True, kw_only=True):
 
     @property
     def temperature(self) -> float | str:
-        """Return the one temperature of a single objective."""
         (only,) = self.temperatures
         return only
-
-    @property
-    def key(self) -> str:
-        return f"{self.kind} {_plain(self.temperature)}"
-
-    @property
-    def text(self) -> str:
-        return f"{self.title} (temperature {_plain(self.temperature)})"
 
     def each(self) -> tuple[Self, ...]:
         return tuple(msgspec.structs.replace(self, temperatures=(t,)) for t in self.temperatures)
@@ -134,6 +130,14 @@ class JEPASpec(ObjectiveKind, frozen=True, kw_only=True, tag="jepa"):
 
 
 ObjectiveSpec = InfoNCESpec | SigLIPSpec | BarlowTwinsSpec | VICRegSpec | SpectralSpec | CCASpec | JEPASpec
+
+TITLES = {str(kind.__struct_config__.tag): kind.title for kind in get_args(ObjectiveSpec)}
+"""What each `kind` is called on the page."""
+
+
+def objective_text(kind: str, temperature: float | str | None) -> str:
+    """Return the name of an objective in sentences: "InfoNCE (temperature 0.1)", "VICReg"."""
+    return TITLES[kind] if temperature is None else f"{TITLES[kind]} (temperature {_plain(temperature)})"
 
 
 def _plain(temperature: float | str) -> str:

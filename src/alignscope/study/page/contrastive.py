@@ -7,9 +7,10 @@ from typing import Any
 
 from alignscope.report.panels import DASHES, HUES, Figure, Steps, key, missing, panel, panel_rows, value_axis
 from alignscope.report.parts import Spec, by, dots, intervals, layer, tips
-from alignscope.report.words import at_size, capital, estimate, estimate_percent, percent, share
+from alignscope.report.words import at_size, capital, estimate, estimate_percent, percent
+from alignscope.study.objectives import objective_text
 from alignscope.study.page.selection import TargetOf, longest, own_targets
-from alignscope.study.page.words import epochs_text, objective_text
+from alignscope.study.page.words import epochs_text
 from alignscope.study.results import ContrastiveRow, SeedInterval, StudyResults
 
 KINDS = {
@@ -143,7 +144,7 @@ def contrastive_words(results: StudyResults) -> list[str]:
     if row is None:
         return []
     parts = [
-        f"{share(row.before.value, 2) if row.before else ''} by an encoder trained on its targets",
+        f"{estimate(row.before, 2)} by an encoder trained on its targets",
         f"{estimate(row.normalised, 2)} by the embedding at length 1",
         f"{estimate(row.raw, 2)} by the embedding as it is",
         *([f"{estimate(row.trunk, 2)} by the last hidden layer"] if row.trunk else []),

@@ -24,10 +24,11 @@ from alignscope.report.words import (
     number,
     share,
 )
+from alignscope.study.objectives import objective_text
 from alignscope.study.page.decomposition_charts import COST
 from alignscope.study.page.latent_charts import latent_rows
 from alignscope.study.page.selection import fixed_variants
-from alignscope.study.page.words import GAUGES, cell_text, epochs_text, gauge_text, objective_text
+from alignscope.study.page.words import GAUGES, cell_text, epochs_text, gauge_text
 from alignscope.study.results import CellRecord, StudyResults
 from alignscope.study.rules import Score, contest
 

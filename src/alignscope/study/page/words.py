@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 from alignscope.report.words import at_lambda, at_size, count
-from alignscope.study.objectives import ObjectiveSpec
+from alignscope.study.objectives import TITLES, objective_text
 from alignscope.study.results import CellRecord, StudyResults
 from alignscope.study.spec import Variant
 
@@ -31,7 +29,6 @@ _TRAININGS = {
     "contrastive": "contrastive, no task",
     "none": "no alignment",
 }
-_OBJECTIVES = {kind.__struct_config__.tag: kind.title for kind in get_args(ObjectiveSpec)}
 BASELINES = {
     "concatenation": "both modalities, concatenated",
     "late_fusion": "both modalities, late fusion",
@@ -51,16 +48,9 @@ def variant_text(results: StudyResults, variant: Variant) -> str:
 def gauge_text(gauge: str) -> str:
     """Name a target scaling in a word or two, or an objective by its key: "raw scale", "InfoNCE (temperature 0.1)"."""
     kind, _, temperature = gauge.partition(" ")
-    if kind in _OBJECTIVES:
+    if kind in TITLES:
         return objective_text(kind, temperature or None)
     return _SHORT.get(gauge, gauge)
-
-
-def objective_text(kind: str, temperature: float | str | None) -> str:
-    """Name an objective: "InfoNCE (temperature 0.1)", "VICReg"."""
-    if temperature is None:
-        return _OBJECTIVES[kind]
-    return f"{_OBJECTIVES[kind]} (temperature {temperature if isinstance(temperature, str) else f'{temperature:g}'})"
 
 
 def epochs_text(epochs: int) -> str:

@@ -50,7 +50,7 @@ def _rows(cells: StudyCells, objective: ObjectiveSpec, k: int, epochs: int) -> I
         known = bool(ratios) and all(reference >= KNOWN_R2 for _, reference in ratios)
         yield ContrastiveRow(
             objective=objective.kind,
-            temperature=getattr(objective, "temperature", None),
+            temperature=objective.temperature,
             components=k,
             epochs=epochs,
             modality=like.modality,
