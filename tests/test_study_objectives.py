@@ -25,8 +25,9 @@ from alignscope.study.objectives import (
     VICRegSpec,
 )
 from alignscope.study.page.page import render_study, study_figures
+from alignscope.study.page.sentences import objectives_text
 from alignscope.study.page.verdict import tone, verdict
-from alignscope.study.results import CellRecord, StudyResults
+from alignscope.study.results import CellRecord, SeedInterval, StudyResults
 from alignscope.study.running import Study, run_study
 from alignscope.study.spec import CellSpec, cells_of, parse_spec, read_spec
 from alignscope.study.summary.cells import find
@@ -35,7 +36,7 @@ from alignscope.study.training.models import Stack, WithObjective, build
 from alignscope.study.training.terms import START
 from page_reader import Page
 from spec_mistakes import Mistake, cases
-from study_helpers import LINEAR, SPEC, cell, numbers, plain, regression, rows, share, write_files
+from study_helpers import LINEAR, MLP, SPEC, cell, numbers, plain, regression, rows, share, write_files
 
 torch.set_num_threads(1)
 
@@ -283,9 +284,9 @@ def test_contrastive_rows_are_those_of_the_cells(studies: dict[str, Study]) -> N
     assert row.raw.value == pytest.approx(np.mean([a.probe_r2 for a, _ in scores.values()]))
     assert row.before is not None
     assert row.before.value == pytest.approx(np.mean([b.probe_r2 for _, b in scores.values()]))
-    if row.retention is not None:
-        ratios = [max(0.0, a.probe_r2_normalised) / b.probe_r2 for a, b in scores.values()]
-        assert row.retention.value == pytest.approx(np.mean(ratios))
+    assert row.retention is not None
+    ratios = [max(0.0, a.probe_r2_normalised) / b.probe_r2 for a, b in scores.values()]
+    assert row.retention.value == pytest.approx(np.mean(ratios))
     assert row.learned_temperature is not None
     assert row.learned_temperature.value == pytest.approx(np.mean([m.learned["temperature"] for m in alone.values()]))
     assert {r.embedding for r in results.contrastive if r.objective == "vicreg"} == {"raw"}
@@ -323,7 +324,27 @@ def test_the_verdict_speaks_of_both_trainings(studies: dict[str, Study]) -> None
     assert joint.startswith("Hit hardest is")
     assert first.startswith("Contrastive training")
     assert verdict(studies["alone"].results)[0].startswith("Contrastive training")
-    assert tone(studies["alone"].results) in ("loss", "free", "open")
+
+
+RETAINED = {
+    "loss": (SeedInterval(value=0.8, low=0.7, high=0.9, seeds=2), "loss"),
+    "little": (SeedInterval(value=0.98, low=0.96, high=1.01, seeds=2), "free"),
+    "wide": (SeedInterval(value=0.8, low=0.5, high=1.1, seeds=2), "open"),
+    "one seed": (SeedInterval(value=0.1, low=None, high=None, seeds=1), "open"),
+    "unknown": (None, "open"),
+}
+
+
+@pytest.mark.parametrize("name", RETAINED)
+def test_the_tone_is_that_of_what_is_retained(name: str, studies: dict[str, Study]) -> None:
+    retention, wanted = RETAINED[name]
+    results = studies["alone"].results
+    rows = tuple(msgspec.structs.replace(r, retention=retention) for r in results.contrastive)
+    changed = msgspec.structs.replace(results, contrastive=rows)
+    assert tone(changed) == wanted
+    assert verdict(changed)[0].startswith(
+        "Contrastive training" if retention else "Without alignment (λ = 0) too little"
+    )
 
 
 def test_where_nothing_finished_the_page_says_so(studies: dict[str, Study]) -> None:
@@ -332,3 +353,11 @@ def test_where_nothing_finished_the_page_says_so(studies: dict[str, Study]) -> N
     page = Page(render_study(msgspec.structs.replace(results, cells=cells, contrastive=())))
     assert "It needs a finished training of this kind." in page.text
     assert verdict(msgspec.structs.replace(results, cells=cells, contrastive=()))[0].startswith("No training")
+
+
+def test_a_trunk_is_spoken_of_where_there_is_one(studies: dict[str, Study]) -> None:
+    results = studies["alone"].results
+    assert results.spec.encoder == LINEAR
+    assert "trunk" not in objectives_text(results)
+    deep = msgspec.structs.replace(results, spec=msgspec.structs.replace(results.spec, encoder=MLP))
+    assert "trunk" in objectives_text(deep)

@@ -299,7 +299,7 @@ def test_progress_is_told(copied: Path) -> None:
     told: list[tuple[str, float]] = []
     again(copied, progress=lambda what, share: told.append((what, share)))
     assert all(what and 0 <= share <= 1 for what, share in told)
-    assert told[-1] == ("comparing the forecast with what was measured", 0.9)
+    assert told[-1] == ("summing up what was measured", 0.9)
     assert f"{CELLS} of {CELLS} cells" in [what for what, _ in told]
 
 

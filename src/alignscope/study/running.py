@@ -114,7 +114,7 @@ def run_study(
         executor=executor,
         progress=lambda what, share: progress(what, 0.9 * share),
     )
-    progress("comparing the forecast with what was measured", 0.9)
+    progress("summing up what was measured", 0.9)
     failed = dict(outcome.failed)
     records = sorted((record for cell in cells if (record := store.read(cell.id)) is not None), key=_order)
     missing = [STUDY.failed(cell, failed[cell.id]) for cell in cells if cell.id in failed]
@@ -180,8 +180,8 @@ def _check_fit(spec: StudySpec, data: StudyData) -> None:
         for check in (spec.encoder.check_sample, spec.encoder.check_features):
             check(x.shape[1:], f"a sample of modality {modality}")
     for objective in spec.sweep.objectives:
-        if data.train <= (least := max(spec.sweep.components) if objective.beyond else 1):
-            found = f"{data.train} training rows, and `{objective.kind}` needs more than {least}"
+        if objective.beyond and data.train <= (k := max(spec.sweep.components)):
+            found = f"{data.train} training rows, and `{objective.kind}` needs more than {k}"
             raise AlignscopeError("E306", "sweep.objectives", found, "Give more rows, smaller components, or another.")
     every = [t for targets in data.trained_on for t in targets]
     if spec.task == "cross_entropy" and (wrong := [t for t in every if t not in data.classes or data.multilabel(t)]):

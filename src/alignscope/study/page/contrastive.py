@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from alignscope._lib.constants import KNOWN_R2
 from alignscope.report.panels import DASHES, HUES, Figure, Steps, key, missing, panel, panel_rows, value_axis
 from alignscope.report.parts import Spec, by, dots, intervals, layer, tips
 from alignscope.report.words import at_size, capital, estimate, estimate_percent, percent
@@ -19,6 +20,10 @@ KINDS = {
     "raw": "contrastive, embedding",
     "normalised": "contrastive, embedding at length 1",
 }
+_TOO_LITTLE = (
+    f"Without alignment (λ = 0) too little is predicted of the targets (R² below {KNOWN_R2:g}) to say what contrastive "
+    "training retains of them."
+)
 MOST = 3  # targets of each modality that are drawn: those that retain least
 
 
@@ -142,7 +147,7 @@ def contrastive_words(results: StudyResults) -> list[str]:
     """Return what contrastive training retains of the target hit hardest, in which representation, and elsewhere."""
     row = least_retained(results)
     if row is None:
-        return []
+        return [_TOO_LITTLE] if any(r.before is not None for r in _last(results)) else []
     parts = [
         f"{estimate(row.before, 2)} by an encoder trained on its targets",
         f"{estimate(row.normalised, 2)} by the embedding at length 1",

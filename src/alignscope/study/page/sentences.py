@@ -47,10 +47,12 @@ def objectives_text(results: StudyResults) -> str:
     if s.variants:
         words.append("At λ above 0 the objective is trained next to the task, weighed by λ.")
     if s.contrastive:
+        probed = "of the embedding at length 1 and of the embedding as it is"
+        if results.spec.encoder.hidden_layers:
+            probed += "; and of the last hidden layer (trunk), which often has more than the embedding made of it"
         words.append(
             "In contrastive trainings it is trained alone: no label enters and there is no λ. What they retain is read "
-            "by linear probes fitted afterwards, of the embedding at length 1, of the embedding as it is, and of the "
-            "last hidden layer (trunk)."
+            f"by linear probes fitted afterwards, {probed}."
         )
     return " ".join([*words, "The linear theory of the regression is no forecast for these objectives."])
 

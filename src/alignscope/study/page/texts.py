@@ -37,7 +37,7 @@ TEXTS = {
     "alignment R² does not: it is the share of that representation which the other one predicts.",
     "contrastive": "Without a task nothing protects what only one modality shows: the objective wants what is "
     "shared, whatever the latent size. Encoders trained by it alone are compared with those trained on their targets, "
-    "unaligned. The last hidden layer often has more than the embedding that is made of it.",
+    "unaligned.",
     "aligned_objective": "The alignment R² is the share of one representation which the other one predicts. It "
     "does not depend on the objective that was trained.",
     "scores": "The same question in the scores that are published: how many labels are right, and F1. On real data the "
