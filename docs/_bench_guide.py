@@ -80,6 +80,7 @@ PAIR = {
     "y_kind": "what y1 and y2 are, `class`, `quantity` or `multilabel`; by default their type says it",
     "ignore_label": "labels that stand for none, such as 255; their rows are left out",
     "drop_missing": "whether rows with a missing value, label or group are left out, which are an error otherwise",
+    "dequantize": "what whole numbers of x1 and x2 stand for, as `alignscope audit --dequantize` has it",
     "test": "share of the groups, or rows, that a seed holds out",
     "validation": "share that settings are tuned on, the same for all seeds and never tested on",
     "encoder": '`{ kind = "conv", widths = [32, 64, 128], patch = 4 }`, `{ kind = "mlp", hidden = [256, 256] }`, '

@@ -120,7 +120,7 @@ def opened(pair: Path, seed: int = 0, *, validation: bool = False, **fields: Any
 
 
 def prepared(spec: PairTask, pair: Path) -> Path:
-    return prepare(spec.files, pair.parent / "out", Path())
+    return prepare(spec.data, pair.parent / "out", Path())
 
 
 def stored(task: OwnPair, pair: Path) -> tuple[np.ndarray, np.ndarray]:

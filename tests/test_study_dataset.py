@@ -281,7 +281,7 @@ def test_files_of_a_pattern_and_scales_count_too(tmp_path: Path) -> None:
     spec = msgspec.structs.replace(FILES, x1="part-*.npy", dequantize=["tessera:scales.npy", "none"])
     before = spec.fingerprinted(tmp_path)
     wanted = np.round(np.load(tmp_path / "x1.npy") * 9) * np.linspace(1, 2, N)[:, None]
-    pair = spec._open(tmp_path)
+    pair = spec.open(tmp_path)
     np.testing.assert_allclose(np.asarray(pair.x1.read(0, N)), wanted, rtol=1e-12)
     for name in ("part-7", "scales"):
         np.save(tmp_path / f"{name}.npy", np.load(tmp_path / f"{name}.npy") + 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
 import numpy as np
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 from msgspec.structs import replace
 
 from alignscope._lib.toml import invalid
@@ -17,15 +17,15 @@ from alignscope.bench.tasks.kind import Column, Kind, NotNegative, Part, Trainin
 from alignscope.errors import AlignscopeError
 from alignscope.report.words import short
 from alignscope.study.data.dataset import prepare
-from alignscope.study.data.files import FileData, LabelKind
-from alignscope.study.data.kind import FEWEST, FilePath
+from alignscope.study.data.files import FileData, PairFiles
+from alignscope.study.data.kind import FEWEST
 from alignscope.study.data.prepared import StudyData, open_data
 from alignscope.study.encoders import ConvSpec, EncoderSpec
 
 _MOST = 6  # targets of a pair that a column's text names
 
 
-class PairTask(Kind, frozen=True, kw_only=True, tag="pair"):
+class PairTask(PairFiles, Kind, frozen=True, kw_only=True, tag="pair"):
     """A user's own pair: features, embeddings or pictures of the same samples, and the targets of each modality.
 
     A share `validation` of the groups (of the rows, where there are none) is the same for all seeds: settings are
@@ -34,10 +34,7 @@ class PairTask(Kind, frozen=True, kw_only=True, tag="pair"):
 
     Attributes
     ----------
-    pair : a folder as `alignscope audit --pair` reads it, relative to the specification; or x1, x2, y1, y2 and groups.
-    coords, block : places of the samples and the side of the blocks of ground that are the groups.
-    y_kind, ignore_label, drop_missing : what the targets are, which labels stand for none, and whether incomplete rows
-        are left out, as with `alignscope audit`.
+    pair, ..., dequantize : the files and how they are read, as `PairFiles` has it.
     encoder : of modality 1, and of modality 2 unless `encoder2` is given.
     noise : augmentation: standard deviation of what is added to every number, inputs being standardised.
     gain : augmentation of pictures: standard deviation of the logarithm of each channel's factor.
@@ -51,17 +48,6 @@ class PairTask(Kind, frozen=True, kw_only=True, tag="pair"):
 
     name: str
     training: TrainingSpec
-    pair: FilePath | None = None
-    x1: FilePath | None = None
-    x2: FilePath | None = None
-    y1: FilePath | None = None
-    y2: FilePath | None = None
-    groups: FilePath | None = None
-    coords: FilePath | UnsetType = UNSET
-    block: float | UnsetType = UNSET
-    y_kind: LabelKind | UnsetType = UNSET
-    ignore_label: str | int | UnsetType = UNSET
-    drop_missing: bool | UnsetType = UNSET
     test: Part = 0.25
     validation: Part = 0.15
     encoder: EncoderSpec = ConvSpec()
@@ -78,15 +64,14 @@ class PairTask(Kind, frozen=True, kw_only=True, tag="pair"):
         return f"your pair “{short(self.name, 30)}”"
 
     @property
-    def files(self) -> FileData:
+    def data(self) -> FileData:
         """Return the pair as a study takes it; what is held out is the task's own affair."""
-        shared = ("y_kind", "ignore_label", "drop_missing", "fingerprint")
-        names = ("pair", "x1", "x2", "y1", "y2", "groups", "coords", "block", *shared)
-        return FileData(**{name: getattr(self, name) for name in names})
+        given = {name: getattr(self, name) for name in PairFiles.__struct_fields__}
+        return FileData(fingerprint=self.fingerprint, **given)
 
     def check(self, where: str) -> None:
         """Raise ValidationError for files that are given twice or not at all, and for shares that leave no rows."""
-        self.files.check_given(where)
+        self.check_given(where)
         if self.test + self.validation >= 1:
             raise invalid(f"With `test` {self.test} nothing is left to train on", f"{where}.validation")
         if self.fingerprint:
@@ -98,11 +83,11 @@ class PairTask(Kind, frozen=True, kw_only=True, tag="pair"):
 
     def fingerprinted(self, base: Path) -> Self:
         """Return the same with the hash of its files."""
-        return replace(self, fingerprint=self.files.fingerprinted(base).fingerprint)
+        return replace(self, fingerprint=self.data.fingerprinted(base).fingerprint)
 
     def prepare(self, out: Path, base: Path, progress: Progress) -> Path:
         """Write its rows below `out` and return their folder."""
-        return prepare(self.files, out, base, progress).resolve()
+        return prepare(self.data, out, base, progress).resolve()
 
     def rows(self, folder: Path | None) -> StudyData:
         """Return the rows that `prepare` wrote to a folder."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeAlias
 
+import msgspec
 import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
@@ -33,13 +34,12 @@ LabelKind: TypeAlias = Kind
 _COMPLETE = "A study trains on complete rows: leave them out of every input."
 
 
-class FileData(DataKind, frozen=True, kw_only=True, tag="files"):
-    """A user's own paired arrays: `pair` (a folder as `alignscope audit --pair` reads it), or x1, x2, y1 and y2.
+class PairFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The files of a user's own pair: `pair` (a folder as `alignscope audit --pair` reads it), or x1, x2, y1 and y2.
 
     Paths are relative to the specification. Groups may be blocks of ground (`coords`, `block`); `y_kind` says what y1
     and y2 are, `ignore_label` which of their labels stand for none, `drop_missing` leaves incomplete rows out, and
-    `dequantize` says what whole numbers of x1 and x2 stand for, all as with `alignscope audit`. A share `test` of the
-    rows, or of the groups, is held out.
+    `dequantize` says what whole numbers of x1 and x2 stand for, all as with `alignscope audit`.
     """
 
     pair: FilePath | None = None
@@ -54,6 +54,53 @@ class FileData(DataKind, frozen=True, kw_only=True, tag="files"):
     ignore_label: str | int | UnsetType = UNSET
     drop_missing: bool | UnsetType = UNSET
     dequantize: str | list[str] | UnsetType = UNSET
+
+    def check_given(self, where: str) -> None:
+        """Raise ValidationError, with the path `where`, unless a folder is given or all arrays are."""
+        given = [name for name in ("x1", "x2", "y1") if getattr(self, name) is not None]
+        if (self.pair is None) == (not given) or (given and given != ["x1", "x2", "y1"]):
+            raise invalid("Expected either `pair`, or all of `x1`, `x2` and `y1`", where)
+
+    def files(self, base: Path) -> list[Path]:
+        """Return the files that the pair is read from; of a folder such as .zarr, all that is in it."""
+        scales = [
+            way.removeprefix(SCALES) for way in self._ways(base) if way.startswith(SCALES) or way.endswith(".json")
+        ]
+        given = [split_key(str(base / value))[0] for value in (*self._given().values(), *scales)]
+        found = [path for one in given for path in ([one] if one.is_dir() else files_of(one, ""))]
+        if self.pair is not None:
+            folder = base / self.pair
+            inside = sorted(folder.iterdir()) if folder.is_dir() else [folder]
+            found += [p for p in inside if p.stem in (*TABLES, "coords") or p.name == "pair.toml" or p == folder]
+        return [f for p in found for f in (sorted(q for q in p.rglob("*") if q.is_file()) if p.is_dir() else [p])]
+
+    def _given(self) -> dict[str, Any]:
+        return {name: value for name in ("x1", "x2", "y1", "y2", "groups", "coords") if (value := getattr(self, name))}
+
+    def _ways(self, base: Path) -> list[str]:
+        """Return what whole numbers stand for, with paths from here."""
+        ways = [] if isinstance(self.dequantize, UnsetType) else self.dequantize
+        return [placed(way, base) for way in ([ways] if isinstance(ways, str) else ways)]
+
+    def open(self, base: Path) -> Pair:
+        """Return the pair, read as `alignscope audit` would; E2xx for files that are not one."""
+        given: dict[str, Any] = {name: base / value for name, value in self._given().items()}
+        how = {
+            "block": self.block,
+            "kind": self.y_kind,
+            "ignore_label": self.ignore_label,
+            "drop_missing": self.drop_missing,
+        }
+        given |= {name: value for name, value in how.items() if value is not UNSET}
+        given |= {"dequantize": self._ways(base)} if self._ways(base) else {}
+        if self.pair is not None:
+            return open_folder(base / self.pair, **given)
+        return Pair.of(given.pop("x1"), given.pop("x2"), **given)
+
+
+class FileData(PairFiles, DataKind, frozen=True, kw_only=True, tag="files"):
+    """A user's own paired arrays; a share `test` of the rows, or of the groups, is held out."""
+
     test: Annotated[float, Meta(gt=0, lt=1)] = 0.25
     seed: Seed = 0
     fingerprint: str = ""
@@ -63,16 +110,10 @@ class FileData(DataKind, frozen=True, kw_only=True, tag="files"):
         self.check_given("data")
         super().check(encoder)
 
-    def check_given(self, where: str) -> None:
-        """Raise ValidationError, with the path `where`, unless a folder is given or all arrays are."""
-        given = [name for name in ("x1", "x2", "y1") if getattr(self, name) is not None]
-        if (self.pair is None) == (not given) or (given and given != ["x1", "x2", "y1"]):
-            raise invalid("Expected either `pair`, or all of `x1`, `x2` and `y1`", where)
-
     def fingerprinted(self, base: Path) -> Self:
         """Return the data with the hash of all files that the pair is read from."""
         digest = hashlib.sha256()
-        for path in self._files(base):
+        for path in self.files(base):
             try:
                 with path.open("rb") as file:
                     digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -83,7 +124,7 @@ class FileData(DataKind, frozen=True, kw_only=True, tag="files"):
 
     def write(self, folder: Path, base: Path, progress: Progress) -> None:
         """Copy the pair into a new folder, training rows first."""
-        pair = self._open(base)
+        pair = self.open(base)
         if pair.present1 is not None or pair.present2 is not None:
             raise AlignscopeError("E203", str(self.pair), "rows that lack a modality", _COMPLETE)
         if pair.weights is not None:
@@ -118,41 +159,6 @@ class FileData(DataKind, frozen=True, kw_only=True, tag="files"):
             f"The data are your own pairs. Modality 1 is trained to predict {targets1}; modality 2 is trained to "
             f"predict {targets2}."
         )
-
-    def _files(self, base: Path) -> list[Path]:
-        """Return the files that the pair is read from; of a folder such as .zarr, all that is in it."""
-        scales = [
-            way.removeprefix(SCALES) for way in self._ways(base) if way.startswith(SCALES) or way.endswith(".json")
-        ]
-        given = [split_key(str(base / value))[0] for value in (*self._given().values(), *scales)]
-        found = [path for one in given for path in ([one] if one.is_dir() else files_of(one, ""))]
-        if self.pair is not None:
-            folder = base / self.pair
-            inside = sorted(folder.iterdir()) if folder.is_dir() else [folder]
-            found += [p for p in inside if p.stem in (*TABLES, "coords") or p.name == "pair.toml" or p == folder]
-        return [f for p in found for f in (sorted(q for q in p.rglob("*") if q.is_file()) if p.is_dir() else [p])]
-
-    def _given(self) -> dict[str, Any]:
-        return {name: value for name in ("x1", "x2", "y1", "y2", "groups", "coords") if (value := getattr(self, name))}
-
-    def _ways(self, base: Path) -> list[str]:
-        """Return what whole numbers stand for, with paths from here."""
-        ways = [] if isinstance(self.dequantize, UnsetType) else self.dequantize
-        return [placed(way, base) for way in ([ways] if isinstance(ways, str) else ways)]
-
-    def _open(self, base: Path) -> Pair:
-        given: dict[str, Any] = {name: base / value for name, value in self._given().items()}
-        how = {
-            "block": self.block,
-            "kind": self.y_kind,
-            "ignore_label": self.ignore_label,
-            "drop_missing": self.drop_missing,
-        }
-        given |= {name: value for name, value in how.items() if value is not UNSET}
-        given |= {"dequantize": self._ways(base)} if self._ways(base) else {}
-        if self.pair is not None:
-            return open_folder(base / self.pair, **given)
-        return Pair.of(given.pop("x1"), given.pop("x2"), **given)
 
     def _split(self, pair: Pair) -> tuple[np.ndarray, int]:
         """Return the order of rows, training rows first, and how many those are; no group is in both parts."""
