@@ -26,6 +26,7 @@ NAMES = (
     "alignable",
     "alignable_pairs",
     "alignable_weights",
+    "alignable_rivals",
     "alignable_cost",
     "contrastive_forecast",
     "detection",

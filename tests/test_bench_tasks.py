@@ -22,6 +22,7 @@ from alignscope.bench.tasks.kind import TrainingSpec
 from alignscope.bench.tasks.pictures import PicturesTask
 from alignscope.errors import AlignscopeError
 from alignscope.measures import alignment_r2, cka
+from alignscope.measures.similarity import shared_directions
 from alignscope.nn import initialise
 from alignscope.nn.methods.base import Batch, Method
 
@@ -402,6 +403,8 @@ def test_measures_are_means_over_pairs(seed: int, modalities: int) -> None:
     assert found.alignment_r2 == pytest.approx(np.mean(r2))
     assert found.cka == pytest.approx(np.mean([cka(test[i], test[j]) for i, j in ways]))
     assert found.gap == pytest.approx(np.mean(gaps))
+    shared = [shared_directions(both[i][0], both[j][0], test=(both[i][1], both[j][1])) for i, j in ways if i < j]
+    assert found.shared == pytest.approx(np.mean(shared))
     assert len(found.effective_rank) == modalities and all(1 < rank <= 3 for rank in found.effective_rank)
 
 

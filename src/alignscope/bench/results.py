@@ -36,6 +36,8 @@ class Measures(msgspec.Struct, frozen=True, kw_only=True):
     """The embeddings themselves, on held-out samples; of three modalities, means over the pairs.
 
     alignment_r2 : R^2 of predicting one modality's embedding linearly from another's, mean of both ways.
+    shared : sum of the squared held-out canonical correlations, whatever variance the directions hold; None in results
+        of earlier versions.
     cka : debiased. gap : ||mean z1 - mean z2|| / sqrt(mean of the total variances). effective_rank : one per modality.
     """
 
@@ -43,6 +45,7 @@ class Measures(msgspec.Struct, frozen=True, kw_only=True):
     cka: float | None
     gap: float | None
     effective_rank: tuple[float, ...]
+    shared: float | None = None
 
 
 class BenchRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from alignscope.bench.entries import TaskFacts
 from alignscope.bench.results import Measures, Score
-from alignscope.measures.similarity import alignment_r2, cka
+from alignscope.measures.similarity import alignment_r2, cka, shared_directions
 from alignscope.measures.spectrum import spectrum
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods.base import Batch, Method, pairs
@@ -108,6 +108,7 @@ def measures(fitted: Encoded, held_out: Encoded) -> Measures:
         cka=_mean([cka(test[i], test[j]) for i, j in chosen]),
         gap=_mean([_gap(test[i], test[j]) for i, j in chosen]),
         effective_rank=tuple(s.effective_rank for s in spectra),
+        shared=_mean([shared_directions(train[i], train[j], test=(test[i], test[j])) for i, j in chosen]),
     )
 
 
