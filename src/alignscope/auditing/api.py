@@ -16,6 +16,7 @@ import scipy
 
 from alignscope._lib.checks import one_of, real, whole
 from alignscope._lib.interval import LEVEL, Interval
+from alignscope._lib.names import keywords_named
 from alignscope._lib.threads import one_blas_thread
 from alignscope._lib.types import Codes, Progress, Vector
 from alignscope._lib.version import __version__
@@ -106,6 +107,7 @@ class AuditOptions(msgspec.Struct, frozen=True):
         return AuditOptions(components, self.gauge, grid, budget, folds, seed, self.training, lift)
 
 
+@keywords_named
 def audit(
     x1: Input | Pair,
     x2: Input | None = None,

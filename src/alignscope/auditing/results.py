@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from alignscope._lib.interval import Answer, Interval
+from alignscope._lib.names import Numbered
 from alignscope.linear.regimes.types import Regime
 from alignscope.linear.theorems import Theorem2
 
@@ -67,6 +68,9 @@ class Sigma(msgspec.Struct, frozen=True):
     folds: Folds
     interval: IntervalRecord
     null: NullRecord
+
+    def __post_init__(self) -> None:
+        _number_keys(self, "in_sample", "held_out")
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -384,6 +388,9 @@ class Lifted(msgspec.Struct, frozen=True):
     sigma: dict[str, Interval]
     directions: dict[str, LiftedDirection]
 
+    def __post_init__(self) -> None:
+        _number_keys(self, "sigma", "directions")
+
 
 class AuditRecord(msgspec.Struct, frozen=True):
     """The fields of `alignscope.auditing.Audit`, which adds what is done with them: the keys of audit.json."""
@@ -409,3 +416,12 @@ class AuditRecord(msgspec.Struct, frozen=True):
     regime: Regime
     findings: list[Finding]
     provenance: Provenance
+
+    def __post_init__(self) -> None:
+        _number_keys(self, "modalities", "targets", "directions", *(["shared"] if self.shared else []))
+
+
+def _number_keys(record: msgspec.Struct, *names: str) -> None:
+    """Let the keys of some fields of a record, "1" or "12", be given as whole numbers too."""
+    for name in names:
+        msgspec.structs.force_setattr(record, name, Numbered(getattr(record, name)))

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from alignscope._lib.checks import whole
 from alignscope._lib.files import check_writable
+from alignscope._lib.names import keywords_named
 from alignscope._lib.outputs import Output
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
@@ -55,6 +56,7 @@ class Bench(Finished[BenchResults]):
         return [head, *found.ranking()]
 
 
+@keywords_named
 def run_bench(
     spec: BenchSpec | str | Path,
     out: str | Path,

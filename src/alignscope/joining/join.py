@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from alignscope._lib.checks import one_of, real
+from alignscope._lib.names import keywords_named
 from alignscope._lib.progress import quiet
 from alignscope._lib.types import Progress
 from alignscope.errors import AlignscopeError
@@ -28,6 +29,7 @@ from alignscope.pair.readers.formats import Input
 _COMPARED = 100_000  # ids whose spelling is compared
 
 
+@keywords_named
 def match(
     x1: Input,
     x2: Input,

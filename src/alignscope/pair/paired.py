@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alignscope._lib.checks import one_of
+from alignscope._lib.names import keywords_named
 from alignscope._lib.types import Codes, Mask, Vector
 from alignscope.errors import AlignscopeError
 from alignscope.pair.alike import alike_notes
@@ -75,6 +76,7 @@ class Pair:
         return self.x2.shape[1]
 
     @classmethod
+    @keywords_named
     def of(
         cls,
         x1: Input,

@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from alignscope._lib.checks import one_of
+from alignscope._lib.names import keywords_named
 from alignscope._lib.outputs import Output
 from alignscope._lib.results import Result, to_json_ready
 from alignscope._lib.threads import one_blas_thread
@@ -108,6 +109,7 @@ class Paper(Result):
         return [f"Paper, scale “{self.scale}”: of {len(self.claims)} claims {counted}", *false]
 
 
+@keywords_named
 def run_paper(
     out: str | Path,
     scale: Scale = "quick",

@@ -13,6 +13,7 @@ import numpy as np
 
 from alignscope._lib.checks import whole
 from alignscope._lib.files import check_writable
+from alignscope._lib.names import keywords_named
 from alignscope._lib.outputs import Output
 from alignscope._lib.types import Progress
 from alignscope._lib.workers import check_device, peak_bytes
@@ -54,6 +55,7 @@ class Study(Finished[StudyResults]):
         return [f"Study “{found.spec.name}”: {len(found.cells):,} trainings over {varied}", *verdict(found)]
 
 
+@keywords_named
 def run_study(
     spec: StudySpec | str | Path,
     out: str | Path,

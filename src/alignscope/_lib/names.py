@@ -1,0 +1,60 @@
+"""Names as people type them: a misspelt one is answered with the one that is meant."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from difflib import SequenceMatcher
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+Returned = TypeVar("Returned")
+Value = TypeVar("Value")
+
+_ALIKE = 0.6  # of `SequenceMatcher.ratio`, as in difflib
+_OTHER_WORDS = {
+    "dim": "components",
+    "k": "components",
+    "labels": "y1",
+    "latent": "components",
+    "n_components": "components",
+    "target": "y1",
+    "targets": "y1",
+    "y": "y1",
+}
+"""What other libraries and the command line call an argument of ours."""
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return which of some names is most like one that is none of them, the first of equals; None if none is."""
+    known = list(known)
+    if (meant := _OTHER_WORDS.get(name.lower())) in known:
+        return meant
+    alike = {k: SequenceMatcher(None, name.lower(), k.lower()).ratio() for k in known}
+    best = max(known, key=alike.__getitem__, default=None)
+    return best if best is not None and alike[best] >= _ALIKE else None
+
+
+def keywords_named(function: Callable[P, Returned]) -> Callable[P, Returned]:
+    """Make a function answer a keyword that it does not take with a TypeError that names the one it does."""
+    known = [k for k in inspect.signature(function).parameters if k not in ("self", "cls")]
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> Returned:
+        for name in [k for k in kwargs if k not in known]:
+            meant = closest(name, known)
+            way_out = f"Did you mean '{meant}'?" if meant else f"It takes {', '.join(known)}."
+            raise TypeError(f"{function.__qualname__}() got an unexpected keyword argument '{name}'. {way_out}")
+        return function(*args, **kwargs)
+
+    return call
+
+
+class Numbered(dict[str, Value]):
+    """A dict with keys such as "1" and "12", which may be given as whole numbers too."""
+
+    def __missing__(self, key: Any) -> Value:
+        if isinstance(key, int) and str(key) in self:
+            return self[str(key)]
+        raise KeyError(f"{key!r} is not among {', '.join(map(repr, self))}")

@@ -1,0 +1,65 @@
+"""What people type: misspelt keywords and attributes are answered with what is meant, and numbers serve as keys."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import alignscope
+from alignscope._lib.names import closest
+from alignscope.auditing.audit import Audit
+from alignscope.joining import match
+from audit_helpers import X1, X2, Y1
+
+KEYWORDS: dict[str, tuple[Callable[..., object], str, str]] = {
+    "audit, one target": (alignscope.audit, "y", "audit() got an unexpected keyword argument 'y'. Did you mean 'y1'"),
+    "audit, a letter": (alignscope.audit, "component", "Did you mean 'components'?"),
+    "audit, of the command line": (alignscope.audit, "latent", "Did you mean 'components'?"),
+    "audit, of the papers": (alignscope.audit, "K", "Did you mean 'components'?"),
+    "audit, one for many": (alignscope.audit, "group", "Did you mean 'groups'?"),
+    "audit, a name for both": (alignscope.audit, "names", "Did you mean 'name1'?"),
+    "audit, lambda is Python's": (alignscope.audit, "lam", "Did you mean 'lambdas'?"),
+    "audit, unlike any": (alignscope.audit, "xyzzy", "It takes x1, x2, y1, y2, groups,"),
+    "Pair.of": (alignscope.Pair.of, "labels", "Pair.of() got an unexpected keyword argument 'labels'. Did"),
+    "join": (alignscope.join, "id1", "match() got an unexpected keyword argument 'id1'. Did you mean 'ids1'?"),
+    "match": (match, "leest", "Did you mean 'least'?"),
+    "run_study": (alignscope.run_study, "worker", "Did you mean 'workers'?"),
+    "run_bench": (alignscope.run_bench, "method", "Did you mean 'methods'?"),
+    "run_paper": (alignscope.run_paper, "scales", "Did you mean 'scale'?"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KEYWORDS)
+def test_a_misspelt_keyword_is_answered(name: str) -> None:
+    function, keyword, said = KEYWORDS[name]
+    given: dict[str, Any] = {keyword: Y1}
+    with pytest.raises(TypeError, match=re.escape(said)):
+        function(X1, X2, **given)
+
+
+def test_of_equals_the_first_is_meant_and_what_is_unlike_is_not() -> None:
+    assert closest("x", ["x1", "x2"]) == "x1"
+    assert closest("x", ["gauge", "y1"]) is None
+    assert closest("x", []) is None
+
+
+@pytest.fixture(scope="module")
+def audited() -> Audit:
+    return alignscope.audit(X1, X2, Y1, lambdas=[1, 2])
+
+
+def test_a_number_serves_as_a_key(audited: Audit) -> None:
+    back = Audit.from_json(audited.to_json())
+    for found in (audited, back, copy.copy(audited), pickle.loads(pickle.dumps(audited))):
+        for field in ("directions", "modalities", "targets"):
+            assert getattr(found, field)[1] is getattr(found, field)["1"]
+        assert found.sigma.held_out[12] == found.sigma.held_out["12"]  # type: ignore[index]
+    with pytest.raises(KeyError, match="3 is not among '1', '2'"):
+        audited.directions[3]  # type: ignore[index]
+    with pytest.raises(KeyError, match="'optical' is not among '1', '2'"):
+        audited.directions["optical"]
