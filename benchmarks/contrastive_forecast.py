@@ -3,39 +3,33 @@
 Before any training, the modalities are lifted by random Fourier features, and the canonical correlations of the lifted
 training rows taken as what InfoNCE will find. Then perceptrons are trained by InfoNCE alone (`alignscope.run_study`),
 and the forecasts compared with rules of one line. All are scored on the same held-out rows, whose chance they share:
-what is forecast is what training makes of these data, not other rows of the population. Intervals are bootstraps over
-pairs, which are what the figures are to hold for.
+what is forecast is what training makes of these data, not other rows of the population.
+
+Pairs are in two named halves (`benchmarks._contrastive`). Choices are made with `ALIGNSCOPE_HALF=design` in the
+environment, which opens no other pair; without it both are scored, and the claims are about the held-out half alone.
+Intervals are bootstraps over pairs, which are what the figures are to hold for.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from scipy.stats import rankdata
 
-from alignscope import run_study
 from alignscope._lib.types import Matrix
-from alignscope.datasets import FactorModel, example_pair
 from alignscope.linear.detection import shared_pairs
 from alignscope.measures.probes import linear_probes
 from alignscope.moments.moments import Moments
 from alignscope.pair.lift import LiftedRows, lifted
 from alignscope.pair.paired import Pair
-from alignscope.study.data.dataset import prepare
 from alignscope.study.data.files import FileData
-from alignscope.study.data.prepared import StudyData, open_data
-from alignscope.study.encoders import MLPSpec
-from alignscope.study.objectives import InfoNCESpec
-from alignscope.study.results import StudyResults
-from alignscope.study.spec import OptimiserSpec, StudySpec, SweepSpec
-from benchmarks._pairs import PAIRS
+from alignscope.study.data.prepared import StudyData
+from benchmarks._contrastive import HALVES, HIDDEN, SEEDS, SIZES, STEPS, Place, measured, open_pairs
 from benchmarks._result import Claim, Result, Table
 
-SIZES, SEEDS, STEPS, BATCH, TEST = (2, 8, 32), (0, 1), 1200, 256, 0.25
 FEATURES, RIDGE, EXACT = 256, 1e-2, 1e-6
 """Random features, and ridges as shares of the mean variance of a block: of lifted rows, and of plain ones."""
 
@@ -57,9 +51,6 @@ TARGETS = 12
 
 DRAWS = 2000
 
-Place = tuple[int, int, str]
-"""Latent size, modality and target."""
-
 
 @dataclass(frozen=True)
 class Row:
@@ -72,94 +63,67 @@ class Row:
 
 
 def measure(quick: bool = False) -> Result:
-    """Return how near the forecasts and the rules come, over all pairs."""
-    with TemporaryDirectory() as made:
-        found = [row for name, data in _pairs(Path(made), quick) for row in _rows(name, data, quick)]
-    names = [*RULES, *FORECASTS]
-    every, pairs = _scores(found), sorted({r.pair for r in found})
-    drawn = _resampled(found, pairs)
-    rows = [
-        [name, f"{every[i, 0]:.3f}", f"{every[i, 1]:.3f}", *(["", ""] if name in RULES else _against(every, drawn, i))]
-        for i, name in enumerate(names)
+    """Return how near the forecasts and the rules come, over the pairs of each half."""
+    wanted = os.environ.get("ALIGNSCOPE_HALF")
+    halves = ("quick",) if quick else tuple(HALVES) if wanted is None else (wanted,)
+    found = {half: [row for one in open_pairs(half) for row in _rows(*one)] for half in halves}
+    scored = halves[-1]
+    tables = [_scores_table(half, rows) for half, rows in found.items() if half != scored]
+    tables += [
+        Table(
+            f"Each pair of the {half} half: mean of what was measured, and mean error",
+            ["pair", "figures", "measured", *RULES, *FORECASTS],
+            [_line(pair, [r for r in rows if r.pair == pair]) for pair in sorted({r.pair for r in rows})],
+        )
+        for half, rows in found.items()
     ]
+    first = _scores_table(scored, found[scored])
     return Result(
         name="contrastive_forecast",
         title="Contrastive training, forecast from data alone",
-        setting=f"{len(found)} figures; pairs: {len(pairs)}, generated ones and those of ALIGNSCOPE_DATA. Measured: "
-        "held-out R^2 of a linear probe of embeddings at length 1, of perceptrons (256, 256) trained by InfoNCE alone "
-        f"with a learned temperature, {STEPS:,} steps, K = {', '.join(map(str, SIZES))}, mean over {len(SEEDS)} seeds; "
-        f"a quarter of the rows, or of the groups, held out; at most {TARGETS} targets of a pair. Forecasts are fitted "
-        "on the training rows before any training, and scored on the held-out rows, as the trained embeddings are; "
-        "R^2 below 0 counts as 0. Brackets hold bootstraps over pairs, the best rule chosen anew in each.",
-        columns=["forecast", "rank correlation", "mean error", "rank above best rule", "error over best rule's"],
-        rows=rows,
-        claims=[] if quick else _claims(every, drawn),
-        notes=["The forecast was designed on pairs of this folder: figures on them flatter it."],
-        tables=[
-            Table(
-                "Each pair: mean of what was measured, and mean error",
-                ["pair", "figures", "measured", *names],
-                [_line(pair, [r for r in found if r.pair == pair]) for pair in pairs],
-            )
-        ],
+        setting=f"{first.title}. Measured: held-out R^2 of a linear probe of embeddings at length 1, of perceptrons "
+        f"({', '.join(map(str, HIDDEN))}) trained by InfoNCE alone with a learned temperature, {STEPS:,} steps, "
+        f"K = {', '.join(map(str, SIZES))}, seeds: {len(SEEDS)}; a quarter of the rows, or of the groups, held out; at "
+        f"most {TARGETS} targets of a pair. Forecasts are fitted on the training rows before any training, and scored "
+        "on the held-out rows, as the trained embeddings are; R^2 below 0 counts as 0. Brackets hold bootstraps over "
+        "pairs, the best rule chosen anew in each; the last column the least and the most without one of the pairs.",
+        columns=first.columns,
+        rows=first.rows,
+        claims=_claims(found[scored]) if scored == "held out" else [],
+        tables=tables,
     )
 
 
-def _pairs(made: Path, quick: bool) -> Iterator[tuple[str, FileData]]:
-    """Yield generated pairs, written to a folder, and those of ALIGNSCOPE_DATA."""
-    for name, sample in _generated(quick).items():
-        folder = made / name
-        folder.mkdir()
-        for role in ("x1", "x2", "y1", "y2"):
-            np.save(folder / f"{role}.npy", getattr(sample, role))
-        yield name, FileData(**{role: str(folder / f"{role}.npy") for role in ("x1", "x2", "y1", "y2")}, test=TEST)
-    for pair in [] if quick else sorted(p.parent for p in PAIRS.glob("*/pair.toml")):
-        yield pair.name, FileData(pair=str(pair.resolve()), test=TEST)
+def _scores_table(half: str, rows: Sequence[Row]) -> Table:
+    every, pairs = _scores(rows), sorted({r.pair for r in rows})
+    drawn = _resampled(rows, pairs)
+    without = (
+        [_scores([r for r in rows if r.pair != pair])[:, 0] for pair in pairs] if len(pairs) > 1 else [every[:, 0]]
+    )
+    low, high = np.min(without, axis=0), np.max(without, axis=0)
+    return Table(
+        f"The {half} half: {len(rows)} figures of {len(pairs)} pairs",
+        ["forecast", "rank correlation", "mean error", "rank above best rule", "share of its error", "rank, one out"],
+        [
+            [
+                name,
+                f"{every[i, 0]:.3f}",
+                f"{every[i, 1]:.3f}",
+                *(["", ""] if name in RULES else _against(every, drawn, i)),
+                f"{low[i]:.3f} to {high[i]:.3f}",
+            ]
+            for i, name in enumerate([*RULES, *FORECASTS])
+        ],
+    )  # fmt: skip
 
 
-def _generated(quick: bool) -> dict[str, object]:
-    if quick:
-        return {"example": example_pair(200)}
-    names = ("shared", "own 1", "own 2")
-    models = {
-        f"factors, loading {loading:g}": FactorModel(
-            names, (loading, 1.0, 0.0), (loading, 0.0, 1.0), {n: n for n in names[:2]}, {n: n for n in names[::2]},
-            tau1=0.3, tau2=0.3, d1=8, d2=8,
-        )
-        for loading in (0.3, 1.0)
-    }  # fmt: skip
-    return {"example": example_pair(4000), **{name: model.sample(4000) for name, model in models.items()}}
-
-
-def _rows(name: str, given: FileData, quick: bool) -> Iterator[Row]:
+def _rows(name: str, data: StudyData, given: FileData) -> Iterator[Row]:
     """Yield what was said of one pair before, and measured after."""
-    sizes, seeds = (SIZES[:1], SEEDS[:1]) if quick else (SIZES, SEEDS)
-    with TemporaryDirectory() as out:
-        data = open_data(prepare(given.fingerprinted(Path()), Path(out), Path()))
-        told = forecasts(data, sizes, min(16 if quick else FEATURES, data.train - 1))
-        batch = min(BATCH, data.train)
-        spec = StudySpec(
-            name=name,
-            data=given,
-            encoder=MLPSpec(hidden=(256, 256)),
-            optimiser=OptimiserSpec(batch=batch),
-            sweep=SweepSpec(
-                lambdas=(0.0,),
-                components=sizes,
-                seeds=seeds,
-                trainings=("contrastive",),
-                objectives=(InfoNCESpec(),),
-                epochs=(1 if quick else max(1, round(STEPS / (data.train // batch))),),
-            ),
-        )
-        results = run_study(spec, out, workers=1 if quick else None, base=Path()).results
-    for place, measured in _measured(results).items():
+    quick = name == "quick"
+    told = forecasts(data, SIZES[:1] if quick else SIZES, min(16 if quick else FEATURES, data.train - 1))
+    for place, value in measured(name, data, given).items():
         if place in told:
-            yield Row(name, place[0], _cut(measured), tuple(map(_cut, told[place])))
-
-
-def _measured(results: StudyResults) -> dict[Place, float]:
-    return {(r.components, r.modality, r.target): r.used.value for r in results.contrastive}
+            yield Row(name, place[0], _cut(value), tuple(map(_cut, told[place])))
 
 
 def _cut(r2: float) -> float:
@@ -310,7 +274,8 @@ def _line(pair: str, rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _claims(scores: Matrix, drawn: np.ndarray) -> list[Claim]:
+def _claims(rows: Sequence[Row]) -> list[Claim]:
+    scores, drawn = _scores(rows), _resampled(rows, sorted({r.pair for r in rows}))
     last = len(RULES) + FORECASTS.index(CHOSEN)
     gain, share = _gains(scores)[last]
     ends = _interval(drawn, last, 0)
