@@ -13,6 +13,7 @@ import msgspec
 
 from alignscope.auditing import results
 from alignscope.auditing.claims import too_few_rows as few_rows
+from alignscope.auditing.decision import decide
 from alignscope.auditing.verdict import recommended_action, verdict_sentence
 
 Audit = dict[str, Any]
@@ -336,6 +337,7 @@ def _example() -> Audit:
             {"code": "AS103", "severity": "info", "text": "radar: columns that never vary, left out: 'VV/VH trend'."},
             {"code": "AS902", "severity": "not_applicable", "text": "radar: its target has one column."},
         ],
+        "decision": {"badge": "cannot tell", "reason": ""},
         "verdict": "",
         "action": "",
         "provenance": {
@@ -375,11 +377,12 @@ def _example() -> Audit:
 
 
 def spoken(audit: Audit) -> Audit:
-    """The record with the verdict and the action that its figures have."""
+    """The record with the decision, the verdict and the action that its figures have."""
     record = record_of(audit)
     warnings = [*audit["warnings"], *(["AS117"] if few_rows(record) else [])]
     record = record_of({**audit, "warnings": warnings})
-    return {**audit, "warnings": warnings, "verdict": verdict_sentence(record), "action": recommended_action(record)}
+    said = {"verdict": verdict_sentence(record), "action": recommended_action(record)}
+    return {**audit, "warnings": warnings, "decision": msgspec.to_builtins(decide(record)), **said}
 
 
 def record_of(audit: Audit) -> results.AuditRecord:

@@ -605,6 +605,7 @@ ALONE = {
 SHAPE = {
     "schema": int,
     "version": str,
+    "decision": {"badge": str, "reason": str},
     "action": str,
     "training": str,
     "warnings": list,

@@ -73,7 +73,9 @@ def test_what_it_says(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     done = run_audit(given(*QUICK)(folder), capsys, "a/new/folder")
     assert done.record is not None
     lines = done.out.splitlines()
-    assert done.record["verdict"] in lines
+    decision = done.record["decision"]
+    said = lines.index(f"{decision['badge'].capitalize()}. {decision['reason']}")
+    assert lines[said + 1] == done.record["verdict"]
     assert lines[-2:] == ["Page:    a/new/folder/report.html", "Figures: a/new/folder/audit.json"]
     for finding in done.record["findings"]:
         assert (f"  {finding['code']} {finding['text']}" in lines) == (finding["severity"] == "issue")

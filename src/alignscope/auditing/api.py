@@ -21,6 +21,7 @@ from alignscope._lib.threads import one_blas_thread
 from alignscope._lib.types import Codes, Progress, Vector
 from alignscope._lib.version import __version__
 from alignscope.auditing.audit import Audit
+from alignscope.auditing.decision import decide
 from alignscope.auditing.direction import Solved, class_record, record_direction, solve_direction
 from alignscope.auditing.facts import Facts, gather_facts
 from alignscope.auditing.findings import find
@@ -30,6 +31,7 @@ from alignscope.auditing.results import (
     SCHEMA,
     Comparison,
     DataRecord,
+    Decision,
     Direction,
     Folds,
     Gain,
@@ -263,6 +265,7 @@ def _audit_moments(
     record = Audit(
         schema=SCHEMA,
         version=__version__,
+        decision=Decision("cannot tell", ""),
         verdict="",
         action="",
         training=options.training or ("contrastive" if unlabelled else "supervised"),
@@ -294,10 +297,14 @@ def _shared(d: Direction) -> Shared:
 
 
 def _spoken(record: Audit, facts: Facts) -> Audit:
-    """Return an audit with its warnings, verdict, action and findings."""
+    """Return an audit with its warnings, decision, verdict, action and findings."""
     record = msgspec.structs.replace(record, warnings=warnings(record, facts))
     return msgspec.structs.replace(
-        record, verdict=verdict_sentence(record), action=recommended_action(record), findings=find(record, facts)
+        record,
+        decision=decide(record),
+        verdict=verdict_sentence(record),
+        action=recommended_action(record),
+        findings=find(record, facts),
     )
 
 

@@ -10,6 +10,7 @@ from alignscope._lib.outputs import Output
 from alignscope._lib.results import Result, to_json_ready
 from alignscope.auditing.results import AuditRecord
 from alignscope.errors import AlignscopeError
+from alignscope.report.words import capital
 
 
 class Audit(Result, AuditRecord, frozen=True):
@@ -44,6 +45,7 @@ class Audit(Result, AuditRecord, frozen=True):
     def _lines(self) -> list[str]:
         issues = [f"  {f.code} {f.text}" for f in self.findings if f.severity == "issue"]
         return [
+            f"{capital(self.decision.badge)}. {self.decision.reason}",
             f"Audit of {self.n:,} samples, {self.d1} + {self.d2} features, K = {self.components}",
             self.verdict,
             *issues,

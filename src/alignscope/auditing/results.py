@@ -19,6 +19,9 @@ Severity = Literal["issue", "tip", "info", "not_applicable"]
 Training = Literal["supervised", "contrastive", "predictive"]
 """How an encoder is trained: task and alignment losses together, alignment alone, or predicting the other modality."""
 
+Badge = Literal["align", "align with care", "do not align", "cannot tell"]
+"""The decision of an audit, for the training that leads its page."""
+
 SCHEMA = 2
 
 
@@ -338,6 +341,13 @@ class Finding(msgspec.Struct, frozen=True):
     text: str
 
 
+class Decision(msgspec.Struct, frozen=True):
+    """The decision of an audit, from held-out figures and intervals alone, and its reason in one sentence."""
+
+    badge: Badge
+    reason: str
+
+
 class DataRecord(msgspec.Struct, frozen=True):
     """Where a table came from, and the sha256 of its rows as they were read."""
 
@@ -397,6 +407,7 @@ class AuditRecord(msgspec.Struct, frozen=True):
 
     schema: int
     version: str
+    decision: Decision
     verdict: str
     action: str
     training: Training

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from alignscope._lib.interval import Interval
 from alignscope.auditing.action import recommended
@@ -35,14 +35,14 @@ def verdict_sentence(audit: AuditRecord) -> str:
     if unlabelled(audit):
         first, *seconds = _shared(audit)
     else:
-        first = _fit(_training_sentence(audit, audit.training))
+        first = fit(_training_sentence(audit, audit.training))
         rest: Training = "contrastive" if audit.training == "supervised" else "supervised"
         seconds = list(_training_sentence(audit, rest, known_only=True)) or [_what_would_show(audit)]
     if not tail:
-        return f"{first}. {_fit(seconds)}."
+        return f"{first}. {fit(seconds)}."
     whole = [f"{s}; {tail}" for s in seconds]
     joined = next((s for s in whole if _words(s) <= MOST_WORDS), None)
-    return f"{first}. {joined}." if joined else f"{first}. {_fit(seconds)}. {capital(tail)}."
+    return f"{first}. {joined}." if joined else f"{first}. {fit(seconds)}. {capital(tail)}."
 
 
 def recommended_action(audit: AuditRecord) -> str:
@@ -70,7 +70,7 @@ def warnings(audit: AuditRecord, facts: Facts) -> list[str]:
 
 def training_sentence(audit: AuditRecord, training: Training) -> str:
     """Return what the audit says of one kind of training."""
-    return f"{_fit(_training_sentence(audit, training))}."
+    return f"{fit(_training_sentence(audit, training))}."
 
 
 def share_words(lost: Interval) -> str:
@@ -108,7 +108,7 @@ def _words(sentence: str) -> int:
     return len(sentence.split())
 
 
-def _fit(sentences: Sequence[str] | Iterator[str]) -> str:
+def fit(sentences: Iterable[str]) -> str:
     """Return the first sentence that is short enough; the shortest where none is."""
     options = list(sentences)
     return next((s for s in options if _words(s) <= MOST_WORDS), min(options, key=_words))
@@ -132,7 +132,7 @@ def _training_sentence(audit: AuditRecord, training: Training, known_only: bool 
     if not claims:
         return
     order = sorted(claims, key=lambda i: (claims[i].kind != "loses", claims[i].kind != "point", -claims[i].share.value))
-    full, brief = _heads(audit, training)
+    full, brief = heads(audit, training)
     kinds = {c.kind for c in claims.values()}
     if len(claims) == 2 and len(kinds) == 1 and (same := _both(audit, claims, training)):
         yield f"{full}: {same}"
@@ -142,22 +142,23 @@ def _training_sentence(audit: AuditRecord, training: Training, known_only: bool 
         yield from _of_both(audit, claims, order, training)
     for head, size in ((full, 0), (brief, 0), (full, 1), (brief, 1), (brief, 2)):
         joint = ", " if len(kinds) == 1 else "; "
-        yield f"{head}: " + joint.join(_clause(audit, i, claims[i], training, size) for i in order)
+        yield f"{head}: " + joint.join(clause(audit, i, claims[i], training, size) for i in order)
     for size in (0, 1, 2):
-        yield f"{brief}: " + _clause(audit, order[0], claims[order[0]], training, size)
+        yield f"{brief}: " + clause(audit, order[0], claims[order[0]], training, size)
 
 
 def _of_both(audit: AuditRecord, claims: dict[str, Claim], order: Sequence[str], training: Training) -> Iterator[str]:
     first, second = order
     common = target_words(audit, "1") if audit.targets["1"] == audit.targets["2"] else "their targets"
     whole = ("of their own variance",) if unlabelled(audit) else ()
-    lost = f"{_clause(audit, first, claims[first], training, 2)} and {modality(audit, second)} "
+    lost = f"{clause(audit, first, claims[first], training, 2)} and {modality(audit, second)} "
     for of in whole or (f"of what they predict of {common}", "of what they predict"):
-        for head in _heads(audit, training):
+        for head in heads(audit, training):
             yield f"{head}: {of}, {lost}{share_words(claims[second].share)}"
 
 
-def _heads(audit: AuditRecord, training: Training) -> tuple[str, str]:
+def heads(audit: AuditRecord, training: Training) -> tuple[str, str]:
+    """Return the name of a training, with its K where it has one, in full and in brief."""
     if training == "supervised" and unlabelled(audit):
         both = "Self-supervised and contrastive training", "Self-supervised + contrastive"
         return f"{both[0]} with K = {audit.components}", f"{both[1]}, K = {audit.components}"
@@ -166,7 +167,7 @@ def _heads(audit: AuditRecord, training: Training) -> tuple[str, str]:
     return f"{capital(training)} training", capital(training)
 
 
-def _clause(audit: AuditRecord, i: str, found: Claim, training: Training, size: int) -> str:
+def clause(audit: AuditRecord, i: str, found: Claim, training: Training, size: int) -> str:
     """Return what is said of one modality, in three sizes."""
     name = modality(audit, i)
     if found.kind in ("loses", "point"):
@@ -246,7 +247,7 @@ def _shared(audit: AuditRecord) -> list[str]:
     rest = [percent(share) for share in own]
     parts = [share_words(held[i].variance) for i in "12"]
     return [
-        _fit(
+        fit(
             f"{head}: {the}{holds} {parts[0]} of {one}{of} and {parts[1]} of {two}{short_of}"
             for head, the, of, short_of in (
                 ("Contrastive training", "the ", "'s variance", "'s"),

@@ -22,6 +22,7 @@ from alignscope.cli._options import (
     say,
 )
 from alignscope.errors import AlignscopeError
+from alignscope.report.words import capital
 
 if TYPE_CHECKING:
     from alignscope._lib.types import Vector
@@ -227,6 +228,7 @@ def _names(text: str | None) -> list[str] | None:
 def _summarise(result: Audit, page: Path) -> None:
     from alignscope.pair.notes import NOTE_CODES  # numpy is slow to load, and help does without
 
+    say(f"{capital(result.decision.badge)}. {result.decision.reason}")
     say(result.verdict)
     say(result.action)
     for finding in result.findings:

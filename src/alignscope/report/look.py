@@ -44,6 +44,7 @@ LIGHT: dict[str, str] = {
     "cap": "#6b7480",
     "good": "#00694c",
     "bad": "#a33300",
+    "care": "#7a5200",
     **RAMP_LIGHT,
 }
 DARK: dict[str, str] = {
@@ -61,6 +62,7 @@ DARK: dict[str, str] = {
     "cap": "#98a2ae",
     "good": "#4fd1a5",
     "bad": "#ff9e70",
+    "care": "#f0c04d",
     **RAMP_DARK,
 }
 
