@@ -90,7 +90,7 @@ def visit(browser: Any, files: dict[str, Path]) -> Iterator[Any]:
     trouble: list[str] = []
     contexts = []
 
-    def open_page(name: str = "example", *, ready: bool = True, **options: Any) -> Any:
+    def open_page(name: str = "example", *, ready: bool = True, drawn: bool = True, **options: Any) -> Any:
         context = browser.new_context(**{"viewport": WIDE, **options})
         contexts.append(context)
         page = context.new_page()
@@ -101,6 +101,8 @@ def visit(browser: Any, files: dict[str, Path]) -> Iterator[Any]:
         page.goto(url)
         if ready:
             page.wait_for_selector("html[data-ready=yes]", state="attached")
+        if ready and drawn:  # charts are drawn when they come in sight, and all of them for print
+            page.evaluate("dispatchEvent(new Event('beforeprint')); dispatchEvent(new Event('afterprint'))")
         return page
 
     yield open_page

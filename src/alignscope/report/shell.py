@@ -102,7 +102,7 @@ def write_page(
             version=version,
             charts=charts or {},
             css=css(),
-            js=text("page.js"),
+            js=text("page.js") + text("tables.js"),
             vega=vega() if charts else "",
             data=safe_json({**(data or {}), "charts": compiled(charts) if charts else {}}),
         )

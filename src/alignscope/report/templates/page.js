@@ -44,23 +44,37 @@
   const sizes = new ResizeObserver((changes) => {
     for (const { target } of changes) fit(target.entry, target.clientWidth);
   });
-  for (const element of document.querySelectorAll("[data-chart]")) {
+  const slider = document.getElementById("weight");
+  const draw = (element) => {
+    if (element.entry) return;
     const view = new vega.View(vega.parse(page.charts[element.dataset.chart]), { renderer: "svg", container: element, logLevel: 1 });
     view.tooltip(tooltip);
     const entry = { view, element, width: 0, rows: has(view, "label_room"), slides: has(view, "lambda_i") };
     element.entry = entry;
     views.push(entry);
-    fit(entry, element.clientWidth || 640);
-    sizes.observe(element);
     if (entry.slides) {
+      if (slider) view.signal("lambda_i", Number(slider.value));
       view.addEventListener("click", (_event, item) => {
         if (item && item.datum && item.datum.i >= 0) show(item.datum.i);
       });
     }
-  }
+    fit(entry, element.clientWidth || 640);
+    sizes.observe(element);
+  };
+
+  // A chart is drawn when it comes near the window, or its section is opened; all are for print.
+  const charts = [...document.querySelectorAll("[data-chart]")];
+  const near = new IntersectionObserver((seen) => {
+    for (const { isIntersecting, target } of seen) {
+      if (!isIntersecting) continue;
+      near.unobserve(target);
+      draw(target);
+    }
+    document.documentElement.dataset.ready = "yes";
+  }, { rootMargin: "300px" });
+  for (const element of charts) near.observe(element);
 
   // The slider, where the page has one.
-  const slider = document.getElementById("weight");
   const set = (name, text) => {
     for (const cell of document.querySelectorAll(`[data-out="${name}"]`)) cell.textContent = text;
   };
@@ -139,6 +153,7 @@
       const shut = [...document.querySelectorAll("details:not([open])")];
       shut.forEach((d) => (d.open = true));
       closed.push(...shut);
+      charts.forEach(draw);
       for (const entry of views) fit(entry, sheet(entry));
     } else {
       closed.forEach((d) => (d.open = false));
@@ -148,5 +163,5 @@
   };
   addEventListener("beforeprint", () => print(true));
   addEventListener("afterprint", () => print(false));
-  document.documentElement.dataset.ready = "yes";
+  if (!charts.length) document.documentElement.dataset.ready = "yes";
 })();
