@@ -18,6 +18,11 @@ learn what they share, more is. The power keeps the unpredictable energy that a 
 w_k (1 - r_k), below 0.041 all along (with powers of 1 and 2 it reaches 0.13 and 0.07, and slow features of a modality's
 own are delayed); it was chosen on single trainings on pictures of seed 0, which no figure on pictures contains.
 
+The variates have unit variance by moments that lag behind the encoders. A gradient along the scale of a variate would
+find alignment in that lag: a direction that grows looks better aligned until the moments have followed, and grows on.
+Where each latent is aligned to the other, most of the variance of both then gathers in a few shared directions. So
+that part of the gradient is left out.
+
 In the linear theory (THEORY 4) an unpredictable direction costs nothing in the population, being orthogonal to all
 that the modality shows; in samples its squared correlation is about K / n, and in encoders that learn rows by heart
 nearly 1.
@@ -59,7 +64,8 @@ class Canonical(NamedTuple):
 
     Attributes
     ----------
-    first, second : u and v; gradients reach the latents, not the directions. 0 in rows that are absent.
+    first, second : u and v; gradients reach the latents, not the directions, nor the scale of a variate. 0 in rows that
+        are absent.
     rho : (k,) correlations, falling. weight : (k,) w, in 0..1.
     """
 
@@ -184,8 +190,8 @@ class Alignable(nn.Module):  # type: ignore[misc]
             kind, k1 = z1.dtype, self.sizes[0]
             mean1, mean2 = self.mean[:k1].to(kind), self.mean[k1:].to(kind)
             return Canonical(
-                available(z1 - mean1, present) @ self.directions1.to(kind),
-                available(z2 - mean2, present) @ self.directions2.to(kind),
+                _scale_free(available(z1 - mean1, present) @ self.directions1.to(kind)),
+                _scale_free(available(z2 - mean2, present) @ self.directions2.to(kind)),
                 self.rho.to(kind),
                 self.weight.to(kind),
             )
@@ -268,6 +274,12 @@ class Alignable(nn.Module):  # type: ignore[misc]
                 "modality learns by itself first; if it stays so, these encoders find nothing that both share.",
                 stacklevel=4,
             )
+
+
+def _scale_free(variates: Tensor) -> Tensor:
+    """Return the same (N, k), through which no gradient reaches the scale of a column: sum_n u_nk dL / du_nk = 0."""
+    length = variates.square().sum(0).clamp(min=1e-30).sqrt()
+    return variates * (length.detach() / length)
 
 
 def _chance(sizes: tuple[int, ...], rows: Tensor) -> Tensor:

@@ -14,12 +14,9 @@ the scale of T is fixed.
 | ``whitened`` | z2, centred and decorrelated, T^T T = N I | yes | not above the ridge |
 | ``alignable`` | the predictable directions of z2, see `alignscope.nn.alignable` | no | not through T |
 
-The last one aligns nothing that cannot be predicted: L = (1/N) sum_n sum_k w_k min_q (v_nk - q u_nk)^2 over the
+The last one aligns nothing that cannot be predicted: L = (1/N) sum_n sum_k w_k (v_nk - rho_k u_nk)^2 over the
 canonical variates u of z1 and v of z2, the second without gradient (and the other way round for ``2to1``). Its heads
-q_k = <u_k, v_k> / <u_k, u_k> are those of the batch, so that it has no parameters, and no gradient along the scale of
-u_k: sum_n u_nk dL / du_nk = 0. With heads that lag behind (rho_k of the streamed moments) there is one wherever
-alignment has just improved, and where each is aligned to the other both scales then grow together: most of the variance
-of both latents gathers in a few shared directions.
+are rho, read off streamed moments, so that it has no parameters.
 
 In ``normalised`` and ``whitened`` ||T||^2 = N K, as with ``whitened`` in `alignscope.linear`, so that lambda has the
 unit of the linear theory. Statistics are those of the batch at hand, in training and in evaluation alike. When both
@@ -133,16 +130,11 @@ def _head_loss(head: nn.Linear, z: Tensor, target: Tensor, present: Tensor | Non
 
 
 def _predictable_loss(found: Canonical, direction: AlignmentDirection, present: Tensor | None) -> Tensor:
-    """Return (1/N) sum_n sum_k w_k (target_nk - q_k prediction_nk)^2, summed where each is aligned to the other."""
+    """Return (1/N) sum_n sum_k w_k (target_nk - rho_k prediction_nk)^2, summed where each is aligned to the other."""
     scale = found.weight.sqrt()
     each = {"1to2": (found.first, found.second), "2to1": (found.second, found.first)}
     return sum(
-        regression_loss(scale * _heads(z.detach(), target.detach()) * z, scale * target.detach(), present)
+        regression_loss(scale * found.rho * z, scale * target.detach(), present)
         for name, (z, target) in each.items()
         if direction in (name, "both")
     )
-
-
-def _heads(z: Tensor, target: Tensor) -> Tensor:
-    """Return the q_k that minimise sum_n (target_nk - q_k z_nk)^2, (k,); rows that are absent are 0 in both."""
-    return (z * target).sum(0) / z.square().sum(0).clamp(min=1e-30)
