@@ -306,6 +306,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, html: str) -> dict[str, Path
 @pytest.mark.parametrize("name", ["paper", "hostile", "bare", "arms", "all failed"])
 def test_every_panel_is_drawn_wide_and_narrow(visit: Any, name: str) -> None:
     page = visit(name)
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     drawn = page.evaluate(
         """() => [...document.querySelectorAll('[data-chart]')].map(e => [e.dataset.chart,
             e.querySelectorAll('svg').length,
@@ -341,6 +342,7 @@ def test_names_for_those_who_do_not_see_it(visit: Any) -> None:
     levels = page.evaluate("[...document.querySelectorAll('h1, h2, h3, h4')].map(h => +h.tagName[1])")
     assert levels[0] == 1 and levels.count(1) == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))
+    page.locator("#checks details").evaluate_all("all => all.forEach(d => d.open = true)")
     assert page.get_by_role("row").count() > len(CLAIMS)
 
 

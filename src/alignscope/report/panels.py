@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from alignscope.report.look import CONFIG, STEPS
 from alignscope.report.parts import Spec, by, chart
@@ -39,6 +39,22 @@ class Figure:
     def columns(self) -> int:
         """Return the largest number of panels in a row."""
         return max((len(row.panels) for row in self.rows), default=0)
+
+    def split(self, most: int = 0) -> tuple[list[Placed], list[Placed]]:
+        """Return the rows shown, of at most `most` panels together (0: any number), and the rows folded beneath."""
+        placed, at = [], 0
+        for row in self.rows:
+            placed.append(Placed(row.title, list(enumerate(row.panels, at))))
+            at += len(row.panels)
+        shown = [row for row in placed if not most or row.panels[-1][0] < most]
+        return shown, placed[len(shown) :]
+
+
+class Placed(NamedTuple):
+    """A row whose panels have their numbers within the figure."""
+
+    title: str
+    panels: list[tuple[int, Spec]]
 
 
 def panel_rows(groups: Iterable[tuple[str, Iterable[Spec | None]]]) -> list[Row]:

@@ -90,7 +90,8 @@ def write_page(
     ----------
     template : as in `text`.
     version : of alignscope, as in the results.
-    names : what the template uses.
+    names : what the template uses; of the sections of `contents`, those that `closed` names are folded, with a line
+        each that says what is in them.
     charts : Vega-Lite specifications by the names under which the template places them.
     data : what else the page's script reads.
     """
@@ -98,7 +99,7 @@ def write_page(
         environment()
         .get_template(template)
         .render(
-            **names,
+            **{"closed": {}, **names},
             version=version,
             charts=charts or {},
             css=css(),

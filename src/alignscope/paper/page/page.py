@@ -16,18 +16,17 @@ from alignscope.report.words import MISSING, at_lambda, at_size, capital, count,
 from alignscope.study.page.decomposition_charts import fall_next_to, headline
 from alignscope.study.page.latent_charts import latent_words
 from alignscope.study.page.page import study_context, study_figures
-from alignscope.study.page.texts import GLOSSARY, WORDS_OF
+from alignscope.study.page.texts import CLOSED, GLOSSARY, WORDS_OF
 from alignscope.study.page.verdict import fall_words, forecast_sentence, lead, main_agreement, parts_words
 from alignscope.study.results import SeedInterval, StudyResults
 
 
 class Group(NamedTuple):
-    """Claims that stand in one table; `closed` ones are folded away."""
+    """Claims that stand in one table."""
 
     title: str
     text: str
     checks: Sequence[Claim]
-    closed: bool
 
 
 MARKS = {  # icon and look of each verdict; the word stands next to it
@@ -50,6 +49,7 @@ SHOWN = {  # where a claim's figure stands on the page, and how it is called
 }
 FEW = 8  # panels of scores or classes of the synthetic experiment; its full scale has dozens, which say little there
 _SATELLITE_WORDS = [word for word, section in WORDS_OF.items() if section == "scores"]
+_CLOSED = {**CLOSED, "retention": "Retention of every target, along λ and along training."}
 _HEAD = {
     "means": "What it means for your encoders",
     "checks": "Every claim, checked",
@@ -90,13 +90,15 @@ def render_paper(
     names = {
         **study,
         "contents": contents,
+        "closed": _CLOSED,
         "glossary": dict(sorted(words.items(), key=lambda word: word[0].casefold())),
         "scale": scale,
         "summary": [*_summary(results, claims), *real_words(satellite, claims)],
         "advice": _advice(results),
         "groups": _groups(claims),
+        "claims": claims,
         "marks": MARKS,
-        "tally": _tally(claims),
+        "tally": _tally,
         "trained": lambda check: _synthetic(check) or _real(check),
         "place": lambda check: _place(check, drawn),
         "real": real_context(satellite, claims),
@@ -144,13 +146,11 @@ def _groups(claims: Sequence[Claim]) -> list[Group]:
     ours = [c for c in linear if c.source == "ours" or c.source.endswith("(ours)")]
     stated = [c for c in linear if c not in tried and c not in ours]
     groups = [
-        Group("Synthetic experiment: encoders that are not linear", "", made, False),
-        Group("Linear theory: what the paper states", "", stated, False),
-        Group(
-            "Linear theory: counter-examples to theorem 2", "Each is a small problem with a known answer.", tried, True
-        ),
-        Group("Linear theory: what holds instead", "Not in the paper; worked out and checked here.", ours, True),
-        Group("Real data", _real_text(real), real, False),
+        Group("Synthetic experiment: encoders that are not linear", "", made),
+        Group("Linear theory: what the paper states", "", stated),
+        Group("Linear theory: counter-examples to theorem 2", "Each is a small problem with a known answer.", tried),
+        Group("Linear theory: what holds instead", "Not in the paper; worked out and checked here.", ours),
+        Group("Real data", _real_text(real), real),
     ]
     return [group for group in groups if group.checks]
 

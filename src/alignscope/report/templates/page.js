@@ -105,6 +105,20 @@
     show(Number(slider.value));
   }
 
+  // A link into what is folded opens it.
+  const unfold = () => {
+    const target = location.hash && document.getElementById(location.hash.slice(1));
+    if (!target) return;
+    for (let at = target.querySelector(":scope > details") ?? target; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
+    target.scrollIntoView();
+  };
+  addEventListener("hashchange", unfold);
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest('a[href^="#"]');
+    if (link && link.hash === location.hash) unfold(); // followed before: no hashchange
+  });
+  unfold();
+
   // Contents: the section in sight is marked, and its link kept in sight.
   const links = [...document.querySelectorAll("nav.toc a")];
   let current;

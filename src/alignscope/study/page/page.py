@@ -28,7 +28,7 @@ from alignscope.study.page.sentences import (
     objectives_text,
     pretraining_text,
 )
-from alignscope.study.page.texts import BESIDE, CONTENTS, GLOSSARY, OPTIONAL, REGRESSION, TEXTS, WORDS_OF
+from alignscope.study.page.texts import BESIDE, CLOSED, CONTENTS, GLOSSARY, OPTIONAL, REGRESSION, TEXTS, WORDS_OF
 from alignscope.study.page.verdict import cards, tone, verdict
 from alignscope.study.results import StudyResults
 
@@ -95,6 +95,7 @@ def study_context(results: StudyResults, figures: Mapping[str, Figure]) -> dict[
     return {
         "name": results.spec.name,
         "contents": contents,
+        "closed": CLOSED,
         "glossary": {w: text for w, text in GLOSSARY.items() if WORDS_OF.get(w, "glossary") in contents},
         "sizes": _study_tables.sizes(results),
         "verdict": verdict(results),

@@ -21,7 +21,16 @@ from alignscope.report.panels import (
 )
 from alignscope.report.parts import Spec, by, dots, layer, reference, tips
 from alignscope.report.words import at_size, capital, estimate, lam, named, short
-from alignscope.study.page.selection import TargetOf, in_variant, lambda_steps, longest, own_targets, targets, variants
+from alignscope.study.page.selection import (
+    TargetOf,
+    fixed_variants,
+    in_variant,
+    lambda_steps,
+    longest,
+    own_targets,
+    targets,
+    variants,
+)
 from alignscope.study.page.words import epochs_text, variant_text
 from alignscope.study.results import RetentionRow, SeedInterval, StudyResults
 
@@ -91,7 +100,7 @@ def along_lambda(results: StudyResults) -> Figure:
                 if (some := [r for r in last if in_variant(r, variant) and (r.modality, r.components) == (modality, k)])
             ],
         )
-        for variant in variants(results)
+        for variant in dict.fromkeys([*fixed_variants(results), *variants(results)])  # those with a fixed scale first
         for modality in (1, 2)
     )
     hues, shapes = zip(*shown.values(), strict=True)

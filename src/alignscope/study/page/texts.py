@@ -22,6 +22,20 @@ CONTENTS = {
 OPTIONAL = ("contrastive", "scores", "classes", "pretraining", "notes")  # sections a study may have nothing for
 REGRESSION = ("published", "decomposition", "capacity", "forecast")  # sections of alignment by regression
 BESIDE = ("aligned", "retention")  # sections of alignment next to a task
+CLOSED = {  # folded sections, and what is in them
+    "published": "Prediction loss against the raw alignment loss: where the paper reads its trade-off.",
+    "aligned": "Prediction loss against alignment R², which norm collapse cannot move.",
+    "scores": "Accuracy and F1 of every model, in sample and held out.",
+    "classes": "A figure for each class, which an average may hide.",
+    "pretraining": "What linear probes read before and after fine-tuning.",
+    "capacity": "A map of λ and K: forecast and measured.",
+    "forecast": "Forecast and measured retention, next to one-line rules.",
+    "curves": "Whether the trainings had converged, and which gave no figures.",
+    "notes": "What reading the data showed.",
+    "figures": "Every number behind the charts.",
+    "settings": "The specification and the version.",
+    "glossary": "Terms in a sentence each.",
+}
 TEXTS = {
     "how": "Each modality has an encoder that gives K numbers for a sample, and is trained to predict its own targets. "
     "Alignment makes the two representations alike; its weight is λ, and at λ = 0 each modality is trained alone. The "
