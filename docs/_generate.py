@@ -112,6 +112,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "study_by_length": _study_results.by_length,
     "study_fall": _study_results.fall,
     "study_agreement": _study_results.agreement,
+    "study_rules": _study_results.rules,
     "study_capacity": _study_results.capacity,
     **_alignable.PAGES,
     **_audit_guide.PAGES,

@@ -24,9 +24,11 @@ from scipy import stats
 
 from _study_results import KEPT, _interval, load, rounded
 from _tables import table
+from alignscope._lib.interval import Interval
 from alignscope.bench.results import BenchResults
 from alignscope.study.page.page import study_charts
-from alignscope.study.results import Capacity, ClassRow, ForecastRow, SeedInterval, SigmaRow, StudyResults
+from alignscope.study.results import Capacity, ClassRow, Contest, ForecastRow, SeedInterval, SigmaRow, StudyResults
+from alignscope.study.rules import RULES, compare
 
 PAIRS = KEPT / "satellite-pairs.json"
 STUDIES = ("same", "different", "long", "pretraining")
@@ -208,33 +210,52 @@ def losses(lambdas: Sequence[float] = (1.0, 10.0)) -> str:
 
 
 def agreement() -> str:
-    """How well the forecast ranks what trained encoders lose, with intervals from resampled pairs."""
+    """How near the forecast of what trained encoders lose comes, next to rules of one line, pairs resampled."""
     pairs = kept_pairs()
-    others = [p for p in pairs if p.name not in ON_TWO]
+    some = {"all eleven": pairs, "without the two that were looked at": [p for p in pairs if p.name not in ON_TWO]}
+    rows = []
+    for text, chosen in some.items():
+        found = _contest(chosen)
+        gains = [_gain(found.rank), _gain(found.error)]
+        for score in (found.forecast, *found.rules):
+            figures = [_number(score.rank), _number(score.error, 3), f"{score.missed} of {found.losses}"]
+            last = gains if score is found.forecast else ["", ""]
+            rows.append([text, score.name, *figures, str(score.false_alarms), *last])
+    scores = ["rank correlation", "mean error", "losses above 0.05 missed", "called falsely"]
+    return table(["pairs", "prediction", *scores, "rank above the best rule", "error below the best rule"], rows)
+
+
+def _contest(pairs: Sequence[Pair]) -> Contest:
+    """Compare the forecast of σ lost with the rules, as what is left of 1 when the loss is taken away."""
+    told: list[list[float]] = []
+    found: list[float] = []
+    members: list[list[int]] = []
+    for pair in pairs:
+        one, two = ({r.target for r in pair.targets if r.modality == m} for m in (1, 2))
+        members.append(list(range(len(told), len(told) + len(pair.sigma))))
+        for r in pair.sigma:
+            rules = [r.before.value * (1 - rule(r.lambda_, r.components, one != two)) for rule in RULES.values()]
+            told.append([1 - lost for lost in (r.forecast.value, *rules)])
+            found.append(1 - r.measured.value)
+    return compare(told, found, members, "pairs")
+
+
+def _gain(found: Interval) -> str:
+    if found.low is None or found.high is None:
+        return f"{_number(found.value, 3)} (nine pairs: no interval)"
+    return f"{_number(found.value, 3)} ({_number(found.low, 3)} to {_number(found.high, 3)})"
+
+
+def ranked() -> str:
+    """How well other figures rank what trained encoders lose, with intervals from resampled pairs."""
+    pairs = kept_pairs()
+    audited = "maximum loss of σ, by an audit of simple features before any training, and σ lost at λ = 10"
     rows = [
-        _ranked("all targets of a modality together, σ lost", pairs, _whole),
-        _ranked("the same, without the two pairs on which the forecast was chosen", others, _whole),
-        _ranked("all targets together, by the rule σ λ / (1 + λ), without any forecast", pairs, _by_rule),
-        _ranked("the same rule, without those two pairs", others, _by_rule),
         _ranked("every target by itself, R² lost", pairs, _single),
-        _ranked(
-            "maximum loss of σ, by an audit of simple features before any training, and σ lost at λ = 10",
-            pairs,
-            _audited,
-        ),
         _ranked("every target by itself, retention", pairs, _retention),
+        _ranked(audited, pairs, _audited),
     ]
-    head = ["what is ranked", "points", "rank correlation", "mean error", "error of “nothing is lost”"]
-    return table(head, rows)
-
-
-def _whole(pair: Pair) -> list[tuple[float, float]]:
-    return [(r.forecast.value, r.measured.value) for r in pair.sigma]
-
-
-def _by_rule(pair: Pair) -> list[tuple[float, float]]:
-    """Return what is lost if alignment takes its share of whatever there is."""
-    return [(r.before.value * r.lambda_ / (1 + r.lambda_), r.measured.value) for r in pair.sigma]
+    return table(["what is ranked", "points", "rank correlation", "mean error", "error of “nothing is lost”"], rows)
 
 
 def _single(pair: Pair) -> list[tuple[float, float]]:
@@ -558,6 +579,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "satellite_unaligned": unaligned,
     "satellite_losses": losses,
     "satellite_agreement": agreement,
+    "satellite_ranked": ranked,
     "satellite_hardest": hardest,
     "satellite_scores": scores,
     "satellite_same": partial(retained, "same"),

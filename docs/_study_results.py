@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
-from scipy import stats
 
 from _tables import table
 from alignscope.study.page.page import study_charts
@@ -123,20 +121,18 @@ def agreement(name: str = "study-paper") -> str:
         size = "all" if a.components is None else str(a.components)
         said = "none: nothing varies" if a.correlation is None else f"{a.correlation:.2f}"
         within = "" if a.low is None or a.high is None else f" ({a.low:.2f} to {a.high:.2f})"
-        means = [f"{a.error:.3f}", f"{a.error_no_loss:.3f}", *_ranks_of_means(results, a.components)]
-        rows.append([size, str(a.points), said + within, *means])
-    head = ["K", "points", "rank correlation", "mean error", "error of “nothing is lost”"]
-    return table([*head, "rank correlation of means over seeds", "the same, of a rule without forecast"], rows)
+        rows.append([size, str(a.points), said + within, f"{a.error:.3f}", f"{a.error_no_loss:.3f}"])
+    return table(["K", "points", "rank correlation", "mean error", "error of “nothing is lost”"], rows)
 
 
-def _ranks_of_means(results: StudyResults, components: int | None) -> list[str]:
-    """Return the rank correlations of two forecasts: ours, and lambda / K of what is unique lost and nothing else."""
-    found = [r for r in results.forecast if components in (None, r.components) and r.forecast and r.measured]
-    measured = [r.measured.value for r in found]
-    rule = [-r.lambda_ / r.components * ((r.modality, r.target) in OWN) for r in found]
-    ours = [r.forecast.value for r in found]
-    said = [stats.spearmanr(v, measured).statistic if np.std(v) > 1e-6 else None for v in (ours, rule)]
-    return ["none: nothing varies" if v is None else f"{v:.2f}" for v in said]
+def rules(name: str = "study-paper") -> str:
+    """The forecast next to rules of one line."""
+    rows = [
+        [s.name, f"{s.rank:.2f}", f"{s.error:.3f}", f"{s.missed} of {c.losses}", str(s.false_alarms)]
+        for c in load(name).contests
+        for s in (c.forecast, *c.rules)
+    ]
+    return table(["prediction", "rank correlation", "mean error", "losses missed", "called falsely"], rows)
 
 
 def capacity(name: str = "study-paper") -> str:

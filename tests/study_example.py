@@ -38,6 +38,7 @@ from alignscope.study.results import (
     StudyResults,
     TargetScore,
 )
+from alignscope.study.rules import contests
 from alignscope.study.spec import CellSpec, PretrainingSpec, StudySpec, SweepSpec, cells_of
 from alignscope.sweep.finished import Failure
 from report_example import HOSTILE
@@ -230,7 +231,8 @@ class World:
                 guess = [0.02 + 0.97 * self.path(k, target, lam) + 0.002 * i for i in kept]
                 where = {"gauge": g, "direction": d, "training": t, "components": k, "lambda_": lam}
                 pair = {"forecast": _interval(guess), "measured": _interval(kept.values())}
-                yield ForecastRow(**where, modality=m, target=target, **pair)
+                by_seed = tuple(zip(kept, guess, kept.values(), strict=True))
+                yield ForecastRow(**where, modality=m, target=target, **pair, by_seed=by_seed)
 
     def path(self, k: int, target: str, lam: float) -> float:
         return 1 - _weight(target) * _share(lam) * 0.9 * max(0.0, 1 - k / FREE)
@@ -318,6 +320,7 @@ class World:
             retention=tuple(self.retention()),
             forecast=rows,
             agreement=tuple(_agreements(rows)),
+            contests=contests(rows, self.asked),
             capacity=tuple(
                 Capacity(
                     components=k,

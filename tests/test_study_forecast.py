@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import alignscope
 import twins
@@ -72,7 +75,7 @@ def test_the_forecast_is_the_audit(components: int, modality: int) -> None:
     assert direction.lambdas == pytest.approx([0, *LAMBDAS])
     assert FORECAST.lossless_at(modality, components) == whole.lossless_at
     lost = whole.held_out_at_risk / whole.held_out_sigma_z[0]
-    assert FORECAST.maximum_loss(modality, components) == pytest.approx(lost, abs=1e-9)
+    assert FORECAST.maximum_loss(modality, components) == pytest.approx(max(0.0, lost), abs=1e-9)
     # Columns are joined by their energy: R^2 of a block is 1 - sum of RSS / sum of TSS.
     moments = collect(audited_pair(), assign_folds(len(DATA.x[0]) - DATA.train, 5, 0))
     path = held_out_path(moments, str(modality), components, "whitened", np.array([0.0, *LAMBDAS]))
@@ -87,7 +90,7 @@ def test_the_forecast_is_the_audit(components: int, modality: int) -> None:
         if r2[0] < 0.05:
             assert np.isnan(kept[target]).all()
         else:
-            np.testing.assert_allclose(kept[target], r2[1:] / r2[0], atol=1e-7)
+            np.testing.assert_allclose(kept[target], np.clip(r2[1:] / r2[0], 0, 1), atol=1e-7)
 
 
 def test_what_competes_is_lost_and_what_fits_is_kept() -> None:
@@ -157,3 +160,29 @@ def test_swapped_modalities_swap_the_forecast() -> None:
     other = FeatureForecast.of(mirrored, {f"h{i + 1}": v[data.train :] for i, v in enumerate(mirrored.x)})
     for target, kept in forecast.retention(1, 2, LAMBDAS).items():
         np.testing.assert_allclose(other.retention(2, 2, LAMBDAS)[target], kept, atol=1e-9)
+
+
+@pytest.mark.parametrize(("rows", "made"), [(300, True), (125, False), (110, False)])
+def test_a_forecast_takes_more_rows_than_features(rows: int, made: bool) -> None:
+    """Of 25 held-out rows and 20 features a fold leaves 20 rows to fit."""
+    rng = np.random.default_rng(0)
+    wide = {name: rng.normal(size=(rows, 20)) for name in ("x1", "x2")}
+    wide |= {name: rng.normal(size=(rows, 3)) for name in ("y1", "y2")}
+    assert (study(wide)[1] is not None) == made
+
+
+@given(st.integers(0, 10_000), st.integers(40, 90))
+@settings(max_examples=25, deadline=None)
+def test_a_forecast_loses_no_more_than_there_is_and_gains_nothing(seed: int, rows: int) -> None:
+    """Noise targets, and hardly more rows than features: what least squares says of them is far below 0."""
+    rng = np.random.default_rng(seed)
+    wide = {name: rng.normal(size=(100 + rows, 20)) for name in ("x1", "x2")}
+    wide |= {"y1": rng.normal(size=(100 + rows, 3)), "y2": wide["x2"][:, :3] + rng.normal(size=(100 + rows, 3))}
+    _, forecast = study(wide)
+    for modality, k in itertools.product((1, 2), (1, 4)):
+        curve = forecast.retention_curve(modality, k, LAMBDAS)
+        for before, along in [curve.whole, *map(curve.target, curve.blocks)]:
+            assert before >= 0 and (along >= 0).all() and (along <= before).all()
+        retained = np.hstack([curve.class_retention(target) for target in curve.blocks])
+        assert np.nanmin(retained, initial=0) >= 0 and np.nanmax(retained, initial=1) <= 1
+        assert 0 <= forecast.maximum_loss(modality, k) <= 1

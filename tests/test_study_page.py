@@ -8,7 +8,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from xml.etree import ElementTree
 
@@ -24,7 +24,7 @@ from alignscope.study.page.decomposition_charts import headline
 from alignscope.study.page.page import render_study, study_charts, study_figures
 from alignscope.study.page.verdict import cards, tone, verdict
 from alignscope.study.results import CostParts, ForecastRow, RetentionRow, SeedInterval, StudyResults
-from alignscope.study.rules import contest
+from alignscope.study.rules import contest, contests
 from page_reader import Page
 from report_example import HOSTILE
 from study_example import VARIANTS, bare, build, example
@@ -368,16 +368,23 @@ def test_a_size_that_no_latent_reaches_is_the_end_of_what_was_looked_at() -> Non
     assert card["big"] == "K > 32" and "at no latent size up to K\u00a0=\u00a032" in card["text"]
 
 
+def _judged(results: StudyResults, rows: Iterable[ForecastRow]) -> StudyResults:
+    """Return results with these rows of the forecast, compared with the rules."""
+    rows = tuple(rows)
+    return msgspec.structs.replace(results, forecast=rows, contests=contests(rows, results.trained_on))
+
+
 def _foretold(guess: Callable[[ForecastRow], float], true: Callable[[ForecastRow], float]) -> StudyResults:
-    """Return the example with this forecast, and these measured retentions with a little noise."""
+    """Return the example with this forecast, and these measured retentions with a little noise, of three seeds."""
     rng = np.random.default_rng(3)
 
     def row(r: ForecastRow) -> ForecastRow:
-        kept = true(r) + rng.normal(0, 0.01)
-        told, kept_too = (SeedInterval(v, v - 0.01, v + 0.01, 3) for v in (guess(r), kept))
-        return msgspec.structs.replace(r, forecast=told, measured=kept_too)
+        kept = true(r) + rng.normal(0, 0.01, 3)
+        told = [guess(r)] * 3
+        means = {"forecast": SeedInterval.of(told), "measured": SeedInterval.of(kept.tolist())}
+        return msgspec.structs.replace(r, **means, by_seed=tuple(zip(range(3), told, kept.tolist(), strict=True)))
 
-    return msgspec.structs.replace(example(), forecast=tuple(row(r) for r in example().forecast))
+    return _judged(example(), map(row, example().forecast))
 
 
 def _by_lambda(r: ForecastRow) -> float:
@@ -410,37 +417,57 @@ def test_a_forecast_holds_only_if_it_beats_every_rule_of_one_line(
     results = _foretold(guess, true)
     found = contest(results, results.agreement[0].variant)
     assert found is not None and (found.by_error.name, found.beaten) == (rule, beaten)
+    assert found.used == ("the forecast" if beaten else rule)
     for text in (_card(results, RULE)["text"], " ".join(verdict(results))):
         assert f"of “{rule}”" in text or f"for “{rule}”" in text
         assert ("It beats the best one-line rule" in text) == beaten
-        assert ("It is not shown to beat the best one-line rule" in text) != beaten
+        assert (f"not shown to beat the best one-line rule, so this page goes by “{rule}”" in text) != beaten
+
+
+def test_the_page_draws_the_rule_where_the_forecast_does_not_beat_it() -> None:
+    for told, used in ((_own_way, "the forecast"), (lambda r: _own_way(r) - 0.5, "nothing is lost")):
+        figures = study_figures(_foretold(told, _own_way))
+        panels = [spec for row in figures["forecast_curves"].rows for spec in row.panels]
+        assert panels and all(f"lines: {used}" in str(spec) for spec in panels)
+        assert "The rule “nothing is lost”" in str(figures["forecast"].rows)
+        drawn = {point["predicted"] for point in _points(figures["forecast_curves"].rows[0].panels[0])}
+        assert (drawn == {"1.000"}) == (used != "the forecast")
+
+
+def _points(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what a panel's lines are drawn from."""
+    return [point for point in spec["data"]["values"] if "predicted" in point]
 
 
 def test_the_scores_of_rules_are_those_of_their_predictions() -> None:
     results = _foretold(_own_way, _by_lambda)
     found = contest(results, results.agreement[0].variant)
-    assert found is not None and found.groups == 21
-    measured = [r.measured.value for r in results.forecast]
+    assert found is not None and (found.unit, found.units) == ("targets × seeds", 12)
+    points = [(r, kept) for r in results.forecast for _, _, kept in r.by_seed]
+    measured = np.array([kept for _, kept in points])
+    assert (found.points, found.losses) == (len(points), int((measured < 0.95).sum()))
     for score, say in zip((found.forecast, *found.rules), (_own_way, lambda r: 1.0, _by_lambda, _by_size), strict=True):
-        told = [say(r) for r in results.forecast]
+        told = np.array([say(r) for r, _ in points])
         assert score.error == pytest.approx(np.mean(np.abs(np.subtract(told, measured))))
         rank = spearmanr(told, measured).statistic if len(set(told)) > 1 else 0.0
         assert score.rank == pytest.approx(rank)
-    assert contest(msgspec.structs.replace(results, forecast=()), results.agreement[0].variant) is None
+        assert score.missed == sum(kept < 0.95 <= guess for kept, guess in zip(measured, told, strict=True))
+        assert score.false_alarms == sum(guess < 0.95 <= kept for kept, guess in zip(measured, told, strict=True))
 
 
-def test_one_seed_or_few_settings_beat_no_rule() -> None:
+def test_one_seed_few_targets_or_means_alone_beat_no_rule() -> None:
     results = _foretold(_own_way, _own_way)
-    alone = [msgspec.structs.replace(r.measured, seeds=1, low=None, high=None) for r in results.forecast]
-    rows = [msgspec.structs.replace(r, measured=m) for r, m in zip(results.forecast, alone, strict=True)]
-    few = [r for r in results.forecast if r.lambda_ in (1.0, 10.0)]
-    for some in (rows, few):
-        text = _card(msgspec.structs.replace(results, forecast=tuple(some)), RULE)["text"]
+    one_seed = [msgspec.structs.replace(r, by_seed=r.by_seed[:1]) for r in results.forecast]
+    few = [r for r in results.forecast if r.modality == 1]
+    means = [msgspec.structs.replace(r, by_seed=()) for r in results.forecast]
+    assert contest(results, results.agreement[0].variant).beaten
+    for some in (one_seed, few, means):
+        text = _card(_judged(results, some), RULE)["text"]
         assert "It is not shown to beat the best one-line rule" in text
 
 
 def test_results_without_rows_of_the_forecast_are_compared_with_no_rule() -> None:
-    results = msgspec.structs.replace(example(), forecast=())
+    results = _judged(example(), ())
     assert "rule" not in _card(results, RULE)["text"] and "beat" not in " ".join(verdict(results))
 
 

@@ -1,104 +1,72 @@
-"""The forecast of a study against rules of one line, which need no encoders: a useful forecast beats the best of them.
-
-Everything is worked out from the rows of results.json, so the results of older versions are judged alike.
-"""
+"""The forecast of a study against rules of one line, which need no encoders: a useful forecast beats them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 
 from alignscope._lib.interval import LEVEL, Interval
-from alignscope.study.results import ClassRow, ForecastRow, StudyResults
+from alignscope.study.results import ClassRow, Contest, ForecastRow, Score, StudyResults
 from alignscope.study.spec import Variant
 
-Rule = Callable[["ForecastRow | ClassRow", bool], float]
-"""(row of a target or class, whether one modality alone is trained on its target) -> retention by the rule."""
+Rule = Callable[[float, int, bool], float]
+"""(lambda, K, whether one modality alone is trained on the target) -> retention by the rule."""
 
 RULES: dict[str, Rule] = {
-    "nothing is lost": lambda row, own: 1.0,
-    "λ/(1 + λ) is lost": lambda row, own: 1 / (1 + row.lambda_),
-    "λ/K is lost of what one modality alone has": lambda row, own: max(0.0, 1 - row.lambda_ / row.components * own),
+    "nothing is lost": lambda lam, k, own: 1.0,
+    "λ/(1 + λ) is lost": lambda lam, k, own: 1 / (1 + lam),
+    "λ/K is lost of what one modality alone has": lambda lam, k, own: max(0.0, 1 - lam / k * own),
 }
-FEWEST = 8  # groups of rows below which resampling them gives no interval
+FEWEST = 10  # units below which resampling them gives no interval
+KEPT = 0.95  # a smaller retention is a loss, to be predicted or missed
 _DRAWS = 500
 
 
-class Score(NamedTuple):
-    """How near a prediction of retention comes.
+def contests(rows: Sequence[ForecastRow], trained_on: tuple[Sequence[str], Sequence[str]]) -> tuple[Contest, ...]:
+    """Compare the forecast of each variant with the one-line rules.
 
-    error : mean absolute difference to the measured retention.
-    rank : Spearman's correlation with it; 0 for a prediction that is the same everywhere, which puts nothing in order.
+    A point is one retention of one seed; what varies independently is taken to be the target and the seed, so that all
+    sizes and lambdas of a target and seed are resampled together. Rows of older versions say nothing of single seeds:
+    their means are compared, without an interval.
     """
-
-    name: str
-    error: float
-    rank: float
-
-
-class Contest(NamedTuple):
-    """The forecast and the one-line rules, on the same rows.
-
-    Attributes
-    ----------
-    groups : how many groups of rows there are; the rows of one belong together, and are resampled together.
-    forecast, rules : their scores.
-    by_error, by_rank : the best rule by each score.
-    error, rank : by how much the forecast is better than the best rule, the best chosen anew in every resample; without
-        ends where there are fewer than `FEWEST` groups or a single seed.
-    """
-
-    groups: int
-    forecast: Score
-    rules: tuple[Score, ...]
-    error: Interval
-    rank: Interval
-
-    @property
-    def by_error(self) -> Score:
-        """The rule with the smallest error."""
-        return min(self.rules, key=lambda s: s.error)
-
-    @property
-    def by_rank(self) -> Score:
-        """The rule with the largest rank correlation."""
-        return max(self.rules, key=lambda s: s.rank)
-
-    @property
-    def beaten(self) -> bool:
-        """Whether the forecast beats every rule: both intervals lie above 0."""
-        return self.error.sign > 0 and self.rank.sign > 0
+    found = []
+    for variant in sorted({r.variant for r in rows}):
+        mine = [r for r in rows if r.variant == variant]
+        told: list[list[float]] = []
+        measured: list[float] = []
+        members = defaultdict(list)
+        for r in mine:
+            for seed, forecast, value in r.by_seed or [(-1, r.forecast.value, r.measured.value)]:
+                members[r.modality, r.target, seed].append(len(told))
+                told.append(predictions(r, forecast, trained_on))
+                measured.append(value)
+        seeds = {seed for *_, seed in members}
+        one = compare(told, measured, list(members.values()), "targets × seeds", resampled=len(seeds) > 1)
+        found.append(replace(one, **variant._asdict()))
+    return tuple(found)
 
 
 def contest(results: StudyResults, variant: Variant) -> Contest | None:
-    """Compare the forecast of one variant with the one-line rules; None where it has no rows.
-
-    The rows of one setting (K, lambda) come from the same trainings: settings are resampled.
-    """
-    rows = [r for r in results.forecast if r.variant == variant]
-    if not rows:
-        return None
-    by_setting = defaultdict(list)
-    for i, r in enumerate(rows):
-        by_setting[r.components, r.lambda_].append(i)
-    told = [predictions(r, r.forecast.value, results) for r in rows]
-    seeds = min(r.measured.seeds for r in rows)
-    return compare(told, [r.measured.value for r in rows], list(by_setting.values()), resampled=seeds > 1)
+    """Return the comparison of one variant; None where there is none."""
+    return next((c for c in results.contests if c.variant == variant), None)
 
 
-def predictions(row: ForecastRow | ClassRow, forecast: float, results: StudyResults) -> list[float]:
+def predictions(
+    row: ForecastRow | ClassRow, forecast: float, trained_on: tuple[Sequence[str], Sequence[str]]
+) -> list[float]:
     """Return what the forecast and each rule predict of a row, in the order of `RULES`."""
-    one, two = map(set, results.trained_on)
-    return [forecast, *(rule(row, row.target in one ^ two) for rule in RULES.values())]
+    own = row.target not in trained_on[2 - row.modality]
+    return [forecast, *(rule(row.lambda_, row.components, own) for rule in RULES.values())]
 
 
 def compare(
     told: Sequence[Sequence[float]],
     found: Sequence[float],
     members: Sequence[Sequence[int]],
+    unit: str,
     *,
     resampled: bool = True,
 ) -> Contest:
@@ -106,25 +74,37 @@ def compare(
 
     Parameters
     ----------
-    told : of N rows, the `predictions` of each.
+    told : of N points, the `predictions` of each.
     found : their N measured retentions.
-    members : the rows of each group.
-    resampled : whether an interval can be given by drawing groups again.
+    members : the points of each unit, which are resampled together. unit : what the units are, in words.
+    resampled : whether an interval can be given by drawing units again.
     """
     guesses, measured = np.array(told).T, np.array(found)
-    groups = [np.array(some) for some in members]
+    units = [np.array(some) for some in members]
     errors, ranks = _scores(guesses, measured)
     gains = _gains(errors, ranks)
     low = high = (None, None)
-    if len(groups) >= FEWEST and resampled:
+    if len(units) >= FEWEST and resampled:
         rng = np.random.default_rng([0, *b"rules"])
-        draws = rng.integers(len(groups), size=(_DRAWS, len(groups)))
-        taken = (np.concatenate([groups[i] for i in draw]) for draw in draws)
+        draws = rng.integers(len(units), size=(_DRAWS, len(units)))
+        taken = (np.concatenate([units[i] for i in draw]) for draw in draws)
         again = np.array([_gains(*_scores(guesses[:, some], measured[some])) for some in taken])
         low, high = np.quantile(again, ((1 - LEVEL) / 2, (1 + LEVEL) / 2), axis=0).tolist()
-    every = [Score(*s) for s in zip(("the forecast", *RULES), errors.tolist(), ranks.tolist(), strict=True)]
+    lost, alarms = measured < KEPT, guesses < KEPT
+    missed, false = (lost & ~alarms).sum(axis=1).tolist(), (alarms & ~lost).sum(axis=1).tolist()
+    names = ("the forecast", *RULES)
+    every = [Score(*s) for s in zip(names, errors.tolist(), ranks.tolist(), missed, false, strict=True)]
     error, rank = (Interval(*figures) for figures in zip(gains, low, high, strict=True))
-    return Contest(len(groups), every[0], tuple(every[1:]), error, rank)
+    return Contest(
+        unit=unit,
+        units=len(units),
+        points=len(measured),
+        losses=int(lost.sum()),
+        forecast=every[0],
+        rules=tuple(every[1:]),
+        error=error,
+        rank=rank,
+    )
 
 
 def _scores(guesses: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

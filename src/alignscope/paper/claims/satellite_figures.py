@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import stats
 
-from alignscope.study.results import SeedInterval
-from alignscope.study.rules import Contest, compare, predictions
+from alignscope.study.results import Contest, SeedInterval
+from alignscope.study.rules import compare, predictions
 from alignscope.study.spec import FIXED_GAUGES, Variant
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def compare_forecast(studies: Sequence[StudyResults]) -> ClassAgreement | None:
                 pair = r.forecast.value, r.retention.value
                 variant = Variant(r.gauge, r.direction, r.training)
                 by_class[n, r.modality, r.target, r.label].append(pair)
-                told[n, r.modality, r.target, r.label].append(predictions(r, r.forecast.value, results))
+                told[n, r.modality, r.target, r.label].append(predictions(r, r.forecast.value, results.trained_on))
                 by_setting[n, variant, r.components, r.lambda_, r.modality].append(pair)
     groups = list(by_class.values())
     pairs = [pair for group in groups for pair in group]
@@ -118,7 +118,7 @@ def compare_forecast(studies: Sequence[StudyResults]) -> ClassAgreement | None:
     settings = [v for some in by_setting.values() if len(some) >= _FEWEST_BETWEEN and (v := _rank(some)) is not None]
     ends = np.cumsum([len(group) for group in groups])
     members = [range(end - len(group), end) for end, group in zip(ends, groups, strict=True)]
-    rules = compare([row for some in told.values() for row in some], [b for _, b in pairs], members)
+    rules = compare([row for some in told.values() for row in some], [b for _, b in pairs], members, "classes")
     return ClassAgreement(
         points=len(pairs),
         classes=len(groups),

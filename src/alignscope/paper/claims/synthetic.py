@@ -136,7 +136,8 @@ def capacity(results: StudyResults) -> Found:
 def forecast(results: StudyResults) -> Found:
     """Whether the audit of the lambda = 0 features says more of what alignment costs than a rule of one line.
 
-    It holds only where it beats the best of them, by error and by rank, with a 95% interval.
+    It holds only where it beats the best of them, by error and by rank, with a 95% interval, and does not where it is
+    shown to be worse.
     """
     claim = "What alignment will cost can be forecast before training with it, from encoders trained without it."
     gauge = _fixed_gauge(results)
@@ -147,15 +148,15 @@ def forecast(results: StudyResults) -> Found:
     within = "one seed, so no interval"
     if a.low is not None and a.high is not None:
         within = f"95% interval {share(a.low, 2)} to {share(a.high, 2)}"
-    ranks, better = a.low is not None and a.low > 0, a.error < a.error_no_loss
     against = contest(results, a.variant)
-    beaten, rules = ranks and against is not None and against.beaten, rules_words(against)
+    beaten, rules = against is not None and against.beaten, rules_words(against)
+    worse = against is not None and min(against.error.sign, against.rank.sign) < 0
     return Found(
         claim=claim,
         found=f"Forecast and measured retention have a rank correlation of {share(correlation, 2)} ({within}) "
         f"over {a.points} points. The forecast is off by {a.error:.3f} in the mean; "
         f"saying “nothing is lost” would be off by {a.error_no_loss:.3f}. {rules}",
-        verdict=judge(beaten) if beaten or not (ranks or better) else "undecided",
+        verdict=judge(beaten) if beaten or worse else "undecided",
         measured={"correlation": correlation, "error": a.error, "error_no_loss": a.error_no_loss,
                   "points": a.points, "beats_rules": beaten},
         trials=trained(results),

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from alignscope.report.words import share
 
 if TYPE_CHECKING:
-    from alignscope.study.results import Agreement, ForecastRow, RetentionRow, StudyResults
-    from alignscope.study.rules import Contest
+    from alignscope.study.results import Agreement, Contest, ForecastRow, RetentionRow, StudyResults
 
 NOTICEABLE = 0.02  # a cost below 2% of the variance explained at lambda = 0 (or of F1) is called none
 
@@ -47,9 +46,12 @@ def rules_words(found: Contest | None) -> str:
     """Say what the best one-line rules reach, and whether the forecast is shown to beat them."""
     if found is None:
         return "It is not compared with rules of one line."
-    error, rank = found.by_error, found.by_rank
+    mine, error, rank = found.forecast, found.by_error, found.by_rank
+    each = "classes" if found.unit == "classes" else "seeds"
     return (
-        f"Of rules of one line the best are off by {share(error.error)} (“{error.name}”) and have a rank correlation "
-        f"of {share(rank.rank, 2)} (“{rank.name}”): the forecast {'beats' if found.beaten else 'is not shown to beat'} "
+        f"By single {each} it is off by {share(mine.error)} with a rank correlation of {share(mine.rank, 2)} and "
+        f"misses {mine.missed} of {found.losses} losses above 5%. Of rules of one line the best are off by "
+        f"{share(error.error)} (“{error.name}”, missing {error.missed}) and have a rank correlation of "
+        f"{share(rank.rank, 2)} (“{rank.name}”): the forecast {'beats' if found.beaten else 'is not shown to beat'} "
         "them."
     )

@@ -22,7 +22,7 @@ EDGE = 1.25  # the map ends at this multiple of its largest size, and share of i
 def capacity_map(results: StudyResults) -> Figure:
     """Draw forecast retention over λ and latent size, the trained cells on top, and the sizes that are forecast."""
     if not results.forecast_map:
-        return missing("It needs the forecast, which was not made for this study.")
+        return missing("It needs the forecast, which takes more held-out rows than features.")
     drawn = fixed_variants(results) or variants(results)
     if not drawn:
         return missing("It needs trainings with λ above 0.")

@@ -7,7 +7,8 @@ from statistics import fmean
 from alignscope.report.words import at_lambda, at_size, estimate_100, named, percent, share
 from alignscope.study.page.texts import TEXTS
 from alignscope.study.page.words import epochs_text, variant_text
-from alignscope.study.results import StudyResults
+from alignscope.study.results import SigmaRow, StudyResults
+from alignscope.study.rules import RULES
 from alignscope.study.spec import Variant
 
 _OBJECTIVES = {
@@ -63,24 +64,29 @@ def forecast_text(results: StudyResults) -> str:
 
 
 def forecast_words(results: StudyResults) -> list[str]:
-    """Return the mean error of the forecast of σ next to that of "nothing is lost", and the largest loss."""
+    """Return the mean error of the forecast of σ next to that of the best one-line rule, and the largest loss."""
     rows = results.sigma_rows
     if not rows:
         return []
-    off, none = (
-        fmean(abs(r.measured.value - guess) for r, guess in zip(rows, guesses, strict=True))
-        for guesses in ([r.forecast.value for r in rows], [0.0] * len(rows))
-    )
-    useless = "" if off < none else ": no better than that guess"
+    off = fmean(abs(r.measured.value - r.forecast.value) for r in rows)
+    by_rule = {name: fmean(abs(r.measured.value - _by_rule(results, name, r)) for r in rows) for name in RULES}
+    best = min(by_rule, key=lambda name: by_rule[name])
+    useless = "" if off < by_rule[best] else ": no better than that rule"
     cases = f"{len(rows)} case{'s' if len(rows) > 1 else ''}"
     worst = max(rows, key=lambda r: r.measured.value)
     where = variant_text(results, Variant(worst.gauge, worst.direction, worst.training))
     one = "" if worst.measured.low is not None else ", one seed, no interval"
     return [
         "Of all targets of a modality together, in percentage points of their variance, the forecast is off by "
-        f"{share(100 * off, 1)} on average over {cases} (variant, latent size, λ), against {share(100 * none, 1)} for "
-        f"the guess that nothing is lost{useless} (held out).",
+        f"{share(100 * off, 1)} on average over {cases} (variant, latent size, λ), against "
+        f"{share(100 * by_rule[best], 1)} for the rule “{best}”{useless} (held out).",
         f"Most is lost by modality {worst.modality} at {at_lambda(worst.lambda_)}, {at_size(worst.components)}, "
         f"{where}: {estimate_100(worst.measured, 0)} of {estimate_100(worst.before, 0)} percentage points, where "
         f"{estimate_100(worst.forecast, 0)} were forecast (held out{one}).",
     ]
+
+
+def _by_rule(results: StudyResults, name: str, row: SigmaRow) -> float:
+    """Return σ lost by a one-line rule: mean over the targets of the modality."""
+    mine, other = results.trained_on[row.modality - 1], results.trained_on[2 - row.modality]
+    return row.before.value * (1 - fmean(RULES[name](row.lambda_, row.components, t not in other) for t in mine))

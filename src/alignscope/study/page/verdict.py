@@ -15,13 +15,12 @@ from alignscope.report.words import (
     latent_size,
     number,
     percent,
-    share,
     times_100,
 )
 from alignscope.study.page.classes import class_lead
 from alignscope.study.page.contrastive import contrastive_lead, contrastive_words, least_retained
 from alignscope.study.page.decomposition_charts import fall_next_to, first_scale, headline, known_parts
-from alignscope.study.page.forecast_charts import correlation_text
+from alignscope.study.page.forecast_charts import correlation_text, missed_words, ranks_words
 from alignscope.study.page.selection import (
     TargetOf,
     fixed_variants,
@@ -35,13 +34,14 @@ from alignscope.study.page.words import epochs_text, gauge_text, variant_text
 from alignscope.study.results import (
     Agreement,
     Capacity,
+    Contest,
     CostParts,
     LossParts,
     RetentionRow,
     SeedInterval,
     StudyResults,
 )
-from alignscope.study.rules import FEWEST, Contest, contest
+from alignscope.study.rules import FEWEST, contest
 from alignscope.study.spec import Variant
 
 SMALL = 0.05  # a loss of less than this share is called small
@@ -157,31 +157,36 @@ def main_agreement(results: StudyResults) -> Agreement | None:
 
 
 def forecast_sentence(results: StudyResults, a: Agreement) -> str:
-    """Return how far off the forecast is, next to the best rule of one line, and whether it is shown to beat it."""
-    said = f"A forecast made before any aligned training, from the λ = 0 encoders, has a {correlation_text(a)}"
+    """Return how far off the forecast is, next to the best rules of one line, and whether it is shown to beat them."""
     found = contest(results, a.variant)
     if found is None:
-        return f"{said}, and a mean error of {percent(a.error)} (held out)."
-    error, rank = found.by_error, found.by_rank
+        return (
+            f"A forecast made before any aligned training, from the λ = 0 encoders, has a {correlation_text(a)}, and a "
+            f"mean error of {percent(a.error)} (held out)."
+        )
+    mine, error = found.forecast, found.by_error
     return (
-        f"{said}, against {share(rank.rank, 2)} for the rule “{rank.name}”, and a mean error of {percent(a.error)}, "
-        f"against {percent(error.error)} for “{error.name}” (held out). {_beaten_words(found)}"
+        f"A forecast made before any aligned training, from the λ = 0 encoders, is off by {percent(mine.error)} on "
+        f"average, against {percent(error.error)} for “{error.name}” (held out, {found.points} retentions). "
+        f"{ranks_words(found)} {missed_words(found)} {_beaten_words(found)}"
     )
 
 
 def _beaten_words(found: Contest) -> str:
-    """Say if the forecast is shown to beat every one-line rule, by error and by rank."""
+    """Say if the forecast is shown to beat every one-line rule, by error and by rank, and which of them is used."""
     if found.error.low is None:
-        return f"{_beaten(found)}: an interval takes two seeds and {FEWEST} settings of K and λ."
+        return f"{_beaten(found)}: an interval takes two seeds and {FEWEST} {found.unit}."
     gain = (
         f"mean error lower by {estimate_100(found.error)} percentage points, rank correlation higher by "
-        f"{estimate(found.rank, 2)}, {found.groups} settings of K and λ"
+        f"{estimate(found.rank, 2)}, {found.units} {found.unit} resampled"
     )
     return f"{_beaten(found)} ({gain})."
 
 
 def _beaten(found: Contest) -> str:
-    return f"It {'beats' if found.beaten else 'is not shown to beat'} the best one-line rule"
+    if found.beaten:
+        return "It beats the best one-line rule"
+    return f"It is not shown to beat the best one-line rule, so this page goes by “{found.used}”"
 
 
 def tone(results: StudyResults) -> str:
@@ -220,15 +225,14 @@ def cards(results: StudyResults) -> list[dict[str, str]]:
         big = f"K > {size.components}" if limit is None else f"K ≥ {math.ceil(limit.value)}"
         out.append({"title": "Latent size by the linear forecast", "big": big, "text": text})
     if agreement is not None and agreement.correlation is not None:
-        text = f"{capital(correlation_text(agreement))}, {agreement.points} points (held out)."
+        text, error = f"{capital(correlation_text(agreement))}, {agreement.points} points (held out).", agreement.error
         if (found := contest(results, agreement.variant)) is not None:
-            best = found.by_error
+            best, error = found.by_error, found.forecast.error
             text = (
-                f"Mean error of the forecast from the λ = 0 encoders, against {percent(best.error)} of “{best.name}”; "
-                f"{correlation_text(agreement)}, against {share(found.by_rank.rank, 2)} of “{found.by_rank.name}”. "
-                f"{_beaten(found)} (held out)."
+                f"Mean error of the forecast from the λ = 0 encoders, against {percent(best.error)} of “{best.name}” "
+                f"(held out). {ranks_words(found)} {missed_words(found)} {_beaten(found)}."
             )
-        out.append({"title": "Forecast against one-line rules", "big": percent(agreement.error), "text": text})
+        out.append({"title": "Forecast against one-line rules", "big": percent(error), "text": text})
     return out
 
 

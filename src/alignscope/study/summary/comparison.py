@@ -86,6 +86,7 @@ class ForecastComparison:
                     measured=SeedInterval.of(found for _, found in pairs.values()),
                     forecast_loss=SeedInterval.of(before - along[i] for before, along in r2),
                     measured_loss=SeedInterval.of(before - after for before, after in probes),
+                    by_seed=tuple((seed, *pair) for seed, pair in sorted(pairs.items())),
                 )
                 yield _Compared(row, pairs)
 
@@ -94,8 +95,8 @@ class ForecastComparison:
         return {
             seed: self.latent_forecasts[seed, k].of_modality(modality, lambdas, gauge)
             if (seed, k) in self.latent_forecasts
-            else forecast.retention_curve(modality, k, lambdas)
-            for (seed, size), forecast in self.forecasts.items()
+            else self.forecasts[seed, k].retention_curve(modality, k, lambdas)
+            for seed, size in sorted({*self.forecasts, *self.latent_forecasts})
             if size == k
         }
 

@@ -7,7 +7,10 @@ Two questions, two answers, both with the trunks held fixed:
   make of H2.
 - `LatentForecast`: at the latent size that was trained. What is aligned to is the other encoder's own latent, in the
   target scaling of the training; the problem is solved on the training rows and scored on the held-out ones, as the
-  aligned encoder will be. On real data it predicts far better what will be lost (see the satellite results).
+  aligned encoder will be.
+
+Neither is made where the rows that it is fitted on do not outnumber the features: least squares then learns them by
+heart, and what it says of held-out rows is noise. A forecast loss is at least 0 and at most what is predicted.
 """
 
 from __future__ import annotations
@@ -41,15 +44,21 @@ class FeatureForecast:
     moments: FoldedMoments
 
     @classmethod
-    def of(cls, data: StudyData, features: Mapping[str, np.ndarray]) -> FeatureForecast:
-        """Return the forecast from held-out features ``h1`` and ``h2``, (N_test, F) each."""
+    def of(cls, data: StudyData, features: Mapping[str, np.ndarray]) -> FeatureForecast | None:
+        """Return the forecast from held-out features ``h1`` and ``h2``, (N_test, F) each.
+
+        None where some fold leaves no more rows to fit than there are features.
+        """
         y1, y2 = (y.values[data.train :].astype(np.float64) for y in data.target_columns)
         pair = Pair.of(features["h1"].astype(np.float64), features["h2"].astype(np.float64), y1, y2)
         groups = None if data.groups is None else data.groups[data.train :]
         if groups is not None and len(np.unique(groups)) < 2:
             groups = None  # a single group cannot be held out of itself
+        folds = assign_folds(pair.n, _FOLDS, 0, groups)
+        if pair.n - np.bincount(folds).max() <= max(pair.d1, pair.d2):
+            return None
         with one_blas_thread():
-            return cls(data, collect(pair, assign_folds(pair.n, _FOLDS, 0, groups)))
+            return cls(data, collect(pair, folds))
 
     def retention_curve(self, modality: int, components: int, lambdas: Sequence[float]) -> RetentionCurve:
         """Return the forecast of one modality at any latent size."""
@@ -65,7 +74,9 @@ class FeatureForecast:
     def maximum_loss(self, modality: int, components: int) -> float:
         """Return the share of sigma^z that is lost as lambda grows without bound."""
         path = self._path(modality, components, np.zeros(1))
-        return 1 - path.last_sigma / path.first_sigma if path.first_sigma >= KNOWN_R2 else 0.0
+        if path.first_sigma < KNOWN_R2:
+            return 0.0
+        return float(np.clip(1 - path.last_sigma / path.first_sigma, 0.0, 1.0))
 
     def lossless_at(self, modality: int, components: int) -> int:
         """Return c = rank [RY RT] for the alignment target of this latent size."""
@@ -92,6 +103,9 @@ class FeatureForecast:
 @dataclass(frozen=True, eq=False)
 class RetentionCurve:
     """The forecast of one modality: held-out shares of its C target columns, without alignment and at L lambdas.
+
+    What it returns lies between 0 and what is predicted without alignment: alignment cannot lose what is not there,
+    and no gain is forecast.
 
     Attributes
     ----------
@@ -122,11 +136,13 @@ class RetentionCurve:
         """Return (L, C) the retention of every column of a target; NaN where nothing was predicted."""
         columns = self.blocks[name]
         before = self.before[columns]
-        return self.along[:, columns] / np.where((before >= KNOWN_R2) & (self.energy[columns] > 0), before, np.nan)
+        known = np.where((before >= KNOWN_R2) & (self.energy[columns] > 0), before, np.nan)
+        return np.clip(self.along[:, columns] / known, 0.0, 1.0)
 
     def _joined(self, columns: slice) -> tuple[float, Vector]:
         weight = self.energy[columns] / (self.energy[columns].sum() or 1.0)
-        return float(self.before[columns] @ weight), self.along[:, columns] @ weight
+        before = max(0.0, float(self.before[columns] @ weight))
+        return before, np.clip(self.along[:, columns] @ weight, 0.0, before)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,9 +163,10 @@ class LatentForecast:
     def of(cls, data: StudyData, features: Mapping[str, np.ndarray]) -> LatentForecast | None:
         """Return it from features ``h1``, ``h2`` and latents ``z1``, ``z2`` of held-out rows, and ``train_h1``, ...
 
-        None where the latents were not stored, as by earlier versions.
+        None where the latents were not stored, as by earlier versions, or the training rows do not outnumber the
+        features.
         """
-        if "train_z1" not in features:
+        if "train_z1" not in features or data.train <= max(features["h1"].shape[1], features["h2"].shape[1]):
             return None
         h, z = (
             [np.vstack([features[f"train_{name}{i}"], features[f"{name}{i}"]]).astype(np.float64) for i in (1, 2)]

@@ -27,6 +27,7 @@ from alignscope.study.results import (
     StudyResults,
     TargetScore,
 )
+from alignscope.study.rules import contests
 from alignscope.study.spec import FIXED_GAUGES, SCHEMA, StudySpec, SweepSpec, Variant
 from alignscope.study.summary.cells import NONE, StudyCells, find
 from alignscope.study.summary.comparison import ForecastComparison
@@ -60,10 +61,12 @@ def summarise(
         # Fine-tuning forgets what pre-training aligned: nothing here predicts that.
         at_zero = record.status == "finished" and c.lambda_ == 0 and c.epochs == cells.longest and not c.pretraining
         if at_zero and (found := arrays(record.id)):
-            features[c.seed, c.components] = FeatureForecast.of(data, found)
+            if (audit := FeatureForecast.of(data, found)) is not None:
+                features[c.seed, c.components] = audit
             if (latent := LatentForecast.of(data, found)) is not None:
                 latents[c.seed, c.components] = latent
     summary, comparison = Summary(cells), ForecastComparison(cells, features, latents)
+    forecast = comparison.forecast()
     return StudyResults(
         version=__version__,
         schema=SCHEMA,
@@ -72,8 +75,9 @@ def summarise(
         trained_on=data.trained_on,
         cells=tuple(aligned),
         retention=summary.retention(),
-        forecast=comparison.forecast(),
+        forecast=forecast,
         agreement=comparison.agreement(),
+        contests=contests(forecast, data.trained_on),
         capacity=comparison.capacity(),
         forecast_map=comparison.forecast_map(),
         paths=comparison.paths(),
