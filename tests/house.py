@@ -32,6 +32,7 @@ ROOMS = {
     "study": "trainings over lambda, latent size, scaling and seed: specification, data, training, summary, page",
     "bench": "all methods trained alike on data with known truth: tasks, entries, cells, ranking, page",
     "paper": "the paper's claims as one table of checks, and its page",
+    "diffing": "two finished runs, figure by figure, and its page",
     "cli": "the command line, one file per command",
 }
 """Every room of the package, the lowest first: a room imports from those above it in this table only."""

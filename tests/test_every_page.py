@@ -23,7 +23,19 @@ from test_paper_page import CLAIMS, SATELLITE
 
 TEMPLATES = sorted((Path(__file__).parents[1] / "src" / "alignscope").rglob("*.html.j2"))
 KIT = ("base.html.j2", "kit.html.j2", "sections.html.j2", "notebook.html.j2")
-NAMES = ["audit", "study", "bench", "paper", "trifeature", "treesatai-like", "treesatai", "join", "scenes", "sample"]
+NAMES = [
+    "audit",
+    "study",
+    "bench",
+    "paper",
+    "trifeature",
+    "treesatai-like",
+    "treesatai",
+    "join",
+    "scenes",
+    "sample",
+    "diff",
+]
 
 SCENES = """
 chip = 4
@@ -75,6 +87,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for name, words in commands.items():
         assert main(["data", *words, "--out", str(folder / name)]) == 0
         written[name] = (folder / name / "report.html").read_text(encoding="utf-8")
+    both = [str(folder / name) for name in ("join", "sample")]
+    (folder / "sample" / "results.json").write_bytes(
+        (folder / "join" / "results.json").read_bytes().replace(b"9", b"8")
+    )
+    assert main(["diff", *both, "--out", str(folder / "diff")]) == 0
+    written["diff"] = (folder / "diff" / "report.html").read_text(encoding="utf-8")
     return {
         "audit": render_page(report_example.example()),
         "study": render_study(study_example.example()),

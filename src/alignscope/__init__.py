@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from alignscope.auditing.audit import Audit
     from alignscope.auditing.estimator import AlignedReducedRank
     from alignscope.bench.running import Bench, run_bench
+    from alignscope.diffing.difference import diff
     from alignscope.joining.join import join
     from alignscope.pair.folder import open_folder
     from alignscope.pair.paired import Pair
@@ -48,6 +49,7 @@ __all__ = [
     "Pair",
     "__version__",
     "audit",
+    "diff",
     "join",
     "load",
     "open_folder",
@@ -60,6 +62,7 @@ _HOMES = {
     "AlignedReducedRank": "auditing.estimator",
     "Pair": "pair.paired",
     "audit": "auditing.api",
+    "diff": "diffing.difference",
     "join": "joining.join",
     "open_folder": "pair.folder",
     "run_bench": "bench.running",

@@ -34,6 +34,7 @@ CODES: dict[str, str] = {
     "E210": "Names do not fit the columns that they name.",
     "E211": "Rasters do not lie on one grid: another CRS, resolution, corner or extent.",
     "E212": "No chip is left: all lack pixels, or none fits into the rasters.",
+    "E213": "Two runs cannot be compared: they are of different commands, or in different versions of a format.",
     "E301": "The latent size (components), or another size of an encoder, is not a positive whole number.",
     "E302": "The grid of lambdas cannot be read, or is not positive and increasing.",
     "E303": "The number of folds is not a whole number of at least 2.",

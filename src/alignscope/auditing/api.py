@@ -26,6 +26,7 @@ from alignscope.auditing.direction import Solved, class_record, record_direction
 from alignscope.auditing.facts import Facts, gather_facts
 from alignscope.auditing.findings import find
 from alignscope.auditing.lifting import LiftOptions, audit_lifted
+from alignscope.auditing.replicates import replicates_of
 from alignscope.auditing.resampling import NullSample, difference, locate_regime, sigma, sigma_interval
 from alignscope.auditing.results import (
     SCHEMA,
@@ -285,6 +286,7 @@ def _audit_moments(
         regime=where,
         findings=[],
         provenance=_provenance(pair, moments, options),
+        replicates=replicates_of(held),
     )
     return record, facts
 

@@ -402,6 +402,28 @@ class Lifted(msgspec.Struct, frozen=True):
         _number_keys(self, "sigma", "directions")
 
 
+class Replicated(msgspec.Struct, frozen=True):
+    """A figure before any clipping, and the same without each unit in turn."""
+
+    value: float
+    without: list[float]
+
+
+class Replicates(msgspec.Struct, frozen=True):
+    """Jackknife replicates of the main figures, for paired intervals of what differs between audits of the same rows.
+
+    Attributes
+    ----------
+    shares : the weight of every unit of rows as a share of all.
+    widening : what standard errors are multiplied by.
+    figures : path of a figure in audit.json -> its replicates.
+    """
+
+    shares: list[float]
+    widening: float
+    figures: dict[str, Replicated]
+
+
 class AuditRecord(msgspec.Struct, frozen=True):
     """The fields of `alignscope.auditing.Audit`, which adds what is done with them: the keys of audit.json."""
 
@@ -427,6 +449,7 @@ class AuditRecord(msgspec.Struct, frozen=True):
     regime: Regime
     findings: list[Finding]
     provenance: Provenance
+    replicates: Replicates | None = None
 
     def __post_init__(self) -> None:
         _number_keys(self, "modalities", "targets", "directions", *(["shared"] if self.shared else []))

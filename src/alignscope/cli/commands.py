@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from alignscope.cli._options import Command
 from alignscope.cli.audit import AuditCommand
 from alignscope.cli.bench import BenchCommand
+from alignscope.cli.diff import DiffCommand
 from alignscope.cli.explain import ExplainCommand
 from alignscope.cli.join import JoinCommand
 from alignscope.cli.paper import PaperCommand
@@ -22,6 +23,7 @@ COMMANDS: Mapping[str, type[Command]] = {
     "paper": PaperCommand,
     "study": StudyCommand,
     "bench": BenchCommand,
+    "diff": DiffCommand,
     "data trifeature": TrifeatureCommand,
     "data treesatai": TreeSatAICommand,
     "data treesatai-like": TreeSatAILikeCommand,

@@ -1,0 +1,1 @@
+"""Two finished runs, figure by figure: `alignscope.diff`."""
