@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import msgspec
+
+from alignscope.errors import AlignscopeError
+
+_OF_PAIRS = {
+    "r2": "alignment_r2",
+    "gap": "gap",
+    "alignable": "alignable",
+    "unpredictable": "unpredictable",
+    "held_out_r2": "held_out_alignment_r2",
+    "memorised": "memorised",
+}
+_UNKNOWN = re.compile(r"[^\w\-./: ]")
 
 
 class TargetState(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +119,51 @@ class MonitorReport(msgspec.Struct, frozen=True, kw_only=True):
     def retention(self) -> dict[str, float | None]:
         """Retention by name."""
         return {t.name: t.retention for t in self.targets}
+
+    def scalars(self, prefix: str = "alignscope/") -> dict[str, float]:
+        """Return every figure that is defined by a flat name, such as "alignscope/r2/species from optical".
+
+        Names have letters, digits, spaces and ``_-./:`` alone, which every tracker takes; others become ``_``.
+        ``lost`` and ``warnings`` are numbers of sentences.
+        """
+        figures: dict[str, float | None] = {"epoch": self.epoch, "samples": self.samples}
+        figures |= {"lost": len(self.lost), "warnings": len(self.warnings)}
+        for t in self.targets:
+            figures |= {f"r2/{t.name}": t.r2, f"retention/{t.name}": t.retention}
+        for m in self.modalities:
+            figures |= {
+                f"effective_rank/{m.modality}": m.effective_rank,
+                f"total_variance/{m.modality}": m.total_variance,
+            }
+        for p in self.pairs:
+            figures |= {f"{name}/{p.first} to {p.second}": getattr(p, field) for field, name in _OF_PAIRS.items()}
+        return {_UNKNOWN.sub("_", prefix + name): float(x) for name, x in figures.items() if x is not None}
+
+    def log_to(self, run: Any, step: int | None = None, prefix: str = "alignscope/") -> None:
+        """Log `scalars` to an experiment tracker.
+
+        Parameters
+        ----------
+        run : what has one of these methods, the first of which is called: ``add_scalar(name, value, step)``
+            (TensorBoard's ``SummaryWriter``), ``log_metrics(scalars, step=)`` (the module ``mlflow``, loggers of
+            Lightning), ``log(scalars, step=)`` (runs of W&B and trackio, or their modules); or a function that is
+            called as ``log`` is.
+        step : of the tracker; by default the epoch. W&B drops steps that are behind its own.
+
+        Raises
+        ------
+        AlignscopeError : E305 for a `run` of another kind.
+        """
+        scalars, step = self.scalars(prefix), self.epoch if step is None else step
+        if hasattr(run, "add_scalar"):
+            for name, value in scalars.items():
+                run.add_scalar(name, value, step)
+            return
+        log = next((getattr(run, name) for name in ("log_metrics", "log") if hasattr(run, name)), run)
+        if not callable(log):
+            found = f"a {type(run).__name__} has no method add_scalar, log_metrics or log"
+            raise AlignscopeError("E305", "run", found, "Give a run of a tracker, or a function of (scalars, step=).")
+        log(scalars, step=step)
 
     def to_json(self) -> str:
         """Return the report as JSON; undefined figures are null."""
