@@ -43,8 +43,8 @@ HELP = {
     "the grid of the finest one. Nothing is resampled unasked: that would move what a pixel shows. See [](scenes.md).",
     "E212": "The message counts the reasons. Most often `nodata` is a value that real pixels have, such as 0, or the "
     "chips are larger than the rasters. See [](scenes.md).",
-    "E213": "`alignscope diff` compares two runs of one command. Where the formats differ, run the older one again with "
-    "this version.",
+    "E213": "`alignscope diff` compares two runs of one command. Where the formats differ, run the older one again "
+    "with this version.",
     "E301": "Choose a whole number of at least 1, or leave `--components` out.",
     "E302": "Write `START:STOP:COUNT`, for example `0.001:1000:100`.",
     "E303": "Choose a whole number of at least 2; 5 and 10 are usual.",
