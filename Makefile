@@ -11,10 +11,11 @@ PINS := pyproject.toml constraints.txt
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-kernels lint types docs bench format clean
+.PHONY: help run paper test test-kernels lint types docs bench format clean
 
 help:
-	@echo "make run      recompute the paper and write $(OUT)/report.html (installs torch)"
+	@echo "make run      an audit, the paper's linear theory and a small study; writes $(OUT)/index.html (installs torch)"
+	@echo "make paper    recompute all of the paper and write $(OUT)/paper-quick/report.html (some minutes)"
 	@echo "make test     run the tests (installs torch); with ARGS=\"-m slow\" the slow ones"
 	@echo "make test-kernels   run the numerical tests as other processors compute"
 	@echo "make lint     check style and format"
@@ -25,10 +26,15 @@ help:
 	@echo "make clean    remove what was built, except the virtual environment"
 
 run: $(VENV)/.stamp-train
-	$(BIN)/alignscope paper --scale quick --out $(OUT)
+	$(BIN)/alignscope tour --out $(OUT)
 	@echo
-	@echo "Now open $(OUT)/report.html in a browser."
+	@echo "Now open $(OUT)/index.html in a browser."
 	@echo "Your own files: $(BIN)/alignscope audit x1.npy x2.npy --y1 y1.npy --y2 y2.npy --out audit/"
+
+paper: $(VENV)/.stamp-train
+	$(BIN)/alignscope paper --scale quick --out $(OUT)/paper-quick
+	@echo
+	@echo "Now open $(OUT)/paper-quick/report.html in a browser."
 
 # One thread a worker: two workers whose small matrices each start two threads are many times slower.
 # Neighbouring tests share fixtures, so a worker takes them in one piece (worksteal). CI runs the slow ones too.

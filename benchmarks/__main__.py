@@ -16,6 +16,7 @@ NAMES = (
     "accuracy",
     "reading",
     "start",
+    "first_run",
     "rendering",
     "recognition",
     "regime_rivals",

@@ -33,6 +33,7 @@ ROOMS = {
     "bench": "all methods trained alike on data with known truth: tasks, entries, cells, ranking, page",
     "paper": "the paper's claims as one table of checks, and its page",
     "diffing": "two finished runs, figure by figure, and its page",
+    "tour": "the first run: an audit, the paper's linear theory and a small study, and the index of their pages",
     "cli": "the command line, one file per command",
 }
 """Every room of the package, the lowest first: a room imports from those above it in this table only."""

@@ -26,11 +26,13 @@ class Output:
     command : its name, for messages, and the `kind` that its record has.
     keys : that its record has, and no other, where it has no `kind`.
     record : the name of the record, which is the first file to be put in place.
+    page : the name of the page.
     """
 
     command: str
     keys: tuple[str, ...] = ()
     record: str = "results.json"
+    page: str = PAGE
 
     def check(self, folder: str | Path, names: Iterable[str] = ()) -> None:
         """Pass a folder in which an earlier run of this command wrote all that a new one replaces.
@@ -40,9 +42,9 @@ class Output:
         Raises E404 where one of them is there that is somebody's own, or another command's.
         """
         folder = Path(folder)
-        names = [*dict.fromkeys((self.record, PAGE, *names))]
+        names = [*dict.fromkeys((self.record, self.page, *names))]
         there = [name for name in names if (folder / name).exists()]
-        foreign = there if there and not self.is_in(folder) else [PAGE] if not _is_page(folder / PAGE) else []
+        foreign = there if there and not self.is_in(folder) else [self.page] if not _is_page(folder / self.page) else []
         if foreign:
             found = f"{', '.join(foreign[:3])} in it is not of a run of `{self.command}`"
             raise AlignscopeError("E404", str(folder), found, "Choose an empty or new folder, or move that away.")

@@ -184,7 +184,9 @@ def _open(command: AuditCommand) -> Pair:
             "Give X1 and X2, or --pair FOLDER, or --example.",
         )
     if command.example:
-        return _example()
+        from alignscope.auditing.example import example  # slow to load, and help does without
+
+        return example()
     given = {
         k: getattr(command, k)
         for k in ("y1", "y2", "groups", "ids1", "ids2", "weights", "present1", "present2", "name1", "name2")
@@ -198,18 +200,6 @@ def _open(command: AuditCommand) -> Pair:
     name1, name2 = modality_names(command.x1, command.x2)
     given = {"name1": name1, "name2": name2} | given
     return Pair.of(command.x1, command.x2, **given)
-
-
-def _example() -> Pair:
-    from alignscope.datasets.factors import example_pair  # slow to load, and help does without
-    from alignscope.pair.paired import Pair
-
-    made = example_pair()
-    return Pair.of(
-        made.x1, made.x2, made.y1, made.y2,
-        groups=made.groups, name1="optical", name2="radar",
-        features1=made.features1, features2=made.features2, targets1=made.targets1, targets2=made.targets2,
-    )  # fmt: skip
 
 
 def _names(text: str | None) -> list[str] | None:

@@ -14,6 +14,7 @@ from alignscope.cli.paper import PaperCommand
 from alignscope.cli.sample import SampleCommand
 from alignscope.cli.scenes import ScenesCommand
 from alignscope.cli.study import StudyCommand
+from alignscope.cli.tour import TourCommand
 from alignscope.cli.treesatai import TreeSatAICommand
 from alignscope.cli.treesatai_like import TreeSatAILikeCommand
 from alignscope.cli.trifeature import TrifeatureCommand
@@ -30,6 +31,7 @@ COMMANDS: Mapping[str, type[Command]] = {
     "data join": JoinCommand,
     "data scenes": ScenesCommand,
     "data sample": SampleCommand,
+    "tour": TourCommand,
     "explain": ExplainCommand,
 }
 """The commands by name; each one's fields are its options."""

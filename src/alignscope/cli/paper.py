@@ -12,11 +12,12 @@ from alignscope.cli._options import Stack, TrainingCommand, arg, print_where, sa
 class PaperCommand(TrainingCommand, frozen=True, kw_only=True):
     """Recompute the paper: every definition, theorem, figure and experiment of it, and what holds and what does not.
 
-    The quick scale takes some minutes on two cores, the full one some hours. Writes results.json, report.html and the
-    charts to the folder --out; killed at any instant, the same command goes on.
+    The scale first has the linear theory and trainings of a minute; quick takes some minutes on two cores, full some
+    hours. Writes results.json, report.html and the charts to the folder --out; killed at any instant, the same command
+    goes on.
     """
 
-    scale: Annotated[Literal["quick", "full"], arg(help="How many random problems and trainings.")] = "quick"
+    scale: Annotated[Literal["first", "quick", "full"], arg(help="How many random problems and trainings.")] = "quick"
     treesatai: Annotated[
         Path | None,
         arg(metavar="FOLDER", help="The archive TreeSatAI-Time-Series; without it, patches generated in its format."),

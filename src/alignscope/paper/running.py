@@ -29,11 +29,11 @@ from alignscope.study.results import StudyResults
 from alignscope.study.running import run_study
 from alignscope.study.spec import StudySpec, parse_spec
 
-Scale = Literal["quick", "full"]
+Scale = Literal["first", "quick", "full"]
 
-_SPECS = {"quick": "quick.toml", "full": "paper.toml"}
+_SPECS = {"first": "first.toml", "quick": "quick.toml", "full": "paper.toml"}
 _SATELLITE = {"quick": "satellite-quick.toml", "full": "satellite.toml"}
-_TRIALS = {"quick": QUICK, "full": FULL}
+_TRIALS = {"first": QUICK, "quick": QUICK, "full": FULL}
 _SHARES = (0.45, 0.5, 0.7, 0.9)  # of the time, when the synthetic studies, then those of satellite patches have ended
 
 
@@ -43,13 +43,14 @@ class Paper(Result):
 
     Attributes
     ----------
-    scale : ``quick`` or ``full``.
+    scale : ``first``, ``quick`` or ``full``.
     claims : one row per claim.
     figures : rows of the linear figures, by name.
     study : results of the synthetic experiment.
     alignable : of the same at one latent size, aligned to all of the other modality and to what can be predicted of it.
+        At the scale ``first`` these are the same trainings.
     same, different : those on satellite patches: both modalities trained on the genera, as in the paper; and the
-        aerial picture trained on the age of the stand.
+        aerial picture trained on the age of the stand. None at the scale ``first``.
     version : of alignscope.
     """
 
@@ -60,8 +61,8 @@ class Paper(Result):
     figures: dict[str, list[dict[str, Any]]]
     study: StudyResults
     alignable: StudyResults
-    same: StudyResults
-    different: StudyResults
+    same: StudyResults | None = None
+    different: StudyResults | None = None
     version: str = __version__
 
     @classmethod
@@ -72,7 +73,9 @@ class Paper(Result):
             fields |= fields.pop("satellite")
             claims = msgspec.convert(fields.pop("claims"), list[Claim], strict=False)  # "inf" is a number
             studies: dict[str, Any] = {
-                n: msgspec.convert(fields.pop(n), StudyResults) for n in ("study", "alignable", "same", "different")
+                n: msgspec.convert(fields.pop(n), StudyResults)
+                for n in ("study", "alignable", "same", "different")
+                if n in fields
             }
             return cls(claims=claims, **studies, **fields)
         except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError) as error:
@@ -92,14 +95,17 @@ class Paper(Result):
             "figures": to_json_ready(self.figures),
             "study": msgspec.to_builtins(self.study),
             "alignable": msgspec.to_builtins(self.alignable),
-            "satellite": {"same": msgspec.to_builtins(self.same), "different": msgspec.to_builtins(self.different)},
+            "satellite": msgspec.to_builtins(self._satellite()),
         }
         return msgspec.json.encode(content, order="deterministic") + b"\n"
+
+    def _satellite(self) -> dict[str, StudyResults]:
+        return {name: found for name in ("same", "different") if (found := getattr(self, name)) is not None}
 
     def _files(self) -> dict[str, bytes]:
         from alignscope.paper.page.page import paper_charts, render_paper  # with the page's libraries
 
-        satellite = {"same": self.same, "different": self.different}
+        satellite = self._satellite()
         page = render_paper(self.study, self.claims, self.figures, self.scale, satellite)
         return {"report.html": page.encode(), **paper_charts(self.study, self.figures, satellite)}
 
@@ -127,22 +133,25 @@ def run_paper(
     Parameters
     ----------
     out : the folder; killed at any instant, the same call goes on where it stopped.
-    scale : ``quick`` for some minutes on two cores, ``full`` for the whole experiment.
+    scale : ``first`` for the linear theory and trainings that take a minute on two cores, ``quick`` for every
+        experiment in some minutes, ``full`` for the whole of them.
     treesatai : the archive TreeSatAI-Time-Series; without it, generated patches of its format with known truth.
     workers, executor, device, stack, resume : as for `alignscope.study.run_study`.
 
     Raises
     ------
-    AlignscopeError : E305 for an unknown scale, and all that `run_study` raises.
+    AlignscopeError : E305 for an unknown scale, or an archive at the scale ``first``, and all that `run_study` raises.
     """
     one_of("scale", scale, _SPECS)
     progress = progress or (lambda what, share: None)
-    ends = (0.0, *_SHARES)
-    synthetic = _read(_SPECS[scale])
-    specs = [synthetic, _alignable_spec(synthetic), *_satellite_specs(_read(_SATELLITE[scale]), treesatai, scale)]
     if treesatai is not None:
+        if scale == "first":
+            found = "first has no satellite patches, and an archive is given"
+            raise AlignscopeError("E305", "scale", found, "Choose the scale quick or full.")
         Archive.open(treesatai)  # a folder that is not the archive is said before any training
-    study, cured, same, different = (
+    specs = _specs(scale, treesatai)
+    ends = (0.0, *_SHARES[-len(specs) :])
+    studies = [
         run_study(
             spec,
             out,
@@ -154,12 +163,28 @@ def run_paper(
             progress=_part(progress, ends[k], ends[k + 1]),
         ).results
         for k, spec in enumerate(specs)
-    )
+    ]
     with one_blas_thread():
         claims = linear_claims(trials=_TRIALS[scale], progress=_part(progress, ends[-1], 1.0))
         figures = linear_figures(trials=_TRIALS[scale])
+    if scale == "first":
+        return Paper(scale, [*claims, alignable(studies[0])], figures, studies[0], studies[0])
+    study, cured, same, different = studies
     every = [*claims, *study_claims(study), alignable(cured), *real_claims(same, different)]
     return Paper(scale, every, figures, study, cured, same, different)
+
+
+def _specs(scale: Scale, archive: str | Path | None) -> list[StudySpec]:
+    """Return what is trained: at the scale ``first`` one study, otherwise the four of a `Paper`."""
+    synthetic = _read(_SPECS[scale])
+    if scale == "first":
+        return [synthetic]
+    return [synthetic, _alignable_spec(synthetic), *_satellite_specs(_read(_SATELLITE[scale]), archive, scale)]
+
+
+def first_spec() -> StudySpec:
+    """Return the study of the scale ``first``."""
+    return _read(_SPECS["first"])
 
 
 def _read(name: str) -> StudySpec:
