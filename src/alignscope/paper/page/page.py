@@ -19,6 +19,7 @@ from alignscope.study.page.page import study_context, study_figures
 from alignscope.study.page.texts import CLOSED, GLOSSARY, WORDS_OF
 from alignscope.study.page.verdict import fall_words, forecast_sentence, lead, main_agreement, parts_words
 from alignscope.study.results import SeedInterval, StudyResults
+from alignscope.study.rules import contest
 
 
 class Group(NamedTuple):
@@ -213,15 +214,19 @@ def _advice(results: StudyResults) -> list[tuple[str, str]]:
         known = _part(row.unpredictable, row.apparent, "by the unpredictable part of the target")
     elif seen := latent_words(results):
         known = seen[0]
+    audit = "Audit before you train"
     forecast = "The audit works out what alignment would cost linear encoders, and which latent size that takes."
     if agreement is not None and agreement.correlation is not None:
         forecast = forecast_sentence(results, agreement)
+        found = contest(results, agreement.variant)
+        if found is not None and not found.beaten:
+            audit = "Measure the cost in a small study: no forecast of it is shown to beat a rule of one line"
     return [
         ("Normalise or whiten what you align to, and plot the alignment R² next to the loss", scale),
         ("Train to convergence, and compare with λ = 0 at the same length of training", length),
         ("Give the latent the capacity for both tasks, or align only to what your targets can use", size),
         ("Align only what can be aligned, and keep a loss of its own for the rest", known),
-        ("Audit before you train", forecast),
+        (audit, forecast),
     ]
 
 
