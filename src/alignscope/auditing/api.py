@@ -23,6 +23,7 @@ from alignscope._lib.version import __version__
 from alignscope.auditing.audit import Audit
 from alignscope.auditing.decision import decide
 from alignscope.auditing.direction import Solved, class_record, record_direction, solve_direction
+from alignscope.auditing.expected import expect
 from alignscope.auditing.facts import Facts, gather_facts
 from alignscope.auditing.findings import find
 from alignscope.auditing.lifting import LiftOptions, audit_lifted
@@ -255,12 +256,16 @@ def _audit_moments(
     )
     progress("naming classes", 0.0)
     named = class_scores(pair, moments, held.named)
+    progress("forecasting networks", 0.0)
+    networks = expect(pair, sample, components, held.counts.shared > 0, held.jackknife.valid)
     directions = {}
     for s in solved:
         features = (pair.x1 if s.direction == "1" else pair.x2).columns
         names = (pair.y1 if s.direction == "1" else pair.y2).names
         told = class_record(s.direction, names, named) if s.direction in classes else None
-        directions[s.direction] = record_direction(s, held, options.budget, features, names, told)
+        directions[s.direction] = record_direction(
+            s, held, options.budget, features, names, told, networks.of(s.direction)
+        )
     facts = gather_facts(pair, moments, alike.autocorrelation, options.folds)
     unlabelled = pair.y1.kind == "modality"
     record = Audit(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from alignscope._lib.types import Vector
@@ -14,7 +15,9 @@ from alignscope.auditing.results import (
     Capacity,
     Classes,
     ClassScores,
+    Contrastive,
     Direction,
+    Expected,
     Limit,
     Raw,
     RawCurve,
@@ -82,6 +85,7 @@ def record_direction(
     features: Sequence[str],
     targets: Sequence[str],
     classes: Classes | None,
+    expected: Expected,
 ) -> Direction:
     """Return the record of a solved direction."""
     solver, problem, path = solved.solver, solved.problem, solved.path
@@ -106,7 +110,7 @@ def record_direction(
         held_out_at_risk=side.loss_to("last"),
         held_out_share=side.share_lost_to("last"),
         detectable=side.detectable(),
-        contrastive=side.aligned_alone("contrastive"),
+        contrastive=Contrastive(**msgspec.structs.asdict(side.aligned_alone("contrastive")), expected=expected),
         predictive=side.aligned_alone("predictive"),
         limits={
             "prediction_first": Limit(first.sigma_z, first.alignment_r2),
