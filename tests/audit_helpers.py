@@ -128,7 +128,7 @@ def figures(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 INFINITE = re.compile(
     r"(lambda_critical|raw\.lambda_budget|remedies\.budget\.lambda|condition|(lambda_budget|lossless_at)\.(value|low|high))$"
 )
-WITHOUT = re.compile(r"\.(low|high|classes|shared|lifted|groups)$|\.(recall|f1)\.")
+WITHOUT = re.compile(r"\.(low|high|classes|shared|lifted|groups|where|group)$|\.(recall|f1)\.")
 """Where null may stand: ends where there is no interval, scores of classes without rows, and parts not asked for."""
 
 

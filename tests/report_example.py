@@ -265,6 +265,7 @@ def _example() -> Audit:
         "warnings": [],
         "shared": None,
         "lifted": None,
+        "where": _where(),
         "n": 4812,
         "d1": 20,
         "d2": 12,
@@ -374,6 +375,43 @@ def _example() -> Audit:
             "software": {"numpy": "2.3.1", "scipy": "1.16.0"},
         },
     }
+
+
+def _where() -> Audit:
+    """Where supervised training loses: by tile, by place, and the samples of which it drops most."""
+
+    def located(most: float) -> Audit:
+        tiles = [(f"tile {k:02d}", 40 + k, most * 0.8**k) for k in range(63)]
+        return {
+            "group_count": 63,
+            "groups": [
+                {"group": name, "rows": rows, "loss": _interval(loss, 0.1 * most + 0.002 * k)}
+                for k, (name, rows, loss) in enumerate(tiles)
+            ],
+            "samples": [
+                {
+                    "sample": f"S2-{place:04d}",
+                    "row": 37 * place,
+                    "group": f"tile {place % 9:02d}",
+                    "leverage": 9 * 0.9**place,
+                    "loss": 4 * 0.9**place - 1,
+                }
+                for place in range(20)
+            ],
+            "cells": [
+                {
+                    "east": 8 + 0.1 * k,
+                    "north": 50 + 0.1 * j,
+                    "rows": 3 + j,
+                    "loss": most * (k * j / 40 - 0.2),
+                }
+                for k in range(12)
+                for j in range(8)
+                if (k + j) % 5
+            ],
+        }
+
+    return {"training": "supervised", "rows": 4812, "side": 0.1, "directions": {"1": located(0.6), "2": located(0.3)}}
 
 
 def spoken(audit: Audit) -> Audit:

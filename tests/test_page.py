@@ -30,8 +30,9 @@ from report_example import (
 
 SECTIONS = [
     "trainings",
-    "cost",
     "classes",
+    "where",
+    "cost",
     "predicts",
     "lifted",
     "todo",
@@ -173,9 +174,17 @@ def _text(html: str) -> str:
     return " ".join(Page(html).text.split())
 
 
-def test_the_headline_comes_first_and_the_action_before_the_other_cards(pages: dict[str, str]) -> None:
+def test_the_decision_comes_first_then_the_action_then_the_cards(pages: dict[str, str]) -> None:
     audit, text = example(), _text(pages["example"])
-    places = [text.index(part) for part in (audit["verdict"], audit["action"], "Lost in supervised training, K = 6")]
+    decision = audit["decision"]
+    parts = (
+        decision["badge"].capitalize(),
+        decision["reason"],
+        audit["action"],
+        audit["verdict"],
+        "Lost in supervised",
+    )
+    places = [text.index(part) for part in parts]
     assert places == sorted(places)
     for figure in ("28% (24% to 31%)", "50% (46% to 54%)", "K ≥ 9 (8 to 11)", "0.305 (0.244 to 0.397)"):
         assert figure in text
@@ -193,9 +202,8 @@ CARDS = [
 @pytest.mark.parametrize(("name", "bigs", "text"), CARDS)
 def test_cards_say_what_can_be_said_and_no_more(name: str, bigs: list[str], text: str) -> None:
     shown = cards(record_of(VARIANTS[name]()))
-    assert [card.big for card in shown[1:]] == bigs
+    assert [card.big for card in shown] == bigs
     assert text in " ".join(card.text for card in shown)
-    assert shown[0].title == "Recommended action"
 
 
 def test_the_end_of_the_grid_is_written_as_such() -> None:
@@ -206,9 +214,37 @@ def test_the_end_of_the_grid_is_written_as_such() -> None:
     assert "5% budget: λ > 1000" in json.dumps(chart_specs(audit, live=True)["path_1"], ensure_ascii=False)
 
 
-def test_the_curve_over_latent_sizes_leads_where_no_size_was_given(pages: dict[str, str]) -> None:
-    order = {name: re.findall(r'data-chart="(trainings|size)', pages[name]) for name in ("example", "lifted")}
-    assert order == {"example": ["size", "size", "trainings"], "lifted": ["trainings", "size", "size"]}
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_first_screen_has_badge_chart_and_action_in_this_order(pages: dict[str, str], name: str) -> None:
+    html = pages[name]
+    marks = ('id="decision"', 'data-chart="trainings"', 'class="card action"', 'id="verdict"', 'class="cards"')
+    places = [html.index(mark) for mark in marks]
+    assert places == sorted(places)
+    assert all(html.count(mark) == 1 for mark in marks)
+
+
+def test_the_action_has_its_code_in_torch_and_linear(pages: dict[str, str]) -> None:
+    text = Page(pages["example"]).text
+    for part in ("Budget(", "Monitor(", "RegressionAlignment(", "AlignedReducedRank(K, lam=lam)"):
+        assert part in text
+    assert "AlignedReducedRank" not in Page(pages["rows alike"]).text
+    assert "--groups GROUPS" in Page(pages["rows alike"]).text
+
+
+def test_one_remedy_is_recommended_for_each_modality(pages: dict[str, str]) -> None:
+    html = pages["example"]
+    assert html.count('class="tag good">recommended') == 2
+    assert "Recommended: held out, K = 9 (8 to 11) loses at most 5% at any λ." in _text(html)
+    assert 'class="tag good">recommended' not in pages["too few rows"]
+
+
+def test_features_without_names_say_how_to_give_them() -> None:
+    audit = example()
+    assert "--features1" not in Page(render_page(audit)).text
+    for place, feature in enumerate(audit["directions"]["1"]["carriers"]):
+        feature["feature"] = f"x1 {place}"
+    text = Page(render_page(audit)).text
+    assert "--features1 names.txt" in text and "--features2" not in text
 
 
 def test_without_labels_nothing_is_said_of_costs(pages: dict[str, str]) -> None:
@@ -225,10 +261,10 @@ def test_linear_stands_beside_lifted(pages: dict[str, str]) -> None:
     assert ["optical on target 1", "0.618 (0.597 to 0.639)", "0.700 (0.680 to 0.720)"] in rows
 
 
-def test_classes_have_support_recall_and_f1(pages: dict[str, str]) -> None:
+def test_classes_have_support_and_f1(pages: dict[str, str]) -> None:
     rows = [row for row in Page(pages["example"]).rows if row[:1] == ["grassland"]]
     assert rows[0][1:5] == ["900", "0.481", "0.139", "0.342 (0.292 to 0.392)"]
-    assert rows[0][6:] == ["0.62, 0.28, 0.01", "0.59, 0.25, 0.00"]
+    assert rows[0][6:] == ["0.59, 0.25, 0.00"]
     assert "Balanced accuracy (chance 14%): unaligned 75%, supervised 58%, contrastive 46%" in _text(pages["example"])
 
 

@@ -50,6 +50,7 @@ from alignscope.auditing.results import (
     Training,
 )
 from alignscope.auditing.verdict import recommended_action, redundancy_sentence, verdict_sentence, warnings
+from alignscope.auditing.where import locate, located_trainings
 from alignscope.errors import AlignscopeError
 from alignscope.linear.class_scores import class_scores
 from alignscope.linear.dependence import dependence
@@ -192,7 +193,7 @@ def audit(
         "x2": x2, "y1": y1, "y2": y2, "groups": groups, "ids1": ids1, "ids2": ids2, "weights": weights,
         "present1": present1, "present2": present2, "features1": features1, "features2": features2,
         "targets1": targets1, "targets2": targets2, "kind": kind, "ignore_label": ignore_label,
-        "drop_missing": drop_missing or None, "dequantize": dequantize,
+        "coords": coords, "block": block, "drop_missing": drop_missing or None, "dequantize": dequantize,
     }  # fmt: skip
     if isinstance(x1, Pair):
         if twice := [name for name, value in given.items() if value is not None]:
@@ -245,15 +246,22 @@ def _audit_moments(
     alike = dependence(pair, moments, predictors)
     moments.drop_fold_cache()
     classes = [i for i, y in (("1", pair.y1), ("2", pair.y2)) if y.kind == "class"]
+    unlabelled = pair.y1.kind == "modality"
+    training = options.training or ("contrastive" if unlabelled else "supervised")
+    lead: Training = "contrastive" if unlabelled and training == "supervised" else training
+    plan = _plan(solved, grid)
     held = HeldOut(
         moments,
-        _plan(solved, grid),
+        plan,
         predictors,
         refit=needs_refit(pair.n, pair.d1 + pair.d2, pair.groups),
         valid=pair.groups is not None or not alike.dependent,
         named_classes=classes,
+        located=located_trainings(lead, components, plan.sizes[-1]),
         progress=progress,
     )
+    progress("looking where it is lost", 0.0)
+    where_lost = locate(pair, moments, held, lead)
     progress("naming classes", 0.0)
     named = class_scores(pair, moments, held.named)
     progress("forecasting networks", 0.0)
@@ -267,14 +275,13 @@ def _audit_moments(
             s, held, options.budget, features, names, told, networks.of(s.direction)
         )
     facts = gather_facts(pair, moments, alike.autocorrelation, options.folds)
-    unlabelled = pair.y1.kind == "modality"
     record = Audit(
         schema=SCHEMA,
         version=__version__,
         decision=Decision("cannot tell", ""),
         verdict="",
         action="",
-        training=options.training or ("contrastive" if unlabelled else "supervised"),
+        training=training,
         warnings=[],
         n=pair.n,
         d1=pair.d1,
@@ -288,6 +295,7 @@ def _audit_moments(
         directions=directions,
         shared={i: _shared(d) for i, d in directions.items()} if unlabelled else None,
         lifted=None,
+        where=where_lost,
         regime=where,
         findings=[],
         provenance=_provenance(pair, moments, options),

@@ -19,8 +19,8 @@ from collections.abc import Iterator, Mapping
 from alignscope._lib.interval import Interval
 from alignscope.auditing.claims import Claim, aligned_alone, claim, units, unlabelled
 from alignscope.auditing.results import AuditRecord, Badge, Decision, Training
-from alignscope.auditing.verdict import at_most, brief, clause, fit, heads, modality, share_words, training_sentence
-from alignscope.report.words import estimate, percent, size_limit, thousands
+from alignscope.auditing.verdict import at_most, clause, fit, heads, modality, share_words, training_sentence
+from alignscope.report.words import brief, estimate, percent, size_limit, thousands
 
 TELLING = ("loses", "none", "gains")
 """Claims that an interval stands behind."""

@@ -12,6 +12,7 @@ import msgspec
 
 from alignscope._lib.interval import Answer, Interval
 from alignscope._lib.names import Numbered
+from alignscope.auditing.where import Where
 from alignscope.linear.regimes.types import Regime
 from alignscope.linear.theorems import Theorem2
 
@@ -470,6 +471,7 @@ class AuditRecord(msgspec.Struct, frozen=True):
     directions: dict[str, Direction]
     shared: dict[str, Shared] | None
     lifted: Lifted | None
+    where: Where | None
     regime: Regime
     findings: list[Finding]
     provenance: Provenance

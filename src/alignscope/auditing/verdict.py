@@ -20,7 +20,7 @@ from alignscope.auditing.claims import (
 from alignscope.auditing.facts import Facts
 from alignscope.auditing.results import AuditRecord, Comparison, Training
 from alignscope.pair.paired import Pair
-from alignscope.report.words import capital, count, estimate, percent, share, short
+from alignscope.report.words import aliases, brief, capital, count, estimate, percent, share
 
 MOST_WORDS = 24
 """Words in a sentence of a verdict."""
@@ -91,17 +91,8 @@ def target_words(audit: AuditRecord, i: str) -> str:
 
 
 def modality(audit: AuditRecord, i: str) -> str:
-    """Name a modality, cut where it is long; by its number where the other one is cut to the same."""
-    names = {j: brief(audit.modalities[j].name) for j in "12"}
-    return f"modality {i}" if names["1"] == names["2"] else names[i]
-
-
-def brief(name: str) -> str:
-    """Cut a name to three words and 24 letters, so that a sentence has room for it."""
-    words = name.split()
-    kept = next((n for n in (3, 2, 1) if len(" ".join(words[:n])) <= 24), 1)
-    text = " ".join(words[:kept])
-    return short(text if kept >= len(words) else f"{text.rstrip(' ,;:-–(')}…", 24)
+    """Name a modality in short."""
+    return aliases(audit.modalities["1"].name, audit.modalities["2"].name)[int(i) - 1]
 
 
 def _words(sentence: str) -> int:

@@ -90,13 +90,14 @@ class HeldOut:
 
     predictors : key of a sigma -> fold -> what predicts it, as `fit_predictors` returns them. refit : whether
     replicates are fitted again. valid : whether intervals may be given. named_classes : directions whose target is a
-    class.
+    class. located : two (training, size), before and after alignment, whose predictions of every row are wanted.
 
     Attributes
     ----------
     figures : of all rows. replicates : without each unit in turn.
     detections : "shared", and "1" and "2" for the alignment targets of the two directions.
     counts : how many directions are detectable.
+    located : of those asked for, direction -> fold -> predictor; a size of None is that of all shared directions.
     named : for class targets, what names the class: "11" unaligned, "z1" supervised and "c1" contrastive -> fold ->
         predictor.
     """
@@ -110,6 +111,7 @@ class HeldOut:
         refit: bool,
         valid: bool = True,
         named_classes: Sequence[str] = (),
+        located: Sequence[tuple[str, int | None]] = (),
         progress: Progress | None = None,
     ) -> None:
         enough = _folds_left(moments) > 1
@@ -123,6 +125,16 @@ class HeldOut:
             for i in named_classes
             for label, training, size in (("z", "last", plan.components), ("c", "all", self.counts.shared))
         } | {i + i: predictors[i + i] for i in named_classes}
+        self.located = [
+            {
+                i: {
+                    f: fit.predictor(i, encoders[f, i], training, self.counts.shared if size is None else size)
+                    for f, fit in fits.items()
+                }
+                for i in DIRECTIONS
+            }
+            for training, size in located
+        ]
         moments.drop_fold_cache()
         parts = self._each(partial(self._unit_residuals, fits, encoders, predictors), moments.units)
         self._energies = _Energies(moments)

@@ -39,8 +39,8 @@ def spatial_blocks(x: np.ndarray, y: np.ndarray, side: float, where: str, *, deg
     return names[codes.reshape(-1)]
 
 
-def block_groups(coords: Rows, block: float) -> tuple[np.ndarray, Note]:
-    """The block of every sample, (N,) text, and a note on how many there are.
+def block_groups(coords: Rows, block: float) -> tuple[np.ndarray, np.ndarray, Note]:
+    """The block of every sample, (N,) text, its place, (N, 2) east and north, and a note on how many blocks there are.
 
     coords : (N, 2) places. Columns named by latitude and longitude, in any order, are degrees; others are a map's.
     block : the side of a block, in the units of the coordinates.
@@ -59,9 +59,8 @@ def block_groups(coords: Rows, block: float) -> tuple[np.ndarray, Note]:
     names = spatial_blocks(x, y, block, "coords", degrees=degrees)
     units = "degrees" if degrees else "units of the coordinates"
     count = len(np.unique(names))
-    return names, Note(
-        f"groups: {count:,} blocks of {block:g} x {block:g} {units}, from {' and '.join(coords.columns)}."
-    )
+    note = Note(f"groups: {count:,} blocks of {block:g} x {block:g} {units}, from {' and '.join(coords.columns)}.")
+    return names, np.stack([x, y], axis=1), note
 
 
 def _is(name: str, kinds: str) -> bool:

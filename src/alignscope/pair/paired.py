@@ -12,7 +12,7 @@ import numpy as np
 
 from alignscope._lib.checks import one_of
 from alignscope._lib.names import keywords_named
-from alignscope._lib.types import Codes, Mask, Vector
+from alignscope._lib.types import Codes, Mask, Matrix, Vector
 from alignscope.errors import AlignscopeError
 from alignscope.pair.alike import alike_notes
 from alignscope.pair.blocks import block_groups
@@ -46,6 +46,8 @@ class Pair:
     groups : (N,) codes from 0 of rows that must stay in one fold. weights : (N,) at least 0.
     present1, present2 : (N,) which rows have the modality; None where all do.
     name1, name2 : what the page calls the modalities. notes : what was done to the inputs on the way in.
+    group_names : of the codes of `groups`. ids : (N,) of the samples, where they were given. places : (N, 2), east and
+    north, where coordinates were given.
     """
 
     x1: Rows
@@ -59,6 +61,9 @@ class Pair:
     name1: str = "modality 1"
     name2: str = "modality 2"
     notes: tuple[Note, ...] = ()
+    group_names: tuple[str, ...] = ()
+    ids: np.ndarray | None = None
+    places: Matrix | None = None
 
     @property
     def n(self) -> int:
@@ -148,8 +153,9 @@ class Pair:
         require_equal_rows(given, side)
         given, side, dropped = leave_out(given, side, drop_missing, ignored_labels(ignore_label))
         notes: list[Note] = []
+        places = None
         if "coords" in given and block is not None:
-            side["groups"], note = block_groups(given.pop("coords"), block)
+            side["groups"], places, note = block_groups(given.pop("coords"), block)
             notes.append(note)
         ids = [ids_of(side[role], role, opened[role].dtype) for role in ("ids1", "ids2") if role in side]
         if ids:
@@ -172,6 +178,9 @@ class Pair:
             present2=mask2,
             name1=name1,
             name2=name2,
+            group_names=grouped.names if grouped else (),
+            ids=ids[0] if ids else None,
+            places=places,
             notes=coded([*dropped, *(note for rows in blocks for note in rows.notes), *notes]),
         )
 

@@ -89,9 +89,11 @@ def row_axis(labels: Iterable[str], heads: Iterable[int] = (), tag: str = "") ->
 
 
 def share_axis(field: str, title: str, low: float, high: float) -> Spec:
-    """Return an axis of shares of variance from `low` to `high`; its ticks end at 1."""
-    ticks = [v / 5 for v in range(-2, 6) if v / 5 >= low]
-    axis = {"title": title, "values": ticks, "format": ".1f", "labelFlush": False}
+    """Return an axis of shares of variance from `low` to `high`, with about five ticks, none above 1."""
+    step = next(s for s in (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.0) if s == 0 or min(high, 1.0) - low >= 3 * s)
+    ticks = [round(k * step, 4) for k in range(-60, 201) if step and low <= k * step <= min(high, 1.0) + 1e-9]
+    form = ".1f" if step >= 0.1 else ".2f" if step >= 0.01 else ".3f"
+    axis = {"title": title, "values": ticks or [low], "format": form, "labelFlush": False}
     scale = {"domain": [low, high], "nice": False, "clamp": True}
     return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
 
@@ -109,6 +111,11 @@ def low_end(values: Iterable[Any]) -> float:
     """Return where an axis of shares starts: 0, or a tenth at or below what lies under it, never under `FLOOR`."""
     least = min((v for v in values if finite(v)), default=0.0)
     return 0.0 if least >= -HAIR else max(FLOOR, math.floor(least * 10) / 10)
+
+
+def high_end(values: Iterable[Any], room: float = 1.08) -> float:
+    """Return where an axis of shares ends: beyond the largest value, with room for what is written next to it."""
+    return room * max((v for v in values if finite(v) and v > 0), default=0.1)
 
 
 def tips(**fields: str) -> list[Spec]:

@@ -189,10 +189,37 @@ def size_limit(limit: Any) -> str:
 
 
 def modality_name(audit: Mapping[str, Any], who: str) -> str:
-    """Name the modality "1" or "2", or "b", both together."""
+    """Name the modality "1" or "2" in short, or "b", both together."""
     if who == "b":
         return "both together"
-    return short(audit["modalities"][who].get("name") or f"modality {who}")
+    names = [audit["modalities"][side].get("name") or f"modality {side}" for side in SIDES]
+    return aliases(*names)[SIDES.index(who)]
+
+
+def aliases(one: str, two: str) -> tuple[str, str]:
+    """Return short names that differ: the first part of each that the other does not have, at most 24 letters.
+
+    "leaf descriptor, first set (shape)" and "leaf descriptor, third set (margin)" are "first set" and "third set".
+    """
+    for parts in zip(_parts(one), _parts(two), strict=False):
+        cut = brief(parts[0]), brief(parts[1])
+        if cut[0] != cut[1]:
+            return cut
+    return "modality 1", "modality 2"
+
+
+def _parts(name: str) -> list[str]:
+    return [part.strip() for part in re.split(r"[;:()]|,(?!\S)| with | of the ", name) if part.strip()] or [name]
+
+
+def brief(name: str) -> str:
+    """Cut a name to three words and 24 letters, so that a sentence has room for it."""
+    words = name.split()
+    kept = next((n for n in (3, 2, 1) if len(" ".join(words[:n])) <= 24), 1)
+    while 1 < kept < len(words) and words[kept - 1].lower() in ("of", "the", "and", "in", "with", "from", "for", "at"):
+        kept -= 1
+    text = " ".join(words[:kept])
+    return short(text if kept >= len(words) else f"{text.rstrip(' ,;:-–(')}…", 24)
 
 
 def named(name: Any) -> str:

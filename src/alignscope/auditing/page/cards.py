@@ -1,4 +1,4 @@
-"""The cards of an audit's page: the recommended action, then what each training loses and the limits within the budget.
+"""The cards of an audit's page: what each training loses, and the limits within the budget.
 
 A card is empty (a dash, and why) where nothing can be said; all figures are held out.
 """
@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alignscope.auditing.action import recommended
 from alignscope.auditing.claims import Claim, alignable, aligned_alone, claim, rows_words, unlabelled
 from alignscope.auditing.results import AuditRecord, Training
-from alignscope.auditing.verdict import at_most, brief, modality, share_words, target_words
-from alignscope.report.words import MISSING, SIDES, count, lambda_value, percent, share, size_limit
+from alignscope.auditing.verdict import at_most, modality, share_words, target_words
+from alignscope.report.words import MISSING, SIDES, brief, count, lambda_value, percent, share, size_limit
 
 EMPTY = {
     "few": "Too few {rows} to tell",
@@ -39,19 +38,16 @@ class Card:
     text: str
     more: str = ""
     code: str = ""
-    kind: str = ""
 
 
 def cards(audit: AuditRecord) -> list[Card]:
-    """Return the cards of a page, the recommended action first."""
-    action = recommended(audit)
-    first = Card("Recommended action", "", audit.action or action.text, code=action.call, kind="action")
+    """Return the cards of a page."""
     if unlabelled(audit):
-        return [first, *(_shared(audit, i) for i in SIDES), _directions(audit)]
+        return [*(_shared(audit, i) for i in SIDES), _directions(audit)]
     lost: list[Training] = ["supervised", "predictive" if audit.training == "predictive" else "contrastive"]
     if audit.training != "supervised":
         lost.reverse()
-    return [first, *(_lost(audit, training) for training in lost), _size(audit), _weight(audit)]
+    return [*(_lost(audit, training) for training in lost), _size(audit), _weight(audit)]
 
 
 def _empty(audit: AuditRecord, found: Claim, otherwise: str = "") -> str:

@@ -11,15 +11,18 @@ from alignscope.auditing.page import lambda_chart as _lambda_chart
 from alignscope.auditing.page import plane_charts as _plane_charts
 from alignscope.auditing.page import row_charts as _row_charts
 from alignscope.auditing.page import training_charts as _training_charts
+from alignscope.auditing.page import where_charts as _where_charts
 from alignscope.report.parts import Audit, Spec
 from alignscope.report.render import chart_files
 from alignscope.report.words import SIDES, direction_name
 
 _PER_DIRECTION: dict[str, Callable[[Audit, str, bool], Spec | None]] = {
     "size": _training_charts.size,
-    "path": _lambda_chart.path,
     "targets": _row_charts.targets,
     "carriers": _row_charts.carriers,
+    "groups": _where_charts.groups,
+    "map": _where_charts.map_,
+    "path": _lambda_chart.path,
     "remedies": _plane_charts.remedies,
 }
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from alignscope.auditing.action import recommended, remedy
 from alignscope.auditing.claims import claim, unlabelled
+from alignscope.auditing.decision import leading
 from alignscope.auditing.page.cards import cards
 from alignscope.auditing.page.lambda_chart import start
 from alignscope.auditing.page.plane_charts import letters
 from alignscope.auditing.page.record import record_of
-from alignscope.auditing.page.row_charts import TOP
-from alignscope.auditing.page.texts import CONTENTS, GLOSSARY, REGIMES, SELF, SEVERITIES, TRAININGS
+from alignscope.auditing.page.row_charts import TOP, by_loss
+from alignscope.auditing.page.texts import CLOSED, CONTENTS, GLOSSARY, REGIMES, SELF, SEVERITIES, TRAININGS
 from alignscope.auditing.page.training_charts import retained
+from alignscope.auditing.page.where_charts import located, strongest
 from alignscope.auditing.results import AuditRecord as Record
 from alignscope.auditing.results import Training
 from alignscope.auditing.verdict import training_sentence
@@ -47,6 +51,8 @@ def context(audit: Audit) -> dict[str, Any]:
         contents |= {"cost": "Own features and alignment together, along λ", "classes": "Which features are shared"}
     if audit["lifted"] is None:
         del contents["lifted"]
+    if audit["where"] is None:
+        del contents["where"]
     return {
         "a": audit,
         "one": one,
@@ -58,23 +64,27 @@ def context(audit: Audit) -> dict[str, Any]:
         "direction": lambda side: direction_name(audit, side),
         "target_label": lambda side: _target_label(audit, side),
         "bare": bare,
-        "sizes_first": audit["components"] == max(audit["targets"][side]["rank"] for side in SIDES),
         "exact_words": _exact_words,
         "theorem_words": _theorem_words,
+        "located": lambda side: located(audit, side),
+        "strongest": lambda side: strongest(audit, side),
         "level": percent(audit["sigma"]["interval"]["level"], None),
+        "action": recommended(record),
         "cards": cards(record),
         "claimed": any(claim(record, side, t).kind == "loses" for side in SIDES for t in TRAININGS),  # type: ignore[arg-type]
         "trainings": [_training(record, name) for name in _trainings(record)],
         "retained": lambda side, training: retained(audit, side, training),
         "interval_words": _interval_words(audit),
         "contents": contents,
+        "closed": CLOSED,
         "regimes": REGIMES,
         "glossary": GLOSSARY,
         "lambdas": lambdas,
         "at": start(audit["directions"]["1"]["lambda"]),
         "top": TOP,
+        "unnamed": {side: _unnamed(audit, side) for side in SIDES},
         "targets": {side: _target_rows(audit["directions"][side]) for side in SIDES},
-        "remedies": {side: _remedy_rows(audit["directions"][side]) for side in SIDES},
+        "remedies": {side: _remedy_rows(audit["directions"][side], remedy(record, side)) for side in SIDES},
         "findings": _findings(audit),
         "regime_rows": list(setting_rows({k: v for k, v in audit["regime"].items() if k not in ("verdict", "text")})),
         "settings": list(_settings(audit)),
@@ -99,8 +109,7 @@ def live_data(audit: Audit) -> dict[str, Any]:
 
 def _trainings(record: Record) -> list[Training]:
     """Return the trainings, that which leads the page first."""
-    lead = "contrastive" if unlabelled(record) and record.training == "supervised" else record.training
-    return sorted(("supervised", "contrastive", "predictive"), key=lambda name: name != lead)
+    return sorted(("supervised", "contrastive", "predictive"), key=lambda name: name != leading(record))
 
 
 def _training(record: Record, name: Training) -> dict[str, str]:
@@ -125,7 +134,7 @@ def _target_rows(d: Audit) -> list[dict[str, Any]]:
     """Return one row per target, the greatest loss first: its curve, its figures in each training, and its class."""
     classes, alone = d["classes"] or {}, d["contrastive"]
     rows = []
-    for target in d["targets_at_risk"]:
+    for target in by_loss(d):
         name = target["target"]
         rows.append(
             {
@@ -134,10 +143,16 @@ def _target_rows(d: Audit) -> list[dict[str, Any]]:
                 "held": d["held_out_per_target"][name],
                 "contrastive": alone["per_target"].get(name) if alone["directions"] else None,
                 "support": classes.get("support", {}).get(name),
-                **{k: [s[k][name] for s in classes["scores"].values()] if classes else None for k in ("recall", "f1")},
+                "f1": [s["f1"][name] for s in classes["scores"].values()] if classes else None,
             }
         )
     return rows
+
+
+def _unnamed(audit: Audit, side: str) -> bool:
+    """Say if the features of a modality bear the names that columns without a name get."""
+    names = [feature["feature"] for feature in audit["directions"][side]["carriers"]]
+    return bool(names) and all(re.fullmatch(rf"x{side} [\d,]+", name) for name in names)
 
 
 def _who_pays(audit: Audit) -> str:
@@ -171,10 +186,17 @@ def _aligned_away(t: Audit) -> bool:
     return bool(t.get("loses_by_alignment", t["loses"]))
 
 
-def _remedy_rows(d: Audit) -> list[dict[str, Any]]:
+def _remedy_rows(d: Audit, recommended: tuple[str, str] | None) -> list[dict[str, Any]]:
+    chosen, why = recommended or ("", "")
     marks, base = letters(d), d["limits"]["prediction_first"]["sigma_z"]
     rows = [
-        {"letter": letter, "title": REMEDIES[name], "setting": _setting(d["remedies"][name]), **d["remedies"][name]}
+        {
+            "letter": letter,
+            "title": REMEDIES[name],
+            "setting": _setting(d["remedies"][name]),
+            "why": why if name == chosen else "",
+            **d["remedies"][name],
+        }
         for name, letter in marks.items()
     ]
     last = {
@@ -186,7 +208,13 @@ def _remedy_rows(d: Audit) -> list[dict[str, Any]]:
         **d["limits"]["align_first"],
     }
     return [
-        {"text": "", "call": "", **row, "part": row["sigma_z"] / base if base and finite(row["sigma_z"]) else None}
+        {
+            "text": "",
+            "call": "",
+            "why": "",
+            **row,
+            "part": row["sigma_z"] / base if base and finite(row["sigma_z"]) else None,
+        }
         for row in [*rows, last]
     ]
 

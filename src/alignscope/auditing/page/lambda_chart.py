@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from alignscope.report.parts import HUE, Audit, Spec, by, chart, layer, low_end, rules, share_axis
+from alignscope.report.parts import HUE, Audit, Spec, by, chart, high_end, layer, low_end, rules, share_axis
 from alignscope.report.words import direction_name, finite, lam, percent, share
 
 SERIES = ("retained, held out", "retained, in sample, whole target", "alignment R², in sample, whole target")
@@ -36,7 +36,9 @@ def path(audit: Audit, side: str, live: bool) -> Spec:
         }
         for p in places
     ]
-    y = share_axis("y", "share of variance (R²)", low_end(p["y"] for p in points), 1.18)
+    y = share_axis(
+        "y", "share of variance (R²)", low_end(p["y"] for p in points), high_end((p["y"] for p in points), 1.18)
+    )
     layers = [*_bands(d, places, x, y), *_lines(x, y, side), *rules(_limits(d), x)]
     params: list[Spec] = []
     if live:
@@ -115,6 +117,7 @@ def _lines(x: Spec, y: Spec, side: str) -> list[Spec]:
 
 def _slider(hover: list[Spec], x: Spec, y: Spec, side: str) -> list[Spec]:
     """Return what follows the slider, and the invisible rules that show figures and take clicks."""
+    low, high = y["scale"]["domain"]
     here = [{"filter": "datum.i === lambda_i"}]
     tip = [{"field": "λ"}, *({"field": name} for name in SERIES), {"field": "lost", "title": BAND}]
     return [
@@ -123,7 +126,11 @@ def _slider(hover: list[Spec], x: Spec, y: Spec, side: str) -> list[Spec]:
             "data": {"values": hover},
             "transform": here,
             "mark": {"type": "rule", "color": "var(--ink)", "strokeWidth": 1.5},
-            "encoding": {"x": x, "y": {"datum": 1.04}, "y2": {"datum": y["scale"]["domain"][0]}},
+            "encoding": {
+                "x": x,
+                "y": {"datum": high / 1.12},
+                "y2": {"datum": low},
+            },
         },
         *_dots(side, "datum.i === lambda_i", x, y, size=75, stroke="var(--paper)", strokeWidth=1.5),
         {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from alignscope.auditing.page.lambda_chart import start
-from alignscope.report.parts import BAR, HUE, Audit, Spec, by, chart, low_end, row_axis, share_axis, tips
-from alignscope.report.words import SIDES, direction_name, estimate, finite, lam, modality_name, share, signed
+from alignscope.auditing.claims import MATERIAL
+from alignscope.report.parts import BAR, HUE, Audit, Spec, by, chart, high_end, low_end, row_axis, share_axis, tips
+from alignscope.report.words import SIDES, direction_name, estimate, finite, modality_name, share, signed
 
 TOP = 12  # rows drawn; the table next to the chart has them all
 
@@ -24,7 +24,8 @@ def sigma(audit: Audit) -> Spec:
             labels.append(modality_name(audit, who))
     low = low_end([s["low"] for s in spans] + [p["x"] for p in points])
     y, params = row_axis(labels, heads)
-    x = share_axis("x", "explained variance (R²; 1 = all of it)", low, 1.0)
+    high = min(1.0, high_end([s["high"] for s in spans] + [p["x"] for p in points]))
+    x = share_axis("x", "explained variance (R²; 1 = all of it)", low, high)
     colour = by("who", list(HUE), list(HUE.values()))
     shapes = ["circle", BAR]
     tip = tips(Row="Row", Held_out="Held", Interval="Interval", Chance="Chance")
@@ -79,13 +80,21 @@ def _figures(audit: Audit, who: str, target: str, kinds: list[str]) -> tuple[Spe
     return {**tip, "low": held["low"], "high": held["high"]}, [{**tip, "kind": k, "x": x} for k, x in places]
 
 
-def targets(audit: Audit, side: str, live: bool) -> Spec | None:
+def by_loss(d: Audit) -> list[Audit]:
+    """Return the targets, the greatest loss first: to supervised training, or where that loses none to contrastive."""
+    rows, alone = list(d["targets_at_risk"]), d["contrastive"]
+    if alone["directions"] and all(row["at_risk"]["value"] < MATERIAL for row in rows):
+        rows.sort(key=lambda row: -alone["loss_per_target"][row["target"]]["value"])
+    return rows
+
+
+def targets(audit: Audit, side: str, _live: bool) -> Spec | None:
     """Draw what each target retains in both limits of lambda and in contrastive training, the greatest loss on top."""
     d = audit["directions"][side]
-    rows = d["targets_at_risk"][:TOP]
+    rows = by_loss(d)[:TOP]
     if not rows:
         return None
-    kinds = ["λ → 0", "supervised, λ → ∞", "contrastive", "at the slider's λ"][: 4 if live else 3]
+    kinds = ["λ → 0", "supervised, λ → ∞", "contrastive"]
     points, spans = [], []
     for row, target in enumerate(rows):
         name = target["target"]
@@ -98,23 +107,19 @@ def targets(audit: Audit, side: str, live: bool) -> Spec | None:
             **{key: share(end, 4) for key, end in zip(("First", "Last", "Alone"), ends, strict=True)},
             "Lost": estimate(target["at_risk"], 4),
         }
-        points += [
-            {"row": row, "i": -1, "kind": k, "x": x, **tip} for k, x in zip(kinds, ends, strict=False) if finite(x)
-        ]
+        points += [{"row": row, "kind": k, "x": x, **tip} for k, x in zip(kinds, ends, strict=True) if finite(x)]
         known = [float(end) for end in ends if end is not None and finite(end)]
         loss = signed(-target["at_risk"]["value"], 2)
         spans.append({"row": row, "x": ends[0], "x2": ends[1], "right": max(known), "text": loss})
-        curve = d["held_out_per_target"].get(name, []) if live else []
-        points += [
-            {"row": row, "i": i, "kind": kinds[3], "x": v, "At": f"λ = {lam(d['lambda'][i])}", "Now": share(v, 4)}
-            for i, v in enumerate(curve)
-        ]
     y, params = row_axis([target["target"] for target in rows])
-    if live:
-        params.append({"name": "lambda_i", "value": start(d["lambda"])})
-    x = share_axis("x", "variance retained (R², held out)", low_end(p["x"] for p in points), 1.12)
-    hues = [HUE[side], "var(--align)", "var(--loss)", "var(--ink)"][: len(kinds)]
-    fills = [HUE[side], "transparent", "transparent", "transparent"][: len(kinds)]
+    x = share_axis(
+        "x",
+        "variance retained (R², held out)",
+        low_end(p["x"] for p in points),
+        high_end((p["x"] for p in points), 1.16),
+    )
+    hues = [HUE[side], "var(--align)", "var(--loss)"]
+    fills = [HUE[side], "transparent", "transparent"]
     tip_fields = tips(Target="Target", λ_to_0="First", λ_to_infinity="Last", Lost="Lost", Contrastive="Alone")
     layers: list[Spec] = [
         {
@@ -123,12 +128,11 @@ def targets(audit: Audit, side: str, live: bool) -> Spec | None:
             "encoding": {"x": x, "x2": {"field": "x2"}, "y": y},
         },
         {
-            "transform": [{"filter": "datum.i < 0 || datum.i === lambda_i" if live else "datum.i < 0"}],
             "mark": {"type": "point", "size": 80, "strokeWidth": 2, "opacity": 1},
             "encoding": {
                 "x": x,
                 "y": y,
-                "shape": by("kind", kinds, ["diamond", "circle", "square", BAR][: len(kinds)], "point"),
+                "shape": by("kind", kinds, ["diamond", "circle", "square"], "point"),
                 "stroke": by("kind", kinds, hues, "point"),
                 "fill": by("kind", kinds, fills, "point"),
                 "tooltip": tip_fields,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 CONTENTS = {
     "trainings": "What each training retains",
-    "cost": "Supervised training along λ",
     "classes": "",  # named after what the targets are
+    "where": "Where it is lost",
+    "cost": "Supervised training along λ",
     "predicts": "Which modality predicts what",
     "lifted": "With random features",
     "todo": "Alignments in closed form",
@@ -13,6 +14,15 @@ CONTENTS = {
     "findings": "Findings",
     "provenance": "Provenance",
     "glossary": "Glossary",
+}
+CLOSED = {  # sections that few read, and what is in them
+    "cost": "Both curves along λ, and a slider that reads them",
+    "predicts": "What each modality explains of each target, with intervals and chance",
+    "lifted": "Linear figures next to those with random features",
+    "todo": "Five remedies with what they retain and reach, and their code",
+    "papers": "The phase diagram of 2606.11190, and theorem 2 of 2509.17943 next to the exact answer",
+    "provenance": "Inputs, their hashes, and every setting",
+    "glossary": "The words of this page",
 }
 TRAININGS = {
     "supervised": "Task losses and alignment together. A latent that is too small for both must give something up.",

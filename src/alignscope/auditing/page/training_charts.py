@@ -13,6 +13,7 @@ from alignscope.report.parts import (
     by,
     chart,
     dots,
+    high_end,
     intervals,
     layer,
     low_end,
@@ -22,7 +23,7 @@ from alignscope.report.parts import (
     share_axis,
     tips,
 )
-from alignscope.report.words import SIDES, direction_name, estimate, finite, percent
+from alignscope.report.words import SIDES, direction_name, estimate, finite, modality_name, percent
 
 TRAININGS = ("unaligned", "supervised", "contrastive", "predictive")
 SHAPES = ["diamond", "circle", "square", "triangle-up"]
@@ -52,7 +53,7 @@ def trainings(audit: Audit) -> Spec:
     points: list[Spec] = []
     for side in SIDES:
         heads.append(len(labels))
-        labels.append(direction_name(audit, side))
+        labels.append(modality_name(audit, side))
         for training in TRAININGS:
             figure = retained(audit, side, training)
             name = f"supervised, K = {audit['components']}" if training == "supervised" else training
@@ -67,7 +68,8 @@ def trainings(audit: Audit) -> Spec:
             )  # fmt: skip
             labels.append(name)
     y, params = row_axis(labels, heads)
-    x = share_axis("x", "explained variance of its target (R², held out)", _low(points), 1.3)
+    high = high_end((p["end"] for p in points), 1.35)
+    x = share_axis("x", "explained variance of its target (R², held out)", _low(points), high)
     colour = by("training", TRAININGS, HUES)
     encoding = {"x": x, "y": y, "color": colour, "tooltip": tips(Training="Row", Retained="R")}
     shape = by("training", TRAININGS, SHAPES)
@@ -130,10 +132,6 @@ def size(audit: Audit, side: str, _live: bool) -> Spec | None:
     top = max([float(v) for p in points for v in (p["y"], p["high"]) if v is not None and finite(v)], default=1.0)
     title, low = f"share of target {side} retained (R², held out)", _low([{**p, "x": p["y"]} for p in points])
     y = share_axis("y", title, low, min(1.2, max(1.25 * top, 1.25 * whole, 0.05)))
-    high = y["scale"]["domain"][1]
-    y["axis"]["values"] = [tick for tick in y["axis"]["values"] if tick <= high]  # clamped ones would stand at the top
-    if high < 0.6:
-        y["axis"] = {"title": title, "tickCount": 5, "format": ".2f"}
     hue, dash = by("training", names, HUES[1:], "stroke"), by("training", names, [[1, 0], [6, 4], [2, 3]], "stroke")
     encoding = {"x": x, "y": y, "color": hue}
     middle = (most * 0.9) ** 0.5 if wide else most / 2
