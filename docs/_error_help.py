@@ -59,6 +59,10 @@ HELP = {
         "The message names the file and, where it raises, the line. Correct it, or give the method another name: "
         "`register(name=...)`. See [](bench.md)."
     ),
+    "E309": (
+        "The message names the likeliest command or option where one is near. `alignscope --help` lists the commands, "
+        "and `alignscope COMMAND --help` the options of one, with what each takes."
+    ),
     "E401": "Choose another `--out`, or change its permissions. Nothing was computed: this is checked first.",
     "E402": "Make room, or choose another `--out`, and run again. Nothing half-written was left.",
     "E403": "Update alignscope, or choose another `--out`. Nothing in the folder was touched.",
@@ -75,7 +79,7 @@ HELP = {
         "insists that there is something to go on from."
     ),
     "E901": (
-        "Please report it. With `ALIGNSCOPE_DEBUG=1` in the environment the same command prints the traceback, which "
+        "Please report it. With `-v` the same command prints the traceback, which "
         "says where it happened; it shows paths and values of yours, so look it through before you send it."
     ),
     "E902": (

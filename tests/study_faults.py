@@ -232,7 +232,8 @@ def on_dask(folder: Path, address: str) -> None:
         with _executor(address, None) as (executor, workers):
             run_units(singles(todo), store, fake, workers=workers, executor=executor, progress=_tell)
 
-    cli._parsed = lambda argv: SimpleNamespace(run=run, interrupted="kept")  # type: ignore[attr-defined]
+    command = SimpleNamespace(run=run, interrupted="kept", quiet=False, verbose=False)
+    cli._parsed = lambda argv: command  # type: ignore[assignment, return-value]
     print(f"status {cli.main([])}", flush=True)
 
 

@@ -35,7 +35,9 @@ from alignscope.study.spec import read_spec
 
 def run_with(run: Callable[[], object], monkeypatch: pytest.MonkeyPatch, kept: str = "nothing was written") -> int:
     """Run the command line with a command that does `run`."""
-    monkeypatch.setattr(cli, "_parsed", lambda argv: SimpleNamespace(run=run, interrupted=kept))
+    monkeypatch.setattr(
+        cli, "_parsed", lambda argv: SimpleNamespace(run=run, interrupted=kept, quiet=False, verbose=False)
+    )
     return cli.main(["some", "command"])
 
 
@@ -154,7 +156,7 @@ from alignscope import cli
 def run():
     warnings.warn("a warning")
     logging.getLogger("rasterio").error("a log")
-cli._parsed = lambda argv: SimpleNamespace(run=run, interrupted="")
+cli._parsed = lambda argv: SimpleNamespace(run=run, interrupted="", quiet=False, verbose=False)
 sys.exit(cli.main())
 """
 

@@ -43,6 +43,7 @@ CODES: dict[str, str] = {
     "E306": "A field of a specification is unknown, of the wrong type, out of range or given twice.",
     "E307": "A specification is not TOML.",
     "E308": "A file of methods raises, registers none, or one that cannot be used or whose name is taken.",
+    "E309": "A command, an option of one or its value is not known, missing or cannot be read.",
     "E401": "The output folder cannot be created or written.",
     "E402": "Writing failed part-way (a full disk, a quota); what was written has been removed.",
     "E403": "The folder was written by a newer version of alignscope.",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,10 @@ class Output:
             raise AlignscopeError("E404", str(folder), found, "Choose an empty or new folder, or move that away.")
         remove_leftovers(folder, [*names, "charts/*", "probe"])
 
+    def may_go_on(self, folder: Path) -> bool:
+        """Return whether a folder holds no record, or one of this command."""
+        return not (folder / self.record).exists() or self.is_in(folder)
+
     def is_in(self, folder: Path) -> bool:
         """Return whether the folder's record is one of this command."""
         try:
@@ -59,6 +64,21 @@ class Output:
         if not isinstance(record, dict):
             return False
         return all(key in record for key in self.keys) if self.keys else record.get("kind") == self.command
+
+
+def free_folder(name: str, goes_on: Callable[[Path], bool] = lambda folder: False) -> Path:
+    """Return the first of NAME, NAME-2, NAME-3 ... that does not exist, is empty, or that a run goes on in."""
+    folders = (Path(name if k == 1 else f"{name}-{k}") for k in count(1))
+    return next(folder for folder in folders if _is_empty(folder) or goes_on(folder))
+
+
+def _is_empty(folder: Path) -> bool:
+    try:
+        return not any(folder.iterdir())
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
 
 
 def _is_page(path: Path) -> bool:

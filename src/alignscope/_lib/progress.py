@@ -1,12 +1,15 @@
-"""How long work shows its progress."""
+"""How long work shows its progress: on stderr, so that stdout holds what was found and nothing else."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from alignscope.errors import escaped
 
-if TYPE_CHECKING:  # numpy, which `--help` does without
+if TYPE_CHECKING:  # numpy and rich, which `--help` does without
+    from rich.progress import Progress as Rich
+
     from alignscope._lib.types import Progress
 
 
@@ -15,15 +18,25 @@ def quiet(what: str, share: float) -> None:
 
 
 class Bar:
-    """A progress bar on a terminal; elsewhere plain lines on stdout, for stderr holds nothing but an error."""
+    """A progress bar where stderr is a terminal, and nothing elsewhere.
+
+    Parameters
+    ----------
+    lines : show plain lines in its place, on a terminal or not.
+    hidden : show nothing at all.
+    """
+
+    def __init__(self, *, lines: bool = False, hidden: bool = False) -> None:
+        self._lines = lines and not hidden
+        self._rich: Rich | None = None
+        if not (lines or hidden) and sys.stderr is not None and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import Progress as Rich
+
+            self._rich = Rich(console=Console(stderr=True), transient=True)
+        self._last = ""
 
     def __enter__(self) -> Progress:
-        from rich.console import Console
-        from rich.progress import Progress as Rich
-
-        console = Console(stderr=True)
-        self._rich = Rich(console=console, transient=True) if console.is_terminal else None
-        self._last = ""
         if self._rich is not None:
             self._rich.start()
             self._task = self._rich.add_task("starting", total=1.0)
@@ -33,8 +46,8 @@ class Bar:
         what = escaped(what)
         if self._rich is not None:
             self._rich.update(self._task, description=what.replace("[", "\\["), completed=share)  # else read as markup
-        elif what != self._last:
-            print(f"{what} ...", flush=True)
+        elif self._lines and what != self._last:
+            print(f"{what} ...", file=sys.stderr, flush=True)
         self._last = what
 
     def __exit__(self, *exception: object) -> None:

@@ -352,5 +352,8 @@ _ALL = (
     ),
 )
 
+ALIASES = {"clip": "cross", "infonce": "cross", "info_nce": "cross", "barlow": "barlow_twins", "late": "late_fusion"}
+"""Other names by which the field knows a method."""
+
 METHODS: Mapping[str, Entry] = MappingProxyType({e.name: e for e in _ALL})
 """By name, in the order of the page."""

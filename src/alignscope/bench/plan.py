@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from alignscope.bench.entries import Entry
-from alignscope.bench.methods import METHODS
+from alignscope.bench.methods import ALIASES, METHODS
 from alignscope.bench.results import BenchRecord
 from alignscope.bench.spec import BenchCell, BenchSpec, Setting, TaskSpec
 from alignscope.bench.summary import Choice, column_value
@@ -20,12 +20,13 @@ from alignscope.errors import AlignscopeError
 
 
 def entries_of(spec: BenchSpec, own: Mapping[str, Entry], only: Sequence[str] | None = None) -> dict[str, Entry]:
-    """Return the methods to run: `only` these, or those of the specification and all of one's own.
+    """Return the methods to run: `only` these or those of the specification, and all of one's own.
 
     Raises E305 for a name that is not known.
     """
     known = {**METHODS, **own}
-    names = only or ((*spec.methods, *own) if spec.methods else known)
+    some = only or spec.methods
+    names = [ALIASES.get(name, name) if name not in known else name for name in (*some, *own)] if some else known
     for name in names:
         if name not in known:
             raise AlignscopeError("E305", "method", f"'{name}' is not known", f"Use some of {', '.join(known)}.")
@@ -81,6 +82,18 @@ def cells_of(spec: BenchSpec, entries: Mapping[str, Entry], choices: Mapping[str
         for name, e in entries.items()
         if e.runs(task)
     ]
+
+
+def possible_cells(spec: BenchSpec, entries: Mapping[str, Entry]) -> list[BenchCell]:
+    """Return every training that the bench may come to, whichever setting of each method tuning chooses."""
+    tuning = [cell for cells in tuning_cells(spec, entries).values() for cell in cells]
+    settings = {name: e.choices() for name, e in entries.items()}
+    for name, e in entries.items():
+        if e.part_of in entries:
+            settings[name] = [{**some, **e.settings} for some in entries[e.part_of].choices()]
+    most = max(map(len, settings.values()))
+    chosen = [{name: Choice(some[k % len(some)], 0) for name, some in settings.items()} for k in range(most)]
+    return [*tuning, *(cell for choices in chosen for cell in cells_of(spec, entries, choices))]
 
 
 def _cell(

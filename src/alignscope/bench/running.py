@@ -20,7 +20,7 @@ from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
 from alignscope._lib.workers import check_device, peak_bytes
 from alignscope.bench.entries import Entry
-from alignscope.bench.plan import cells_of, choices_of, entries_of, tuning_cells
+from alignscope.bench.plan import cells_of, choices_of, entries_of, possible_cells, tuning_cells
 from alignscope.bench.registry import load_methods, read_methods
 from alignscope.bench.results import BenchRecord, BenchResults
 from alignscope.bench.spec import SCHEMA, BenchCell, BenchSpec, Scale, checked_spec, read_scale, read_spec
@@ -28,7 +28,7 @@ from alignscope.bench.summary import Choice, Summary
 from alignscope.bench.tasks.kind import Column
 from alignscope.bench.tasks.pair import PairTask
 from alignscope.sweep.finished import Failure, Finished
-from alignscope.sweep.store import Layout, Store, TrainedCell, check_resumable
+from alignscope.sweep.store import Layout, Store, TrainedCell, check_resumable, holds_only
 from alignscope.sweep.sweep import NOTHING, Outcome, run_units
 
 BENCH = Layout("bench", SCHEMA, BenchRecord)
@@ -81,7 +81,7 @@ def run_bench(
     out : the folder that keeps the trainings. Killed at any instant, the same call goes on where it stopped; a later
         call with more methods trains only these.
     methods_file : a Python file with methods of one's own, which `alignscope.bench.register` registers.
-    methods : names of the methods to run; by default those of the specification, and all of one's own.
+    methods : names of the methods to run, next to all of one's own; by default those of the specification.
     workers : processes, one thread each; by default one per core. 1 trains in this process.
     executor : any `concurrent.futures.Executor`, such as dask's; its workers must see the folder.
     device : a torch device. Not part of a cell's identity: figures of different devices agree within rounding only.
@@ -97,10 +97,7 @@ def run_bench(
     """
     progress, out = progress or (lambda what, share: None), Path(out)
     check_device(device)
-    if base is None:
-        base = Path() if isinstance(spec, BenchSpec) else Path(spec).parent
-    spec = _opened(spec)
-    spec = replace(spec, tasks=tuple(task.fingerprinted(Path(base)) for task in spec.tasks))
+    spec, base = _opened(spec, base)
     file = None if methods_file is None else (Path(methods_file).resolve(), read_methods(methods_file))
     entries = entries_of(spec, {} if file is None else load_methods(*file), methods)
     if workers is not None:
@@ -113,7 +110,7 @@ def run_bench(
     # A folder that is a bench's is looked at before any long work; a new one is made one when its data are in order.
     store = Store.open(out, BENCH) if (out / "store.json").exists() else None
     check_writable(out)
-    folders = _prepared(spec, out, Path(base), progress)
+    folders = _prepared(spec, out, base, progress)
     _try_own(spec, entries, folders)
     store = store or Store.open(out, BENCH)
     train = partial(train_unit, file=file, device=device, folders=folders)
@@ -136,6 +133,17 @@ def run_bench(
     results = _results(spec, known, entries, choices, [*cells, *first], store, outcome)
     notes = {task.name: task.rows(folders[task.name]).notes for task in spec.tasks if isinstance(task, PairTask)}
     return Bench(replace(results, notes={name: said for name, said in notes.items() if said}), outcome)
+
+
+def goes_on_in(
+    folder: Path, spec: str | Path, methods_file: Path | None = None, methods: Sequence[str] | None = None
+) -> bool:
+    """Return whether a bench would go on in a folder: its record, if any, is a bench's, and all trainings are its."""
+    if not ((folder / "store.json").is_file() and Bench.output.may_go_on(folder)):
+        return False  # without looking at the data
+    opened, _ = _opened(spec)
+    entries = entries_of(opened, {} if methods_file is None else load_methods(methods_file), methods)
+    return holds_only(folder, possible_cells(opened, entries), BENCH.kind)
 
 
 def train_unit(
@@ -185,10 +193,15 @@ def _try_own(spec: BenchSpec, entries: dict[str, Entry], folders: Mapping[str, P
                 try_method(e, task, folders.get(task.name))
 
 
-def _opened(spec: BenchSpec | str | Path) -> BenchSpec:
+def _opened(spec: BenchSpec | str | Path, base: str | Path | None = None) -> tuple[BenchSpec, Path]:
+    """Return a bench with fingerprints of its data, and what paths in it are relative to."""
     if isinstance(spec, BenchSpec):
-        return checked_spec(spec)
-    return read_scale(spec) if spec in get_args(Scale) else read_spec(spec)  # type: ignore[arg-type]
+        base, spec = base or "", checked_spec(spec)
+    else:
+        base = Path(spec).parent if base is None else base
+        spec = read_scale(spec) if spec in get_args(Scale) else read_spec(spec)  # type: ignore[arg-type]
+    base = Path(base)
+    return replace(spec, tasks=tuple(task.fingerprinted(base) for task in spec.tasks)), base
 
 
 def _cost(cells: Sequence[BenchCell]) -> float:

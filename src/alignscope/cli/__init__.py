@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from alignscope._lib.version import __version__
-from alignscope.cli._ending import NOTHING_WRITTEN, end, print_anything, quiet_libraries, sigterm_stops
+from alignscope.cli._ending import NOTHING_WRITTEN, end, print_anything, quiet_libraries, sigterm_stops, silent
 
 if TYPE_CHECKING:
     from alignscope.cli._options import Command
@@ -22,44 +22,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     2 where an input, an option or the output folder cannot be used, or where alignscope is at fault; 130 after Ctrl-C,
     143 after SIGTERM, and 141 where nobody reads what is printed any more.
     """
-    kept = NOTHING_WRITTEN
+    kept, verbose = NOTHING_WRITTEN, False
     with sigterm_stops():
         try:
             print_anything()
             if argv is None:  # of a process of its own
                 quiet_libraries()
-            # Slow to load: an interrupt while it is loaded ends as any other.
-            from alignscope.cli._options import say
-
-            argv = list(sys.argv[1:] if argv is None else argv)
-            if argv == ["--version"]:
-                say(f"alignscope {__version__}")
-            else:
-                command = _parsed(argv)
-                kept = command.interrupted
+            command = _parsed(list(sys.argv[1:] if argv is None else argv))
+            kept, verbose = command.interrupted, command.verbose
+            with silent() if command.quiet else nullcontext():
                 command.run()
             if sys.stdout is not None:
                 sys.stdout.flush()
         except BaseException as error:
-            return end(error, kept)
+            return end(error, kept, verbose)
     return 0
 
 
 def _parsed(argv: list[str]) -> Command:
-    import tyro
+    # Slow to load: an interrupt while they are loaded ends as any other.
+    from alignscope.cli._parsing import parsed
+    from alignscope.cli.commands import COMMANDS
 
-    from alignscope.cli.commands import COMMANDS  # slow to load
-
-    if (two := " ".join(argv[:2])) in COMMANDS:
-        argv = [two, *argv[2:]]
-    command: Command = tyro.extras.subcommand_cli_from_dict(
-        dict(COMMANDS),
-        args=argv,
-        prog="alignscope",
-        description="Before you align modalities, know what you would lose.",
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
-    return command
+    return parsed(argv, COMMANDS)
 
 
 def __getattr__(name: str) -> Any:

@@ -60,10 +60,20 @@ def quiet_libraries() -> None:
     logging.getLogger().addHandler(logging.NullHandler())  # without any handler Python prints what is logged
 
 
-def end(error: BaseException, kept: str) -> int:
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Print nothing on stdout."""
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
+
+
+def end(error: BaseException, kept: str, verbose: bool = False) -> int:
     """Say on one line of stderr what stopped a command, and return its exit status.
 
+    Parameters
+    ----------
     kept : what is true of the output folder where a command is interrupted.
+    verbose : print the traceback of a fault before it.
     """
     broken = _silence_broken_stdout()
     if isinstance(broken or error, BrokenPipeError):
@@ -77,7 +87,7 @@ def end(error: BaseException, kept: str) -> int:
         _tell(f"{'terminated' if terminated else 'interrupted'}; {kept}")
         return 143 if terminated else 130
     if not isinstance(error, AlignscopeError):
-        if os.environ.get(DEBUG):
+        if verbose or os.environ.get(DEBUG):
             traceback.print_exception(error)
         error = _explained(error)
     _tell(str(error))
@@ -114,7 +124,7 @@ def _explained(error: BaseException) -> AlignscopeError:
     if lacks or isinstance(error, MemoryError | RecursionError):
         return _memory(error)
     found = f"{type(error).__name__}: {str(error).rstrip('. ') or 'without words'}{_place(error)}"
-    way = f"This is a fault of alignscope: please report it, with what is printed if {DEBUG}=1 is set."
+    way = "This is a fault of alignscope: please report it, with what the option -v prints."
     return AlignscopeError("E901", "fault", found, way)
 
 

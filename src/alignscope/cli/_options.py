@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import re
-from collections.abc import Iterator
+import sys
+import webbrowser
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import msgspec
 import tyro
 
+from alignscope._lib.outputs import free_folder
+from alignscope._lib.progress import Bar
 from alignscope.cli._ending import NOTHING_WRITTEN
 from alignscope.errors import AlignscopeError, escaped
 
@@ -21,10 +28,22 @@ if TYPE_CHECKING:
     from alignscope.study.results import StudyResults
     from alignscope.sweep.sweep import Outcome
 
-arg = tyro.conf.arg
+arg = partial(tyro.conf.arg, help_behavior_hint="")  # `_help` says what the default is
 
 
-Out = Annotated[Path, arg(metavar="FOLDER", help="Folder for the results; made where missing.")]
+Out = Annotated[
+    Path | None,
+    arg(
+        metavar="FOLDER",
+        aliases=("-o",),
+        help="Folder for the results. By default one named after the command, with a number where that is taken.",
+    ),
+]
+Open = Annotated[bool, arg(help="Open the page in the browser, where there is one.")]
+Quiet = Annotated[bool, arg(aliases=("-q",), help="Print nothing but errors.")]
+Verbose = Annotated[
+    bool, arg(aliases=("-v",), help="Print what is being done as lines on stderr, and the traceback of a fault.")
+]
 Dequantize = Annotated[
     tyro.conf.UseAppendAction[tuple[str, ...]],
     arg(
@@ -79,22 +98,66 @@ def modality_names(x1: Path, x2: Path) -> tuple[str, str]:
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """A command: its fields are its options, its docstring is its help."""
+    """A command: its fields are its options, its docstring is its help, and the first line of that a line of all.
 
+    A new one is a file with a class like this, and its name in `COMMANDS`.
+    """
+
+    section: ClassVar[str] = "Data"
+    """The heading that it stands under in the help of all commands."""
+    first_call: ClassVar[str] = ""
+    """What to type after its name for a first call."""
+    headings: ClassVar[tuple[str, ...]] = ()
+    """Headings of its help with the options below: "Input: x1 x2 y1"; those in none stand under "Options"."""
     interrupted: ClassVar[str] = NOTHING_WRITTEN
     """What is true of the folder --out after Ctrl-C or SIGTERM."""
+
+    quiet: Quiet = False
+    verbose: Verbose = False
 
     def run(self) -> None:
         """Do what the command is for, and print what was found and where it is."""
         raise NotImplementedError
 
+    def progress(self) -> Bar:
+        """Return what shows progress as the options want it."""
+        return Bar(lines=self.verbose, hidden=self.quiet)
 
-class TrainingCommand(Command, frozen=True, kw_only=True):
+
+class WritingCommand(Command, frozen=True, kw_only=True):
+    """A command that writes a page and its figures to a folder."""
+
+    default_out: ClassVar[str]
+    """The name of the folder where no --out is given."""
+
+    out: Out = None
+    open: Open = False
+
+    def folder(self, goes_on: Callable[[Path], bool] = lambda folder: False) -> Path:
+        """Return the folder for the results: --out, or the default one that is free or that a run goes on in."""
+        if self.out is not None:
+            return self.out
+        folder = free_folder(self.default_out, goes_on)
+        if folder.exists() and goes_on(folder):
+            say(f"Going on in {folder}, which holds results of this command.")
+        elif folder.name != self.default_out:
+            say(f"Results go to {folder}, since {self.default_out} is taken.")
+        return folder
+
+    def finish(self, page: Path, figures: str = "results.json") -> None:
+        """Say where the page and the figures are, and open the page where that is wanted."""
+        say(f"Page:    {page}")
+        say(f"Figures: {page.with_name(figures)}")
+        if self.open:
+            open_page(page)
+
+
+class TrainingCommand(WritingCommand, frozen=True, kw_only=True):
     """A command that trains, so that finished trainings are there when it is given again."""
 
+    section = "Train and compare"
     interrupted = "finished trainings are kept, and the same command goes on from there"
 
-    out: Out
     workers: Workers = None
     scheduler: Scheduler = None
     device: Device = "cpu"
@@ -107,6 +170,17 @@ class TrainingCommand(Command, frozen=True, kw_only=True):
             yield {"workers": workers, "executor": executor, "device": self.device, "resume": self.resume}
 
 
+def open_page(page: Path) -> None:
+    """Open a page in the browser; where there is none with a window, say so."""
+    windows = sys.platform in ("darwin", "win32") or any(
+        os.environ.get(name) for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
+    )  # without one of these the only browsers are those that would take the terminal
+    with contextlib.suppress(webbrowser.Error, OSError):
+        if windows and webbrowser.open(page.resolve().as_uri()):
+            return
+    say("There is no browser here to open the page in.")
+
+
 def print_outcome(results: StudyResults | BenchResults, outcome: Outcome) -> None:
     """Say which trainings have no figures, how many are from before, and what was lost on the way."""
     for failure in results.failures:
@@ -114,12 +188,6 @@ def print_outcome(results: StudyResults | BenchResults, outcome: Outcome) -> Non
     say(f"Trainings: {len(results.cells)}, of which {outcome.reused} were there before.")
     if outcome.damaged or outcome.lost:
         say(f"  {len(outcome.damaged)} damaged files were set aside, {len(outcome.lost)} workers were lost.")
-
-
-def print_where(page: Path, figures: str = "results.json") -> None:
-    """Say where the page and the figures are."""
-    say(f"Page:    {page}")
-    say(f"Figures: {page.with_name(figures)}")
 
 
 @contextmanager

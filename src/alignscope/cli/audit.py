@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from alignscope._lib.files import check_writable
-from alignscope._lib.progress import Bar
 from alignscope.cli._options import (
-    Command,
     Dequantize,
     DropMissing,
     IgnoreLabel,
     Kind,
-    Out,
+    WritingCommand,
     arg,
     modality_names,
-    print_where,
     say,
 )
 from alignscope.errors import AlignscopeError
@@ -30,7 +27,7 @@ if TYPE_CHECKING:
     from alignscope.pair.paired import Pair
 
 
-class AuditCommand(Command, frozen=True, kw_only=True):
+class AuditCommand(WritingCommand, frozen=True, kw_only=True):
     """Say what aligning two modalities would cost, before it is done.
 
     Files may be .npy, .npz:key, .csv or .tsv (.gz too), .parquet, .arrow or .feather, .zarr, .h5:key, .nc:key,
@@ -40,9 +37,18 @@ class AuditCommand(Command, frozen=True, kw_only=True):
     --out, or nothing at all.
     """
 
+    section = "Decide"
+    first_call = "x1.npy x2.npy --y1 labels.csv"
+    default_out = "audit"
+    headings = (
+        "Input: example pair x1 x2 y1 y2 name1 name2 features1 features2 targets1 targets2",
+        "Rows: groups coords block ids1 ids2 weights present1 present2",
+        "Reading: kind ignore_label drop_missing dequantize",
+        "Method: training components lift gauge lambdas budget folds seed",
+    )
+
     x1: Annotated[Path | None, tyro.conf.Positional, arg(metavar="X1", help="Features of modality 1.")] = None
     x2: Annotated[Path | None, tyro.conf.Positional, arg(metavar="X2", help="Features of modality 2.")] = None
-    out: Out
     y1: Annotated[Path | None, arg(metavar="FILE", help="Target of modality 1: labels, or columns of numbers.")] = None
     y2: Annotated[Path | None, arg(metavar="FILE", help="Target of modality 2. By default that of modality 1.")] = None
     groups: Annotated[
@@ -146,14 +152,16 @@ class AuditCommand(Command, frozen=True, kw_only=True):
             self.training,
             self.lift,
         ).check()
-        check_writable(self.out)
-        Audit.output.check(self.out)
+        out = self.folder()
+        check_writable(out)
+        Audit.output.check(out)
         pair = _open(self)
-        with Bar() as progress:
+        with self.progress() as progress:
             result = audit(pair, **options.named, progress=progress)
             progress("drawing the page", 0.5)
-            page = result.save(self.out)
-        _summarise(result, page)
+            page = result.save(out)
+        _summarise(result)
+        self.finish(page, "audit.json")
 
 
 def read_lambdas(text: str) -> Vector:
@@ -215,13 +223,12 @@ def _names(text: str | None) -> list[str] | None:
     return content.splitlines()
 
 
-def _summarise(result: Audit, page: Path) -> None:
+def _summarise(result: Audit) -> None:
     from alignscope.pair.notes import NOTE_CODES  # numpy is slow to load, and help does without
 
     say(f"{capital(result.decision.badge)}. {result.decision.reason}")
     say(result.verdict)
     say(result.action)
     for finding in result.findings:
-        if finding.severity == "issue" or finding.code in ("AS108", *NOTE_CODES):
+        if finding.severity == "issue" or finding.code in ("AS108", "AS112", *NOTE_CODES):
             say(f"  {finding.code} {finding.text}")
-    print_where(page, "audit.json")

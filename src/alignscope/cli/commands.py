@@ -21,17 +21,17 @@ from alignscope.cli.trifeature import TrifeatureCommand
 
 COMMANDS: Mapping[str, type[Command]] = {
     "audit": AuditCommand,
-    "paper": PaperCommand,
     "study": StudyCommand,
     "bench": BenchCommand,
-    "diff": DiffCommand,
+    "paper": PaperCommand,
+    "tour": TourCommand,
+    "data join": JoinCommand,
+    "data sample": SampleCommand,
+    "data scenes": ScenesCommand,
     "data trifeature": TrifeatureCommand,
     "data treesatai": TreeSatAICommand,
     "data treesatai-like": TreeSatAILikeCommand,
-    "data join": JoinCommand,
-    "data scenes": ScenesCommand,
-    "data sample": SampleCommand,
-    "tour": TourCommand,
+    "diff": DiffCommand,
     "explain": ExplainCommand,
 }
 """The commands by name; each one's fields are its options."""

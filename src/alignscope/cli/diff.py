@@ -8,18 +8,21 @@ from typing import Annotated
 import tyro
 
 from alignscope._lib.files import check_writable
-from alignscope.cli._options import Command, arg, print_where, say
+from alignscope.cli._options import WritingCommand, arg, say
 from alignscope.errors import AlignscopeError
 
 
-class DiffCommand(Command, frozen=True, kw_only=True):
-    """Compare two finished runs of one command, figure by figure: the change from RUN1 to RUN2.
+class DiffCommand(WritingCommand, frozen=True, kw_only=True):
+    """Compare two finished runs of one command, figure by figure.
 
-    Runs are folders, or the audit.json or results.json in them, of audit, study, bench, paper or a command of
+    The change is from RUN1 to RUN2. Runs are folders, or the audit.json or results.json in them, of audit, study, bench, paper or a command of
     alignscope data. Changes have paired intervals where the rows are the same, and findings, verdict, options, versions
     and data are compared too. With --fail-on, the exit status is 1 if RUN2 has a finding with that code that RUN1 has
     not.
     """
+
+    section = "Results"
+    first_call = "run run-2 --fail-on AS301"
 
     before: Annotated[Path, tyro.conf.Positional, arg(metavar="RUN1", help="The first run: its folder or JSON file.")]
     after: Annotated[Path, tyro.conf.Positional, arg(metavar="RUN2", help="The second run.")]
@@ -29,7 +32,10 @@ class DiffCommand(Command, frozen=True, kw_only=True):
     ] = ()
     json: Annotated[bool, arg(help="Print the comparison as JSON, and nothing else.")] = False
     out: Annotated[
-        Path | None, arg(metavar="FOLDER", help="Folder for diff.json and report.html; made where missing.")
+        Path | None,
+        arg(
+            metavar="FOLDER", aliases=("-o",), help="Folder for diff.json and report.html. By default none is written."
+        ),
     ] = None
     tolerance: Annotated[
         float, arg(metavar="X", help="Figures that differ by no more, absolutely or relatively, are the same.")
@@ -55,7 +61,7 @@ class DiffCommand(Command, frozen=True, kw_only=True):
             for line in repr(found).splitlines():
                 say(line)
             if page is not None:
-                print_where(page, "diff.json")
+                self.finish(page, "diff.json")
         new = {finding.code for finding in found.findings.new}
         if new.intersection(codes):
             raise SystemExit(1)

@@ -9,34 +9,38 @@ import msgspec
 import tyro
 
 from alignscope._lib.files import check_writable
-from alignscope._lib.progress import Bar
 from alignscope.cli._options import (
-    Command,
     Dequantize,
     DropMissing,
     IgnoreLabel,
     Kind,
-    Out,
+    WritingCommand,
     arg,
     modality_names,
-    print_where,
     say,
 )
 
 
-class JoinCommand(Command, frozen=True, kw_only=True):
-    """Join the embeddings of two encoders, with targets and groups, by sample ids and never by their order.
+class JoinCommand(WritingCommand, frozen=True, kw_only=True):
+    """Join embeddings, targets and groups by sample ids.
 
-    Files are those that alignscope audit reads: .npy, .npz:key, .csv:column, .tsv:column, .parquet:column,
-    .arrow:column, .feather:column, .zarr, .h5:key, .nc:key, .mat:key, .pt:key, .safetensors:key, .h5ad:obsm/X_pca,
-    .h5mu:rna/obsm/X_pca, or a folder or pattern of .npy files ('emb/*.npy'); the last three have their ids with
-    them. A sample is kept where every table has its id. Writes x1.npy, x2.npy and the rest of a pair, results.json,
-    dropped.csv and report.html to the folder --out, which alignscope audit --pair reads.
+    They are never joined by their order. Files are those that alignscope audit reads: .npy, .npz:key, .csv:column,
+    .tsv:column, .parquet:column, .arrow:column, .feather:column, .zarr, .h5:key, .nc:key, .mat:key, .pt:key,
+    .safetensors:key, .h5ad:obsm/X_pca, .h5mu:rna/obsm/X_pca, or a folder or pattern of .npy files ('emb/*.npy');
+    the last three have their ids with them. A sample is kept where every table has its id. Writes x1.npy, x2.npy
+    and the rest of a pair, results.json, dropped.csv and report.html to the folder --out, which alignscope audit
+    --pair reads.
     """
+
+    first_call = "a.csv b.csv --ids1 a.csv:id --ids2 b.csv:id"
+    default_out = "join"
+    headings = (
+        "Input: x1 x2 ids1 ids2 y1 y1_ids y2 y2_ids groups groups_ids name1 name2",
+        "Reading: least kind ignore_label drop_missing dequantize",
+    )
 
     x1: Annotated[Path, tyro.conf.Positional, arg(metavar="X1", help="Embeddings or features of modality 1.")]
     x2: Annotated[Path, tyro.conf.Positional, arg(metavar="X2", help="Embeddings or features of modality 2.")]
-    out: Out
     ids1: Annotated[
         Path | None,
         arg(metavar="FILE", help="Sample ids of X1: text or whole numbers, each only once. AnnData has them already."),
@@ -64,12 +68,14 @@ class JoinCommand(Command, frozen=True, kw_only=True):
         """Join, write the pair, and say what was kept."""
         from alignscope.joining.join import match  # slow to load, and help does without
 
-        check_writable(self.out)
+        out = self.folder()
+        check_writable(out)
         given = msgspec.structs.asdict(self)
-        out = given.pop("out")
+        for name in WritingCommand.__struct_fields__:
+            del given[name]
         name1, name2 = modality_names(self.x1, self.x2)
         given |= {"name1": self.name1 or name1, "name2": self.name2 or name2}
-        with Bar() as progress:
+        with self.progress() as progress:
             joined = match(**given, progress=progress)
             page = joined.save(out, progress)
         say(f"Joined: {joined.n:,} samples.")
@@ -77,4 +83,4 @@ class JoinCommand(Command, frozen=True, kw_only=True):
             say(f"  {line}")
         for note in joined.notes():
             say(f"  {note.line}")
-        print_where(page)
+        self.finish(page)

@@ -8,25 +8,31 @@ from typing import Annotated
 
 import tyro
 
-from alignscope._lib.progress import Bar
-from alignscope.cli._options import Command, Out, arg, modality_names, print_where, say
+from alignscope.cli._options import WritingCommand, arg, modality_names, say
 
 
-class SampleCommand(Command, frozen=True, kw_only=True):
-    """Sample one or two rasters (GeoTIFF, COG, .zarr:array, .nc:array) at the points of a table (.csv, .parquet).
+class SampleCommand(WritingCommand, frozen=True, kw_only=True):
+    """Sample one or two rasters at the points of a table.
 
-    A sample is the pixel that a point lies in, of all bands. Points outside a raster, or where it has no data, are left
-    out and counted. Writes x1.npy (and x2.npy: a pair, which alignscope audit --pair reads), ids, names, results.json,
-    dropped.csv and report.html to the folder --out.
+    Rasters are GeoTIFF, COG, .zarr:array or .nc:array, the table is .csv or .parquet. A sample is the pixel that a
+    point lies in, of all bands. Points outside a raster, or where it has no data, are left out and counted. Writes
+    x1.npy (and x2.npy: a pair, which alignscope audit --pair reads), ids, names, results.json, dropped.csv and
+    report.html to the folder --out.
     """
+
+    first_call = "s2.tif s1.tif --points plots.csv --target height"
+    default_out = "sample"
+    headings = (
+        "Input: rasters points x y crs ids target name1 name2",
+        "Reading: block dequantize",
+    )
 
     rasters: Annotated[
         tuple[str, ...],
         tyro.conf.Positional,
-        arg(metavar="RASTERS", help='One or two rasters, x1 and x2; of tiles a pattern in quotes, "tiles/*.tif".'),
+        arg(metavar="RASTER...", help='One or two rasters, x1 and x2; of tiles a pattern in quotes, "tiles/*.tif".'),
     ]
     points: Annotated[Path, arg(metavar="FILE", help="Table of points, with a column for each coordinate.")]
-    out: Out
     x: Annotated[str | None, arg(metavar="COLUMN", help="Coordinate to the east. By default lon, longitude or x.")] = (
         None
     )
@@ -58,11 +64,11 @@ class SampleCommand(Command, frozen=True, kw_only=True):
         from alignscope.sampling.sample import sample  # slow to load, and help does without
 
         names = [named or name for named, name in zip((self.name1, self.name2), self._names(), strict=False)]
-        with Bar() as progress:
+        with self.progress() as progress:
             page = sample(
                 self.rasters,
                 self.points,
-                self.out,
+                self.folder(),
                 x=self.x,
                 y=self.y,
                 crs=self.crs,
@@ -79,7 +85,7 @@ class SampleCommand(Command, frozen=True, kw_only=True):
             say(f"  {number:,} left out: {reason}")
         for note in record["notes"]:
             say(f"  {note}")
-        print_where(page)
+        self.finish(page)
 
     def _names(self) -> tuple[str, ...]:
         """Names of the modalities: of their files, or of the folder of tiles."""

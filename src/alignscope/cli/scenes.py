@@ -8,19 +8,21 @@ from typing import Annotated
 
 import tyro
 
-from alignscope._lib.progress import Bar
-from alignscope.cli._options import Command, Out, arg, print_where, say
+from alignscope.cli._options import WritingCommand, arg, say
 
 
-class ScenesCommand(Command, frozen=True, kw_only=True):
-    """Cut chips from co-registered rasters (GeoTIFF, .npy, .npz), with targets and blocks for held-out figures.
+class ScenesCommand(WritingCommand, frozen=True, kw_only=True):
+    """Cut chips from co-registered rasters.
 
-    Writes x1.npy, x2.npy and the rest of a pair, the same pair as features, results.json and report.html to the folder
-    --out: alignscope audit --pair OUT/features reads the features, and a study the pixels.
+    Rasters are GeoTIFF, .npy or .npz; chips have targets, and blocks for held-out figures. Writes x1.npy, x2.npy
+    and the rest of a pair, the same pair as features, results.json and report.html to the folder --out: alignscope
+    audit --pair OUT/features reads the features, and a study the pixels.
     """
 
+    first_call = "scenes.toml"
+    default_out = "scenes"
+
     spec: Annotated[Path, tyro.conf.Positional, arg(metavar="SPEC.toml", help="What to cut; see the scenes guide.")]
-    out: Out
     root: Annotated[
         Path | None, arg(metavar="FOLDER", help="What the paths in SPEC.toml are relative to. By default its folder.")
     ] = None
@@ -29,8 +31,8 @@ class ScenesCommand(Command, frozen=True, kw_only=True):
         """Cut the chips, and say how many stayed."""
         from alignscope.scenes.files import cut  # slow to load, and help does without
 
-        with Bar() as progress:
-            page = cut(self.spec, self.out, self.root, progress)
+        with self.progress() as progress:
+            page = cut(self.spec, self.folder(), self.root, progress)
         record = json.loads(page.with_name("results.json").read_text(encoding="utf-8"))
         say(f"Chips: {record['n']:,} in {record['blocks']:,} blocks of {len(record['scenes']):,} scenes.")
         if record["adjacent"]:
@@ -42,4 +44,4 @@ class ScenesCommand(Command, frozen=True, kw_only=True):
                 say(f"  Targets of modality {i} left out, since they do not vary: {', '.join(modality['constant'])}")
         for note in record["notes"]:
             say(f"  {note}")
-        print_where(page)
+        self.finish(page)

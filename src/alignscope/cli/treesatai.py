@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from alignscope._lib.files import check_writable
-from alignscope._lib.progress import Bar
-from alignscope.cli._options import Command, arg, print_where, say
+from alignscope.cli._options import WritingCommand, arg, say
 from alignscope.report.words import percent
 
 if TYPE_CHECKING:
@@ -18,17 +17,23 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
-class TreeSatAICommand(Command, frozen=True, kw_only=True):
-    """Say what a folder of TreeSatAI-Time-Series holds, what is missing and where it should be, and what is broken.
+class TreeSatAICommand(WritingCommand, frozen=True, kw_only=True):
+    """Say what a folder of TreeSatAI-Time-Series holds and lacks.
 
-    Takes the published layout or that of OmniSat and AnySat, all of it or a part. Every file is read; broken ones are
-    listed at the end. With --out, writes results.json and report.html.
+    Says where missing files belong, and which files are broken. Takes the published layout or that of OmniSat and
+    AnySat, all of it or a part. Every file is read; broken ones are listed at the end. With --out, writes
+    results.json and report.html.
     """
+
+    first_call = "TreeSatAI-TS --out inspection"
+    headings = ("Input: path quick workers",)
 
     path: Annotated[
         Path, tyro.conf.Positional, arg(metavar="PATH", help="Folder of the data set, or the one that holds it.")
     ]
-    out: Annotated[Path | None, arg(metavar="FOLDER", help="Folder for the results; made where missing.")] = None
+    out: Annotated[
+        Path | None, arg(metavar="FOLDER", aliases=("-o",), help="Folder for the results. By default none is written.")
+    ] = None
     workers: Annotated[int | None, arg(metavar="N", help="Processes that read. By default one per core.")] = None
     quick: Annotated[bool, arg(help="Read names and headers only, no values.")] = False
 
@@ -43,14 +48,14 @@ class TreeSatAICommand(Command, frozen=True, kw_only=True):
             check_writable(self.out)
             OUTPUT.check(self.out)
         page = None
-        with Bar() as progress:
+        with self.progress() as progress:
             found = inspect(archive, workers=self.workers, quick=self.quick, progress=progress)
             if self.out is not None:
                 progress("drawing the page", 0.98)
                 page = write_inspection(archive, found, self.out)
         _print(found)
         if page is not None:
-            print_where(page)
+            self.finish(page)
 
 
 def _print(found: Inspection) -> None:

@@ -6,22 +6,24 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from alignscope._lib.progress import Bar
-from alignscope.cli._options import Command, Out, arg, print_where, say
+from alignscope.cli._options import WritingCommand, arg, say
 
 
-class TreeSatAILikeCommand(Command, frozen=True, kw_only=True):
-    """Make patches in the exact format of TreeSatAI-Time-Series with known factors behind their pixels.
+class TreeSatAILikeCommand(WritingCommand, frozen=True, kw_only=True):
+    """Make patches like those of TreeSatAI, with known factors.
 
-    Genus is seen by all modalities, age (the width of the crowns) only from the air, phenology only in the series,
-    moisture only by Sentinel-1. Writes the files of the archive, truth.csv, results.json and report.html to the folder
-    --out. About 0.7 MB per patch. A run that was killed goes on with the same command.
+    Their format is exactly that of TreeSatAI-Time-Series. Genus is seen by all modalities, age (the width of the
+    crowns) only from the air, phenology only in the series, moisture only by Sentinel-1. Writes the files of the
+    archive, truth.csv, results.json and report.html to the folder --out. About 0.7 MB per patch. A run that was
+    killed goes on with the same command.
     """
 
     interrupted = "finished patches are kept, and the same command goes on from there"
 
+    first_call = "--n 200"
+    default_out = "treesatai-like"
+
     n: Annotated[int, arg(metavar="N", help="Patches.")]
-    out: Out
     seed: Annotated[int, arg(metavar="N", help="Seed of every draw.")] = 0
     layout: Annotated[
         Literal["released", "anysat"],
@@ -39,10 +41,14 @@ class TreeSatAILikeCommand(Command, frozen=True, kw_only=True):
         """Generate the archive."""
         from alignscope.datasets.treesatai.generator.generator import Generated  # slow to load, and help does without
         from alignscope.datasets.treesatai.generator.making import make_treesatai_like
+        from alignscope.datasets.treesatai.generator.writer import is_begun
 
         options = msgspec.structs.asdict(self)
-        out, layout, plain = (options.pop(name) for name in ("out", "layout", "plain"))
-        with Bar() as progress:
-            page = make_treesatai_like(Generated(**options, traps=not plain), out, layout=layout, progress=progress)
+        for name in (*WritingCommand.__struct_fields__, "layout", "plain"):
+            del options[name]
+        source = Generated(**options, traps=not self.plain)
+        out = self.folder(lambda folder: is_begun(source, folder, layout=self.layout))
+        with self.progress() as progress:
+            page = make_treesatai_like(source, out, layout=self.layout, progress=progress)
         say(f"Archive: {out}")
-        print_where(page)
+        self.finish(page)

@@ -149,7 +149,7 @@ def run_paper(
             found = "first has no satellite patches, and an archive is given"
             raise AlignscopeError("E305", "scale", found, "Choose the scale quick or full.")
         Archive.open(treesatai)  # a folder that is not the archive is said before any training
-    specs = _specs(scale, treesatai)
+    specs = specs_of(scale, treesatai)
     ends = (0.0, *_SHARES[-len(specs) :])
     studies = [
         run_study(
@@ -174,7 +174,7 @@ def run_paper(
     return Paper(scale, every, figures, study, cured, same, different)
 
 
-def _specs(scale: Scale, archive: str | Path | None) -> list[StudySpec]:
+def specs_of(scale: Scale, archive: str | Path | None) -> list[StudySpec]:
     """Return what is trained: at the scale ``first`` one study, otherwise the four of a `Paper`."""
     synthetic = _read(_SPECS[scale])
     if scale == "first":

@@ -23,7 +23,7 @@ from alignscope.study.data.prepared import StudyData, open_data
 from alignscope.study.results import CellRecord, StudyResults
 from alignscope.study.spec import SCHEMA, CellSpec, StudySpec, cells_of, checked_spec, read_spec
 from alignscope.sweep.finished import Failure, Finished
-from alignscope.sweep.store import Layout, Store, TrainedCell, check_resumable
+from alignscope.sweep.store import Layout, Store, TrainedCell, check_resumable, holds_only
 from alignscope.sweep.sweep import run_units
 
 STUDY = Layout("study", SCHEMA, CellRecord)
@@ -129,6 +129,17 @@ def run_study(
     from alignscope.study.summary.summary import summarise
 
     return Study(summarise(spec, data, records, failures, store.arrays), outcome)
+
+
+def goes_on_in(folder: Path, output: Output, specs: Sequence[StudySpec], base: Path) -> bool:
+    """Return whether studies would go on in a folder: its record, if any, is such, and all trainings in it are theirs.
+
+    base : what paths in the specifications are relative to.
+    """
+    if not ((folder / "store.json").is_file() and output.may_go_on(folder)):
+        return False  # without looking at the data
+    fingerprinted = (msgspec.structs.replace(spec, data=spec.data.fingerprinted(base)) for spec in specs)
+    return holds_only(folder, [cell for spec in fingerprinted for cell in cells_of(spec)], STUDY.kind)
 
 
 def units_of(cells: Sequence[CellSpec], stack: int = 1) -> list[tuple[CellSpec, ...]]:

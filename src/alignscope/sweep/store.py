@@ -296,6 +296,14 @@ class Store(Generic[R]):
             raise AlignscopeError("E402", error.where, error.found, way) from error
 
 
+def holds_only(folder: Path, cells: Iterable[Cell], kind: str) -> bool:
+    """Return whether a folder is that of a sweep of this kind, and no finished cell in it is another than these."""
+    if not (folder / "store.json").is_file():
+        return False
+    known = {f"{cell.id}.json" for cell in cells}
+    return all(path.name in known for path in (folder / "cells").glob("*.json"))
+
+
 def check_resumable(folder: Path, cells: Iterable[Cell], kind: str) -> None:
     """Raise E503 where a folder holds none of these cells."""
     if not any((folder / "cells" / f"{cell.id}.json").is_file() for cell in cells):

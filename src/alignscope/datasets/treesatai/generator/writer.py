@@ -7,7 +7,6 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -67,7 +66,7 @@ def write_archive(
     one_of("splits", splits, (2, 3))
     if "aerial" in source.modalities:
         import_rasterio("aerial pictures")
-    _claim(folder, {"layout": layout, "splits": splits} | dataclasses.asdict(source))
+    _claim(folder, _mark(source, layout, splits))
     _files.write_all(folder, dict(_tables(source, splits)))
     for number, stem in enumerate(source.stems):
         if progress is not None:
@@ -76,10 +75,19 @@ def write_archive(
     return folder
 
 
-def _claim(folder: Path, options: dict[str, Any]) -> None:
+def is_begun(source: Generated, folder: Path, *, layout: str = "released", splits: int = 3) -> bool:
+    """Return whether a folder holds an archive of these options, or a part of it."""
+    mark = folder / GENERATED
+    return mark.is_file() and mark.read_bytes() == _mark(source, layout, splits)
+
+
+def _mark(source: Generated, layout: str, splits: int) -> bytes:
+    return json_bytes({"layout": layout, "splits": splits} | dataclasses.asdict(source))
+
+
+def _claim(folder: Path, content: bytes) -> None:
     """Mark a new or empty folder as one of these options. Raises E404 for one that holds anything else."""
     _files.check_writable(folder)
-    content = json_bytes(options)
     mark = folder / GENERATED
     if mark.is_file():
         if mark.read_bytes() != content:
