@@ -54,7 +54,7 @@ def test_help_of_a_command(name: str) -> None:
 def test_all_commands_have_one_line_each() -> None:
     lines = overview(COMMANDS, 80).splitlines()
     entries = [line for line in lines if re.match(r"  [a-z]+ {2,}[A-Z]", line)]
-    assert [line.split()[0] for line in entries] == ["audit", "study", "bench", "paper", "data", "explain"]
+    assert sorted(line.split()[0] for line in entries) == sorted({name.split()[0] for name in COMMANDS})
     below = family_overview(COMMANDS, "data", 80)
     assert all(re.search(rf"^  {name.split()[1]}  +[A-Z].*$", below, re.M) for name in COMMANDS if " " in name)
 

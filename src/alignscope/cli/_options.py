@@ -146,8 +146,7 @@ class WritingCommand(Command, frozen=True, kw_only=True):
 
     def finish(self, page: Path, figures: str = "results.json") -> None:
         """Say where the page and the figures are, and open the page where that is wanted."""
-        say(f"Page:    {page}")
-        say(f"Figures: {page.with_name(figures)}")
+        print_where(page, figures)
         if self.open:
             open_page(page)
 
@@ -168,6 +167,12 @@ class TrainingCommand(WritingCommand, frozen=True, kw_only=True):
         """Yield the options that say how to train."""
         with _executor(self.scheduler, self.workers) as (executor, workers):
             yield {"workers": workers, "executor": executor, "device": self.device, "resume": self.resume}
+
+
+def print_where(page: Path, figures: str = "results.json") -> None:
+    """Say where the page and the figures are."""
+    say(f"Page:    {page}")
+    say(f"Figures: {page.with_name(figures)}")
 
 
 def open_page(page: Path) -> None:
