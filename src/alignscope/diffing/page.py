@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from alignscope.diffing.results import Changed, ChangedFigure, DifferenceRecord
-from alignscope.diffing.words import change, headline, label, value
+from alignscope.diffing.words import change, headline, label, short_labels, value
 from alignscope.report.parts import Spec, by, chart, dots, intervals, reference, row_axis, tips
 from alignscope.report.shell import write_page
 from alignscope.report.tables import Table
@@ -34,6 +34,7 @@ def diff_page(found: DifferenceRecord) -> str:
         "tone": "" if found.findings.new else "open" if found.figures else "free",
         "drawn": len(drawn),
         "unit": unit,
+        "common": short_labels([f.figure for f in drawn])[1],
         "figures": _figure_table(found),
         "texts": _table("What is said", found.texts),
         "given": [
@@ -80,7 +81,7 @@ def changes(figures: Sequence[ChangedFigure], unit: str) -> Spec:
     kinds = [kind for kind in ("paired", "unpaired", "no interval") if any(row["how"] == kind for row in rows)]
     title = "change: second run less first run" if unit == "change" else "change in % of the first run"
     x = {"field": "x", "type": "quantitative", "axis": {"title": title, "tickCount": 6}, "scale": {"zero": True}}
-    y, params = row_axis([short(label(f.figure), 70) for f in figures])
+    y, params = row_axis([short(name, 70) for name in short_labels([f.figure for f in figures])[0]])
     fill = {"paired": "var(--one)", "unpaired": "var(--two)", "no interval": "var(--cap)"}
     colour = by("how", kinds, [fill[kind] for kind in kinds], "point" if kinds != ["no interval"] else None)
     tip = tips(Figure="Figure", Before="Before", After="After", Change="Change")

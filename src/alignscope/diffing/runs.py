@@ -70,7 +70,10 @@ class Run:
             if all(key in record for key in kind.output.keys):
                 name = kind.output.command
                 _check_schema(path, record, _SCHEMAS.get(name, 0))
-                return cls(str(path), name, record, kind.from_json(content))  # type: ignore[attr-defined]
+                try:
+                    return cls(str(path), name, record, kind.from_json(content))  # type: ignore[attr-defined]
+                except AlignscopeError as error:  # which does not say of which run
+                    raise AlignscopeError(error.code, str(path), error.found, error.way_out) from None
         name = "treesatai" if all(key in record for key in _INSPECTION) else str(record.get("kind"))
         if name != "treesatai" and name not in _DATA:
             _refuse(path, "no result of a command of alignscope")

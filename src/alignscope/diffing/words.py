@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from alignscope.diffing.results import ChangedFigure, DifferenceRecord
 from alignscope.report.words import MISSING, count, finite, lam, number, setting, signed
@@ -25,12 +26,32 @@ def label(path: str) -> str:
         return _AUDIT[match[2]].format(_WHO[match[1]]) if match[2] in _AUDIT else path
     if match := re.fullmatch(r"methods\[method = (.+)\]\.columns\.(.+)", path):
         return f"{match[1]}: {match[2]}"
-    if match := re.search(r"trainings\[(.+)\]\.targets\[modality = (\d), target = (.+)\]\.(\w+)$", path):
-        place = dict(part.split(" = ", 1) for part in match[1].split(", "))
-        variant = " ".join(place[name] for name in ("gauge", "direction", "training"))
-        where = f"λ = {place['lambda']}, K = {place['components']}, {place['epochs']} epochs, {variant}"
-        return f"{match[3]} by {match[2]}, {where}: {match[4]}"
-    return path
+    return ", ".join(_trained(path)) or path
+
+
+def _trained(path: str) -> list[str]:
+    """Return the parts of the path of a score of trainings in words; none of another path."""
+    match = re.search(r"trainings\[(.+)\]\.targets\[modality = (\d), target = (.+)\]\.(\w+)$", path)
+    if match is None:
+        return []
+    place = dict(part.split(" = ", 1) for part in match[1].split(", "))
+    where = [f"λ {place['lambda']}", f"K {place['components']}", f"{place['epochs']} epochs"]
+    return [
+        f"{match[3]} by {match[2]}",
+        *where,
+        *(place[name] for name in ("gauge", "direction", "training")),
+        match[4],
+    ]
+
+
+def short_labels(paths: Sequence[str]) -> tuple[list[str], str]:
+    """Return what tells figures apart, and what scores of trainings have in common."""
+    parts = [_trained(path) for path in paths]
+    if len(parts) < 2 or not all(parts):
+        return [label(path) for path in paths], ""
+    varies = [len(set(column)) > 1 for column in zip(*parts, strict=True)]
+    names = [", ".join(itertools.compress(some, varies)) for some in parts]
+    return names, ", ".join(part for part, differs in zip(parts[0], varies, strict=True) if not differs)
 
 
 def change(figure: ChangedFigure) -> str:
