@@ -26,8 +26,9 @@ from _study_results import KEPT, _interval, load, rounded
 from _tables import table
 from alignscope._lib.interval import Interval
 from alignscope.bench.results import BenchResults
+from alignscope.study.contest import Contest
 from alignscope.study.page.page import study_charts
-from alignscope.study.results import Capacity, ClassRow, Contest, ForecastRow, SeedInterval, SigmaRow, StudyResults
+from alignscope.study.results import Capacity, ClassRow, ForecastRow, SeedInterval, SigmaRow, StudyResults
 from alignscope.study.rules import RULES, compare
 
 PAIRS = KEPT / "satellite-pairs.json"

@@ -9,7 +9,8 @@ import numpy as np
 from msgspec.structs import replace
 
 from alignscope._lib.interval import LEVEL, Interval
-from alignscope.study.results import ClassRow, Contest, ForecastRow, Score, StudyResults
+from alignscope.study.contest import Contest, Score
+from alignscope.study.results import ClassRow, ForecastRow, StudyResults
 from alignscope.study.spec import Variant
 
 Rule = Callable[[float, int, bool], float]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import stats
 
-from alignscope.study.results import Contest, SeedInterval
+from alignscope.study.contest import Contest
+from alignscope.study.results import SeedInterval
 from alignscope.study.rules import compare, predictions
 from alignscope.study.spec import FIXED_GAUGES, Variant
 

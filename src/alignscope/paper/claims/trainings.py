@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from alignscope.report.words import share
 
 if TYPE_CHECKING:
-    from alignscope.study.results import Agreement, Contest, ForecastRow, RetentionRow, StudyResults
+    from alignscope.study.contest import Contest
+    from alignscope.study.results import Agreement, ForecastRow, RetentionRow, StudyResults
 
 NOTICEABLE = 0.02  # a cost below 2% of the variance explained at lambda = 0 (or of F1) is called none
 

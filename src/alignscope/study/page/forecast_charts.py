@@ -7,10 +7,11 @@ import math
 from alignscope.report.panels import DASHES, HUES, Figure, Row, key, missing, panel, panel_rows, value_axis
 from alignscope.report.parts import Spec, by, dots, intervals, layer, tips
 from alignscope.report.words import at_size, capital, estimate, lam, named, percent, share, short
+from alignscope.study.contest import Contest
 from alignscope.study.page.retention_charts import ends_of, retention_axis, target_looks
 from alignscope.study.page.selection import TargetOf, in_variant, lambda_steps, targets, variants
 from alignscope.study.page.words import variant_text
-from alignscope.study.results import Agreement, Contest, ForecastRow, StudyResults
+from alignscope.study.results import Agreement, ForecastRow, StudyResults
 from alignscope.study.rules import RULES, contest, predictions
 from alignscope.study.spec import Variant
 

@@ -24,11 +24,12 @@ from alignscope.report.words import (
     number,
     share,
 )
+from alignscope.study.contest import Score
 from alignscope.study.objectives import objective_text
 from alignscope.study.page.decomposition_charts import COST
 from alignscope.study.page.latent_charts import latent_rows
 from alignscope.study.page.words import GAUGES, cell_text, epochs_text, gauge_text
-from alignscope.study.results import CellRecord, Score, StudyResults
+from alignscope.study.results import CellRecord, StudyResults
 
 Columns = dict[str, Callable[[Any], str]]
 _MEAN = "mean over seeds with 95% interval"

@@ -17,6 +17,7 @@ from alignscope.report.words import (
     percent,
     times_100,
 )
+from alignscope.study.contest import Contest
 from alignscope.study.page.classes import class_lead
 from alignscope.study.page.contrastive import contrastive_lead, contrastive_words, least_retained
 from alignscope.study.page.decomposition_charts import fall_next_to, first_scale, headline, known_parts
@@ -34,7 +35,6 @@ from alignscope.study.page.words import epochs_text, gauge_text, variant_text
 from alignscope.study.results import (
     Agreement,
     Capacity,
-    Contest,
     CostParts,
     LossParts,
     RetentionRow,
