@@ -8,6 +8,7 @@ import msgspec
 
 from alignscope._lib.outputs import Output
 from alignscope._lib.results import Result, to_json_ready
+from alignscope.auditing.networks import networks_sentence
 from alignscope.auditing.results import AuditRecord
 from alignscope.errors import AlignscopeError
 from alignscope.report.words import capital
@@ -48,6 +49,7 @@ class Audit(Result, AuditRecord, frozen=True):
             f"{capital(self.decision.badge)}. {self.decision.reason}",
             f"Audit of {self.n:,} samples, {self.d1} + {self.d2} features, K = {self.components}",
             self.verdict,
+            *([networks_sentence(self)] if self.directions["1"].contrastive.expected.reason is None else []),
             *issues,
         ]
 

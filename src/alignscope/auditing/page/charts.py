@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from alignscope.auditing.page import expected_chart as _expected_chart
 from alignscope.auditing.page import lambda_chart as _lambda_chart
 from alignscope.auditing.page import plane_charts as _plane_charts
 from alignscope.auditing.page import row_charts as _row_charts
@@ -18,6 +19,7 @@ from alignscope.report.words import SIDES, direction_name
 
 _PER_DIRECTION: dict[str, Callable[[Audit, str, bool], Spec | None]] = {
     "size": _training_charts.size,
+    "expected": _expected_chart.expected,
     "targets": _row_charts.targets,
     "carriers": _row_charts.carriers,
     "groups": _where_charts.groups,

@@ -9,6 +9,7 @@ from typing import Any
 from alignscope.auditing.action import recommended, remedy
 from alignscope.auditing.claims import claim, unlabelled
 from alignscope.auditing.decision import leading
+from alignscope.auditing.networks import CALIBRATED, networks_sentence
 from alignscope.auditing.page.cards import cards
 from alignscope.auditing.page.lambda_chart import start
 from alignscope.auditing.page.plane_charts import letters
@@ -73,6 +74,8 @@ def context(audit: Audit) -> dict[str, Any]:
         "cards": cards(record),
         "claimed": any(claim(record, side, t).kind == "loses" for side in SIDES for t in TRAININGS),  # type: ignore[arg-type]
         "trainings": [_training(record, name) for name in _trainings(record)],
+        "networks": networks_sentence(record),
+        "calibrated": CALIBRATED,
         "retained": lambda side, training: retained(audit, side, training),
         "interval_words": _interval_words(audit),
         "contents": contents,
