@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alignscope.bench.page.board import Board, gap_text
-from alignscope.bench.page.page import bench_charts, render_bench
+from alignscope.bench.page.page import bench_charts, lead, render_bench
 from alignscope.bench.page.pareto_chart import pareto, spread_out
 from alignscope.bench.page.published import PUBLISHED, best
 from alignscope.bench.page.row_charts import columns, paired
@@ -40,7 +40,7 @@ LACKING = {  # figures that are not drawn
     "two of a kind": {"paired"},
     "ours alone": {"pareto"},
     "labels only": {"pareto"},
-    "all failed": {"pareto", "columns", "paired"},
+    "all failed": {"lead", "pareto", "columns", "paired"},
 }
 
 
@@ -56,7 +56,7 @@ def pages(results: dict[str, BenchResults]) -> dict[str, str]:
 
 def _figures(results: BenchResults) -> dict[str, Figure]:
     board = Board(results)
-    return {"pareto": pareto(board), "columns": columns(board), "paired": paired(board)}
+    return {"lead": lead(board), "pareto": pareto(board), "columns": columns(board), "paired": paired(board)}
 
 
 @pytest.mark.parametrize("name", RENDERED)
@@ -153,7 +153,7 @@ def test_figure_files_are_the_same_twice_and_on_white() -> None:
     first, second = bench_charts(results), bench_charts(results)
     assert first == second
     assert list(first) == [
-        f"charts/{name}.{kind}" for name in ("pareto", "columns", "paired") for kind in ("svg", "pdf")
+        f"charts/{name}.{kind}" for name in ("lead", "pareto", "columns", "paired") for kind in ("svg", "pdf")
     ]
     for name, content in first.items():
         if name.endswith(".pdf"):

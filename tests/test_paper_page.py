@@ -150,6 +150,7 @@ def test_the_summary_has_the_numbers(page: Page) -> None:
     text = " ".join(page.text.split())
     assert "fails in 24 of the 61 random problems that meet its assumptions" in text
     assert "Decomposed, in percentage points" in text
+    assert "2 of 10 claims do not hold" in text
     assert "alignscope audit x1.npy x2.npy" in text
     for verdict, words in (
         ("holds", "6 hold"),

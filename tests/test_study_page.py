@@ -42,6 +42,7 @@ SECTIONS = [
     "glossary",
 ]
 FIGURES = [
+    "lead",
     "published",
     "aligned",
     "retention",

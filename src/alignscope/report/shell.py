@@ -11,6 +11,7 @@ from alignscope.report.look import DARK, FONT, LIGHT, variables
 from alignscope.report.parts import Spec
 from alignscope.report.render import compiled, dumps
 from alignscope.report.words import (
+    capital,
     count,
     estimate,
     finite,
@@ -44,6 +45,7 @@ def environment() -> jinja2.Environment:
     )
     engine.filters.update(
         change=lambda value: estimate(value, 3, signed),
+        capital=capital,
         count=count,
         estimate=estimate,
         general=lambda value: number(value, ".3g") if finite(value) else "–",

@@ -9,10 +9,10 @@ from alignscope.bench.page.board import Board
 from alignscope.bench.page.own_pairs import every_target, question
 from alignscope.bench.page.pareto_chart import pareto
 from alignscope.bench.page.row_charts import columns, paired
-from alignscope.bench.page.texts import CONTENTS, GLOSSARY, TEXTS
-from alignscope.bench.page.verdict import cards, tone, verdict
+from alignscope.bench.page.texts import CLOSED, CONTENTS, GLOSSARY, TEXTS
+from alignscope.bench.page.verdict import cards, opening, tone, verdict
 from alignscope.bench.results import BenchResults
-from alignscope.report.panels import Figure, figure_files, panel_specs
+from alignscope.report.panels import Figure, Row, figure_files, panel_specs
 from alignscope.report.shell import write_page
 from alignscope.report.tables import failure_table
 from alignscope.report.words import capital
@@ -31,10 +31,12 @@ def render_bench(results: BenchResults) -> str:
         "board": board,
         "question": question(board),
         "sizes": tables.sizes(board),
+        "opening": opening(board),
         "verdict": verdict(board),
         "tone": tone(board),
         "cards": cards(board),
         "contents": CONTENTS,
+        "closed": CLOSED,
         "glossary": GLOSSARY,
         "texts": TEXTS,
         "figures": figures,
@@ -58,4 +60,17 @@ def bench_charts(results: BenchResults) -> dict[str, bytes]:
 
 def _figures(board: Board) -> dict[str, Figure]:
     """Return every figure by name, in the page's order; some only say what they lack."""
-    return {"pareto": pareto(board), "columns": columns(board), "paired": paired(board)}
+    return {"lead": lead(board), "pareto": pareto(board), "columns": columns(board), "paired": paired(board)}
+
+
+def lead(board: Board) -> Figure:
+    """Return the first picture of alignment against retention alone; without one, that of the first columns."""
+    whole = pareto(board)
+    caption = (
+        "How to read it: each mark is one method; right is better aligned, up retains more (1, dotted: as without "
+        "alignment). The stepped line is the front of the methods without labels. Filled marks are ours."
+    )
+    if not whole.rows:
+        whole = columns(board)
+        caption = whole.caption
+    return Figure(caption, [Row("", whole.rows[0].panels[:1])], whole.legend) if whole.rows else whole

@@ -12,6 +12,15 @@ CONTENTS = {
     "settings": "Settings and limits",
     "glossary": "Glossary",
 }
+CLOSED = {  # folded sections, and what is in them
+    "pareto": "Retention against alignment, a picture for each task.",
+    "columns": "Every method with its interval, column by column.",
+    "paired": "Differences between ours and the others, paired by seed.",
+    "notes": "What each method is, its settings, and what it lost.",
+    "published": "What the papers report on CoMM’s pairs, under other protocols.",
+    "settings": "Seeds, tuning, and what an order of methods found here is good for.",
+    "glossary": "Terms in a sentence each.",
+}
 TEXTS = {
     "how": "Every method trains the same encoders, from the same starts, on the same samples, with the same number of "
     "steps and at most three settings tried, in shorter trainings and on another seed; methods that contrast two views "

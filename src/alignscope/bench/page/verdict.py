@@ -10,7 +10,8 @@ from alignscope.bench.page.published import best
 from alignscope.bench.results import MeanOverSeeds, MethodRow, ParetoPoint
 from alignscope.bench.tasks.gaussian import CEILING
 from alignscope.bench.tasks.kind import Column
-from alignscope.report.words import count, estimate_100, share, times_100
+from alignscope.report.opening import Opening
+from alignscope.report.words import count, estimate_100, named, share, short, times_100
 
 GOALS = {"shared": 0.99, "unique": 0.95, "synergy": 0.85}
 """What the bench aims at on CoMM's pairs, by the role of the target."""
@@ -19,6 +20,8 @@ MOST = 4  # columns in which ours is behind that are named
 REACHED = 0.98  # of what can be had at all, on the Gaussian model
 WITHIN = 0.01  # of the best, for what is shared
 _USES = {"monitor": "is steered by labels", "labels": "learns from labels", "parts": "shows a part"}
+_TRY = "alignscope bench --spec bench-pair.toml --out bench/"
+_TRY_MORE = "Run two methods at least, over three seeds or more."
 RETAINS = 0.95  # a method that retains this share of what is unique is advised where embeddings must match
 
 
@@ -57,10 +60,32 @@ def _leaders(board: Board) -> str:
         + (f": {', '.join(board.column_text(c) for c in won)}" if len(won) <= 3 else "")
         for method, won in sorted(wins.items(), key=lambda item: (-len(item[1]), item[0]))
     ]
+    return f"{_first(board)} The highest scores: {'; '.join(said)}."
+
+
+def _first(board: Board) -> str:
+    group = next(iter(board.groups))
+    first = board.groups[group][0]
     return (
         f"Among {_among(board, group)}, {board.title(first)} ranks first, with a mean of "
-        f"{times_100(board.mean(first))} over {_columns(len(board.columns))}. The highest scores: {'; '.join(said)}."
+        f"{times_100(board.mean(first))} over {_columns(len(board.columns))}."
     )
+
+
+def opening(board: Board) -> Opening:
+    """Return who ranks first, where ours stand, and how to try the first on one's own pair."""
+    if len(board.rows) < 2:
+        return Opening("Nothing to rank", "cannot-tell", verdict(board)[:1], _TRY_MORE, "alignscope bench --out bench/")
+    row = board.ordered[0]
+    found = [_first(board)] if len(board.groups[row.supervision]) > 1 else [_leaders(board)]
+    lead = board.lead
+    if lead is not None and lead is not row:
+        rows = board.groups[lead.supervision]
+        found.append(f"The best of ours, {board.title(lead)}, ranks {rows.index(lead) + 1} of {len(rows)}.")
+    action = f"Try {board.title(row)} on your own pair, next to no alignment and to plain InfoNCE."
+    names = ", ".join(f'"{name}"' for name in dict.fromkeys(["none", "cross", row.method]))
+    code = f"# in bench-pair.toml, next to the files of your pair\nmethods = [{names}]\n\n{_TRY}"
+    return Opening(f"{short(named(row.title), 24)} first", "align", found, action, code)
 
 
 def _ours(board: Board) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from alignscope.paper.claim import GLOSSARY as SYMBOLS
 from alignscope.paper.claim import Claim
 from alignscope.paper.page.linear_charts import Rows, linear_charts
+from alignscope.paper.page.opening import MARKS, Group, opening, verdicts_by_group
 from alignscope.paper.page.satellite import Satellite, real_context, real_figures, real_words
 from alignscope.report.panels import Figure, figure_files, panel_specs
 from alignscope.report.shell import write_page
@@ -17,26 +18,10 @@ from alignscope.study.page.decomposition_charts import fall_next_to, headline
 from alignscope.study.page.latent_charts import latent_words
 from alignscope.study.page.page import study_context, study_figures
 from alignscope.study.page.texts import CLOSED, GLOSSARY, WORDS_OF
-from alignscope.study.page.verdict import fall_words, forecast_sentence, lead, main_agreement, parts_words
+from alignscope.study.page.verdict import fall_words, forecast_sentence, lead, main_agreement
 from alignscope.study.results import SeedInterval, StudyResults
 from alignscope.study.rules import contest
 
-
-class Group(NamedTuple):
-    """Claims that stand in one table."""
-
-    title: str
-    text: str
-    checks: Sequence[Claim]
-
-
-MARKS = {  # icon and look of each verdict; the word stands next to it
-    "holds": ("✓", "good"),
-    "holds with a correction": ("≈", "half"),
-    "does not hold": ("✗", "bad"),
-    "undecided": ("?", "soft"),
-    "not tested here": ("○", "soft"),
-}
 MANY = {"holds": "hold", "holds with a correction": "hold with a correction", "does not hold": "do not hold"}
 SHOWN = {  # where a claim's figure stands on the page, and how it is called
     "study_trade_off": ("published", "published picture"),
@@ -79,7 +64,8 @@ def render_paper(
         target for each. Without them the page says that they were not run.
     """
     satellite = satellite or {}
-    drawn = _figures(results, figures, satellite)
+    groups = _groups(claims)
+    drawn = {"claims": verdicts_by_group(groups), **_figures(results, figures, satellite)}
     study = study_context(results, drawn)
     left_out = {"settings", "glossary", *(name for name in ("scores", "classes") if name not in drawn)}
     contents = {k: v for k, v in _HEAD.items() if k != "real"}
@@ -94,9 +80,10 @@ def render_paper(
         "closed": _CLOSED,
         "glossary": dict(sorted(words.items(), key=lambda word: word[0].casefold())),
         "scale": scale,
-        "summary": [*_summary(results, claims), *real_words(satellite, claims)],
+        "opening": opening(claims, _summary(results, claims)),
+        "found": real_words(satellite, claims),
         "advice": _advice(results),
-        "groups": _groups(claims),
+        "groups": groups,
         "claims": claims,
         "marks": MARKS,
         "tally": _tally,
@@ -176,25 +163,19 @@ def _place(check: Claim, drawn: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _summary(results: StudyResults, claims: Sequence[Claim]) -> list[str]:
-    """Return three sentences: what the paper claims, what is true in the linear theory, what is true in training."""
-    first = (
-        "The paper claims that aligning the representations of two modalities costs what is specific to one of them: "
-        "by a theorem on linear encoders, and by an experiment in which prediction falls as alignment rises."
-    )
+    """Return two sentences: what is true in the linear theory, and what is true in training."""
     counted = next((c.measured for c in claims if c.key == "theorem-2"), {})
-    second = (
+    first = (
         "In the linear theory alignment is lossless at any λ once the latent has the capacity for what is predicted "
         "and for what is aligned to"
     )
     if counted.get("claimed") and "conclusion_fails" in counted:
         held, fails = counted["claimed"], counted["conclusion_fails"]
-        second += (
+        first += (
             f"; the theorem’s conclusion fails in {count(int(fails))} of the {count(int(held))} random problems that "
             "meet its assumptions"
         )
-    row, first_words = headline(results), lead(results)
-    third = f"{first_words} {parts_words(results, row)}" if row is not None else first_words
-    return [first, f"{second}.", third]
+    return [f"{first}.", lead(results)]
 
 
 def _advice(results: StudyResults) -> list[tuple[str, str]]:

@@ -17,6 +17,8 @@ from alignscope.study.page.curve_charts import training_curves
 from alignscope.study.page.decomposition_charts import cost_parts, decomposition, loss_parts
 from alignscope.study.page.forecast_charts import forecast_curves, forecast_points
 from alignscope.study.page.latent_charts import latent_words, memorising, ranks
+from alignscope.study.page.opening.chart import lead_chart
+from alignscope.study.page.opening.decision import opening
 from alignscope.study.page.retention_charts import along_lambda, along_training
 from alignscope.study.page.score_charts import scores
 from alignscope.study.page.score_tables import baselines, pretraining, score_tables
@@ -73,7 +75,9 @@ def study_figures(results: StudyResults) -> dict[str, Figure]:
         "scores": (scores, scored(results)),
         "classes": (classes, results.class_rows),
     }
-    return figures | {name: make(results) for name, (make, found) in more.items() if found}
+    return (
+        {"lead": lead_chart(results)} | figures | {name: make(results) for name, (make, found) in more.items() if found}
+    )
 
 
 def render_study(results: StudyResults) -> str:
@@ -98,6 +102,7 @@ def study_context(results: StudyResults, figures: Mapping[str, Figure]) -> dict[
         "closed": CLOSED,
         "glossary": {w: text for w, text in GLOSSARY.items() if WORDS_OF.get(w, "glossary") in contents},
         "sizes": _study_tables.sizes(results),
+        "opening": opening(results),
         "verdict": verdict(results),
         "tone": tone(results),
         "cards": cards(results),

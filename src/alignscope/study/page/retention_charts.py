@@ -49,12 +49,16 @@ def target_looks(results: StudyResults) -> dict[str, tuple[str, str]]:
     return {name: (HUES[i % len(HUES)], SHAPES[i % len(SHAPES)]) for i, name in enumerate(names)}
 
 
+def fitted(values: Iterable[float], least: float = -0.2, most: float = 1.6) -> tuple[float, float]:
+    """Return the ends of an axis that holds the values: tenths around them, from `least` to `most`."""
+    known = list(values)
+    low, high = math.floor(10 * min(known) - 0.1) / 10, math.ceil(10 * max(known) + 0.1) / 10
+    return max(least, low), min(most, high)
+
+
 def retention_axis(values: Iterable[float], channel: str = "y") -> Spec:
     """Return the axis of retention: 1 is as without alignment."""
-    known = list(values)
-    low = max(-0.2, math.floor(10 * min([0.0, *known])) / 10)
-    high = min(1.6, math.ceil(10 * max([1.0, *known]) + 0.5) / 10)
-    return value_axis(channel, "retention (held out)", low, high)
+    return value_axis(channel, "retention (held out)", *fitted([1.0, *values]))
 
 
 def ends_of(values: Iterable[SeedInterval | None]) -> list[float]:

@@ -1,0 +1,1 @@
+"""The first screen of a study: what to decide, its chart, and what to do."""
