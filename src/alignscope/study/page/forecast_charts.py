@@ -76,6 +76,7 @@ def forecast_points(results: StudyResults) -> Figure:
     shapes = {n: looks[n][1] for n in looks if any(r.target == n for r in results.forecast)}
     sizes = [k for k in results.spec.sweep.components if any(r.components == k for r in results.forecast)]
     values = [v for r in results.forecast for v in (r.forecast.value, r.measured.value)]
+    values += [_by_rule(results, name, r) for r in results.forecast for name in _best_rule(results, r.variant)]
     low, high = max(-0.5, math.floor(10 * min(values)) / 10), min(2.0, math.ceil(10 * max(values) + 0.2) / 10)
 
     def draw(variant: Variant, used: str) -> Spec:

@@ -175,18 +175,18 @@ def forecast_sentence(results: StudyResults, a: Agreement) -> str:
 def _beaten_words(found: Contest) -> str:
     """Say if the forecast is shown to beat every one-line rule, by error and by rank, and which of them is used."""
     if found.error.low is None:
-        return f"{_beaten(found)}: an interval takes two seeds and {FEWEST} {found.unit}."
-    gain = (
-        f"mean error lower by {estimate_100(found.error)} percentage points, rank correlation higher by "
-        f"{estimate(found.rank, 2)}, {found.units} {found.unit} resampled"
+        return _beaten(found, f" (an interval takes two seeds and {FEWEST} {found.unit})")
+    return _beaten(
+        found,
+        f" (mean error lower by {estimate_100(found.error)} percentage points, rank correlation higher by "
+        f"{estimate(found.rank, 2)}, {found.units} {found.unit} resampled)",
     )
-    return f"{_beaten(found)} ({gain})."
 
 
-def _beaten(found: Contest) -> str:
+def _beaten(found: Contest, why: str = "") -> str:
     if found.beaten:
-        return "It beats the best one-line rule"
-    return f"It is not shown to beat the best one-line rule, so this page goes by “{found.used}”"
+        return f"It beats the best one-line rule{why}."
+    return f"It is not shown to beat the best one-line rule{why}, so this page goes by “{found.used}”."
 
 
 def tone(results: StudyResults) -> str:
@@ -230,7 +230,7 @@ def cards(results: StudyResults) -> list[dict[str, str]]:
             best, error = found.by_error, found.forecast.error
             text = (
                 f"Mean error of the forecast from the λ = 0 encoders, against {percent(best.error)} of “{best.name}” "
-                f"(held out). {ranks_words(found)} {missed_words(found)} {_beaten(found)}."
+                f"(held out). {ranks_words(found)} {missed_words(found)} {_beaten(found)}"
             )
         out.append({"title": "Forecast against one-line rules", "big": percent(error), "text": text})
     return out
