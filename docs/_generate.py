@@ -14,6 +14,7 @@ from pathlib import Path
 import _alignable
 import _api
 import _audit_guide
+import _audits
 import _bench_guide
 import _bench_results
 import _cells
@@ -116,6 +117,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "study_capacity": _study_results.capacity,
     **_alignable.PAGES,
     **_audit_guide.PAGES,
+    **_audits.PAGES,
     **_bench_guide.PAGES,
     **_bench_results.PAGES,
     **_satellite_results.PAGES,

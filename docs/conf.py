@@ -22,6 +22,7 @@ exclude_patterns = [
     "_build",
     "generated/*.md",
     "generated/audit",
+    "generated/cells",
     "generated/study",
     "generated/bench",
     "generated/satellite",
@@ -57,6 +58,8 @@ suppress_warnings = ["config.cache"]
 html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = f"alignscope {release}"
+html_logo = "_static/logo.svg"
+html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
 html_copy_source = False

@@ -6,6 +6,7 @@ Two files of embeddings of the same plots: in another order, not all of the same
 are joined by id, audited, and compared with what the order of the rows alone would have said.
 """
 
+# sphinx_gallery_thumbnail_path = 'generated/audit/size_2.svg'
 import tempfile
 from pathlib import Path
 

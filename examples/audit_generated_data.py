@@ -7,6 +7,7 @@ optical sensor's alone, and surface roughness nearly the radar's; each has a fai
 ``alignscope audit --example --out run`` audits.
 """
 
+# sphinx_gallery_thumbnail_path = 'generated/audit/trainings.svg'
 import alignscope
 from alignscope.datasets import example_pair
 

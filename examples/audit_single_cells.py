@@ -8,6 +8,7 @@ whether they are CD4 or CD8. The file is audited as it is. Only writing it here 
 (``pip install "alignscope[omics]"``).
 """
 
+# sphinx_gallery_thumbnail_path = 'generated/cells/trainings.svg'
 import tempfile
 import warnings
 from pathlib import Path

@@ -6,6 +6,7 @@ Two arrays of features with one row per sample, class labels, and the site that 
 first block by your own; files on disk work the same way, by their paths.
 """
 
+# sphinx_gallery_thumbnail_path = 'generated/audit/targets_1.svg'
 import json
 import tempfile
 from pathlib import Path

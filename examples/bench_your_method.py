@@ -7,6 +7,7 @@ encoders, samples and steps, and says what it retains. Here the data are the lin
 modalities see, and what each sees alone, is known exactly, and so is the most that a representation can predict of it.
 """
 
+# sphinx_gallery_thumbnail_path = 'generated/bench/pareto.svg'
 import tempfile
 from pathlib import Path
 

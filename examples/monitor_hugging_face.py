@@ -7,6 +7,7 @@ monitor's epoch. It needs ``transformers`` and ``accelerate``; where they are no
 ends.
 """
 
+# sphinx_gallery_thumbnail_path = 'generated/alignable/memorising.svg'
 import tempfile
 
 import torch

@@ -6,6 +6,7 @@ The same as in the plain loop, as a callback. It needs ``lightning`` (``pip inst
 installed, this example says so and ends.
 """
 
+# sphinx_gallery_thumbnail_path = 'generated/study/training.svg'
 import torch
 
 from alignscope.datasets import example_pair

@@ -7,6 +7,7 @@ sensor's alone, roughness nearly the radar's. A large alignment weight erases bo
 happens, and the budget finds the alignment weight at which no target loses more than a tenth of what it had.
 """
 
+# sphinx_gallery_thumbnail_path = 'generated/alignable/training.svg'
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 

@@ -7,6 +7,7 @@ forecast. Here the encoders are linear and one modality is trained first and the
 and the forecast must hold. The sensors are those of the first example.
 """
 
+# sphinx_gallery_thumbnail_path = 'generated/study/forecast_curves.svg'
 import tempfile
 from pathlib import Path
 

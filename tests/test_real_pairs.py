@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import _audits
 from alignscope.auditing.api import audit
 from alignscope.auditing.audit import Audit
 from alignscope.linear.path import lambda_grid
@@ -64,6 +65,17 @@ def test_sigma(name: str) -> None:
     if name in VERDICTS:
         assert found.non_redundant.verdict == VERDICTS[name]
     assert found.verdict.endswith(".")
+
+
+@pytest.mark.parametrize("name", SIGMA)
+def test_the_gallery_of_the_documentation_shows_these_audits(name: str) -> None:
+    kept, found = _audits.kept()[name], _audits.figures_of(audit(open_folder(PAIRS / name)))
+    figures = ("sigma", "supervised", "contrastive")
+    assert {k: v for k, v in found.items() if k not in figures} == {k: v for k, v in kept.items() if k not in figures}
+    for figure in figures:
+        assert found[figure].keys() == kept[figure].keys()
+        for key, values in kept[figure].items():
+            assert found[figure][key] == pytest.approx(values, abs=2e-4), (figure, key)
 
 
 def test_the_table_has_every_pair() -> None:

@@ -78,7 +78,7 @@ def of_study(results: StudyResults, page: str) -> Finding:
         f"At {at_lambda(least)} those aligned to all of it keep {kept['whitened', least]}."
     )
     caption = f"Texture retained, of that without alignment (held out; {len(sweep.seeds)} seeds, 95% intervals)"
-    return Finding("By training: what alignment costs a network", text, caption, bars, page)
+    return Finding("By training: what it costs a network", text, caption, bars, page)
 
 
 _GAUGES = {"whitened": "all of it", "alignable": "what can be predicted"}
