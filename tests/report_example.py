@@ -74,6 +74,15 @@ def _alone(base: float, half: float, values: list[float], targets: dict[str, flo
     }
 
 
+def _expected(most: float, targets: dict[str, float]) -> Audit:
+    """What networks are expected to keep, the more the larger the latent."""
+    sizes = [2, 8, 32]
+    parts = [0.5, 0.8, 0.9]
+    columns = {name: [_interval(0.4 * p * v, 0.15) for p in parts] for name, v in targets.items()}
+    whole = [_interval(p * most, 0.1) for p in parts]
+    return {"components": sizes, "sigma_z": whole, "per_target": columns, "reason": None}
+
+
 def _classes(curves: dict[str, tuple[float, float]]) -> Audit:
     """Recall and F1 that fall with what is retained of each class."""
 
@@ -152,7 +161,7 @@ def _direction(
         "held_out_at_risk": _interval(risk, half),
         "held_out_share": {"value": risk / base, "low": max(0.0, risk - half) / base, "high": (risk + half) / base},
         "detectable": {"directions": 2, "columns": 2, "correlations": [0.74, 0.52, 0.06], "null95": [0.09, 0.09, 0.09]},
-        "contrastive": _alone(base, 0.024, kept, held),
+        "contrastive": {**_alone(base, 0.024, kept, held), "expected": _expected(kept[-1], held)},
         "predictive": _alone(base, 0.024, [0.55 * kept[0], 0.7 * kept[1], 0.9 * kept[2], kept[3]], held),
         "targets_at_risk": [
             {

@@ -21,6 +21,7 @@ from alignscope._lib.threads import one_blas_thread
 from alignscope._lib.types import Codes, Progress, Vector
 from alignscope._lib.version import __version__
 from alignscope.auditing.audit import Audit
+from alignscope.auditing.claims import leads
 from alignscope.auditing.decision import decide
 from alignscope.auditing.direction import Solved, class_record, record_direction, solve_direction
 from alignscope.auditing.expected import expect
@@ -248,7 +249,7 @@ def _audit_moments(
     classes = [i for i, y in (("1", pair.y1), ("2", pair.y2)) if y.kind == "class"]
     unlabelled = pair.y1.kind == "modality"
     training = options.training or ("contrastive" if unlabelled else "supervised")
-    lead: Training = "contrastive" if unlabelled and training == "supervised" else training
+    lead = leads(training, unlabelled)
     plan = _plan(solved, grid)
     held = HeldOut(
         moments,
@@ -257,7 +258,7 @@ def _audit_moments(
         refit=needs_refit(pair.n, pair.d1 + pair.d2, pair.groups),
         valid=pair.groups is not None or not alike.dependent,
         named_classes=classes,
-        located=located_trainings(lead, components, plan.sizes[-1]),
+        located=located_trainings(pair, lead, components, plan.sizes[-1]),
         progress=progress,
     )
     progress("looking where it is lost", 0.0)

@@ -45,6 +45,11 @@ def unlabelled(audit: AuditRecord) -> bool:
     return audit.targets["1"].kind == "modality"
 
 
+def leads(training: Training, bare: bool) -> Training:
+    """Return the training that leads the page: without labels there is no supervised one."""
+    return "contrastive" if bare and training == "supervised" else training
+
+
 def least_seen(audit: AuditRecord, i: str) -> float:
     """Return the smallest sigma of a modality on its own target that would be seen nine times in ten.
 

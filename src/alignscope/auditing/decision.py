@@ -17,7 +17,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from alignscope._lib.interval import Interval
-from alignscope.auditing.claims import Claim, aligned_alone, claim, units, unlabelled
+from alignscope.auditing.claims import Claim, aligned_alone, claim, leads, units, unlabelled
 from alignscope.auditing.results import AuditRecord, Badge, Decision, Training
 from alignscope.auditing.verdict import at_most, clause, fit, heads, modality, share_words, training_sentence
 from alignscope.report.words import brief, estimate, percent, size_limit, thousands
@@ -30,7 +30,7 @@ Claims = Mapping[str, Claim]
 
 def decide(audit: AuditRecord) -> Decision:
     """Return the badge of an audit and its reason, from its figures and `warnings`."""
-    training = leading(audit)
+    training = leads(audit.training, unlabelled(audit))
     claims = {i: claim(audit, i, training) for i in "12"}
     if "AS120" in audit.warnings:
         return Decision("cannot tell", "Both modalities hold the same values, so figures between them say nothing.")
@@ -43,11 +43,6 @@ def decide(audit: AuditRecord) -> Decision:
     if any(found.kind not in TELLING for found in claims.values()):
         return Decision("cannot tell", training_sentence(audit, training))
     return _not_claimed(audit, training, claims)
-
-
-def leading(audit: AuditRecord) -> Training:
-    """Return the training that leads the page: without labels there is no supervised one."""
-    return "contrastive" if unlabelled(audit) and audit.training == "supervised" else audit.training
 
 
 def _over(audit: AuditRecord, found: Claim) -> bool:

@@ -12,8 +12,8 @@ from alignscope.linear.located import RowLosses, group_losses, row_losses
 from alignscope.moments.onepass import FoldedMoments
 from alignscope.pair.paired import Pair
 
-MOST_VALUES = 50_000_000
-"""Rows x features beyond which no second look is taken at the rows."""
+MOST_VALUES, MOST_PRODUCTS = 50_000_000, 5_000_000_000
+"""Rows x features, and these x targets, beyond which no second look is taken at the rows."""
 MOST_GROUPS, MOST_SAMPLES = 200, 20
 _CELLS = 40  # along the longer side of a map
 
@@ -75,7 +75,7 @@ def locate(pair: Pair, moments: FoldedMoments, held: HeldOut, training: str) -> 
     counts = held.counts
     aims = counts.towards if training == "supervised" else dict.fromkeys("12", counts.shared)
     aligned = [i for i in "12" if aims[i] > 0]
-    if not aligned or pair.n * (pair.d1 + pair.d2) > MOST_VALUES:
+    if not aligned or not held.located:
         return None
     before, after = ({i: part[i] for i in aligned} for part in held.located)
     found = row_losses(pair, moments, before, after)
@@ -84,8 +84,11 @@ def locate(pair: Pair, moments: FoldedMoments, held: HeldOut, training: str) -> 
     return Where(training, scored, side, {i: _located(pair, losses, side) for i, losses in found.items()})
 
 
-def located_trainings(training: str, components: int, largest: int) -> tuple[tuple[str, int | None], ...]:
-    """Return the encoders before and after alignment, as `HeldOut` takes them, at the same latent size."""
+def located_trainings(pair: Pair, training: str, components: int, largest: int) -> tuple[tuple[str, int | None], ...]:
+    """Return the encoders before and after alignment, as `HeldOut` takes them; none where rows are too many."""
+    wide = pair.d1 * len(pair.y1.names) + pair.d2 * len(pair.y2.names)
+    if pair.n * (pair.d1 + pair.d2) > MOST_VALUES or pair.n * wide > MOST_PRODUCTS:
+        return ()
     if training == "supervised":
         return ("first", components), ("last", components)
     return ("first", largest), ("all", None)

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from alignscope.auditing.action import recommended, remedy
-from alignscope.auditing.claims import claim, unlabelled
-from alignscope.auditing.decision import leading
+from alignscope.auditing.claims import claim, leads, unlabelled
 from alignscope.auditing.networks import CALIBRATED, networks_sentence
 from alignscope.auditing.page.cards import cards
 from alignscope.auditing.page.lambda_chart import start
@@ -112,7 +111,8 @@ def live_data(audit: Audit) -> dict[str, Any]:
 
 def _trainings(record: Record) -> list[Training]:
     """Return the trainings, that which leads the page first."""
-    return sorted(("supervised", "contrastive", "predictive"), key=lambda name: name != leading(record))
+    lead = leads(record.training, unlabelled(record))
+    return sorted(("supervised", "contrastive", "predictive"), key=lambda name: name != lead)
 
 
 def _training(record: Record, name: Training) -> dict[str, str]:
