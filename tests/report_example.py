@@ -76,8 +76,7 @@ def _alone(base: float, half: float, values: list[float], targets: dict[str, flo
 
 def _expected(most: float, targets: dict[str, float]) -> Audit:
     """What networks are expected to keep, the more the larger the latent."""
-    sizes = [2, 8, 32]
-    parts = [0.5, 0.8, 0.9]
+    sizes, parts = [2, 4, 6, 8, 32], [0.5, 0.6, 0.7, 0.8, 0.9]
     columns = {name: [_interval(0.4 * p * v, 0.15) for p in parts] for name, v in targets.items()}
     whole = [_interval(p * most, 0.1) for p in parts]
     return {"components": sizes, "sigma_z": whole, "per_target": columns, "reason": None}
