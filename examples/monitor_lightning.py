@@ -39,7 +39,7 @@ if pl is not None:
             self.report = self.monitor.end_epoch()
             pl_module.alignment_weight = self.budget.update(self.report)
             self.monitor.reference = self.budget.reference or None
-            pl_module.log_dict({name: r2 for name, r2 in self.report.r2.items() if r2 is not None})
+            pl_module.log_dict(self.report.scalars())  # to whatever logger the trainer has
 
         def state_dict(self):
             return self.budget.state_dict()
