@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 import alignscope
+from alignscope.auditing.page.expected_chart import expected as expected_chart
+from alignscope.auditing.verdict import networks_sentence
 from alignscope.linear.contrastive_forecast import (
     CODES,
     FACTOR,
@@ -124,14 +128,19 @@ def test_an_audit_says_what_networks_are_expected_to_keep():
     for kept in (expected.sigma_z, *expected.per_target.values()):
         assert all(0 <= e.low <= e.value <= e.high <= 1 for e in kept)
     assert expected.per_target["own"][0].value < 0.1 < expected.per_target["shared"][0].value
+    kept = r"0\.\d\d \(0\.\d\d to \d\.\d\d\) of the 0\.\d\d of modality "
+    said = f"Networks trained by alignment alone are expected to keep an R² of {kept}1 and {kept}2, K = 4\\."
+    assert re.fullmatch(said, networks_sentence(audit))
+    assert [row["k"] for row in expected_chart(audit.to_dict(), "1", False)["data"]["values"]] == [2, 4, 8, 32]
 
 
 def _refused(**changed):
+    """Audit a pair whose rows, targets or weights are changed."""
     x1, x2, y1, y2 = _pair(changed.pop("n", 1000))
     given = {"y1": y1, "y2": y2, "lambdas": [1.0], **changed}
     if given.pop("unrelated", False):
         x2 = RNG.normal(size=x2.shape)
-    return alignscope.audit(x1, x2, **given).directions["2"].contrastive.expected
+    return alignscope.audit(x1, x2, **given)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +153,8 @@ def _refused(**changed):
     ],
 )
 def test_where_nothing_can_be_said_the_reason_is_given(changed, reason):
-    expected = _refused(**changed)
-    assert reason in expected.reason
+    audit = _refused(**changed)
+    expected = audit.directions["2"].contrastive.expected
+    assert reason in expected.reason and reason in networks_sentence(audit)
+    assert expected_chart(audit.to_dict(), "2", False) is None
     assert expected.components == [] and expected.sigma_z == [] and expected.per_target == {}

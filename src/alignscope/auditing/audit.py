@@ -8,8 +8,8 @@ import msgspec
 
 from alignscope._lib.outputs import Output
 from alignscope._lib.results import Result, to_json_ready
-from alignscope.auditing.networks import networks_sentence
 from alignscope.auditing.results import AuditRecord
+from alignscope.auditing.verdict import networks_sentence
 from alignscope.errors import AlignscopeError
 from alignscope.report.words import capital
 

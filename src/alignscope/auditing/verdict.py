@@ -25,6 +25,12 @@ from alignscope.report.words import aliases, brief, capital, count, estimate, pe
 MOST_WORDS = 24
 """Words in a sentence of a verdict."""
 
+CALIBRATED = (
+    "Calibrated on perceptrons that InfoNCE trained on 12 pairs, at K = 2, 8 and 32; R² held out, of a linear probe of "
+    "embeddings at length 1."
+)
+"""What the forecast of networks rests on."""
+
 
 def verdict_sentence(audit: AuditRecord) -> str:
     """Return the audit's answer: two sentences, of the training that leads and of the other; `warnings` stand in it.
@@ -71,6 +77,22 @@ def warnings(audit: AuditRecord, facts: Facts) -> list[str]:
 def training_sentence(audit: AuditRecord, training: Training) -> str:
     """Return what the audit says of one kind of training."""
     return f"{fit(_training_sentence(audit, training))}."
+
+
+def networks_sentence(audit: AuditRecord) -> str:
+    """Return what networks trained by alignment alone are expected to keep at the audited K, or why nothing is said."""
+    reason = audit.directions["1"].contrastive.expected.reason
+    if reason is not None:
+        return f"What networks trained by alignment alone keep is not forecast: {reason}."
+    kept = []
+    for i, d in audit.directions.items():
+        found = d.contrastive.expected
+        at_k = found.sigma_z[found.components.index(audit.components)]
+        kept.append(f"{estimate(at_k, 2)} of the {share(audit.sigma.held_out[i + i].value, 2)} of {modality(audit, i)}")
+    return (
+        "Networks trained by alignment alone are expected to keep an R² of "
+        f"{' and '.join(kept)}, K = {audit.components}."
+    )
 
 
 def share_words(lost: Interval) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 
 from alignscope.auditing.action import recommended, remedy
 from alignscope.auditing.claims import claim, leads, unlabelled
-from alignscope.auditing.networks import CALIBRATED, networks_sentence
 from alignscope.auditing.page.cards import cards
 from alignscope.auditing.page.lambda_chart import start
 from alignscope.auditing.page.plane_charts import letters
@@ -19,7 +18,7 @@ from alignscope.auditing.page.training_charts import retained
 from alignscope.auditing.page.where_charts import located, strongest
 from alignscope.auditing.results import AuditRecord as Record
 from alignscope.auditing.results import Training
-from alignscope.auditing.verdict import training_sentence
+from alignscope.auditing.verdict import CALIBRATED, networks_sentence, training_sentence
 from alignscope.report.tables import setting_rows
 from alignscope.report.words import (
     REMEDIES,
