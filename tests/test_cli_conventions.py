@@ -10,13 +10,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from alignscope import cli
 from alignscope._lib.outputs import free_folder
 from alignscope._lib.progress import Bar
+from alignscope.bench.methods import METHODS
+from alignscope.bench.plan import cells_of, entries_of, possible_cells
+from alignscope.bench.running import BENCH
+from alignscope.bench.spec import read_scale
+from alignscope.bench.summary import Choice
 from alignscope.cli import COMMANDS
 from alignscope.cli._help import FAMILIES, command_help, family_overview, groups_of, options_of, overview
-from alignscope.errors import CODES
+from alignscope.errors import CODES, AlignscopeError
+from alignscope.study.running import STUDY, Study, goes_on_in
+from alignscope.study.spec import cells_of as study_cells
+from alignscope.study.spec import parse_spec
+from alignscope.sweep.store import Store, holds_only
 from audit_helpers import Y1, given, quick_page, tree
 
 QUICK = ("--lambdas", "1:2:2")
@@ -239,3 +249,49 @@ def test_a_shell_completes_commands_and_options(tmp_path: Path) -> None:
     done"""
     done = subprocess.run(["bash", "-c", asks], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["audit", "trifeature", "--folds", "fitted"]
+
+
+def test_names_that_people_use() -> None:
+    assert list(entries_of(read_scale("quick"), {}, ["clip", "none", "infonce"])) == ["cross", "none"]
+    path = Path(__file__).parent.parent / "examples" / "study-contrastive.toml"
+    text = path.read_text(encoding="utf-8")
+    for name in ("clip", "infonce"):
+        assert parse_spec(text.replace('"info_nce"', f'"{name}"')) == parse_spec(text)
+    with pytest.raises(AlignscopeError, match=r"sweep\.objectives\[0\]\.kind"):
+        parse_spec(text.replace('"info_nce"', '"clap"'))
+
+
+def test_own_methods_run_beside_the_named_ones() -> None:
+    own = {"mine": METHODS["none"]}
+    assert list(entries_of(read_scale("quick"), own, ["clip"])) == ["cross", "mine"]
+    assert list(entries_of(read_scale("quick"), own, ["mine"])) == ["mine"]
+
+
+def test_a_bench_goes_on_where_all_trainings_are_its_own(tmp_path: Path) -> None:
+    """Whatever tuning has chosen: every training that a bench may come to is known before."""
+    spec = read_scale("quick")
+    few, more = (entries_of(spec, {}, names) for names in (["clip", "canonical"], ["clip", "canonical", "none"]))
+    tuned = {name: Choice(e.choices()[-1], 3) for name, e in few.items()}
+    store = Store.open(tmp_path, BENCH)
+    assert holds_only(tmp_path, [])  # killed before the first training ended
+    for cell in cells_of(spec, few, tuned):
+        (store.folder / "cells" / f"{cell.id}.json").touch()
+    assert holds_only(tmp_path, possible_cells(spec, few))
+    assert holds_only(tmp_path, possible_cells(spec, more))
+    assert not holds_only(tmp_path, possible_cells(spec, entries_of(spec, {}, ["clip"])))
+    assert not holds_only(tmp_path / "elsewhere", possible_cells(spec, more))
+
+
+def test_a_study_goes_on_in_its_own_folder(folder: Path) -> None:
+    """What a study began is gone on with; with other seeds as well; but not what others trained."""
+    spec = parse_spec((Path(__file__).parent.parent / "examples" / "study-quick.toml").read_text(encoding="utf-8"))
+    assert not goes_on_in(folder, Study.output, [spec], folder)
+    store = Store.open(folder, STUDY)
+    assert goes_on_in(folder, Study.output, [spec], folder)
+    for cell in study_cells(replace(spec, data=spec.data.fingerprinted(folder))):
+        (store.folder / "cells" / f"{cell.id}.json").touch()
+    longer = replace(spec, sweep=replace(spec.sweep, seeds=(*spec.sweep.seeds, 99)))
+    other = replace(spec, sweep=replace(spec.sweep, seeds=(99,)))
+    assert [goes_on_in(folder, Study.output, [one], folder) for one in (spec, longer, other)] == [True, True, False]
+    Path("results.json").write_text('{"kind": "join"}')
+    assert not goes_on_in(folder, Study.output, [spec], folder)

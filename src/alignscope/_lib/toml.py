@@ -41,7 +41,14 @@ def tree_of(text: str) -> dict[str, Any]:
         raise ValueError("a whole number has thousands of digits") from None
 
 
-def parse(text: str, where: str, kind: type[Spec], check: Callable[[Spec], None], guide: str) -> Spec:
+def parse(
+    text: str,
+    where: str,
+    kind: type[Spec],
+    check: Callable[[Spec], None],
+    guide: str,
+    amend: Callable[[dict[str, Any]], None] = lambda tree: None,
+) -> Spec:
     """Return the specification that a TOML text stands for.
 
     Parameters
@@ -49,6 +56,7 @@ def parse(text: str, where: str, kind: type[Spec], check: Callable[[Spec], None]
     where : what the text is, for messages.
     kind : its type. check : raises `invalid` for what the type cannot say.
     guide : where every field is explained, such as "study guide".
+    amend : changes the tree before it is looked at, which may be of any shape.
 
     Raises
     ------
@@ -58,6 +66,7 @@ def parse(text: str, where: str, kind: type[Spec], check: Callable[[Spec], None]
         tree = tree_of(text)
     except ValueError as error:
         raise AlignscopeError("E307", where, f"not TOML: {error}", f"Correct the line; see the {guide}.") from None
+    amend(tree)
     return convert(tree, where, kind, check, guide, text)
 
 

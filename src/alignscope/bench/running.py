@@ -143,7 +143,7 @@ def goes_on_in(
         return False  # without looking at the data
     opened, _ = _opened(spec)
     entries = entries_of(opened, {} if methods_file is None else load_methods(methods_file), methods)
-    return holds_only(folder, possible_cells(opened, entries), BENCH.kind)
+    return holds_only(folder, possible_cells(opened, entries))
 
 
 def train_unit(

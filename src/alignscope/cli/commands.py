@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from alignscope.cli._options import Command
 from alignscope.cli.audit import AuditCommand
 from alignscope.cli.bench import BenchCommand
+from alignscope.cli.data.join import JoinCommand
+from alignscope.cli.data.sample import SampleCommand
+from alignscope.cli.data.scenes import ScenesCommand
+from alignscope.cli.data.treesatai import TreeSatAICommand
+from alignscope.cli.data.treesatai_like import TreeSatAILikeCommand
+from alignscope.cli.data.trifeature import TrifeatureCommand
 from alignscope.cli.diff import DiffCommand
 from alignscope.cli.explain import ExplainCommand
-from alignscope.cli.join import JoinCommand
 from alignscope.cli.paper import PaperCommand
-from alignscope.cli.sample import SampleCommand
-from alignscope.cli.scenes import ScenesCommand
 from alignscope.cli.study import StudyCommand
 from alignscope.cli.tour import TourCommand
-from alignscope.cli.treesatai import TreeSatAICommand
-from alignscope.cli.treesatai_like import TreeSatAILikeCommand
-from alignscope.cli.trifeature import TrifeatureCommand
 
 COMMANDS: Mapping[str, type[Command]] = {
     "audit": AuditCommand,

@@ -139,7 +139,7 @@ def goes_on_in(folder: Path, output: Output, specs: Sequence[StudySpec], base: P
     if not ((folder / "store.json").is_file() and output.may_go_on(folder)):
         return False  # without looking at the data
     fingerprinted = (msgspec.structs.replace(spec, data=spec.data.fingerprinted(base)) for spec in specs)
-    return holds_only(folder, [cell for spec in fingerprinted for cell in cells_of(spec)], STUDY.kind)
+    return holds_only(folder, [cell for spec in fingerprinted for cell in cells_of(spec)])
 
 
 def units_of(cells: Sequence[CellSpec], stack: int = 1) -> list[tuple[CellSpec, ...]]:

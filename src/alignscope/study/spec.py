@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 import msgspec
 from msgspec import Meta
 
+from alignscope._lib.constants import OBJECTIVE_ALIASES
 from alignscope._lib.toml import check_finite, check_unique, convert, invalid, parse, read_text
 from alignscope._lib.types import AlignmentDirection, LatentGauge
 from alignscope.study.data.dataset import DataSpec
@@ -204,7 +205,17 @@ def read_spec(path: str | Path) -> StudySpec:
 
 def parse_spec(text: str, where: str = "spec") -> StudySpec:
     """Return the study that a TOML text describes; errors as for `read_spec`."""
-    return parse(text, where, StudySpec, _check, _GUIDE)
+    return parse(text, where, StudySpec, _check, _GUIDE, _name_objectives)
+
+
+def _name_objectives(tree: dict[str, Any]) -> None:
+    """Replace other names of objectives."""
+    sweep = tree.get("sweep")
+    objectives = sweep.get("objectives") if isinstance(sweep, dict) else None
+    for objective in objectives if isinstance(objectives, list) else ():
+        kind = objective.get("kind") if isinstance(objective, dict) else None
+        if isinstance(kind, str) and kind in OBJECTIVE_ALIASES:
+            objective["kind"] = OBJECTIVE_ALIASES[kind]
 
 
 def checked_spec(spec: StudySpec) -> StudySpec:

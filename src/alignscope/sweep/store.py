@@ -296,8 +296,8 @@ class Store(Generic[R]):
             raise AlignscopeError("E402", error.where, error.found, way) from error
 
 
-def holds_only(folder: Path, cells: Iterable[Cell], kind: str) -> bool:
-    """Return whether a folder is that of a sweep of this kind, and no finished cell in it is another than these."""
+def holds_only(folder: Path, cells: Iterable[Cell]) -> bool:
+    """Return whether a folder is that of a sweep, and no finished cell in it is another than these."""
     if not (folder / "store.json").is_file():
         return False
     known = {f"{cell.id}.json" for cell in cells}

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from alignscope._lib.checks import one_of, real, whole
+from alignscope._lib.constants import OBJECTIVE_ALIASES
 from alignscope.nn.alignment import RegressionAlignment
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import mlp, several, within
@@ -64,7 +65,7 @@ class Aligned(Method):
     Parameters
     ----------
     encoders : of two modalities or more; of one latent size, except for ``regression``, ``cca`` and ``jepa``.
-    objective : one of `OBJECTIVES`.
+    objective : one of `OBJECTIVES`; "infonce" and "clip" stand for "info_nce", "barlow" for "barlow_twins".
     alignment_weight : weight of the term, at least 0; may be changed between steps.
     temperature : above 0; of ``info_nce``, ``gram`` and ``bottleneck``; in ``siglip`` and ``symile``, which learn it
         within [0.01, 100], where it starts.
@@ -97,7 +98,10 @@ class Aligned(Method):
         super().__init__(several(encoders), projector=projector)
         self.alignment_weight = real("alignment_weight", alignment_weight)
         self.alignment = _alignment(
-            one_of("objective", objective, OBJECTIVES), encoders, real("temperature", temperature, above=True), momentum
+            one_of("objective", OBJECTIVE_ALIASES.get(objective, objective), OBJECTIVES),
+            encoders,
+            real("temperature", temperature, above=True),
+            momentum,
         )
 
     def loss(self, batch: Batch) -> Tensor:

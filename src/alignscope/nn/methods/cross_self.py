@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from alignscope._lib.checks import one_of, real
+from alignscope._lib.constants import OBJECTIVE_ALIASES
 from alignscope.nn.alignable import Alignable, Canonical
 from alignscope.nn.encoders.basic import Encoder
 from alignscope.nn.methods._terms import across, several, within
@@ -76,7 +77,7 @@ class CrossSelf(Method):
         products: bool = False,
     ) -> None:
         super().__init__(several(encoders), projector=projector)
-        self.objective = one_of("objective", objective, CONTRASTS)
+        self.objective = one_of("objective", OBJECTIVE_ALIASES.get(objective, objective), CONTRASTS)
         self.temperature = real("temperature", temperature, above=True)
         self.self_weight = real("self_weight", self_weight)
         self.cross_weight = real("cross_weight", cross_weight)

@@ -1,0 +1,1 @@
+"""``alignscope data``: one file per command."""
