@@ -7,7 +7,7 @@ import inspect
 from _tables import table
 from alignscope import cli
 from alignscope.cli._help import Option, groups_of
-from alignscope.cli._options import Command
+from alignscope.cli.options import Command
 
 
 def reference() -> str:

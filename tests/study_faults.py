@@ -223,7 +223,7 @@ def on_dask(folder: Path, address: str) -> None:
     from types import SimpleNamespace
 
     from alignscope import cli
-    from alignscope.cli._options import _executor
+    from alignscope.cli.options import _executor
 
     def run() -> None:
         todo = cells(2, 4)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from alignscope.cli._ending import NOTHING_WRITTEN, end, print_anything, quiet_libraries, sigterm_stops, silent
 
 if TYPE_CHECKING:
-    from alignscope.cli._options import Command
     from alignscope.cli.commands import COMMANDS
+    from alignscope.cli.options import Command
 
 __all__ = ["COMMANDS", "main"]
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import tyro
 
-from alignscope.cli._options import Command
+from alignscope.cli.options import Command
 
 WIDEST = 100
 _NO_BREAK = "\xa0"

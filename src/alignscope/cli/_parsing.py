@@ -18,7 +18,7 @@ import tyro
 
 from alignscope._lib.version import __version__
 from alignscope.cli._help import FAMILIES, command_help, family_overview, options_of, overview
-from alignscope.cli._options import Command
+from alignscope.cli.options import Command
 from alignscope.errors import AlignscopeError
 
 _HELP = ("-h", "--help")

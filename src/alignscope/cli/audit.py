@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from alignscope._lib.files import check_writable
-from alignscope.cli._options import (
+from alignscope.cli.options import (
     Dequantize,
     DropMissing,
     IgnoreLabel,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from alignscope.cli._options import TrainingCommand, arg, print_outcome, say
+from alignscope.cli.options import TrainingCommand, arg, print_outcome, say
 from alignscope.errors import AlignscopeError
 
 

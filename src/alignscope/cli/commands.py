@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from alignscope.cli._options import Command
 from alignscope.cli.audit import AuditCommand
 from alignscope.cli.bench import BenchCommand
 from alignscope.cli.data.join import JoinCommand
@@ -15,6 +14,7 @@ from alignscope.cli.data.treesatai_like import TreeSatAILikeCommand
 from alignscope.cli.data.trifeature import TrifeatureCommand
 from alignscope.cli.diff import DiffCommand
 from alignscope.cli.explain import ExplainCommand
+from alignscope.cli.options import Command
 from alignscope.cli.paper import PaperCommand
 from alignscope.cli.study import StudyCommand
 from alignscope.cli.tour import TourCommand

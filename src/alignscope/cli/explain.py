@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from alignscope.cli._options import Command, arg, say
+from alignscope.cli.options import Command, arg, say
 from alignscope.errors import CODES as ERRORS
 from alignscope.errors import AlignscopeError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from alignscope.cli._options import Stack, TrainingCommand, arg, say
+from alignscope.cli.options import Stack, TrainingCommand, arg, say
 
 
 class PaperCommand(TrainingCommand, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from alignscope.cli._options import Stack, TrainingCommand, arg, print_outcome, say
+from alignscope.cli.options import Stack, TrainingCommand, arg, print_outcome, say
 
 
 class StudyCommand(TrainingCommand, frozen=True, kw_only=True):

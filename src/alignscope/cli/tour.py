@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alignscope.cli._options import Workers, WritingCommand, say
+from alignscope.cli.options import Workers, WritingCommand, say
 
 
 class TourCommand(WritingCommand, frozen=True, kw_only=True):

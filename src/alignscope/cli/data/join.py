@@ -9,7 +9,7 @@ import msgspec
 import tyro
 
 from alignscope._lib.files import check_writable
-from alignscope.cli._options import (
+from alignscope.cli.options import (
     Dequantize,
     DropMissing,
     IgnoreLabel,

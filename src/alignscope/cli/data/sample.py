@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from alignscope.cli._options import WritingCommand, arg, modality_names, say
+from alignscope.cli.options import WritingCommand, arg, modality_names, say
 
 
 class SampleCommand(WritingCommand, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from alignscope.cli._options import WritingCommand, arg, say
+from alignscope.cli.options import WritingCommand, arg, say
 
 
 class ScenesCommand(WritingCommand, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from alignscope._lib.files import check_writable
-from alignscope.cli._options import WritingCommand, arg, say
+from alignscope.cli.options import WritingCommand, arg, say
 from alignscope.report.words import percent
 
 if TYPE_CHECKING:

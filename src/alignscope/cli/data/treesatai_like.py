@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from alignscope.cli._options import WritingCommand, arg, say
+from alignscope.cli.options import WritingCommand, arg, say
 
 
 class TreeSatAILikeCommand(WritingCommand, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from alignscope.cli._options import WritingCommand, arg
+from alignscope.cli.options import WritingCommand, arg
 
 Three = tuple[float, float, float]
 
