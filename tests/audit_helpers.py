@@ -98,7 +98,6 @@ def quick_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the page and the charts by stand-ins: drawing them takes longer than all the rest."""
     page = ModuleType("alignscope.auditing.page.page")
     page.render_page = lambda record: f"{GENERATOR}<p>{record['verdict']}</p>"  # type: ignore[attr-defined]
-    page.notebook_html = page.render_page  # type: ignore[attr-defined]
     charts = ModuleType("alignscope.auditing.page.charts")
     charts.render_charts = lambda record: {"charts/sigma.svg": b"<svg/>"}  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, page.__name__, page)

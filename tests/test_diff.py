@@ -21,12 +21,12 @@ import alignscope
 import bench_example
 import study_example
 from alignscope import cli
-from alignscope._lib.results import Result
 from alignscope.bench.running import Bench
 from alignscope.diffing.difference import Difference, compare
 from alignscope.diffing.runs import Run
 from alignscope.errors import AlignscopeError
 from alignscope.paper.running import Paper
+from alignscope.report.results import Result
 from alignscope.study.results import StudyResults
 from alignscope.study.running import Study
 from audit_helpers import LABELS, X1, X2, Y1, changed
@@ -281,6 +281,8 @@ def test_infinity_is_a_text() -> None:
         "interval": None, "main": None,
     }  # fmt: skip
     assert "3 to ∞, +∞" in repr(found)
+    row = next(row for row in found.to_frame("pyarrow").to_pylist() if row["what"] == "after")
+    assert row["value"] == math.inf and row["figure"] == found.figures[0].figure and "<svg" not in found._repr_html_()
 
 
 @pytest.mark.parametrize(("tolerance", "same"), [(1e-6, False), (0.02, True), (0.0, False)])

@@ -10,12 +10,12 @@ import pytest
 
 import alignscope
 import bench_example
-from alignscope._lib.results import Result
 from alignscope.auditing.audit import Audit
 from alignscope.bench.results import BenchResults
 from alignscope.bench.running import Bench
 from alignscope.errors import AlignscopeError
 from alignscope.paper.running import Paper
+from alignscope.report.results import Result
 from alignscope.study.running import Study
 from audit_helpers import X1, X2, Y1, quick_page
 
@@ -45,8 +45,7 @@ def test_a_regime_that_was_not_worked_out_comes_back(tmp_path: Path) -> None:
 
 def test_it_is_printed_in_few_lines(audited: Audit) -> None:
     lines = repr(audited).splitlines()
-    assert lines[0] == "Audit of 60 samples, 4 + 3 features, K = 2"
-    assert lines[1] == audited.verdict
+    assert audited.verdict in lines and "Audit of 60 samples, 4 + 3 features, K = 2" in lines
     assert len(lines) < 15
 
 
@@ -68,13 +67,12 @@ def test_a_bench_comes_back(make: Callable[[], BenchResults], tmp_path: Path) ->
     assert type(loaded) is Bench and loaded == bench and loaded.to_json() == bench.to_json()
     assert loaded.to_dict()["spec"]["name"] == bench.results.spec.name
     assert len(repr(loaded).splitlines()) < 15
-    assert loaded._repr_html_().startswith("<pre>Bench") and "<img" not in loaded._repr_html_()
 
 
 @pytest.mark.parametrize("kind", [Audit, Study, Bench, Paper])
 def test_every_result_can_do_the_same(kind: type[Result]) -> None:
     assert issubclass(kind, Result)
-    for name in ("to_dict", "to_json", "save", "from_json", "__repr__", "_repr_html_"):
+    for name in ("to_dict", "to_json", "to_frame", "plot", "summary", "save", "from_json", "__repr__", "_repr_html_"):
         assert callable(getattr(kind, name)), name
 
 

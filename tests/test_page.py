@@ -13,7 +13,7 @@ import pytest
 
 from alignscope.auditing.page.cards import cards
 from alignscope.auditing.page.charts import chart_specs, render_charts
-from alignscope.auditing.page.page import notebook_html, render_page
+from alignscope.auditing.page.page import render_page
 from alignscope.report import shell as _shell
 from page_reader import Page
 from report_example import (
@@ -22,7 +22,6 @@ from report_example import (
     VARIANTS,
     Audit,
     example,
-    hostile_names,
     hundred_targets,
     record_of,
     without_labels,
@@ -125,8 +124,6 @@ def test_hostile_names_stay_text(pages: dict[str, str]) -> None:
     assert "(no name)" in page.text
     labels = {s["name"]: s["value"] for s in page.data["charts"]["targets_1"]["signals"] if "value" in s}["labels"]
     assert labels == [*HOSTILE[:-1], "(no name)"]
-    summary = Page(notebook_html(hostile_names()))
-    assert not summary.scripts and HOSTILE[0] in summary.text
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -337,13 +334,6 @@ def test_any_grid_of_lambdas_is_drawn(lambdas: list[float]) -> None:
     assert len(axis["axis"]["values"]) >= 2
     assert "λ" in Page(render_page(audit)).text
     assert b"<svg" in render_charts(audit)["charts/path_1.svg"]
-
-
-def test_notebook_summary_is_small_and_says_the_same() -> None:
-    html = notebook_html(example())
-    page = Page(html)
-    assert len(html) < 4000 and not page.scripts
-    assert example()["verdict"] in page.text and "0.618 (0.597 to 0.639)" in page.text
 
 
 def test_importing_the_page_imports_nothing_heavy() -> None:

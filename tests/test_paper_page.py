@@ -235,19 +235,22 @@ def test_the_synthetic_experiment_has_scores_and_classes_where_they_are_few() ->
     assert "classes" in page.ids("section") and "scores" not in page.ids("section")
 
 
-def test_a_paper_is_written_read_back_and_shown(tmp_path: Path) -> None:
+def whole_paper() -> Paper:
+    """A paper of few claims and small studies."""
     claims = [*CLAIMS, made("counter-example-2", measured={"lossless_up_to": math.inf}, verdict="does not hold")]
-    paper = Paper(
-        "quick", claims, _rows(), VARIANTS["bare"](), VARIANTS["bare"](), SATELLITE["same"], SATELLITE["different"]
-    )
+    studies = [VARIANTS["bare"](), VARIANTS["bare"](), SATELLITE["same"], SATELLITE["different"]]
+    return Paper("quick", claims, _rows(), *studies)
+
+
+def test_a_paper_is_written_read_back_and_shown(tmp_path: Path) -> None:
+    paper = whole_paper()
     (tmp_path / "results.json").write_bytes(paper.to_json())
     again = alignscope.load(tmp_path)
     assert isinstance(again, Paper) and again == paper and again.to_json() == paper.to_json()
-    assert repr(paper).splitlines() == [
-        "Paper, scale “quick”: of 11 claims 6 holds, 1 holds with a correction, 3 does not hold, 1 not tested here",
-        *["does not hold: Something is so."] * 3,
-    ]
-    assert paper._repr_html_().startswith("<pre>Paper") and paper.to_dict()["scale"] == "quick"
+    lines, tally = repr(paper).splitlines(), "6 hold, 1 holds with a correction, 3 do not hold, 1 not tested here"
+    assert lines[0] == f"3 of 11 claims do not hold. Paper, scale “quick”: {tally}."
+    assert [line[:31] for line in lines[2:5]] == ["does not hold: Something is so."] * 3
+    assert paper.to_dict()["scale"] == "quick"
     for broken in (b"{", paper.to_json().replace(b'"key"', b'"kez"'), b'{"claims": []}'):
         with pytest.raises(AlignscopeError, match=r"^results\.json: .* Recompute the paper\. \[E103\]$"):
             Paper.from_json(broken)

@@ -12,7 +12,6 @@ from benchmarks.regime_rivals import elbow, rival
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alignscope._lib.results import to_json_ready
 from alignscope.datasets.factors import FactorModel, FactorSample, example_pair
 from alignscope.errors import AlignscopeError
 from alignscope.linear.regimes.chance import (
@@ -26,6 +25,7 @@ from alignscope.linear.regimes.chance import (
 from alignscope.linear.regimes.regimes import regime
 from alignscope.linear.regimes.types import Bounds, RegimeInput
 from alignscope.moments.moments import Moments
+from alignscope.report.results import to_json_ready
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
 ENDLESS = 1e12  # rows at which nothing is left to chance

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
 import msgspec
 
 from alignscope._lib.outputs import Output
-from alignscope._lib.results import Result, to_json_ready
-from alignscope.auditing.results import AuditRecord
-from alignscope.auditing.verdict import networks_sentence
+from alignscope.auditing.frames import COLUMNS, rows
+from alignscope.auditing.results import AuditRecord, Direction
+from alignscope.auditing.verdict import more_lines, networks_sentence
 from alignscope.errors import AlignscopeError
+from alignscope.report.frames import Row
+from alignscope.report.parts import Spec
+from alignscope.report.results import Result, to_json_ready
 from alignscope.report.words import capital
 
 
@@ -18,6 +22,7 @@ class Audit(Result, AuditRecord, frozen=True):
     """What aligning two modalities would cost: the fields are the keys of audit.json."""
 
     output: ClassVar[Output] = Output("audit", ("directions", "provenance"), "audit.json")
+    _columns = COLUMNS
 
     @classmethod
     def from_json(cls, content: bytes) -> Self:
@@ -43,17 +48,23 @@ class Audit(Result, AuditRecord, frozen=True):
         record = self.to_dict()
         return {"report.html": render_page(record).encode(), **render_charts(record)}
 
-    def _lines(self) -> list[str]:
-        issues = [f"  {f.code} {f.text}" for f in self.findings if f.severity == "issue"]
-        return [
-            f"{capital(self.decision.badge)}. {self.decision.reason}",
-            f"Audit of {self.n:,} samples, {self.d1} + {self.d2} features, K = {self.components}",
-            self.verdict,
-            *([networks_sentence(self)] if self.directions["1"].contrastive.expected.reason is None else []),
-            *issues,
-        ]
+    def _charts(self) -> dict[str, Spec]:
+        from alignscope.auditing.page.charts import chart_specs  # as above
 
-    def _repr_html_(self) -> str:
-        from alignscope.auditing.page.page import notebook_html  # as above
+        return chart_specs(self.to_dict(), live=False)
 
-        return notebook_html(self.to_dict())
+    def _headlines(self) -> list[str]:
+        size = f"Audit of {self.n:,} samples, {self.d1} + {self.d2} features, K = {self.components}"
+        return [f"{capital(self.decision.badge)}. {self.decision.reason}", self.action, self.verdict, size]
+
+    def _details(self) -> list[str]:
+        order = ("issue", "tip", "info")
+        found = [f"  {f.code} {f.text}" for severity in order for f in self.findings if f.severity == severity]
+        networks = [networks_sentence(self)] if self.directions["1"].contrastive.expected.reason is None else []
+        return [*networks, *more_lines(self), *found]
+
+    def _parts(self) -> dict[str, type]:
+        return {"directions[1]": Direction}
+
+    def _rows(self) -> Iterator[Row]:
+        return rows(self.to_dict())

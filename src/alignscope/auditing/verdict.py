@@ -95,6 +95,14 @@ def networks_sentence(audit: AuditRecord) -> str:
     )
 
 
+def more_lines(audit: AuditRecord) -> list[str]:
+    """Return what stands behind the verdict: what each modality predicts of its target, and the other trainings."""
+    own = "; ".join(f"{modality(audit, i)} {estimate(audit.sigma.held_out[i + i])}" for i in "12")
+    trainings: tuple[Training, ...] = ("supervised", "contrastive", "predictive")
+    said = [training_sentence(audit, training) for training in trainings]
+    return [f"R² of each modality on its own target (held out): {own}", *(s for s in said if s not in audit.verdict)]
+
+
 def share_words(lost: Interval) -> str:
     """Write a share with its interval: "48% (45% to 51%)"."""
     digits = 0 if abs(lost.value) >= 0.095 else 1

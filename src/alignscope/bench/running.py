@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import fields
 from functools import partial
@@ -27,12 +27,21 @@ from alignscope.bench.spec import SCHEMA, BenchCell, BenchSpec, Scale, checked_s
 from alignscope.bench.summary import Choice, Summary
 from alignscope.bench.tasks.kind import Column
 from alignscope.bench.tasks.pair import PairTask
+from alignscope.report.frames import Columns, Row
+from alignscope.report.panels import figure_specs
+from alignscope.report.parts import Spec
 from alignscope.sweep.finished import Failure, Finished
 from alignscope.sweep.store import Layout, Store, TrainedCell, check_resumable, holds_only
 from alignscope.sweep.sweep import NOTHING, Outcome, run_units
 
 BENCH = Layout("bench", SCHEMA, BenchRecord)
 """What the folder of a bench holds."""
+COLUMNS = Columns(
+    before=("method", "other", "task", "column", "front", "seeds"),
+    named={"columns": "column", "alignment_r2": "task"},
+    skipped=("settings", "tried"),
+)
+"""How the figures of a bench become rows of one table."""
 
 _TRAINING = 0.95  # share of the time that all but the page takes
 
@@ -43,17 +52,35 @@ class Bench(Finished[BenchResults]):
     output = Output("bench", ("pareto",))
     noun = "bench"
     content = BenchResults
+    _columns = COLUMNS
 
     def _files(self) -> dict[str, bytes]:
         from alignscope.bench.page.page import bench_charts, render_bench  # with the page's libraries
 
         return {"report.html": render_bench(self.results).encode(), **bench_charts(self.results)}
 
-    def _lines(self) -> list[str]:
+    def _charts(self) -> dict[str, Spec]:
+        from alignscope.bench.page.board import Board  # as above
+        from alignscope.bench.page.page import bench_figures
+
+        return figure_specs(bench_figures(Board(self.results)))
+
+    def _headlines(self) -> list[str]:
+        from alignscope.bench.page.board import Board  # with the page's words, which training does without
+        from alignscope.bench.page.verdict import opening
+
         found = self.results
         trained = f"{len(found.cells):,} trainings of {len(found.methods)} methods"
-        head = f"Bench “{found.spec.name}”: {trained}, {len(found.spec.tasks)} tasks, {len(found.spec.seeds)} seeds"
-        return [head, *found.ranking()]
+        size = f"Bench “{found.spec.name}”: {trained}, {len(found.spec.tasks)} tasks, {len(found.spec.seeds)} seeds"
+        return [*opening(Board(found)).lines, size]
+
+    def _details(self) -> list[str]:
+        return self.results.ranking()
+
+    def _rows(self) -> Iterator[Row]:
+        for table in ("methods", "differences", "pareto"):
+            for row in COLUMNS.rows(self.to_dict()[table], table, {}):
+                yield row | {"held_out": True}
 
 
 @keywords_named

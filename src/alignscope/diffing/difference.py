@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +14,6 @@ import msgspec
 from alignscope._lib.checks import real
 from alignscope._lib.interval import Interval
 from alignscope._lib.outputs import PAGE, Output
-from alignscope._lib.results import Result, to_json_ready
 from alignscope._lib.version import __version__
 from alignscope.diffing.contents import Contents, Figure, contents_of
 from alignscope.diffing.pairing import Pairing, pair_audits, pair_trainings
@@ -23,6 +22,9 @@ from alignscope.diffing.runs import Run
 from alignscope.diffing.trained import LEFT_OUT, trained_figures
 from alignscope.diffing.words import lines
 from alignscope.errors import AlignscopeError
+from alignscope.report.frames import Columns, Row
+from alignscope.report.parts import Spec
+from alignscope.report.results import Result, to_json_ready
 from alignscope.report.words import setting
 
 TOLERANCE = 1e-6
@@ -43,6 +45,7 @@ class Difference(Result, DifferenceRecord, frozen=True):
     """What differs between two finished runs of one command."""
 
     output: ClassVar[Output] = Output("diff", (), "diff.json")
+    _columns = Columns(before=("figure", "at", "interval", "main"))
 
     @property
     def empty(self) -> bool:
@@ -63,8 +66,14 @@ class Difference(Result, DifferenceRecord, frozen=True):
 
         return {PAGE: diff_page(self).encode()}
 
-    def _lines(self) -> list[str]:
+    def _charts(self) -> dict[str, Spec]:
+        return {}
+
+    def _headlines(self) -> list[str]:
         return lines(self)
+
+    def _rows(self) -> Iterator[Row]:
+        return self._columns.rows(self.to_dict()["figures"], "", {})
 
 
 def diff(before: str | Path | Result, after: str | Path | Result, *, tolerance: float = TOLERANCE) -> Difference:

@@ -8,13 +8,13 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from alignscope._lib.results import Result
 from alignscope.auditing.audit import Audit
 from alignscope.auditing.results import SCHEMA as AUDIT_SCHEMA
 from alignscope.bench.running import Bench
 from alignscope.bench.spec import SCHEMA as BENCH_SCHEMA
 from alignscope.errors import AlignscopeError
 from alignscope.paper.running import Paper
+from alignscope.report.results import Result
 from alignscope.study.running import Study
 from alignscope.study.spec import SCHEMA as STUDY_SCHEMA
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,7 +16,6 @@ from msgspec.structs import replace
 from alignscope._lib.checks import one_of
 from alignscope._lib.names import keywords_named
 from alignscope._lib.outputs import Output
-from alignscope._lib.results import Result, to_json_ready
 from alignscope._lib.threads import one_blas_thread
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
@@ -24,12 +24,18 @@ from alignscope.errors import AlignscopeError
 from alignscope.paper.claim import Claim, Verdict
 from alignscope.paper.claims.alignable import alignable
 from alignscope.paper.table import FULL, QUICK, linear_claims, linear_figures, real_claims, study_claims
+from alignscope.report.frames import Columns, Row
+from alignscope.report.panels import figure_specs
+from alignscope.report.parts import Spec
+from alignscope.report.results import Result, to_json_ready
 from alignscope.study.data.treesatai import TreeSatAIData
+from alignscope.study.frames import COLUMNS, study_rows
 from alignscope.study.results import StudyResults
 from alignscope.study.running import run_study
 from alignscope.study.spec import StudySpec, parse_spec
 
 Scale = Literal["first", "quick", "full"]
+_COLUMNS = Columns(before=("claim", "verdict", *COLUMNS.before))
 
 _SPECS = {"first": "first.toml", "quick": "quick.toml", "full": "paper.toml"}
 _SATELLITE = {"quick": "satellite-quick.toml", "full": "satellite.toml"}
@@ -55,6 +61,7 @@ class Paper(Result):
     """
 
     output: ClassVar[Output] = Output("paper", ("claims", "satellite"))
+    _columns = _COLUMNS
 
     scale: Scale
     claims: list[Claim]
@@ -109,10 +116,33 @@ class Paper(Result):
         page = render_paper(self.study, self.claims, self.figures, self.scale, satellite)
         return {"report.html": page.encode(), **paper_charts(self.study, self.figures, satellite)}
 
-    def _lines(self) -> list[str]:
-        counted = ", ".join(f"{count} {verdict}" for verdict, count in self.verdicts().items())
-        false = [f"does not hold: {c.claim}" for c in self.claims if c.verdict == "does not hold"]
-        return [f"Paper, scale “{self.scale}”: of {len(self.claims)} claims {counted}", *false]
+    def _charts(self) -> dict[str, Spec]:
+        from alignscope.paper.page.opening import verdicts_by_group  # as above
+        from alignscope.paper.page.page import claim_groups, paper_figures
+
+        first = {"claims": verdicts_by_group(claim_groups(self.claims))}
+        return figure_specs(first | paper_figures(self.study, self.figures, self._satellite()))
+
+    def _headlines(self) -> list[str]:
+        from alignscope.paper.page.opening import opening  # as above
+        from alignscope.paper.page.page import tally
+
+        counted = ", ".join(words for _, words in tally(self.claims))
+        return opening(self.claims, [f"Paper, scale “{self.scale}”: {counted}."]).lines
+
+    def _details(self) -> list[str]:
+        order = sorted(self.claims, key=lambda c: c.verdict != "does not hold")
+        return [f"{c.verdict}: {c.claim} {c.found}" for c in order]
+
+    def _rows(self) -> Iterator[Row]:
+        for claim in self.claims:
+            at = {"claim": claim.key, "verdict": claim.verdict}
+            yield from _COLUMNS.rows(to_json_ready(claim.measured), "claims.measured", at)
+        record = self.to_dict()
+        yield from study_rows(record["study"], "study.")
+        yield from study_rows(record["alignable"], "alignable.")
+        for name, study in record["satellite"].items():
+            yield from study_rows(study, f"satellite.{name}.")
 
 
 @keywords_named

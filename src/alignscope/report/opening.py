@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from alignscope.report.words import capital
+
 Look = Literal["align", "align-with-care", "do-not-align", "cannot-tell"]
 
 
@@ -22,3 +24,9 @@ class Opening(NamedTuple):
     found: Sequence[str]
     action: str
     code: str = ""
+
+    @property
+    def lines(self) -> list[str]:
+        """The same as text: the badge with what was found first, and what to do."""
+        first, *more = self.found
+        return [f"{capital(self.badge)}. {first}", *more, self.action]

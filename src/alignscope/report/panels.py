@@ -199,7 +199,12 @@ def _named(name: str, figure: Figure) -> Iterator[tuple[str, Spec]]:
 
 def figure_files(figures: Mapping[str, Figure]) -> dict[str, bytes]:
     """Return every figure, its panels side by side, as files on white: {"charts/published.svg": ..., ...}."""
-    return chart_files({name: _whole(figure) for name, figure in figures.items() if figure.rows})
+    return chart_files(figure_specs(figures))
+
+
+def figure_specs(figures: Mapping[str, Figure]) -> dict[str, Spec]:
+    """Return every figure that there is as one chart of all its panels, by name."""
+    return {name: _whole(figure) for name, figure in figures.items() if figure.rows}
 
 
 def _whole(figure: Figure) -> Spec:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from functools import lru_cache, partial
 from pathlib import Path
@@ -18,8 +18,12 @@ from alignscope._lib.outputs import Output
 from alignscope._lib.types import Progress
 from alignscope._lib.workers import check_device, peak_bytes
 from alignscope.errors import AlignscopeError
+from alignscope.report.frames import Row
+from alignscope.report.panels import figure_specs
+from alignscope.report.parts import Spec
 from alignscope.study.data.dataset import prepare
 from alignscope.study.data.prepared import StudyData, open_data
+from alignscope.study.frames import COLUMNS, study_rows
 from alignscope.study.results import CellRecord, StudyResults
 from alignscope.study.spec import SCHEMA, CellSpec, StudySpec, cells_of, checked_spec, read_spec
 from alignscope.sweep.finished import Failure, Finished
@@ -39,20 +43,35 @@ class Study(Finished[StudyResults]):
     output = Output("study", ("retention",))
     noun = "study"
     content = StudyResults
+    _columns = COLUMNS
 
     def _files(self) -> dict[str, bytes]:
         from alignscope.study.page.page import render_study, study_charts  # with the page's libraries
 
         return {"report.html": render_study(self.results).encode(), **study_charts(self.results)}
 
-    def _lines(self) -> list[str]:
-        from alignscope.study.page.verdict import verdict  # with the page's words, which training does without
+    def _charts(self) -> dict[str, Spec]:
+        from alignscope.study.page.page import study_figures  # as above
+
+        return figure_specs(study_figures(self.results))
+
+    def _headlines(self) -> list[str]:
+        from alignscope.study.page.opening.decision import opening  # with the page's words
 
         found, sweep = self.results, self.results.spec.sweep
         varied = f"{len(sweep.lambdas)} lambdas, {len(sweep.components)} latent sizes, {len(sweep.seeds)} seeds"
         if sweep.objectives:
             varied += f", {len(sweep.each_objective)} objectives"
-        return [f"Study “{found.spec.name}”: {len(found.cells):,} trainings over {varied}", *verdict(found)]
+        size = f"Study “{found.spec.name}”: {len(found.cells):,} trainings over {varied}"
+        return [*opening(found).lines, size]
+
+    def _details(self) -> list[str]:
+        from alignscope.study.page.verdict import verdict  # as above
+
+        return verdict(self.results)
+
+    def _rows(self) -> Iterator[Row]:
+        return study_rows(self.to_dict())
 
 
 @keywords_named

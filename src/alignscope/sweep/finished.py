@@ -7,8 +7,8 @@ from typing import ClassVar, Generic, Literal, Self, TypeVar
 
 import msgspec
 
-from alignscope._lib.results import Result
 from alignscope.errors import AlignscopeError
+from alignscope.report.results import Result
 from alignscope.sweep.sweep import NOTHING, Outcome
 
 Found = TypeVar("Found", bound=msgspec.Struct)
@@ -48,6 +48,9 @@ class Finished(Result, Generic[Found]):
             return cls(msgspec.json.decode(content, type=cls.content))  # type: ignore[arg-type]
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise AlignscopeError("E103", cls.output.record, f"{error}", f"Run the {cls.noun} again.") from None
+
+    def _parts(self) -> dict[str, type]:
+        return {"results": self.content}
 
     def to_json(self) -> bytes:
         """Return results.json: keys in a fixed order, one line, a newline at the end."""

@@ -1,4 +1,4 @@
-"""The page of an audit: one HTML file that needs nothing else, and a short one for notebooks."""
+"""The page of an audit: one HTML file that needs nothing else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from alignscope.auditing.page import context as _context
 from alignscope.auditing.page.charts import chart_specs
-from alignscope.report.shell import environment, write_page
+from alignscope.report.shell import write_page
 
 
 def render_page(audit: Mapping[str, Any]) -> str:
@@ -16,8 +16,3 @@ def render_page(audit: Mapping[str, Any]) -> str:
     return write_page(
         "auditing/page/report.html.j2", audit["version"], _context.context(audit), charts, _context.live_data(audit)
     )
-
-
-def notebook_html(audit: Mapping[str, Any]) -> str:
-    """Return a short summary of an audit as HTML without scripts, for `_repr_html_` in notebooks."""
-    return environment().get_template("auditing/page/notebook.html.j2").render(**_context.context(audit))

@@ -26,7 +26,7 @@ def render_bench(results: BenchResults) -> str:
     results : of the whole bench or of a part of it: what was not run is left out or shown as a dash.
     """
     board = Board(results)
-    figures = _figures(board)
+    figures = bench_figures(board)
     names = {
         "board": board,
         "question": question(board),
@@ -55,10 +55,10 @@ def render_bench(results: BenchResults) -> str:
 
 def bench_charts(results: BenchResults) -> dict[str, bytes]:
     """Return every figure as files on white: {"charts/pareto.svg": ..., "charts/pareto.pdf": ..., ...}."""
-    return figure_files(_figures(Board(results)))
+    return figure_files(bench_figures(Board(results)))
 
 
-def _figures(board: Board) -> dict[str, Figure]:
+def bench_figures(board: Board) -> dict[str, Figure]:
     """Return every figure by name, in the page's order; some only say what they lack."""
     return {"lead": lead(board), "pareto": pareto(board), "columns": columns(board), "paired": paired(board)}
 

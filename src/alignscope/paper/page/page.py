@@ -64,8 +64,8 @@ def render_paper(
         target for each. Without them the page says that they were not run.
     """
     satellite = satellite or {}
-    groups = _groups(claims)
-    drawn = {"claims": verdicts_by_group(groups), **_figures(results, figures, satellite)}
+    groups = claim_groups(claims)
+    drawn = {"claims": verdicts_by_group(groups), **paper_figures(results, figures, satellite)}
     study = study_context(results, drawn)
     left_out = {"settings", "glossary", *(name for name in ("scores", "classes") if name not in drawn)}
     contents = {k: v for k, v in _HEAD.items() if k != "real"}
@@ -86,7 +86,7 @@ def render_paper(
         "groups": groups,
         "claims": claims,
         "marks": MARKS,
-        "tally": _tally,
+        "tally": tally,
         "trained": lambda check: _synthetic(check) or _real(check),
         "place": lambda check: _place(check, drawn),
         "real": real_context(satellite, claims),
@@ -98,10 +98,10 @@ def paper_charts(
     results: StudyResults, figures: Mapping[str, Rows], satellite: Satellite | None = None
 ) -> dict[str, bytes]:
     """Return every figure of the page as files on white: {"charts/paths.svg": ..., "charts/paths.pdf": ..., ...}."""
-    return figure_files(_figures(results, figures, satellite or {}))
+    return figure_files(paper_figures(results, figures, satellite or {}))
 
 
-def _figures(results: StudyResults, figures: Mapping[str, Rows], satellite: Satellite) -> dict[str, Figure]:
+def paper_figures(results: StudyResults, figures: Mapping[str, Rows], satellite: Satellite) -> dict[str, Figure]:
     """Return every figure of the page by name."""
     own = study_figures(results)
     many = {k for k in ("scores", "classes") if k in own and sum(len(row.panels) for row in own[k].rows) > FEW}
@@ -112,7 +112,7 @@ def _figures(results: StudyResults, figures: Mapping[str, Rows], satellite: Sate
     }
 
 
-def _tally(claims: Sequence[Claim]) -> list[tuple[str, str]]:
+def tally(claims: Sequence[Claim]) -> list[tuple[str, str]]:
     """Count the claims of each verdict in words: ("holds", "6 hold")."""
     counted = [(verdict, sum(c.verdict == verdict for c in claims)) for verdict in MARKS]
     return [(verdict, f"{n} {verdict if n == 1 else MANY.get(verdict, verdict)}") for verdict, n in counted if n]
@@ -126,7 +126,8 @@ def _real(check: Claim) -> bool:
     return "TreeSatAI" in check.source
 
 
-def _groups(claims: Sequence[Claim]) -> list[Group]:
+def claim_groups(claims: Sequence[Claim]) -> list[Group]:
+    """Return the claims in the tables that the page has for them."""
     real = [c for c in claims if _real(c)]
     made = [c for c in claims if _synthetic(c)]
     linear = [c for c in claims if c not in real and c not in made]
