@@ -131,6 +131,8 @@ PAGES = {
     "alignable_retention": partial(retention, "alignable-study"),
     "alignable_alignment": partial(alignment, "alignable-study"),
     "alignable_gains": partial(gains, "alignable-study"),
+    "alignable_sizes": partial(retention, "alignable-sizes"),
+    "alignable_sizes_gains": partial(gains, "alignable-sizes"),
     "alignable_one_way": partial(retention, "alignable-one-way"),
     "alignable_one_way_alignment": partial(alignment, "alignable-one-way"),
     "alignable_patches": partial(retention, "alignable-patches"),
