@@ -21,7 +21,6 @@ import bench_example
 import report_example
 import study_example
 from alignscope.auditing.audit import Audit
-from alignscope.auditing.frames import COLUMNS as AUDIT
 from alignscope.bench.running import Bench
 from alignscope.errors import AlignscopeError
 from alignscope.report.frames import Columns, frame
@@ -107,7 +106,7 @@ def leaves(value: Any, skipped: frozenset[str]) -> Iterator[float]:
         yield float(value)
 
 
-PLACES = frozenset((*AUDIT.before, *STUDY.before, "lambdas"))
+PLACES = frozenset((*Audit._columns.before, *STUDY.before, "lambdas"))
 PARTS: dict[str, tuple[str, ...]] = {
     "audit": ("directions", "shared"),
     "study": ("retention", "forecast", "agreement", "capacity", "forecast_map", "paths", "loss_parts", "cost_parts"),
