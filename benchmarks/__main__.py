@@ -30,6 +30,7 @@ NAMES = (
     "alignable_rivals",
     "alignable_cost",
     "contrastive_forecast",
+    "supervised_forecast",
     "detection",
     "calibration",
 )

@@ -116,6 +116,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "study_rules": _study_results.rules,
     "study_capacity": _study_results.capacity,
     **_alignable.PAGES,
+    "supervised_forecast": partial(_alignable.benchmark, "supervised_forecast", intervals=True),
+    "supervised_held_out": partial(_alignable.benchmark, "supervised_forecast", 1, intervals=True),
     **_audit_guide.PAGES,
     **_audits.PAGES,
     **_bench_guide.PAGES,
