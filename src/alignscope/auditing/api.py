@@ -186,8 +186,10 @@ def audit(
     >>> shared, own1, own2 = rng.normal(size=(3, 400, 1))
     >>> x1, x2 = np.hstack([shared, own1]), np.hstack([shared, own2 + 0.4 * own1])
     >>> result = alignscope.audit(x1, x2, x1, x2, components=1)
-    >>> result.directions["1"].loss_capacity > 0.4
+    >>> result.directions[1].loss_capacity > 0.4
     True
+    >>> result.to_frame("pyarrow").column_names[:3]
+    ['what', 'modality', 'target_of']
     """
     options = AuditOptions(components, gauge, lambdas, budget, folds, seed, training, lift).check()
     given: dict[str, Any] = {
