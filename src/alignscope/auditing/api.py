@@ -28,8 +28,7 @@ from alignscope.auditing.expected import expect
 from alignscope.auditing.facts import Facts, gather_facts
 from alignscope.auditing.findings import find
 from alignscope.auditing.lifting import LiftOptions, audit_lifted
-from alignscope.auditing.replicates import replicates_of
-from alignscope.auditing.resampling import NullSample, difference, locate_regime, sigma, sigma_interval
+from alignscope.auditing.resampling import NullSample, difference, locate_regime, replicates_of, sigma, sigma_interval
 from alignscope.auditing.results import (
     SCHEMA,
     Comparison,
