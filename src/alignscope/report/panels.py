@@ -130,7 +130,8 @@ def panel(
     title: str, subtitle: str, description: str, rows: list[Spec], layers: list[Spec], height: int, steps: Steps | None
 ) -> Spec:
     """Return one small chart with a title of its own; its legend stands above all panels."""
-    head = {"text": title, "subtitle": subtitle, "subtitleColor": "var(--soft)", "subtitleFontSize": 12}
+    head: Spec = {"text": title, "subtitle": subtitle, "subtitleColor": "var(--soft)", "subtitleFontSize": 12}
+    head["limit"] = {"expr": "max(200, width)"}
     spec = chart(description, rows, layers, height, steps.params if steps else [])
     return {**spec, "title": {**head, "subtitlePadding": 3}}
 
@@ -194,7 +195,8 @@ def _named(name: str, figure: Figure) -> Iterator[tuple[str, Spec]]:
         yield f"{name}_legend", figure.legend
     for number, spec in enumerate(spec for row in figure.rows for spec in row.panels):
         headed = len(figure.rows) > 1  # a heading above the row says what the subtitle says
-        yield f"{name}_{number}", {**spec, "title": {"text": spec["title"]["text"]}} if headed else spec
+        title = {k: spec["title"][k] for k in ("text", "limit")}
+        yield f"{name}_{number}", {**spec, "title": title} if headed else spec
 
 
 def figure_files(figures: Mapping[str, Figure]) -> dict[str, bytes]:

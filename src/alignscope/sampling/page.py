@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from alignscope.report.opening import Opening
 from alignscope.report.shell import write_page
 from alignscope.report.tables import Table
 from alignscope.report.words import count, percent
 
-_CONTENTS = {"rasters": "Rasters", "points": "Points", "notes": "How they were read", "next": "Next"}
+_CONTENTS = {"rasters": "Rasters", "points": "Points", "notes": "How they were read"}
 _NAMED = 12
 
 
@@ -31,6 +32,21 @@ def page(record: dict[str, Any]) -> str:
         "contents": _CONTENTS,
         "record": record,
         "rasters": Table("Rasters", "", ["Modality", "Source", "Channels", "Type", "Files", "Channels"], rasters, 4),
+        "opening": _opening(record),
+        "shares": [(name, n / record["points"], count(n)) for name, n in fates],
         "points": Table("Points", "", ["Points", "Number", "Share"], points, 1),
     }
     return write_page("sampling/sample.html.j2", record["version"], names)
+
+
+def _opening(record: dict[str, Any]) -> Opening:
+    n, every, blocks = record["n"], record["points"], record["blocks"]
+    found = [f"{count(n)} of {count(every)} points ({record['crs']}) lie in a pixel with data of every raster."]
+    if blocks is not None:
+        found.append(f"They lie in {count(blocks)} blocks, each of which is held out together.")
+    if len(record["modalities"]) == 2:
+        action, code = "Audit what aligning the two would cost.", "alignscope audit --pair FOLDER --out RESULTS"
+    else:
+        action = "Join another modality of the same points, which makes it a pair; they are matched by their ids."
+        code = "alignscope data join FOLDER/x1.npy OTHER \\\n  --ids1 FOLDER/ids1.npy --ids2 IDS --out PAIR"
+    return Opening(f"{count(n)} points sampled", "align" if n == every else "align-with-care", found, action, code)

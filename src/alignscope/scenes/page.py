@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from alignscope.report.opening import Opening
 from alignscope.report.pictures import inline, sheet
 from alignscope.report.shell import write_page
 from alignscope.report.tables import Bars, Table
@@ -60,7 +61,7 @@ def page(spec: SceneSpec, survey: Survey, shown: Sequence[np.ndarray], record: d
         "record": record,
         "first": first,
         "second": second,
-        "left_out": ", ".join(f"{count(n)} for {reason}" for reason, n in record["dropped"].items()) or "none",
+        "opening": _opening(spec, survey, record),
         "shown": len(shown[0]),
         "sheets": _sheets(spec, survey, shown),
         "maps": [(_map(survey, k), scene.name) for k, scene in enumerate(survey.scenes[:SCENES])],
@@ -70,6 +71,19 @@ def page(spec: SceneSpec, survey: Survey, shown: Sequence[np.ndarray], record: d
         "channels": Table("Channels", "", ["Modality", "Channels", "Pixels a side", "Filled in"], channels, 2),
     }
     return write_page("scenes/scenes.html.j2", record["version"], names)
+
+
+def _opening(spec: SceneSpec, survey: Survey, record: dict[str, Any]) -> Opening:
+    unit = "pixels of the finest raster" if spec.unit == "pixel" else "metres"
+    left_out = ", ".join(f"{count(n)} for {reason}" for reason, n in record["dropped"].items())
+    found = [
+        f"Chips of {number(spec.chip)} {unit} from {count(len(survey.scenes))} scenes, in {count(record['blocks'])} "
+        "blocks that are held out together.",
+        f"Left out: {left_out or 'none'}.",
+    ]
+    action = "Audit what aligning the two would cost, on simple features of the chips."
+    code = "alignscope audit --pair FOLDER/features --out RESULTS"
+    return Opening(f"{count(survey.n)} chips", "align-with-care" if left_out else "align", found, action, code)
 
 
 def _sheets(spec: SceneSpec, survey: Survey, shown: Sequence[np.ndarray]) -> list[tuple[str, str]]:

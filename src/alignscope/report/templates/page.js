@@ -59,6 +59,7 @@
       });
     }
     fit(entry, element.clientWidth || 640);
+    element.firstElementChild?.setAttribute("aria-hidden", "true"); // the chart has its words around it
     sizes.observe(element);
   };
 

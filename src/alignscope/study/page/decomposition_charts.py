@@ -165,7 +165,7 @@ def _steps(
             for row, (_, hue, _) in enumerate(named)
         ),
         intervals({"x": x, "y": y}, along="x", strokeWidth=1.5, color="var(--ink)", yOffset=19),
-        *(layer("text", words, align="left", yOffset=-8, limit={"expr": "width"}, **halo) for halo in halos),
+        *(layer("text", words, align="left", yOffset=-8, limit={"expr": "width - 12"}, **halo) for halo in halos),
     ]
     return panel(title, where, f"{title}: {'; '.join(b['words'] for b in bars)}.", bars, layers, 48 * len(bars), None)
 

@@ -9,10 +9,11 @@ import numpy as np
 from alignscope.datasets.treesatai.format import AGES, GENERA
 from alignscope.datasets.treesatai.generator.generator import Generated
 from alignscope.datasets.treesatai.generator.truth import CLASSES, TRAITS
+from alignscope.report.opening import Opening
 from alignscope.report.pictures import inline, sheet
 from alignscope.report.shell import write_page
 from alignscope.report.tables import Table
-from alignscope.report.words import count, counts, number
+from alignscope.report.words import capital, count, counts, number
 
 _CONTENTS = {
     "factors": "Which factor shows where",
@@ -46,14 +47,21 @@ def page(source: Generated, record: dict[str, Any]) -> str:
         "contents": {id: title for id, title in _CONTENTS.items() if drawn.get(id, True)},
         "record": {**record, "counts": {name: counts(by) for name, by in record["counts"].items()}},
         "n": source.n,
-        "seed": source.seed,
-        "parts": ", ".join(f"{count(n)} for {part}" for part, n in record["counts"]["split"].items() if n),
+        "opening": _opening(source, record),
         "factors": Table("Factors", "", _HEAD, factors, 4),
         "hues": _HUES,
         "months": [(round(_across(day)), month) for month, day in _MONTHS.items()],
         "levels": [(round(_up(level)), f"{level:.1f}") for level in (0.5, 0.6, 0.7, 0.8, 0.9)],
     }
     return write_page("datasets/treesatai/generator/like.html.j2", record["version"], names)
+
+
+def _opening(source: Generated, record: dict[str, Any]) -> Opening:
+    parts = ", ".join(f"{count(n)} for {part}" for part, n in record["counts"]["split"].items() if n)
+    found = [f"{capital(parts)}; seed {source.seed}. Nothing was measured: what the pixels show is in truth.csv."]
+    action = "Run the experiment on satellite patches on this folder, as on the archive."
+    code = "alignscope paper --treesatai FOLDER --out RESULTS"
+    return Opening(f"{count(source.n)} generated patches", "align", found, action, code)
 
 
 def _crowns(source: Generated) -> str:

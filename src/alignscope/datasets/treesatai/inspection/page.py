@@ -12,6 +12,7 @@ from alignscope.datasets.treesatai.format import MODALITIES, SERIES, Patch, Seri
 from alignscope.datasets.treesatai.inspection.inspection import DateCounts, Inspection
 from alignscope.datasets.treesatai.inspection.scan import CLOUD
 from alignscope.errors import AlignscopeError
+from alignscope.report.opening import Look, Opening
 from alignscope.report.pictures import inline
 from alignscope.report.shell import write_page
 from alignscope.report.tables import Bars, Table
@@ -23,7 +24,6 @@ _HUES = {"train": "one", "val": "align", "test": "two", "none": "cap"}
 _MONTHS = "JFMAMJJASOND"
 _CONTENTS = {
     "patches": "Some patches",
-    "genera": "Genera",
     "ages": "Age classes",
     "months": "Dates by month",
     "files": "Files",
@@ -38,7 +38,7 @@ def page(archive: Archive, found: Inspection) -> str:
     names = {
         "contents": _CONTENTS,
         "found": found,
-        "splits": ", ".join(f"{count(n)} {split}" for split, n in found.splits.items() if n) or "none in a split",
+        "opening": _opening(found),
         "cloud": f"{CLOUD:.0f}",
         "hues": _HUES,
         "months": _MONTHS,
@@ -51,6 +51,18 @@ def page(archive: Archive, found: Inspection) -> str:
         "broken": Table("Broken files", "", ["File", "For", "Why"], _broken(found), 3),
     }
     return write_page("datasets/treesatai/inspection/inspection.html.j2", found.version, names)
+
+
+def _opening(found: Inspection) -> Opening:
+    splits = ", ".join(f"{count(n)} {split}" for split, n in found.splits.items() if n) or "none in a split"
+    said = [
+        f"{count(found.whole)} of {count(found.patches)} patches have all four modalities ({splits}).",
+        f"Broken files: {count(len(found.broken))}; {'headers only' if found.quick else 'every file'} read.",
+    ]
+    badge = f"{count(len(found.broken))} broken files" if found.broken else f"{count(found.whole)} whole patches"
+    look: Look = "do-not-align" if found.broken else "align" if found.whole == found.patches else "align-with-care"
+    action = "Repeat the paper’s experiment on this archive, next to one with a target for each modality."
+    return Opening(badge, look, said, action, "alignscope paper --treesatai FOLDER --out RESULTS")
 
 
 def _by_split(rows: dict[str, dict[str, int]]) -> list[tuple[str, int, list[tuple[str, int, float]]]]:

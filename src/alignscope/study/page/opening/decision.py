@@ -25,13 +25,15 @@ LOOKS: dict[str, Look] = {
 WEIGHT = """\
 from alignscope.nn import Budget, Monitor{names}
 
-{term}monitor, budget = Monitor({targets}), Budget(epsilon={epsilon:g})
+{term}monitor = Monitor({targets})
+budget = Budget(epsilon={epsilon:g})
 loss = task_loss + {weight} * alignment_loss  # in every step
 monitor.add(z={{"one": z1, "two": z2}}, y=y)
-report = monitor.end_epoch()  # after every epoch: what is retained
+report = monitor.end_epoch()  # after every epoch
 {last}"""
 TERM = """\
-alignment = RegressionAlignment({k}, {k}, gauge="{gauge}", direction="{direction}"{samples})
+alignment = RegressionAlignment(
+    {k}, {k}, gauge="{gauge}", direction="{direction}"{samples})
 alignment_loss = alignment(z1, z2)
 """
 SEEDS = """\
@@ -165,5 +167,5 @@ def _code(results: StudyResults, variant: Variant, k: int, weight: str = "") -> 
         targets={name: len(labels) for name, labels in list(results.classes.items())[:3]},
         epsilon=BUDGET,
         weight=weight or "budget.weight",
-        last="budget.update(report)" if moving else "budget.update(report)  # budget.slack < 0: a target lost too much",
+        last="budget.update(report)" if moving else "budget.update(report)  # slack < 0: a target lost too much",
     )
