@@ -54,7 +54,7 @@ CHOSEN = len(RULES) + len(FORECASTS) - 1
 TARGETS = 12
 """The most targets of a pair that count, evenly chosen: one of 100 classes would outweigh all others."""
 
-DRAWS = 2000
+DRAWS = 1000
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ def measure(quick: bool = False) -> Result:
     halves = ("quick",) if quick else tuple(HALVES) if wanted is None else (wanted,)
     found = {half: [row for one in open_pairs(half) for row in _rows(*one)] for half in halves}
     scored = halves[-1]
-    tables = [_scores_table(half, rows) for half, rows in found.items() if half != scored]
+    drawn = {half: _resampled(rows, sorted({r.pair for r in rows})) for half, rows in found.items()}
+    tables = [_scores_table(half, rows, drawn[half]) for half, rows in found.items() if half != scored]
     tables += [_calibration(found)]
     tables += [
         Table(
@@ -83,7 +84,7 @@ def measure(quick: bool = False) -> Result:
         )
         for half, rows in found.items()
     ]
-    first = _scores_table(scored, found[scored])
+    first = _scores_table(scored, found[scored], drawn[scored])
     return Result(
         name="contrastive_forecast",
         title="Contrastive training, forecast from data alone",
@@ -95,14 +96,13 @@ def measure(quick: bool = False) -> Result:
         "pairs, the best rule chosen anew in each; the last column the least and the most without one of the pairs.",
         columns=first.columns,
         rows=first.rows,
-        claims=_claims(found[scored]) if scored == "held out" else [],
+        claims=_claims(found[scored], drawn[scored]) if scored == "held out" else [],
         tables=tables,
     )
 
 
-def _scores_table(half: str, rows: Sequence[Row]) -> Table:
+def _scores_table(half: str, rows: Sequence[Row], drawn: np.ndarray) -> Table:
     every, pairs = _scores(rows), sorted({r.pair for r in rows})
-    drawn = _resampled(rows, pairs)
     without = (
         [_scores([r for r in rows if r.pair != pair])[:, 0] for pair in pairs] if len(pairs) > 1 else [every[:, 0]]
     )
@@ -296,8 +296,8 @@ def _line(pair: str, rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _claims(rows: Sequence[Row]) -> list[Claim]:
-    scores, drawn = _scores(rows), _resampled(rows, sorted({r.pair for r in rows}))
+def _claims(rows: Sequence[Row], drawn: np.ndarray) -> list[Claim]:
+    scores = _scores(rows)
     last = CHOSEN
     gain, share = _gains(scores)[last]
     ends = _interval(drawn, last, 0)
