@@ -192,7 +192,7 @@ def _open(command: AuditCommand) -> Pair:
             "Give X1 and X2, or --pair FOLDER, or --example.",
         )
     if command.example:
-        from alignscope.auditing.example import example  # slow to load, and help does without
+        from alignscope.tour.example import example  # slow to load, and help does without
 
         return example()
     given = {

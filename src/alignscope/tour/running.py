@@ -12,10 +12,10 @@ from alignscope._lib.progress import quiet
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
 from alignscope.auditing.api import audit
-from alignscope.auditing.example import example
 from alignscope.paper.running import first_spec, run_paper
 from alignscope.report.shell import write_page
 from alignscope.study.running import run_study
+from alignscope.tour.example import example
 from alignscope.tour.findings import Finding, of_audit, of_paper, of_study
 
 OUTPUT = Output("tour", record="findings.json", page="index.html")
