@@ -65,6 +65,8 @@ def test_the_tour(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert Paper.from_json(first["paper/results.json"]).to_json() == first["paper/results.json"]
     assert cli.main(["tour", "--out", str(out), "--workers", "1"]) == 0
     assert files(out) == first
+    paper = str(out / "paper")
+    assert cli.main(["diff", paper, paper, "--out", str(tmp_path / "diff")]) == 0  # some of its studies are not there
 
 
 def test_an_index_of_somebody_else_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -150,6 +150,8 @@ def _contents(run: Run) -> Contents:
     found = contents_of(record, (*_STUDIES, "satellite"))
     for name in _STUDIES:
         study = getattr(result, name)
+        if study is None:  # at the scale `first`
+            continue
         part = contents_of(msgspec.to_builtins(study), LEFT_OUT, under=name)
         part.figures |= trained_figures(study, f"{name}.")
         found.add(part)
@@ -167,7 +169,8 @@ def _pairing(one: Run, two: Run) -> Pairing:
 
 
 def _studies(paper: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: paper.get(name) or paper["satellite"][name] for name in _STUDIES}
+    every = {**paper, **paper["satellite"]}  # the scale `first` has no studies of satellite patches
+    return {name: every[name] for name in _STUDIES if name in every}
 
 
 def _figures(a: Contents, b: Contents, pairing: Pairing, tolerance: float, main: str) -> list[ChangedFigure]:

@@ -55,7 +55,7 @@ def verdicts_by_group(groups: Sequence[Group]) -> Figure:
                 bars.append({"row": row, "x": start, "x2": start + n, "verdict": verdict, "group": group.title}
                             | {"text": f"{n} of {len(group.checks)}", "n": n, "middle": start + n / 2})  # fmt: skip
             start += n
-    x = value_axis("x", "claims", 0, max(b["x2"] for b in bars), "d", tickMinStep=1, grid=False)
+    x = value_axis("x", "claims", 0, max(len(group.checks) for group in groups), "d", tickMinStep=1, grid=False)
     y = {"field": "row", "type": "ordinal", "axis": None, "scale": {"domain": list(range(len(groups)))}}
     tip = tips(Claims="group", Verdict="verdict", Number="text")
     shown = [verdict for verdict in MARKS if any(b["verdict"] == verdict for b in bars)]
