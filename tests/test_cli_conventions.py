@@ -262,9 +262,9 @@ def test_names_that_people_use() -> None:
 
 
 def test_own_methods_run_beside_the_named_ones() -> None:
-    own = {"mine": METHODS["none"]}
-    assert list(entries_of(read_scale("quick"), own, ["clip"])) == ["cross", "mine"]
-    assert list(entries_of(read_scale("quick"), own, ["mine"])) == ["mine"]
+    own = dict.fromkeys(("mine", "other"), METHODS["none"])
+    assert list(entries_of(read_scale("quick"), own, ["clip"])) == ["cross", "mine", "other"]
+    assert list(entries_of(read_scale("quick"), own, ["mine", "clip"])) == ["mine", "cross"]
 
 
 def test_a_bench_goes_on_where_all_trainings_are_its_own(tmp_path: Path) -> None:

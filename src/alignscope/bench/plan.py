@@ -20,13 +20,14 @@ from alignscope.errors import AlignscopeError
 
 
 def entries_of(spec: BenchSpec, own: Mapping[str, Entry], only: Sequence[str] | None = None) -> dict[str, Entry]:
-    """Return the methods to run: `only` these or those of the specification, and all of one's own.
+    """Return the methods to run: `only` these or those of the specification, and all of one's own if none is named.
 
     Raises E305 for a name that is not known.
     """
     known = {**METHODS, **own}
     some = only or spec.methods
-    names = [ALIASES.get(name, name) if name not in known else name for name in (*some, *own)] if some else known
+    beside = () if set(own).intersection(some) else own
+    names = [ALIASES.get(name, name) if name not in known else name for name in (*some, *beside)] if some else known
     for name in names:
         if name not in known:
             raise AlignscopeError("E305", "method", f"'{name}' is not known", f"Use some of {', '.join(known)}.")

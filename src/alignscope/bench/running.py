@@ -108,7 +108,8 @@ def run_bench(
     out : the folder that keeps the trainings. Killed at any instant, the same call goes on where it stopped; a later
         call with more methods trains only these.
     methods_file : a Python file with methods of one's own, which `alignscope.bench.register` registers.
-    methods : names of the methods to run, next to all of one's own; by default those of the specification.
+    methods : names of the methods to run, next to all of one's own if none of these is named; by default those of the
+        specification.
     workers : processes, one thread each; by default one per core. 1 trains in this process.
     executor : any `concurrent.futures.Executor`, such as dask's; its workers must see the folder.
     device : a torch device. Not part of a cell's identity: figures of different devices agree within rounding only.

@@ -31,7 +31,10 @@ class BenchCommand(TrainingCommand, frozen=True, kw_only=True):
     ] = None
     only: Annotated[
         tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]],
-        arg(metavar="NAME", help="Run these methods alone, and those of --method; may be repeated. By default all."),
+        arg(
+            metavar="NAME",
+            help="Run these methods alone, and those of --method unless one of them is named. May be repeated.",
+        ),
     ] = ()
     method: Annotated[
         Path | None,
