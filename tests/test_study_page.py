@@ -418,6 +418,7 @@ def test_a_forecast_holds_only_if_it_beats_every_rule_of_one_line(
     results = _foretold(guess, true)
     found = contest(results, results.agreement[0].variant)
     assert found is not None and (found.by_error.name, found.beaten) == (rule, beaten)
+    assert ("not shown to beat a one-line rule" in _card(results, SIZE)["text"]) != beaten
     assert found.used == ("the forecast" if beaten else rule)
     for text in (_card(results, RULE)["text"], " ".join(verdict(results))):
         assert f"of “{rule}”" in text or f"for “{rule}”" in text

@@ -222,6 +222,8 @@ def cards(results: StudyResults) -> list[dict[str, str]]:
         limit = size.within_budget_at
         if limit is not None:
             text += f" {above_words(results, limit)}"
+        if agreement and (judged := contest(results, agreement.variant)) and not judged.beaten:
+            text += " The forecast is not shown to beat a one-line rule."
         big = f"K > {size.components}" if limit is None else f"K ≥ {math.ceil(limit.value)}"
         out.append({"title": "Latent size by the linear forecast", "big": big, "text": text})
     if agreement is not None and agreement.correlation is not None:
