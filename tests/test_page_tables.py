@@ -47,7 +47,7 @@ def test_a_long_table_is_filtered(visit: Any) -> None:
     field = page.get_by_label("Filter Targets of optical → radar", exact=True)
     field.fill("species 09")
     assert page.locator(f"{TARGETS} tbody tr:visible").count() == 10
-    assert page.locator(".tools output").first.inner_text() == "10 of 100"
+    assert field.locator("xpath=following-sibling::output").inner_text() == "10 of 100"
     field.fill("")
     assert page.locator(f"{TARGETS} tbody tr:visible").count() == 100
 

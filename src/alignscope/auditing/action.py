@@ -175,7 +175,7 @@ def _training_loop(audit: AuditRecord, k: int) -> str:
         f"{imports}\n"
         f"K = {k}  # numbers of each encoder\n"
         f"{made}\n"
-        f"monitor = Monitor({{{listed}}})  # classes (labels as codes) or columns\n"
+        f"monitor = Monitor({{{listed}}})  # classes, or columns\n"
         f"budget = Budget(epsilon={audit.directions['1'].budget:g})  # what a target may lose of its R²\n"
         "for epoch in range(epochs):\n"
         f"    for {batch} in loader:\n"

@@ -68,8 +68,8 @@ def trainings(audit: Audit) -> Spec:
             )  # fmt: skip
             labels.append(name)
     y, params = row_axis(labels, heads)
-    high = high_end((p["end"] for p in points), 1.35)
-    x = share_axis("x", "explained variance of its target (R², held out)", _low(points), high)
+    low = _low(points)
+    x = share_axis("x", "explained variance of its target (R², held out)", low, _with_notes(points, low))
     colour = by("training", TRAININGS, HUES)
     encoding = {"x": x, "y": y, "color": colour, "tooltip": tips(Training="Row", Retained="R")}
     shape = by("training", TRAININGS, SHAPES)
@@ -87,6 +87,13 @@ def trainings(audit: Audit) -> Spec:
     )
 
 
+def _with_notes(points: list[Spec], low: float) -> float:
+    """Return where the axis ends, so that what is written next to a mark has room on a narrow screen too."""
+    most = high_end((p["end"] for p in points), 1.0)
+    noted = max([p["end"] for p in points if p["note"]], default=low)
+    return max(most + 0.05 * (most - low), noted + 0.5 * (most - low))
+
+
 def _low(points: list[Spec]) -> float:
     return low_end(p[k] for p in points for k in ("x", "low"))
 
@@ -97,11 +104,11 @@ def _note(found: Any) -> str:
         "loses": f"{percent(found.share.value, digits)} lost",
         "none": "no loss shown",
         "gains": "gains",
-        "undetermined": "nothing detectable",
+        "undetermined": "nothing shared",
         "point": "no interval",
-        "few": "too few to tell",
-        "chance": "not above chance",
-        "groups": "does not transfer",
+        "few": "too few rows",
+        "chance": "chance level",
+        "groups": "no transfer",
     }[found.kind]
 
 
