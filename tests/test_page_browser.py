@@ -69,7 +69,7 @@ def test_a_narrow_window_does_not_overflow(visit: Any, name: str) -> None:
 
 def test_charts_follow_the_window(visit: Any) -> None:
     page = visit(viewport=NARROW)
-    width = "document.querySelector('[data-chart=sigma] svg').viewBox.baseVal.width"
+    width = "document.querySelector('[data-chart=trainings] svg').viewBox.baseVal.width"
     before = page.evaluate(width)
     page.set_viewport_size(WIDE)
     page.wait_for_function(f"{width} > {before} + 300")
@@ -179,6 +179,7 @@ def test_paper_is_light_open_and_complete(visit: Any, tmp_path: Path) -> None:
 
 def test_names_for_those_who_do_not_see_it(visit: Any) -> None:
     page = visit()
+    page.locator("#cost summary").first.click()
     assert page.get_by_role("slider", name="Alignment weight").count() == 1
     assert page.evaluate("[...document.querySelectorAll('[role=img]')].every(e => e.getAttribute('aria-label'))")
     assert page.evaluate("[...document.querySelectorAll('[role=region]')].every(e => e.getAttribute('aria-label'))")
