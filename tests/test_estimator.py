@@ -9,8 +9,10 @@ import warnings
 from itertools import pairwise
 
 import numpy as np
+import pandas
 import pytest
 import scipy.linalg as sla
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.cross_decomposition import CCA
 from sklearn.exceptions import NotFittedError
@@ -19,6 +21,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import check_estimator
 
 from alignscope import AlignedReducedRank, AlignscopeError
@@ -59,6 +62,44 @@ def test_scikit_learn_accepts_it(estimator):
     failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
     assert set(failed) == set(EXPECTED_FAILURES), failed
     assert sum(r["status"] == "passed" for r in results) > 40
+
+
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
+@pytest.mark.parametrize(
+    "check",
+    [
+        "set_output_transform",
+        "set_output_transform_pandas",
+        "global_output_transform_pandas",
+        "transformer_get_feature_names_out",
+    ],
+)
+def test_its_frames_are_those_of_scikit_learn(check):
+    getattr(estimator_checks, f"check_{check}")("AlignedReducedRank", AlignedReducedRank())
+
+
+def test_embeddings_are_returned_in_the_frame_that_was_asked_for(rows):
+    x, y, other = rows
+    frame = pandas.DataFrame(x, index=np.arange(300) * 2, columns=[f"band {k}" for k in range(6)])
+    estimator = AlignedReducedRank(3).fit(frame, y, other)
+    plain = estimator.transform(frame)
+    assert type(plain) is np.ndarray
+    found = estimator.set_output(transform="pandas").transform(frame)
+    assert (
+        list(found.columns) == list(estimator.get_feature_names_out()) == [f"alignedreducedrank{k}" for k in range(3)]
+    )
+    assert (found.index == frame.index).all() and (found.to_numpy() == plain).all()
+    assert type(estimator.predict(frame)) is np.ndarray and estimator.set_output() is estimator
+    assert "_sklearn_output_config" not in repr(estimator) and repr(estimator) == "AlignedReducedRank(components=3)"
+    with config_context(transform_output="pandas"):
+        piped = make_pipeline(StandardScaler(), AlignedReducedRank(2))
+        assert list(piped.fit_transform(frame, y).columns) == ["alignedreducedrank0", "alignedreducedrank1"]
+    piped = make_pipeline(StandardScaler(), AlignedReducedRank(2)).set_output(transform="pandas")
+    assert piped.fit_transform(frame, y).shape == (300, 2)
+    with pytest.raises(AlignscopeError, match=r"transform: 'xarray' is not known. Use one of default, pandas, polars"):
+        estimator.set_output(transform="xarray")
+    with pytest.raises(NotFittedError, match=r"not fitted yet. Call fit before. \[E501\]"):
+        AlignedReducedRank().get_feature_names_out()
 
 
 def test_it_is_used_without_scikit_learn():

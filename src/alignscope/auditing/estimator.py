@@ -10,6 +10,7 @@ import inspect
 import sys
 import warnings
 from functools import cache
+from importlib import import_module
 from typing import Any, get_args
 
 import numpy as np
@@ -21,6 +22,9 @@ from alignscope.linear.path import Solver
 from alignscope.linear.problem import Gauge, Problem, block_scale
 from alignscope.moments.moments import Moments
 from alignscope.pair.readers.rows import as_numpy
+
+_CONTAINERS = ("default", "pandas", "polars")
+"""What embeddings are returned in, by the names of scikit-learn."""
 
 
 class AlignedReducedRank:
@@ -173,18 +177,57 @@ class AlignedReducedRank:
         self.sigma_z_ = solution.sigma_z
         self.alignment_r2_ = solution.alignment_r2 if aligned else float("nan")
 
-    def transform(self, X: Array) -> Matrix:
-        """Return the embeddings (N x K_eff) of rows (N x D1)."""
+    def transform(self, X: Array) -> Any:
+        """Return the embeddings (N x K_eff) of rows (N x D1), as `set_output` or scikit-learn's settings say."""
+        return self._contained(self._embedded(X), X)
+
+    def _embedded(self, X: Array) -> Matrix:
         embedding: Matrix = (self._checked(X) - self.mean_) @ self.encoder_
         return embedding
 
-    def fit_transform(self, X: Array, y: Array, other: Array | None = None, other_y: Array | None = None) -> Matrix:
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the embedding's columns: alignedreducedrank0, ...; `input_features` may be those of X."""
+        if not hasattr(self, "encoder_"):
+            raise _not_fitted("E501", type(self).__name__, "this instance is not fitted yet", "Call fit before.")
+        if input_features is not None and len(input_features) != self.n_features_in_:
+            found = f"input_features should have length equal to number of features ({self.n_features_in_})"
+            raise AlignscopeError("E210", "input_features", found, "Give the names of X, or none.")
+        stem = type(self).__name__.lower()
+        return np.array([f"{stem}{k}" for k in range(self.n_components_)], dtype=object)
+
+    def set_output(self, *, transform: str | None = None) -> AlignedReducedRank:
+        """Say what `transform` and `fit_transform` return: arrays (``default``) or frames of ``pandas`` or ``polars``.
+
+        None changes nothing. Raises E305 for another name.
+        """
+        if transform is not None:
+            self._sklearn_output_config = {"transform": one_of("transform", transform, _CONTAINERS)}
+        return self
+
+    def _contained(self, embedding: Matrix, X: Array) -> Any:
+        """Return embeddings in the container that was set, with the index of the rows where both are of pandas."""
+        loaded = sys.modules.get("sklearn")
+        general = loaded.get_config()["transform_output"] if loaded is not None else "default"
+        kind = vars(self).get("_sklearn_output_config", {}).get("transform", general)
+        if kind == "default":
+            return embedding
+        try:
+            library = import_module(kind)
+        except ImportError as error:
+            raise AlignscopeError("E107", kind, f"{error}", f"pip install {kind}, or set another output.") from None
+        names = list(self.get_feature_names_out())
+        if kind == "polars":
+            return library.DataFrame(embedding, schema=names, orient="row")
+        index = X.index if isinstance(X, library.DataFrame) else None
+        return library.DataFrame(embedding, columns=names, index=index)
+
+    def fit_transform(self, X: Array, y: Array, other: Array | None = None, other_y: Array | None = None) -> Any:
         """Fit, then return the embeddings of the training rows."""
         return self.fit(X, y, other, other_y).transform(X)
 
     def predict(self, X: Array) -> np.ndarray:
         """Return predictions (N x C), or (N,) when the target had one axis, from rows (N x D1)."""
-        predicted = self.transform(X) @ self.head_ + self.target_mean_
+        predicted = self._embedded(X) @ self.head_ + self.target_mean_
         return predicted[:, 0] if self._single else predicted
 
     def score(self, X: Array, y: Array) -> float:
@@ -234,7 +277,7 @@ class AlignedReducedRank:
         if known is None or given is None:
             which = "X has feature names" if known is None else "X does not have valid feature names"
             how = "without" if known is None else "with"
-            warnings.warn(f"{which}, but {name} was fitted {how} feature names", UserWarning, stacklevel=4)
+            warnings.warn(f"{which}, but {name} was fitted {how} feature names", UserWarning, stacklevel=5)
         elif list(known) != list(given):
             raise _ColumnNamesError(
                 "E210", "X", _name_difference(list(known), list(given)), "Give the same columns in the same order."
