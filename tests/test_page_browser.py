@@ -72,7 +72,7 @@ def test_charts_follow_the_window(visit: Any) -> None:
     width = "document.querySelector('[data-chart=trainings] svg').viewBox.baseVal.width"
     before = page.evaluate(width)
     page.set_viewport_size(WIDE)
-    page.wait_for_function(f"{width} > {before} + 300")
+    page.wait_for_function(f"{width} > {before} + 60")
 
 
 RULE = """side => { const mark = [...document.querySelectorAll(`[data-chart=path_${side}] .mark-rule.role-mark`)]
