@@ -96,9 +96,10 @@ def test_tensorboard(report: MonitorReport, tmp_path: Path) -> None:
 
 
 @theirs
-def test_mlflow(report: MonitorReport, tmp_path: Path) -> None:
+def test_mlflow(report: MonitorReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # databases need more than mlflow-skinny
     mlflow = pytest.importorskip("mlflow")
-    mlflow.set_tracking_uri(tmp_path.as_uri())
+    mlflow.set_tracking_uri((tmp_path / "runs").as_uri())  # a new folder is made a store
     with mlflow.start_run() as run:
         report.log_to(mlflow)
     assert mlflow.get_run(run.info.run_id).data.metrics == pytest.approx(report.scalars())
@@ -109,7 +110,8 @@ def test_wandb(report: MonitorReport, tmp_path: Path) -> None:
     wandb = pytest.importorskip("wandb")
     with wandb.init(project="p", dir=str(tmp_path), mode="offline", settings=wandb.Settings(silent=True)) as run:
         report.log_to(run)
-    (stored,) = tmp_path.rglob("*.wandb")
+    wandb.teardown()  # ends the process that writes
+    (stored,) = tmp_path.rglob("run-*.wandb")
     assert all(name.encode() in stored.read_bytes() for name in report.scalars())
 
 
