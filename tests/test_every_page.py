@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from alignscope.cli import main
 from alignscope.paper.page.page import render_paper
 from alignscope.report.shell import css
 from alignscope.study.page.page import render_study
+from layout import overlaps, settle, trouble
 from page_reader import Page
 from test_paper_page import CLAIMS, SATELLITE
 
@@ -165,3 +167,72 @@ def test_there_is_one_shell() -> None:
     assert len(own) == len(NAMES)
     for path in own:
         assert path.read_text(encoding="utf-8").startswith('{% extends "base.html.j2" %}'), path
+
+
+SIZES = ({"width": 1400, "height": 900}, {"width": 800, "height": 900}, {"width": 390, "height": 844})
+SCHEMES = ("light", "dark")
+LOOKED_AT = [name for name in NAMES if name not in ("audit", "study", "paper")]
+WORDS = r"""() => document.body.innerText.split(/\s+/).filter(word => /[\p{L}\p{N}]/u.test(word)).length"""
+CHARTS = "document.querySelectorAll('[data-chart]:not(.legend)').length"
+FOLDED = "document.querySelectorAll('details:not([open]) [data-chart]:not(.legend)').length"
+
+
+@pytest.fixture(scope="module")
+def files(pages: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("files")
+    written = {name: folder / f"{name}.html" for name in pages}
+    for name, path in written.items():
+        path.write_text(pages[name], encoding="utf-8")
+    return written
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", LOOKED_AT)
+def test_no_text_lies_over_another_or_is_cut(visit: Any, name: str) -> None:
+    """At three widths and in both schemes, as the page opens."""
+    page = visit(name, viewport=SIZES[0])
+    for size in SIZES:
+        page.set_viewport_size(size)
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
+            settle(page)
+            assert trouble(page) == [], (size, scheme)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", LOOKED_AT)
+def test_axe_finds_nothing_serious(visit: Any, name: str) -> None:
+    module = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
+    page = visit(name, viewport=SIZES[0])
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        found = module.Axe().run(page).response["violations"]
+        bad = [(v["id"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in ("serious", "critical")]
+        assert bad == [], scheme
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["study", "paper", "bench"])
+def test_few_words_and_charts_are_shown_until_sections_are_unfolded(visit: Any, name: str) -> None:
+    page = visit(name, drawn=False)
+    assert 1 <= page.evaluate(f"{CHARTS} - {FOLDED}") <= 20
+    assert name == "bench" or page.evaluate(WORDS) <= 2500
+    assert page.evaluate("[...document.querySelectorAll('details:not([open]) [data-chart]')].every(e => !e.entry)")
+    folded = page.locator("details.whole:has([data-chart])").first
+    folded.locator("summary").first.click()
+    folded.locator(".chart svg").first.wait_for()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", LOOKED_AT)
+def test_the_first_screen_has_a_badge_a_picture_and_an_action_with_its_code(visit: Any, name: str) -> None:
+    page = visit(name, viewport=SIZES[0])
+    for part, below in (("#decision strong", 0), (".first .action code", 0), (".first > div", -250)):
+        box = page.locator(part).first.bounding_box()
+        assert box["y"] + (box["height"] if not below else -below) <= 900, part
+
+
+def test_texts_that_lie_over_each_other_are_found() -> None:
+    line = (0.0, 0.0, 90.0, 20.0, "a line", False)
+    assert overlaps([line, (50.0, 10.0, 90.0, 30.0, "another", False)]) == ["'a line' over 'another'"]
+    assert overlaps([line, line]) == [] == overlaps([line, (0.0, 18.0, 90.0, 38.0, "the next line", False)])
