@@ -142,4 +142,5 @@ PAGES = {
     "alignable_joint": partial(benchmark, "alignable", 1),
     "alignable_pairs": partial(benchmark, "alignable_pairs", intervals=True),
     "alignable_weights": partial(benchmark, "alignable_weights", intervals=True),
+    "alignable_rivals": partial(benchmark, "alignable_rivals", intervals=True),
 }
