@@ -1,4 +1,4 @@
-"""A record taken apart: every figure, option, version, hash and text under a path, whatever the command.
+"""All that a record holds: every figure, option, version, hash and text under a path, whatever the command.
 
 A path names keys, joined by dots. A row of a table is named by what places it, ``cost_parts[components = 8, lambda = 3,
 modality = 1, target = texture]``, never by its position. Values along a grid (`lambda`, `components`) are one curve.

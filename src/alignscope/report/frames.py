@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 Library = Literal["pandas", "polars", "pyarrow"]
-"""Whose tables results are turned into, the first that is installed where none is asked for."""
+"""Whose tables results are turned into, the first that is installed where none is named."""
 
 FIGURE = ("value", "low", "high", "held_out")
 """The last columns of every table; low and high are empty where there is no interval."""
