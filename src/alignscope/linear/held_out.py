@@ -97,7 +97,8 @@ class HeldOut:
     figures : of all rows. replicates : without each unit in turn.
     detections : "shared", and "1" and "2" for the alignment targets of the two directions.
     counts : how many directions are detectable.
-    located : where the argument is given, direction -> fold -> predictor; a size of None is that of all shared directions.
+    located : where the argument is given, direction -> fold -> predictor; a size of None is that of all shared
+        directions.
     named : for class targets, what names the class: "11" unaligned, "z1" supervised and "c1" contrastive -> fold ->
         predictor.
     """
