@@ -190,14 +190,17 @@ def _rows(results: StudyResults) -> list[RetentionRow]:
 
 
 def _cost(rows: Sequence[RetentionRow]) -> SeedInterval:
-    """Return the mean cost; its interval is at most as wide as the mean of the rows' intervals, which is given."""
+    """Return the mean cost; its interval is at most as wide as the mean of the rows' intervals, which is given.
+
+    All are cut at 1: a probe that is worse than the mean has nothing left, and no more than there was is lost.
+    """
     retained = [r.retention for r in rows if r.retention is not None]
     lows, highs = [i.low for i in retained if i.low is not None], [i.high for i in retained if i.high is not None]
     whole = len(lows) == len(highs) == len(retained)
     return SeedInterval(
-        1 - fmean(i.value for i in retained),
-        1 - fmean(highs) if whole else None,
-        1 - fmean(lows) if whole else None,
+        min(1.0, 1 - fmean(i.value for i in retained)),
+        min(1.0, 1 - fmean(highs)) if whole else None,
+        min(1.0, 1 - fmean(lows)) if whole else None,
         min(i.seeds for i in retained),
     )
 
