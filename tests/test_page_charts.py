@@ -34,7 +34,8 @@ from alignscope.report.words import (
 from report_example import HOSTILE, VARIANTS, example, hostile_names
 
 CHARTS = ["trainings", "sigma"]
-CHARTS += [f"{c}_{j}" for c in ["size", "path", "targets", "carriers", "remedies"] for j in "12"]
+KINDS = ["size", "expected", "targets", "carriers", "groups", "map", "path", "remedies"]
+CHARTS += [f"{kind}_{j}" for kind in KINDS for j in "12"]
 
 
 def _spec_strings(value: Any, key: str = "") -> list[tuple[str, str]]:
