@@ -355,7 +355,8 @@ def test_without_javascript_the_figures_are_in_the_tables(visit: Any) -> None:
     page = visit("paper", ready=False, java_script_enabled=False)
     assert page.locator(".chart").first.is_hidden()
     assert page.locator("noscript .note").is_visible()
-    page.locator("#figures summary").first.click()
+    page.locator("#figures > details > summary").click()
+    page.locator("#figures .screen > summary").first.click()
     assert page.locator("#figures table").first.is_visible()
 
 

@@ -94,7 +94,8 @@ def share_axis(field: str, title: str, low: float, high: float) -> Spec:
     ticks = [round(k * step, 4) for k in range(-60, 201) if step and low <= k * step <= min(high, 1.0) + 1e-9]
     form = ".1f" if step >= 0.1 else ".2f" if step >= 0.01 else ".3f"
     axis = {"title": title, "values": ticks or [low], "format": form, "labelFlush": False}
-    scale = {"domain": [low, high], "nice": False, "clamp": True}
+    ends = [min([low, *ticks]), max([high, *ticks])]  # a tick that rounding puts outside would not be drawn
+    scale = {"domain": ends, "nice": False, "clamp": True}
     return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
 
 
