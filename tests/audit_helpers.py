@@ -100,6 +100,7 @@ def quick_page(monkeypatch: pytest.MonkeyPatch) -> None:
     page.render_page = lambda record: f"{GENERATOR}<p>{record['verdict']}</p>"  # type: ignore[attr-defined]
     charts = ModuleType("alignscope.auditing.page.charts")
     charts.render_charts = lambda record: {"charts/sigma.svg": b"<svg/>"}  # type: ignore[attr-defined]
+    charts.chart_specs = lambda record, *, live: {}  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, page.__name__, page)
     monkeypatch.setitem(sys.modules, charts.__name__, charts)
 
@@ -127,7 +128,7 @@ def figures(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 INFINITE = re.compile(
     r"(lambda_critical|raw\.lambda_budget|remedies\.budget\.lambda|condition|(lambda_budget|lossless_at)\.(value|low|high))$"
 )
-WITHOUT = re.compile(r"\.(low|high|classes|shared|lifted|groups|where|group)$|\.(recall|f1)\.")
+WITHOUT = re.compile(r"\.(low|high|classes|shared|lifted|groups|where|group|replicates)$|\.(recall|f1)\.")
 """Where null may stand: ends where there is no interval, scores of classes without rows, and parts not asked for."""
 
 

@@ -82,7 +82,8 @@ def open_by_command(argv: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> Pai
     def audit(pair: Pair, **_: Any) -> Any:
         opened.append(pair)
         page = Path("out/report.html")
-        return SimpleNamespace(verdict="", action="", findings=(), save=lambda folder: page)
+        decision = SimpleNamespace(badge="align", reason="")
+        return SimpleNamespace(decision=decision, verdict="", action="", findings=(), save=lambda folder: page)
 
     monkeypatch.setattr(importlib.import_module("alignscope.auditing.api"), "audit", audit)
     status = cli.main(["audit", *argv, "--out", "out"])

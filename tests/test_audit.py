@@ -86,7 +86,8 @@ def test_progress_is_told_in_order() -> None:
     told: list[tuple[str, float]] = []
     alignscope.audit(X1, X2, Y1, progress=lambda what, share: told.append((what, share)), **QUICK)
     assert list(dict.fromkeys(what for what, _ in told)) == [
-        "reading the rows", "solving for every lambda", "permuting", "working out intervals", "naming classes", "done",
+        "reading the rows", "solving for every lambda", "permuting", "working out intervals",
+        "looking where it is lost", "naming classes", "forecasting networks", "done",
     ]  # fmt: skip
     assert all(0 <= share <= 1 for _, share in told)
     assert told[-1] == ("done", 1.0)

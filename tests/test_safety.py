@@ -61,7 +61,7 @@ ENDS: dict[str, tuple[Callable[[], object], int, str]] = {
     "a fault": (
         raising(ZeroDivisionError("by 0")),
         2,
-        r"fault: ZeroDivisionError: by 0 .*report it.*DEBUG.*\[E901\]",
+        r"fault: ZeroDivisionError: by 0 .*report it, with what the option -v prints.*\[E901\]",
     ),
     "a fault without words": (raising(AssertionError()), 2, r"fault: AssertionError: without words.*\[E901\]"),
     "a fault of many lines": (raising(KeyError("a\nb\x1b[31m")), 2, r"fault: KeyError: .*\[E901\]"),
