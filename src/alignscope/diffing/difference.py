@@ -95,7 +95,11 @@ def diff(before: str | Path | Result, after: str | Path | Result, *, tolerance: 
 
     Example
     -------
-    >>> alignscope.diff("run-1", "run-2").findings.new               # doctest: +SKIP
+    >>> import numpy as np, alignscope
+    >>> x1, x2 = np.random.default_rng(0).normal(size=(2, 200, 2))
+    >>> before, after = (alignscope.audit(x1, x2, x1, seed=seed) for seed in (0, 1))
+    >>> alignscope.diff(before, after).findings.new
+    []
     """
     tolerance = float(real("tolerance", tolerance, 0))
     return compare(Run.of(before), Run.of(after), tolerance)
