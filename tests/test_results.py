@@ -229,8 +229,7 @@ def test_panels_side_by_side_are_a_chart_of_altair() -> None:
 
 
 def test_without_altair_a_chart_is_a_figure_of_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import matplotlib
-
+    matplotlib = pytest.importorskip("matplotlib", reason="charts as figures need matplotlib")
     matplotlib.use("Agg")
     monkeypatch.setitem(sys.modules, "altair", None)
     figure = made("audit, example").plot("sigma")
