@@ -37,7 +37,8 @@
   const fit = (entry, width) => {
     if (!width || entry.width === width) return;
     entry.width = width;
-    entry.view.width(width).signal("legend_columns", width < 430 ? 1 : width < 560 ? 2 : 3);
+    // Twice: a chart whose inside is as wide as the whole is to be would see no change.
+    entry.view.width(width - 1).width(width).signal("legend_columns", width < 430 ? 1 : width < 560 ? 2 : 3);
     if (entry.rows) entry.view.signal("label_room", Math.round(Math.max(90, Math.min(240, width * 0.34))));
     entry.view.run();
   };
