@@ -168,6 +168,7 @@ def snapshot(folder: Path) -> dict[str, str]:
 class Opened(SimpleNamespace):
     """What stands for an audit that was not worked out: the inputs were opened, checked and read once."""
 
+    decision = SimpleNamespace(badge="align", reason="read")
     verdict = action = "read"
     findings = ()
 

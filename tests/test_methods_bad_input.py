@@ -50,7 +50,7 @@ def canonical(components: int = 6, **settings: object) -> Callable[[], Method]:
 
 BAD = [
     (lambda: Aligned(two()[:1]), r"encoders: 1\. .*two modalities or more.*E201"),
-    (lambda: Aligned(two(), "clip"), r"objective: 'clip' is not known.*info_nce.*E305"),
+    (lambda: Aligned(two(), "clap"), r"objective: 'clap' is not known.*info_nce.*E305"),
     (lambda: Aligned(two(), alignment_weight=-1.0), r"alignment_weight: -1\.0.*of at least 0.*E304"),
     (lambda: Aligned(two(), temperature=0.0), r"temperature: 0\.0.*above 0.*E304"),
     (lambda: Aligned(two(), "jepa", momentum=1.0), r"momentum: 1.*E304"),
