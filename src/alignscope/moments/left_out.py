@@ -14,7 +14,7 @@ import numpy as np
 
 from alignscope._lib.types import Matrix, Vector
 from alignscope.moments.moments import Moments, block_slices
-from alignscope.moments.onepass import ByFold, FoldedMoments, restrict
+from alignscope.moments.onepass import ByFold, FoldedMoments, Has, restrict
 
 _ROUNDING = 1e-12  # a share of a column's energy that a difference of sums may leave of nothing
 
@@ -55,21 +55,21 @@ class UnitSums:
         self.moments = moments
         self.units = moments.units
         self.folds = np.array([moments.fold_of[unit] for unit in self.units])
-        self._sums: dict[tuple[bool, bool], _Sums] = {}
+        self._sums: dict[Has, _Sums] = {}
 
     def without(self, unit: int) -> LeftOut:
         """Return the moments without the unit at this place of `units`."""
         return LeftOut(self, unit)
 
-    def of(self, need: tuple[bool, bool]) -> _Sums:
+    def of(self, need: Has) -> _Sums:
         """Return the sums over the rows that have what is needed."""
         if need not in self._sums:
             self._sums[need] = self._sum(need)
         return self._sums[need]
 
-    def _sum(self, need: tuple[bool, bool]) -> _Sums:
+    def _sum(self, need: Has) -> _Sums:
         m = self.moments
-        names = tuple(name for name, needed in (("x1", need[0]), ("x2", need[1])) if needed)
+        names = tuple(name for name, needed in zip(m.modalities, need, strict=True) if needed)
         total = m.total(*names)
         lift, blocks = self._lift(total, names)
         width = max(s.stop for s in blocks.values())
@@ -93,11 +93,11 @@ class UnitSums:
             basis = self.moments.basis(None, name)
             lift[name] = basis.coefficients(np.eye(basis.rank))
         targets = {k: s for k, s in total.blocks.items() if k not in lift}
-        widths = {k: lift[k].shape[1] for k in lift} | {k: s.stop - s.start for k, s in targets.items()}
-        if targets.get("y1") == targets.get("y2"):
-            del widths["y2"]
+        first = {k: next(j for j, other in targets.items() if other == s) for k, s in targets.items()}
+        widths = {k: lift[k].shape[1] for k in lift}
+        widths |= {k: s.stop - s.start for k, s in targets.items() if first[k] == k}
         blocks = block_slices(widths)
-        return lift, blocks | ({"y2": blocks["y1"]} if "y2" in targets and "y2" not in blocks else {})
+        return lift, blocks | {k: blocks[first[k]] for k in targets}
 
 
 def _lifted(part: Moments, total: Moments, lift: dict[str, Matrix], blocks: dict[str, slice]) -> _Sum:
@@ -117,7 +117,7 @@ class LeftOut(ByFold):
     """The moments of all rows, of those outside a fold and of a fold's own, without one unit."""
 
     def __init__(self, sums: UnitSums, unit: int) -> None:
-        super().__init__(sums.moments.blocks)
+        super().__init__(sums.moments.blocks, sums.moments.modalities)
         self.ridges = sums.moments.ridges
         self._sums, self._unit = sums, unit
 
@@ -128,10 +128,10 @@ class LeftOut(ByFold):
 
     @property
     def complete(self) -> bool:
-        """Whether every row has both modalities."""
+        """Whether every row has all modalities."""
         return self._sums.moments.complete
 
-    def _moments_of(self, fold: int | None, inside: bool, need: tuple[bool, bool]) -> Moments | None:
+    def _moments_of(self, fold: int | None, inside: bool, need: Has) -> Moments | None:
         sums = self._sums.of(need)
         mine, lacks = sums.by_unit[self._unit], self._sums.folds[self._unit] == fold
         if fold is None:

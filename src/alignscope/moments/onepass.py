@@ -2,7 +2,7 @@
 
 This is the only place that sees rows. Rows are split into cells, one for each (unit, modalities present), a unit
 being a part of a fold; each cell keeps its own moments, and everything above merges the cells that it needs: all
-rows, one fold, all folds but one, the rows that have modality 1, those that have both. Held-out figures, their
+rows, one fold, all folds but one, the rows that have a modality, those that have several. Held-out figures, their
 intervals and missing modalities therefore cost no further pass.
 """
 
@@ -10,20 +10,21 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from itertools import combinations
+from typing import Protocol, runtime_checkable
 
 import array_api_compat
 import numpy as np
 
 from alignscope._lib.threads import cores, one_blas_thread, side_by_side
-from alignscope._lib.types import Array, Codes, Matrix, Progress, Vector
+from alignscope._lib.types import Array, Codes, Mask, Matrix, Progress, Vector
 from alignscope.errors import AlignscopeError
 from alignscope.moments.cells import ChanCell, RootCell, as_array_like, to_numpy
 from alignscope.moments.moments import CHAN_TOLERANCE, Basis, Form, Moments, block_slices, merge
 from alignscope.pair.alike import constant_rows
-from alignscope.pair.paired import Pair
 from alignscope.pair.readers.rows import Rows
 
 CHUNK_BYTES = 192 << 20
@@ -32,7 +33,33 @@ CHUNK_BYTES = 192 << 20
 LARGEST = 1e75
 """Values beyond this have fourth powers, which some figures pass through, that float64 cannot hold."""
 
-_Cell = tuple[int, bool, bool]
+_MOST_BYTES = 4 << 30  # of all cells' moments
+
+Has = tuple[bool, ...]
+"""Which modalities some rows have, or must have, in their order."""
+
+_Cell = tuple[int, Has]
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """What a pass reads: tables of the same rows, some of which rows may lack."""
+
+    @property
+    def n(self) -> int:
+        """The number of rows."""
+
+    @property
+    def tables(self) -> Mapping[str, Rows]:
+        """The rows by the name of their block; several names may stand for one table."""
+
+    @property
+    def presence(self) -> Mapping[str, Mask | None]:
+        """Which rows have each modality, by the name of its block; None where all do."""
+
+    @property
+    def weights(self) -> Vector | None:
+        """The weights of the rows (N,); None where all count alike."""
 
 
 class ByFold(ABC):
@@ -40,14 +67,16 @@ class ByFold(ABC):
 
     Attributes
     ----------
-    ridges : name of a modality -> the ridge of its basis, 0 where none is given; the largest for both together.
+    blocks : name of a block -> its columns.
+    modalities : the blocks that rows may lack.
+    ridges : name of a modality -> the ridge of its basis, 0 where none is given; the largest for several together.
     """
 
-    def __init__(self, blocks: Mapping[str, slice]) -> None:
-        self.blocks = blocks
+    def __init__(self, blocks: Mapping[str, slice], modalities: Sequence[str]) -> None:
+        self.blocks, self.modalities = blocks, tuple(modalities)
         self.ridges: Mapping[str, float] = {}
-        self._merged: dict[tuple[int | None, bool, bool, bool], Moments | None] = {}
-        self._bases: dict[tuple[int | None, tuple[str, ...], bool, bool], Basis] = {}
+        self._merged: dict[tuple[int | None, bool, Has], Moments | None] = {}
+        self._bases: dict[tuple[int | None, tuple[str, ...], Has], Basis] = {}
 
     @property
     @abstractmethod
@@ -57,10 +86,10 @@ class ByFold(ABC):
     @property
     @abstractmethod
     def complete(self) -> bool:
-        """Whether every row has both modalities."""
+        """Whether every row has all modalities."""
 
     @abstractmethod
-    def _moments_of(self, fold: int | None, inside: bool, need: tuple[bool, bool]) -> Moments | None:
+    def _moments_of(self, fold: int | None, inside: bool, need: Has) -> Moments | None:
         """Return the moments of the rows that have what is needed; None without any."""
 
     def total(self, *names: str) -> Moments:
@@ -81,7 +110,7 @@ class ByFold(ABC):
         With `beside`, on rows that have those blocks too.
         """
         wanted = (*names, *beside)
-        key = (held_out, names, *self._needs(wanted))
+        key = (held_out, names, self._needs(wanted))
         if key not in self._bases:
             ridge = max(self.ridges.get(name, 0.0) for name in names)
             self._bases[key] = self._needed(held_out, wanted).basis(names, ridge)
@@ -92,15 +121,15 @@ class ByFold(ABC):
         self._merged = {key: m for key, m in self._merged.items() if key[0] is None}
         self._bases = {key: b for key, b in self._bases.items() if key[0] is None}
 
-    def _needs(self, names: tuple[str, ...]) -> tuple[bool, bool]:
+    def _needs(self, names: tuple[str, ...]) -> Has:
         if self.complete:
-            return True, True
+            return (True,) * len(self.modalities)
         wanted = [self.blocks[k] for k in names]
-        return self.blocks["x1"] in wanted, self.blocks["x2"] in wanted
+        return tuple(self.blocks[m] in wanted for m in self.modalities)
 
     def _cached(self, fold: int | None, inside: bool, names: tuple[str, ...]) -> Moments | None:
         need = self._needs(names)
-        key = (fold, inside, *need)
+        key = (fold, inside, need)
         if key not in self._merged:
             self._merged[key] = self._moments_of(fold, inside, need)
         return self._merged[key]
@@ -125,11 +154,10 @@ class FoldedMoments(ByFold):
 
     Attributes
     ----------
-    cells : (unit, has modality 1, has modality 2) -> moments of the blocks that those rows have.
-    blocks : name of a block -> its columns in the full layout.
+    cells : (unit, which modalities its rows have) -> moments of the blocks that those rows have.
     folds : (N,) the fold of every row.
     fold_of : unit -> its fold.
-    present : (N x 2) which modalities each row has.
+    present : (N x M) which modalities each row has.
     kept : the rows that were to be kept, per block, in float64.
     digests : sha256 of the bytes of every block's rows, as they were read.
     constant : of a modality, how many of its rows hold one value throughout.
@@ -146,20 +174,20 @@ class FoldedMoments(ByFold):
         digests: Mapping[str, str],
         constant: Mapping[str, int],
     ) -> None:
-        super().__init__(blocks)
+        super().__init__(blocks, tuple(constant))
         self.cells, self.folds, self.fold_of, self.present = cells, folds, fold_of, present
-        self._complete = all(one and two for _, one, two in cells)
+        self._complete = all(all(has) for _, has in cells)
         self.kept, self.digests, self.constant = kept, digests, constant
 
     @property
     def fold_numbers(self) -> list[int]:
         """The folds that hold at least one row."""
-        return sorted({self.fold_of[unit] for unit, _, _ in self.cells})
+        return sorted({self.fold_of[unit] for unit, _ in self.cells})
 
     @property
     def units(self) -> list[int]:
         """The units that hold at least one row."""
-        return sorted({unit for unit, _, _ in self.cells})
+        return sorted({unit for unit, _ in self.cells})
 
     @property
     def form(self) -> Form:
@@ -168,7 +196,7 @@ class FoldedMoments(ByFold):
 
     @property
     def complete(self) -> bool:
-        """Whether every row has both modalities."""
+        """Whether every row has all modalities."""
         return self._complete
 
     def forget(self) -> None:
@@ -190,12 +218,41 @@ class FoldedMoments(ByFold):
         """Return the moments of a unit's rows that have the named blocks; None if there are none."""
         return self._merge([cell for cell in self.cells if cell[0] == unit], self._needs(names))
 
-    def _moments_of(self, fold: int | None, inside: bool, need: tuple[bool, bool]) -> Moments | None:
+    def _moments_of(self, fold: int | None, inside: bool, need: Has) -> Moments | None:
         chosen = [c for c in self.cells if fold is None or (self.fold_of[c[0]] == fold) == inside]
         return self._merge(chosen, need)
 
-    def _merge(self, chosen: list[_Cell], need: tuple[bool, bool]) -> Moments | None:
-        parts = [self.cells[c] for c in chosen if (c[1] or not need[0]) and (c[2] or not need[1])]
+    def outside(self, folds: Collection[int], *names: str) -> Moments | None:
+        """Return the moments of the rows outside some folds that have the named blocks; None if there are none."""
+        return self._merge([c for c in self.cells if self.fold_of[c[0]] not in folds], self._needs(names))
+
+    def as_pair(self, one: str, two: str, target: str) -> FoldedMoments:
+        """Return the moments of two modalities and a target as those of a pair, with blocks x1, x2, y1 and y2."""
+        renamed = {"x1": one, "x2": two, "y1": target, "y2": target}
+        at = [self.modalities.index(m) for m in (one, two)]
+        parts: dict[_Cell, list[Moments]] = {}
+        for (unit, has), m in self.cells.items():
+            mine = (has[at[0]], has[at[1]])
+            if any(mine):
+                kept = restrict(m, {name for name in renamed.values() if name in m.blocks})
+                blocks = {k: kept.blocks[name] for k, name in renamed.items() if name in kept.blocks}
+                parts.setdefault((unit, mine), []).append(replace(kept, blocks=blocks))
+        first, *_ = (m for (_, has), ms in parts.items() if all(has) for m in ms)
+        return FoldedMoments(
+            {cell: merge(ms) for cell, ms in parts.items()},
+            dict(first.blocks),
+            self.folds,
+            self.fold_of,
+            self.present[:, at],
+            {k: self.kept[name] for k, name in renamed.items()},
+            {k: self.digests[name] for k, name in renamed.items()},
+            {"x1": self.constant[one], "x2": self.constant[two]},
+        )
+
+    def _merge(self, chosen: list[_Cell], need: Has) -> Moments | None:
+        parts = [
+            self.cells[c] for c in chosen if all(had or not needed for had, needed in zip(c[1], need, strict=True))
+        ]
         if not parts:
             return None
         common = set.intersection(*(set(m.blocks) for m in parts))
@@ -203,7 +260,7 @@ class FoldedMoments(ByFold):
 
 
 def collect(
-    pair: Pair,
+    pair: Samples,
     folds: Codes,
     *,
     units: Codes | None = None,
@@ -215,7 +272,7 @@ def collect(
 
     Parameters
     ----------
-    pair : the rows.
+    pair : the rows, of a `Pair` or of more modalities.
     folds : (N,) the fold of every row, from 0.
     units : (N,) the unit of every row, from 0; each lies in one fold. By default the folds.
     form : ``chan`` or ``root``. By default the Chan form; when the equilibrated condition of a modality, on
@@ -241,7 +298,8 @@ def _chan_loss(moments: FoldedMoments) -> float:
 
     def loss(held_out: int | None) -> float:
         # On all rows first: if that is too much, the folds need not be looked at.
-        kinds = (("x1",), ("x2",), ("x1", "x2"))
+        single = [(m,) for m in moments.modalities]
+        kinds = [*single, *combinations(moments.modalities, 2)]
         return max(moments.basis(held_out, *names).predicted_loss for names in kinds)
 
     with one_blas_thread():
@@ -252,15 +310,16 @@ def _chan_loss(moments: FoldedMoments) -> float:
 
 
 def _collect(
-    pair: Pair, folds: Codes, units: Codes, form: Form, keep: Codes | None, progress: Progress | None
+    pair: Samples, folds: Codes, units: Codes, form: Form, keep: Codes | None, progress: Progress | None
 ) -> FoldedMoments:
     rows, aliases = sources(pair)
     slices = block_slices({name: r.shape[1] for name, r in rows.items()})
     keep = np.zeros(0, dtype=np.int64) if keep is None else keep
     kept = {name: np.empty((len(keep), r.shape[1])) for name, r in rows.items()}
     hashes = {name: hashlib.sha256() for name in rows}
-    present = np.ones((pair.n, 2), dtype=bool)
-    constant = {"x1": 0, "x2": 0}
+    modalities = list(pair.presence)
+    present = np.ones((pair.n, len(modalities)), dtype=bool)
+    constant = dict.fromkeys(modalities, 0)
     cells: dict[_Cell, ChanCell | RootCell] = {}
 
     def note(name: str, values: Array) -> None:
@@ -278,8 +337,10 @@ def _collect(
         weights = None if pair.weights is None else pair.weights[start:stop]
         tasks = []
         for cell, chosen in _split(units[start:stop], here):
-            names = [k for k in slices if (k != "x1" or cell[1]) and (k != "x2" or cell[2])]
+            absent = {m for m, had in zip(modalities, cell[1], strict=True) if not had}
+            names = [k for k in slices if k not in absent]
             if cell not in cells:
+                _check_patterns(cells, slices)
                 widths = {k: rows[k].shape[1] for k in names}
                 cells[cell] = ChanCell(widths) if form == "chan" else RootCell(widths)
             values = [raw[k] for k in names]
@@ -319,31 +380,38 @@ def _add_rows(tasks: list[tuple[ChanCell | RootCell, list[Array], Codes, Vector 
             side_by_side(add, tasks)
 
 
-def _check_presence(pair: Pair, present: np.ndarray) -> None:
-    """Raise E205 where no row has some modality, or none has both."""
-    for names, rows in (
-        (pair.x1.name, present[:, 0]),
-        (pair.x2.name, present[:, 1]),
-        (f"{pair.x1.name} and {pair.x2.name}", present.all(axis=1)),
-    ):
-        if not rows.any():
+def _check_patterns(cells: Mapping[_Cell, object], slices: Mapping[str, slice]) -> None:
+    """Raise E205 where rows lack modalities in so many ways that the moments of one more do not fit in memory."""
+    width = max(s.stop for s in slices.values())
+    if 8 * width**2 * (len(cells) + 1) > max(_MOST_BYTES, 8 * width**2):
+        patterns = len({has for _, has in cells})
+        found = f"rows lack modalities in more than {patterns} different ways"
+        raise AlignscopeError(
+            "E205", "rows", found, "Leave out rows that lack a modality, or modalities that many rows lack."
+        )
+
+
+def _check_presence(pair: Samples, present: np.ndarray) -> None:
+    """Raise E205 where no row has some modality, or none has two of them."""
+    tables = [pair.tables[name].name for name in pair.presence]
+    for chosen in [[j] for j in range(len(tables))] + [[*two] for two in combinations(range(len(tables)), 2)]:
+        if not present[:, chosen].all(axis=1).any():
             raise AlignscopeError(
                 "E205",
-                names,
-                f"none of the {pair.n:,} rows has {'both' if ' and ' in names else 'any value'}",
+                " and ".join(tables[j] for j in chosen),
+                f"none of the {pair.n:,} rows has {'both' if len(chosen) > 1 else 'any value'}",
                 "Give rows that have both modalities.",
             )
 
 
-def sources(pair: Pair) -> tuple[dict[str, Rows], dict[str, str]]:
-    """Return the distinct tables of a pair by block name, and which block names stand for another's columns.
+def sources(pair: Samples) -> tuple[dict[str, Rows], dict[str, str]]:
+    """Return the distinct tables by block name, and which block names stand for another's columns.
 
     A modality that is its own target, and a second target that is the first, are read and counted once.
     """
-    given: dict[str, Rows] = {"x1": pair.x1, "x2": pair.x2, "y1": pair.y1.rows, "y2": pair.y2.rows}
     rows: dict[str, Rows] = {}
     aliases: dict[str, str] = {}
-    for name, table in given.items():
+    for name, table in pair.tables.items():
         same = next((k for k, other in rows.items() if other is table), None)
         if same is None:
             rows[name] = table
@@ -353,21 +421,21 @@ def sources(pair: Pair) -> tuple[dict[str, Rows], dict[str, str]]:
 
 
 def read_chunks(
-    pair: Pair, chunk: int, note: Callable[[str, Array], None] | None = None, *, check: bool = True
+    pair: Samples, chunk: int, note: Callable[[str, Array], None] | None = None, *, check: bool = True
 ) -> Iterator[tuple[int, int, dict[str, Array], np.ndarray]]:
-    """Yield (start, stop, values by block, (rows x 2) modalities present), checked for NaN and infinity.
+    """Yield (start, stop, values by block, (rows x M) modalities present), checked for NaN and infinity.
 
     In rows that lack a modality the values of its block are zero. The blocks of a chunk are read and checked side
     by side, each in a thread in which `note` is then called with its name and values, while the chunk before is
     worked on. Without `check` the rows are taken to be finite and complete, as an earlier pass has found them.
     """
     rows, _ = sources(pair)
+    place = {name: j for j, name in enumerate(pair.presence)}
 
     def read(name: str, start: int, stop: int, here: np.ndarray) -> Array:
         values = rows[name].read(start, stop)
         if check:
-            modality = {"x1": 0, "x2": 1}.get(name)
-            values = _check_finite(values, rows[name], start, None if modality is None else here[:, modality])
+            values = _check_finite(values, rows[name], start, here[:, place[name]] if name in place else None)
         if note is not None:
             note(name, values)
         return values
@@ -376,8 +444,8 @@ def read_chunks(
 
         def begin(start: int) -> tuple[int, np.ndarray, dict[str, Future[Array]]]:
             stop = min(start + chunk, pair.n)
-            here = np.ones((stop - start, 2), dtype=bool)
-            for j, mask in enumerate((pair.present1, pair.present2)):
+            here = np.ones((stop - start, len(place)), dtype=bool)
+            for j, mask in enumerate(pair.presence.values()):
                 if mask is not None:
                     here[:, j] = mask[start:stop]
             return stop, here, {name: pool.submit(read, name, start, stop, here) for name in rows}
@@ -447,12 +515,14 @@ def _surely_finite(values: Array) -> bool:
 
 def _split(units: Codes, here: np.ndarray) -> Iterator[tuple[_Cell, Codes]]:
     """Yield every cell that occurs in a chunk, with its row numbers. Rows without any modality are left out."""
-    code = units.astype(np.int64) * 4 + here[:, 0] * 2 + here[:, 1]
+    powers = 1 << np.arange(here.shape[1], dtype=np.int64)
+    code = (units.astype(np.int64) << here.shape[1]) + here @ powers
     order = np.argsort(code, kind="stable")
     values, starts = np.unique(code[order], return_index=True)
-    for value, chosen in zip(values, np.split(order, starts[1:]), strict=True):
-        if value % 4:
-            yield (int(value) // 4, bool(value & 2), bool(value & 1)), chosen
+    for value, chosen in zip(values.tolist(), np.split(order, starts[1:]), strict=True):
+        has = tuple(bool(value & power) for power in powers.tolist())
+        if any(has):
+            yield (value >> here.shape[1], has), chosen
 
 
 def _widths(blocks: Mapping[str, slice]) -> dict[str, int]:

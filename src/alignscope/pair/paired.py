@@ -80,6 +80,16 @@ class Pair:
         """The number of columns of the second modality."""
         return self.x2.shape[1]
 
+    @property
+    def tables(self) -> dict[str, Rows]:
+        """The tables by the name of their block."""
+        return {"x1": self.x1, "x2": self.x2, "y1": self.y1.rows, "y2": self.y2.rows}
+
+    @property
+    def presence(self) -> dict[str, Mask | None]:
+        """Which rows have each modality; None where all do."""
+        return {"x1": self.present1, "x2": self.present2}
+
     @classmethod
     @keywords_named
     def of(
