@@ -19,21 +19,26 @@ from alignscope.pair.blocks import block_groups
 from alignscope.pair.dequantize import Dequantize, dequantized
 from alignscope.pair.dropping import Ignored, ignored_labels, leave_out
 from alignscope.pair.identity import ids_of, require_same_ids, require_same_samples
+from alignscope.pair.inputs import (
+    checked_weights,
+    ground,
+    open_block,
+    presence_mask,
+    require_equal_rows,
+    unlike_indexes,
+)
 from alignscope.pair.labels import (
     KINDS,
     Kind,
     Target,
     encode_labels,
-    first_rows,
     fitting_names,
     modality_target,
-    require_finite,
     target_of,
 )
 from alignscope.pair.notes import Note, coded, require_plain
-from alignscope.pair.readers.formats import Input, open_any, open_rows, vector_of
-from alignscope.pair.readers.frames import has_plain_index
-from alignscope.pair.readers.rows import Rows, StoredRows, require_numbers, samples_of
+from alignscope.pair.readers.formats import Input, open_any, vector_of
+from alignscope.pair.readers.rows import Rows
 
 _AS_WRITTEN = ("groups", "ids1", "ids2")  # of a text table: 007 is not 7
 
@@ -149,13 +154,13 @@ class Pair:
         for names in (features1, features2, targets1, targets2):
             require_plain(map(str, names or ()), "the names of columns")
         _require_both_ids(ids1, ids2)
-        features = dequantized(_block(x1, "x1", features1), _block(x2, "x2", features2), dequantize)
+        features = dequantized(open_block(x1, "x1", features1), open_block(x2, "x2", features2), dequantize)
         given = dict(zip(("x1", "x2"), features, strict=True))
         labels, as_written = {"y1": y1, "y2": y2}, kind in ("class", "multilabel")
         given |= {k: open_any(value, k, text=as_written) for k, value in labels.items() if value is not None}
         sides = {"groups": groups, "ids1": ids1, "ids2": ids2, "weights": weights}
         sides |= {"present1": present1, "present2": present2}
-        given |= _places(coords, block, groups)
+        given |= ground(coords, block, groups)
         opened = {k: open_any(v, k, text=k in _AS_WRITTEN) for k, v in sides.items() if v is not None}
         require_same_samples({**given, **opened}, ids_given=ids1 is not None)
         values = {"x1": x1, "x2": x2, "coords": coords, **labels, **sides}
@@ -172,18 +177,18 @@ class Pair:
             require_same_ids(ids[0], ids[1])
         targets, said = _targets(given, targets1, targets2, kind)
         notes += map(Note, said)
-        mask1, mask2 = (_presence(side.get(role), role) for role in ("present1", "present2"))
+        mask1, mask2 = (presence_mask(side.get(role), role) for role in ("present1", "present2"))
         grouped = encode_labels(side["groups"], "groups") if "groups" in side else None
         blocks = (given["x1"], given["x2"], targets[0].rows, targets[1].rows, *opened.values())
         notes += grouped.notes if grouped else ()
-        notes += _unlike_indexes({**given, **opened}, values)
+        notes += unlike_indexes({**given, **opened}, values)
         notes += alike_notes(given["x1"], given["x2"], *targets)
         return cls(
             given["x1"],
             given["x2"],
             *targets,
             groups=grouped.codes if grouped else None,
-            weights=_weights(side.get("weights")),
+            weights=checked_weights(side.get("weights")),
             present1=mask1,
             present2=mask2,
             name1=name1,
@@ -193,56 +198,6 @@ class Pair:
             places=places,
             notes=coded([*dropped, *(note for rows in blocks for note in rows.notes), *notes]),
         )
-
-
-def _places(coords: Input | None, block: float | None, groups: Input | None) -> dict[str, Rows]:
-    """The coordinates as a block. Raises E208 where groups are given too, E304 where one of the two is missing."""
-    if coords is None and block is None:
-        return {}
-    if coords is None or block is None:
-        alone, missing = ("coords", "block") if block is None else ("block", "coords")
-        raise AlignscopeError("E304", alone, f"{missing} is missing", "Give coordinates and the side of a block.")
-    if groups is not None:
-        raise AlignscopeError("E208", "groups", "coords are given too, and make groups", "Give one of the two.")
-    return {"coords": open_any(coords, "coords")}
-
-
-def _unlike_indexes(blocks: Mapping[str, Rows], values: Mapping[str, Input | None]) -> list[Note]:
-    """A note where some frames have an index of their own and others one that just counts."""
-    own = [role for role, rows in blocks.items() if (s := samples_of(rows)) is not None and s.kind == "index"]
-    plain = [role for role in blocks if has_plain_index(values[role])]
-    if not (own and plain):
-        return []
-    return [Note(f"{own[0]} has an index of its own, and {plain[0]} has 0, 1, 2, ...: rows were taken in their order.")]
-
-
-def require_equal_rows(blocks: Mapping[str, Rows], vectors: Mapping[str, np.ndarray]) -> int:
-    """The number of rows that all inputs share. Raises E202, which names each input and its rows."""
-    counts = {role: rows.shape[0] for role, rows in blocks.items()}
-    counts |= {role: values.shape[0] for role, values in vectors.items()}
-    if len(set(counts.values())) == 1:
-        return next(iter(counts.values()))
-    listed = ", ".join(f"{_called(role, blocks.get(role))} has {count:,}" for role, count in counts.items())
-    raise AlignscopeError(
-        "E202",
-        "the inputs",
-        f"the numbers of rows differ: {listed}",
-        "Give one row per sample in every input.",
-    )
-
-
-def _called(role: str, rows: Rows | None) -> str:
-    return role if rows is None or rows.name == role else f"{role} ({rows.name})"
-
-
-def _block(value: Input, role: str, features: Sequence[str] | None) -> Rows:
-    rows = open_rows(value, role)
-    if features is None:
-        return rows
-    names = fitting_names(features, rows.shape[1], role)
-    if not isinstance(rows, StoredRows):
-        raise AlignscopeError("E210", role, "names for rows that already have theirs", "Set the names on the rows.")
-    return rows.renamed(names)
 
 
 def _require_both_ids(ids1: Input | None, ids2: Input | None) -> None:
@@ -274,43 +229,3 @@ def _own(rows: Rows, where: str, names: Sequence[str] | None) -> Target:
     if names is None:
         return target
     return Target(rows, "modality", fitting_names(names, rows.shape[1], where))
-
-
-def _weights(values: np.ndarray | None) -> Vector | None:
-    if values is None:
-        return None
-    require_numbers(str(values.dtype), "weights")
-    values = values.astype(np.float64)
-    require_finite(values, "weights")
-    negative = values < 0
-    if negative.any():
-        raise AlignscopeError(
-            "E209",
-            "weights",
-            f"{int(negative.sum()):,} are negative ({first_rows(negative)})",
-            "Give weights of at least 0.",
-        )
-    if not values.any():
-        raise AlignscopeError("E209", "weights", "all are 0", "Give some rows a positive weight.")
-    return values
-
-
-def _presence(values: np.ndarray | None, role: str) -> Mask | None:
-    """The mask, or None where every row has the modality."""
-    if values is None:
-        return None
-    require_numbers(str(values.dtype), role)
-    other = (values != 0) & (values != 1)
-    if other.any():
-        raise AlignscopeError(
-            "E106",
-            role,
-            f"values other than 0 and 1 ({first_rows(other)})",
-            "Give 1 where the row has the modality, 0 where it has not.",
-        )
-    mask = values.astype(bool)
-    if not mask.any():
-        raise AlignscopeError(
-            "E205", role, f"none of the {mask.size:,} rows has the modality", "Give rows that have it, marked by 1."
-        )
-    return None if mask.all() else mask
