@@ -103,7 +103,7 @@ def test_int8_without_a_word_is_noted() -> None:
         ("0,1", "E305", "'0,1'"),
         ("1,2,3", "E305", "'1,2,3'"),
         ("nan", "E305", "'nan'"),
-        (("aef", "aef", "aef"), "E305", "3 ways for two modalities"),
+        (("aef", "aef", "aef"), "E305", "3 ways for 2 modalities"),
         (("aef", "0.5"), "E305", "x2: float64 numbers, which are not quantised"),
         ("tessera:x2.npy", "E202", r"scales of shape \(60, 3\) for numbers of shape \(60, 4\)"),
         ("tessera:none.npy", "E101", "there is no such file"),

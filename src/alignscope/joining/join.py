@@ -87,8 +87,8 @@ def match(
             raise AlignscopeError("E204", role, f"ids without a table; {name} is missing", f"Give {name} too.")
     as_written = kind in ("class", "multilabel")
     tables = {name: open_table(name, *one, text=as_written) for name, one in given.items() if one[0] is not None}
-    features = dequantized(tables["x1"].rows, tables["x2"].rows, dequantize)
-    tables |= {name: replace(tables[name], rows=rows) for name, rows in zip(("x1", "x2"), features, strict=True)}
+    features = dequantized({name: tables[name].rows for name in ("x1", "x2")}, dequantize)
+    tables |= {name: replace(tables[name], rows=rows) for name, rows in features.items()}
     matching = match_ids({name: table.ids for name, table in tables.items()})
     _require_share(tables, matching, least)
     ignored = ignored_labels(ignore_label)

@@ -282,12 +282,17 @@ class _Energies:
         """Return the energies by the name of what they are for, without a unit if one is given."""
         found = {}
         for name, (inputs, output) in self._needs.items():
-            total = self._moments.total(*inputs, output)
-            energy = total.energy(output)
             part = None if unit is None else self._moments.of_unit(unit, *inputs, output)
-            if part is not None:
-                shift = part.mean[part.blocks[output]] - total.mean[total.blocks[output]]
-                rest = max(total.weight - part.weight, 1e-300)
-                energy = energy - part.energy(output) - part.weight * total.weight / rest * shift**2
-            found[name] = np.maximum(energy, 0.0)
+            found[name] = energy_without(self._moments.total(*inputs, output), part, output)
         return found
+
+
+def energy_without(total: Moments, part: Moments | None, block: str) -> Vector:
+    """Return the centred sum of squares of every column of a block without the rows of a part, if one is given."""
+    energy = total.energy(block)
+    if part is None:
+        return energy
+    shift = part.mean[part.blocks[block]] - total.mean[total.blocks[block]]
+    rest = max(total.weight - part.weight, 1e-300)
+    left = energy - part.energy(block) - part.weight * total.weight / rest * shift**2
+    return np.maximum(left, 0.0)

@@ -223,8 +223,33 @@ class FoldedMoments(ByFold):
         return self._merge(chosen, need)
 
     def outside(self, folds: Collection[int], *names: str) -> Moments | None:
-        """Return the moments of the rows outside some folds that have the named blocks; None if there are none."""
-        return self._merge([c for c in self.cells if self.fold_of[c[0]] not in folds], self._needs(names))
+        """Return the moments of the named blocks alone, over the rows outside some folds; None if there are none."""
+        rest = [self.within(fold, *names) for fold in self.fold_numbers if fold not in folds]
+        parts = [restrict(m, set(names)) for m in rest if m is not None]
+        return merge(parts) if parts else None
+
+    def only(self, modalities: Collection[str], target: str) -> FoldedMoments:
+        """Return the moments of the rows that have all of some modalities, and of no other block but the target."""
+        wanted = {*modalities, target}
+        at = [j for j, m in enumerate(self.modalities) if m in wanted]
+        parts: dict[_Cell, list[Moments]] = {}
+        for (unit, has), m in self.cells.items():
+            if all(has[j] for j in at):
+                parts.setdefault((unit, (True,) * len(at)), []).append(restrict(m, wanted))
+        if not parts:
+            found = f"no row has all of {len(at)} modalities"
+            raise AlignscopeError("E205", "rows", found, "Leave out the modalities that most rows lack.")
+        cells = {cell: merge(ms) for cell, ms in parts.items()}
+        return FoldedMoments(
+            cells,
+            dict(next(iter(cells.values())).blocks),
+            self.folds,
+            self.fold_of,
+            self.present[:, at],
+            {k: v for k, v in self.kept.items() if k in wanted},
+            {k: v for k, v in self.digests.items() if k in wanted},
+            {self.modalities[j]: self.constant[self.modalities[j]] for j in at},
+        )
 
     def as_pair(self, one: str, two: str, target: str) -> FoldedMoments:
         """Return the moments of two modalities and a target as those of a pair, with blocks x1, x2, y1 and y2."""

@@ -25,20 +25,20 @@ _EXACT = 1e-9
 def alike_notes(x1: Rows, x2: Rows, y1: Target, y2: Target) -> list[Note]:
     """Notes (AS120) on tables and columns that hold the same values."""
     notes = []
-    if _same(x1, x2):
+    if same_rows(x1, x2):
         notes.append(_twice("x1 and x2 hold the same values: one table was given as both modalities"))
     targets = [(name, y) for name, y in (("y1", y1), ("y2", y2)) if y.kind != "modality"]
     if len(targets) == 2 and y1 is y2:
         targets = targets[:1]
     own, other = {"y1": x1, "y2": x2}, {"y1": x2, "y2": x1}
-    crossed = [name for name, y in targets if not _same(own[name], y.rows) and _same(other[name], y.rows)]
+    crossed = [name for name, y in targets if not same_rows(own[name], y.rows) and same_rows(other[name], y.rows)]
     if len(crossed) == 2:
         notes.append(_twice("y1 holds the values of x2, and y2 those of x1: the two may be swapped"))
     elif crossed:
         notes.append(_twice(f"{crossed[0]} holds the values of {'x2' if crossed == ['y1'] else 'x1'}"))
     for name, y in targets:
         for role, x in (("x1", x1), ("x2", x2)):
-            if not _same(x, y.rows):
+            if not same_rows(x, y.rows):
                 notes += _columns(role, x, name, y)
     return notes
 
@@ -81,7 +81,8 @@ def _rows(rows: Rows, spans: list[tuple[int, int]]) -> Matrix:
     return np.concatenate(blocks).astype(np.float64)
 
 
-def _same(one: Rows, other: Rows) -> bool:
+def same_rows(one: Rows, other: Rows) -> bool:
+    """Whether two tables hold the same numbers, as far as some runs of rows tell where they are many."""
     if one is other:
         return True
     if one.shape != other.shape:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -23,38 +23,38 @@ SCALES = "tessera:"
 WAYS = "aef, tessera:FILE of scales, SCALE,OFFSET, or the .json of a STAC item"
 
 
-def dequantized(x1: Rows, x2: Rows, how: Dequantize) -> tuple[Rows, Rows]:
-    """Both modalities with whole numbers turned into what they stand for, and notes that say so.
+def dequantized(blocks: Mapping[str, Rows], how: Dequantize) -> dict[str, Rows]:
+    """All modalities, by role, with whole numbers turned into what they stand for, and notes that say so.
 
-    how : one of the following for both, or one for each, None or ``"none"`` for as it is.
+    how : one of the following for all, or one for each, None or ``"none"`` for as it is.
 
     - ``"aef"``, AlphaEarth: sign(v) (v / 127.5)^2, -128 for none
     - ``"tessera:FILE"``, TESSERA: v times a scale, one per row (N,) or one per number (N, D); not finite for none
     - ``"SCALE,OFFSET"``: SCALE v + OFFSET
     - ``"item.json"``: as ``emb:quantization`` of a STAC item says
 
-    One for both leaves a modality of floating-point numbers as it is. Raises E305 for anything else, and where
+    One for all leaves a modality of floating-point numbers as it is. Raises E305 for anything else, and where
     nothing is quantised; E202 for scales of other rows, E101-E108 for files.
     """
     ways = [how] if how is None or isinstance(how, str) else list(how) or [None]
-    ways = ways * 2 if len(ways) == 1 else ways
-    if len(ways) != 2:
-        raise AlignscopeError("E305", "dequantize", f"{len(ways)} ways for two modalities", f"Give {WAYS}, once each.")
-    blocks = {"x1": x1, "x2": x2}
+    ways = ways * len(blocks) if len(ways) == 1 else ways
+    if len(ways) != len(blocks):
+        found = f"{len(ways)} ways for {len(blocks)} modalities"
+        raise AlignscopeError("E305", "dequantize", found, f"Give {WAYS}, once each.")
     quantised = [_stored(rows) is not None for rows in blocks.values()]
-    one_for_both = ways[0] == ways[1]
-    out = []
+    one_for_all = len(set(ways)) == 1
+    out = {}
     for (role, rows), way, whole in zip(blocks.items(), ways, quantised, strict=True):
         if way in (None, "none"):
-            out.append(_doubtful(rows, role))
+            out[role] = _doubtful(rows, role)
         elif whole:
-            out.append(_one(rows, str(way), role))
-        elif one_for_both and any(quantised):
-            out.append(rows)
+            out[role] = _one(rows, str(way), role)
+        elif one_for_all and any(quantised):
+            out[role] = rows
         else:
             found = f"{rows.dtype} numbers, which are not quantised"
             raise AlignscopeError("E305", f"dequantize, {role}", found, "Give none for it: it is right as it is.")
-    return out[0], out[1]
+    return out
 
 
 def placed(way: str, base: Path) -> str:

@@ -90,7 +90,7 @@ def leave_out(
 ) -> tuple[dict[str, Rows], dict[str, np.ndarray], tuple[Note, ...]]:
     """All inputs without the rows that lack something, and notes on how many.
 
-    blocks : "x1", "x2" and targets. sides : (N,) each; "present1" and "present2" say which rows have the modality.
+    blocks : "x1", "x2", ... and targets. sides : (N,) each; "present1" and "present2" say which rows have the modality.
     every : whether rows are left out for any missing value: NaN or infinity in features and targets, missing labels,
     groups, ids and weights. Else only those whose label in y1 or y2 is one of those `ignored`.
 
@@ -102,7 +102,7 @@ def leave_out(
             lacking[role] = labels_lacking(column_of(rows), every, ignored)
         elif every:
             mask = _rows_lacking(rows)
-            if (present := sides.get(f"present{role[1]}")) is not None and role.startswith("x"):
+            if (present := sides.get(f"present{role[1:]}")) is not None and role.startswith("x"):
                 mask &= present.astype(bool)
             lacking[role] = mask, "NaN or infinity"
     for role, values in sides.items() if every else ():

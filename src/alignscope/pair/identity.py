@@ -53,12 +53,12 @@ def require_same_ids(ids1: np.ndarray, ids2: np.ndarray, where: str = "ids1 and 
 def require_same_samples(blocks: Mapping[str, Rows], *, ids_given: bool) -> None:
     """Pass blocks whose rows are of the same samples, in one order, as far as their sources name the samples.
 
-    blocks : by their roles, "x1" first. ids_given : whether ids1 and ids2 are there, which then decide in place of
-    the names whether x1 and x2 belong together; every other block must have the names of one of the two.
+    blocks : by their roles, "x1" first. ids_given : whether there are ids of every modality, which then decide in
+    place of the names whether x1, x2, ... belong together; every other block must have the names of one of them.
     Raises E204, which says where the names differ and how to join.
     """
     named = {role: samples for role, rows in blocks.items() if (samples := samples_of(rows)) is not None}
-    leaders = [role for role in ("x1", "x2") if ids_given and role in named] or list(named)[:1]
+    leaders = [role for role in named if ids_given and role.startswith("x")] or list(named)[:1]
     for role, samples in named.items():
         if role not in leaders and not any(_same(samples, named[leader]) for leader in leaders):
             first = leaders[0]

@@ -154,17 +154,17 @@ class Pair:
         for names in (features1, features2, targets1, targets2):
             require_plain(map(str, names or ()), "the names of columns")
         _require_both_ids(ids1, ids2)
-        features = dequantized(open_block(x1, "x1", features1), open_block(x2, "x2", features2), dequantize)
-        given = dict(zip(("x1", "x2"), features, strict=True))
+        opened = {"x1": open_block(x1, "x1", features1), "x2": open_block(x2, "x2", features2)}
+        given = dequantized(opened, dequantize)
         labels, as_written = {"y1": y1, "y2": y2}, kind in ("class", "multilabel")
         given |= {k: open_any(value, k, text=as_written) for k, value in labels.items() if value is not None}
         sides = {"groups": groups, "ids1": ids1, "ids2": ids2, "weights": weights}
         sides |= {"present1": present1, "present2": present2}
         given |= ground(coords, block, groups)
-        opened = {k: open_any(v, k, text=k in _AS_WRITTEN) for k, v in sides.items() if v is not None}
-        require_same_samples({**given, **opened}, ids_given=ids1 is not None)
+        others = {k: open_any(v, k, text=k in _AS_WRITTEN) for k, v in sides.items() if v is not None}
+        require_same_samples({**given, **others}, ids_given=ids1 is not None)
         values = {"x1": x1, "x2": x2, "coords": coords, **labels, **sides}
-        side = {role: vector_of(rows, role) for role, rows in opened.items()}
+        side = {role: vector_of(rows, role) for role, rows in others.items()}
         require_equal_rows(given, side)
         given, side, dropped = leave_out(given, side, drop_missing, ignored_labels(ignore_label))
         notes: list[Note] = []
@@ -172,16 +172,16 @@ class Pair:
         if "coords" in given and block is not None:
             side["groups"], places, note = block_groups(given.pop("coords"), block)
             notes.append(note)
-        ids = [ids_of(side[role], role, opened[role].dtype) for role in ("ids1", "ids2") if role in side]
+        ids = [ids_of(side[role], role, others[role].dtype) for role in ("ids1", "ids2") if role in side]
         if ids:
             require_same_ids(ids[0], ids[1])
         targets, said = _targets(given, targets1, targets2, kind)
         notes += map(Note, said)
         mask1, mask2 = (presence_mask(side.get(role), role) for role in ("present1", "present2"))
         grouped = encode_labels(side["groups"], "groups") if "groups" in side else None
-        blocks = (given["x1"], given["x2"], targets[0].rows, targets[1].rows, *opened.values())
+        blocks = (given["x1"], given["x2"], targets[0].rows, targets[1].rows, *others.values())
         notes += grouped.notes if grouped else ()
-        notes += unlike_indexes({**given, **opened}, values)
+        notes += unlike_indexes({**given, **others}, values)
         notes += alike_notes(given["x1"], given["x2"], *targets)
         return cls(
             given["x1"],
