@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from alignscope.pair.folder import open_folder
     from alignscope.pair.paired import Pair
     from alignscope.paper.running import Paper, run_paper
+    from alignscope.selecting.api import matrix
+    from alignscope.selecting.matrix import Selected
     from alignscope.study.running import Study, run_study
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "diff",
     "join",
     "load",
+    "matrix",
     "open_folder",
     "run_bench",
     "run_paper",
@@ -64,6 +67,7 @@ _HOMES = {
     "audit": "auditing.api",
     "diff": "diffing.difference",
     "join": "joining.join",
+    "matrix": "selecting.api",
     "open_folder": "pair.folder",
     "run_bench": "bench.running",
     "run_paper": "paper.running",
@@ -72,6 +76,7 @@ _HOMES = {
 
 _RESULTS = {
     "directions": ("auditing.audit", "Audit"),
+    "order": ("selecting.matrix", "Selected"),
     "retention": ("study.running", "Study"),
     "pareto": ("bench.running", "Bench"),
     "claims": ("paper.running", "Paper"),
@@ -79,12 +84,12 @@ _RESULTS = {
 """A key that only one kind of result has -> where the kind is."""
 
 
-def load(path: "str | Path") -> "Audit | Study | Bench | Paper":
-    """Return the result of a finished run: an `Audit`, `Study`, `Bench` or `Paper`.
+def load(path: "str | Path") -> "Audit | Selected | Study | Bench | Paper":
+    """Return the result of a finished run: an `Audit`, `Selected` (of `matrix`), `Study`, `Bench` or `Paper`.
 
     Parameters
     ----------
-    path : the folder of the run, or its audit.json or results.json.
+    path : the folder of the run, or its JSON file.
 
     Raises
     ------
@@ -102,9 +107,11 @@ def load(path: "str | Path") -> "Audit | Study | Bench | Paper":
 
     path = Path(path)
     if path.is_dir():
-        found = [path / name for name in ("audit.json", "results.json") if (path / name).is_file()]
+        found = [path / name for name in ("audit.json", "matrix.json", "results.json") if (path / name).is_file()]
         if not found:
-            raise AlignscopeError("E101", str(path), "no audit.json or results.json", "Give the folder of a run.")
+            raise AlignscopeError(
+                "E101", str(path), "no audit.json, matrix.json or results.json", "Give the folder of a run."
+            )
         path = found[0]
     try:
         content = path.read_bytes()
@@ -117,7 +124,9 @@ def load(path: "str | Path") -> "Audit | Study | Bench | Paper":
         raise AlignscopeError("E103", str(path), f"{error}", "Run it again.") from None
     home = next((home for key, home in _RESULTS.items() if key in keys), None)
     if home is None:
-        raise AlignscopeError("E102", str(path), "no result of audit, study, bench or paper", "Give one of those.")
+        raise AlignscopeError(
+            "E102", str(path), "no result of audit, matrix, study, bench or paper", "Give one of those."
+        )
     module, name = home
     return getattr(import_module(f"{__name__}.{module}"), name).from_json(content)
 

@@ -14,6 +14,7 @@ from alignscope.cli.data.treesatai_like import TreeSatAILikeCommand
 from alignscope.cli.data.trifeature import TrifeatureCommand
 from alignscope.cli.diff import DiffCommand
 from alignscope.cli.explain import ExplainCommand
+from alignscope.cli.matrix import MatrixCommand
 from alignscope.cli.options import Command
 from alignscope.cli.paper import PaperCommand
 from alignscope.cli.study import StudyCommand
@@ -21,6 +22,7 @@ from alignscope.cli.tour import TourCommand
 
 COMMANDS: Mapping[str, type[Command]] = {
     "audit": AuditCommand,
+    "matrix": MatrixCommand,
     "study": StudyCommand,
     "bench": BenchCommand,
     "paper": PaperCommand,

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from functools import partial
@@ -95,6 +95,18 @@ def modality_names(x1: Path, x2: Path) -> tuple[str, str]:
     pairs = [*(parts if of_mudata else ()), (x1.stem, x2.stem), keys, *parts]
     first, second = next(((one, two) for one, two in pairs if one != two), (x1.stem, x2.stem))
     return escaped(first), escaped(second)
+
+
+def file_names(files: Sequence[Path]) -> list[str]:
+    """Name embeddings by their files: by the stems, else by the part of their paths that tells all apart, else whole.
+
+    >>> file_names([Path("s2/emb.npy"), Path("s1/emb.npy")]), file_names([Path("s2.npy"), Path("s1.npy")])
+    (['s2', 's1'], ['s2', 's1'])
+    """
+    split = zip(*(re.split(r"[\\/:]", str(path)) for path in files), strict=False)
+    options = [[path.stem for path in files], *([Path(part).stem for part in parts] for parts in split)]
+    different = (names for names in options if len(set(names)) == len(files))
+    return [escaped(name) for name in next(different, [str(path) for path in files])]
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):

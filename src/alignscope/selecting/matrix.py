@@ -1,0 +1,87 @@
+"""The matrix of embeddings that a caller gets: its record with what is done with it, JSON, page and charts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, Self
+
+import msgspec
+
+from alignscope._lib.outputs import PAGE, Output
+from alignscope.errors import AlignscopeError
+from alignscope.report.frames import Columns, Row
+from alignscope.report.parts import Spec
+from alignscope.report.results import Result, to_json_ready
+from alignscope.report.words import capital, estimate_percent
+from alignscope.selecting.results import MatrixDecision, MatrixRecord
+
+
+class Selected(Result, MatrixRecord, frozen=True):
+    """Which of several embeddings predict what, add up, and are needed: the fields are the keys of matrix.json."""
+
+    output: ClassVar[Output] = Output("matrix", (), "matrix.json")
+    _columns = Columns(before=("embedding", "beside", "target", "step"))
+
+    @classmethod
+    def of(cls, record: MatrixRecord, decision: MatrixDecision, verdict: str, action: str) -> Self:
+        """Return a record with what is said of it."""
+        fields = {name: getattr(record, name) for name in MatrixRecord.__struct_fields__}
+        return cls(**fields | {"decision": decision, "verdict": verdict, "action": action})
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Self:
+        """Return the matrix of a matrix.json. Raises E103 where it is none."""
+        try:
+            return msgspec.json.decode(content, type=cls, strict=False)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise AlignscopeError("E103", cls.output.record, f"{error}", "Run it again.") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of matrix.json as plain values."""
+        return dict(to_json_ready(self))
+
+    def to_json(self) -> bytes:
+        """Return matrix.json; the same input and seed give the same bytes."""
+        return msgspec.json.format(msgspec.json.encode(self.to_dict()), indent=1) + b"\n"
+
+    def _files(self) -> dict[str, bytes]:
+        from alignscope.report.render import chart_files  # with the page's libraries
+        from alignscope.selecting.page import matrix_page
+
+        return {PAGE: matrix_page(self).encode(), **chart_files(dict(self._charts()))}
+
+    def _charts(self) -> dict[str, Spec]:
+        from alignscope.selecting.charts import chart_specs  # with the page's libraries
+
+        return chart_specs(self)
+
+    def _headlines(self) -> list[str]:
+        size = f"{len(self.names)} embeddings of {self.n:,} samples"
+        return [f"{capital(self.decision.badge)}. {self.decision.reason}", self.action, self.verdict, size]
+
+    def _details(self) -> list[str]:
+        steps = zip(self.order, self.sigmas, self.gains, strict=False)
+        told = [
+            f"  {k}. {name}: {estimate_percent(sigma)} together, {estimate_percent(gain)} more"
+            for k, (name, sigma, gain) in enumerate(steps, 1)
+        ]
+        return [*told, *(f"  {f.code} {f.text}" for f in self.findings)]
+
+    def _rows(self) -> Iterator[Row]:
+        record, columns = self.to_dict(), self._columns
+        for name, figure in record["sigma"].items():
+            yield from columns.rows(figure, "sigma", {"embedding": name})
+        for target, found in record["targets"].items():
+            for name, figure in found.items():
+                yield from columns.rows(figure, "targets", {"embedding": name, "target": target})
+        for p in record["pairs"]:
+            at = {"embedding": p["a"], "beside": p["b"]}
+            for what in ("both", "gain", "directions", "similarity"):
+                yield from columns.rows(p[what], f"pairs.{what}", at)
+            for what in ("adds", "contrastive_loss"):
+                yield from columns.rows(p[what]["a"], f"pairs.{what}", at)
+                yield from columns.rows(p[what]["b"], f"pairs.{what}", {"embedding": p["b"], "beside": p["a"]})
+        for k, name in enumerate(self.order[: len(self.gains)]):
+            at = {"embedding": name, "step": str(k + 1)}
+            yield from columns.rows(record["sigmas"][k], "sigmas", at)
+            yield from columns.rows(record["gains"][k], "gains", at)

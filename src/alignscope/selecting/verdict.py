@@ -1,0 +1,92 @@
+"""What a matrix of embeddings says: a badge, its reason, and one action, from held-out intervals alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alignscope._lib.interval import Interval
+from alignscope.report.words import brief, estimate_percent, percent
+from alignscope.selecting.results import MatrixDecision, MatrixRecord
+
+WEAK = 0.1
+"""An R^2 that would be worth knowing of: where it is not excluded, "none predicts" is not said."""
+
+
+def decide(m: MatrixRecord) -> MatrixDecision:
+    """Return the badge of a matrix, and its reason in one sentence."""
+    if not m.interval.valid:
+        return MatrixDecision("cannot tell", "Neighbouring rows are alike, and no interval is valid without --groups.")
+    if m.gains[0].low is None:
+        return MatrixDecision("cannot tell", "Too few rows for the features: no interval can be given.")
+    if m.enough == 0:
+        return _nothing(m)
+    needed, total = m.order[: m.enough], m.sigmas[m.enough - 1]
+    told = f"{listed(needed)} {'predicts' if m.enough == 1 else 'together predict'} {estimate_percent(total)}"
+    rest = _rest(m)
+    if m.enough == len(m.names):
+        return MatrixDecision("all add", f"{told}, and each adds to the others.")
+    return MatrixDecision("one suffices" if m.enough == 1 else "some suffice", f"{told}; {rest}.")
+
+
+def _nothing(m: MatrixRecord) -> MatrixDecision:
+    first = m.sigmas[0]
+    most = max(first.ends[1], 0.0)
+    if most > WEAK:
+        reason = (
+            f"No embedding is shown to predict the target, but up to {percent(most)} is not excluded: too few rows."
+        )
+        return MatrixDecision("cannot tell", reason)
+    return MatrixDecision("none predicts", f"No embedding predicts more than {percent(most, 1)} of the target.")
+
+
+def _rest(m: MatrixRecord) -> str:
+    """Say what is not shown to add anything more, and what it may add at most."""
+    others = m.order[m.enough :]
+    what = brief(others[0]) if len(others) == 1 else f"any of the {len(others)} others"
+    most = _most(m.gains[m.enough]) if m.enough < len(m.gains) else None
+    if most is None:
+        return f"{what} is missing from too many rows to say what it adds"
+    return f"{what} adds at most {percent(most, 1)}"
+
+
+def _most(gain: Interval) -> float:
+    return max(gain.ends[1], 0.0)
+
+
+def verdict_sentence(m: MatrixRecord) -> str:
+    """Return what a page says next: which pairs add up, which are redundant, and what alignment would cost."""
+    up = [p for p in m.pairs if p.adds_up]
+    said = [f"{len(up)} of {len(m.pairs)} pairs add up (95% for all at once)"]
+    if up:
+        best = max(up, key=lambda p: p.gain.value)
+        said[0] += f", {brief(best.a)} and {brief(best.b)} most: {estimate_percent(best.gain)} above the better one"
+    if m.redundant:
+        said.append(f"redundant: {'; '.join(listed(s) for s in m.redundant)}")
+    costs = [(e, p, k) for p in m.pairs for k, e in p.contrastive_loss.items() if e.low is not None and e.low > 0]
+    if costs:
+        lost, p, k = max(costs, key=lambda c: c[0].value)
+        me, other = (p.a, p.b) if k == "a" else (p.b, p.a)
+        said.append(f"aligned to {brief(other)} alone, {brief(me)} would lose {estimate_percent(lost)}")
+    return f"{'. '.join(text[:1].upper() + text[1:] for text in said)}."
+
+
+def action_sentence(m: MatrixRecord) -> str:
+    """Return the one thing to do."""
+    if m.decision.badge == "cannot tell" and m.enough == 0 and not m.interval.valid:
+        return "Give --groups: the place, the recording or the time that neighbouring rows have in common."
+    if m.enough == 0:
+        return "Give more rows, or embeddings that know of the target."
+    needed = listed(m.order[: m.enough])
+    if m.enough == 1:
+        return f"Use {needed} alone."
+    return f"Use {needed} side by side; before aligning any two of them, audit them."
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a list in a sentence.
+
+    >>> listed(["optical", "radar", "elevation"])
+    'optical, radar and elevation'
+    """
+    short = [brief(name) for name in names]
+    return short[0] if len(short) == 1 else f"{', '.join(short[:-1])} and {short[-1]}"
