@@ -31,6 +31,7 @@ NAMES = (
     "alignable_cost",
     "contrastive_forecast",
     "supervised_forecast",
+    "many_embeddings",
     "detection",
     "calibration",
 )

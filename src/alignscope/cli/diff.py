@@ -15,8 +15,8 @@ from alignscope.errors import AlignscopeError
 class DiffCommand(WritingCommand, frozen=True, kw_only=True):
     """Compare two finished runs of one command, figure by figure.
 
-    The change is from RUN1 to RUN2. Runs are folders, or the audit.json or results.json in them, of audit, study,
-    bench, paper or a command of alignscope data. Changes have paired intervals where the rows are the same, and
+    The change is from RUN1 to RUN2. Runs are folders, or the JSON files in them, of audit, matrix, study, bench,
+    paper or a command of alignscope data. Changes have paired intervals where the rows are the same, and
     findings, verdict, options, versions and data are compared too. With --fail-on, the exit status is 1 if RUN2 has
     a finding with that code that RUN1 has not.
     """

@@ -17,6 +17,7 @@ from alignscope.report.words import setting
 _PLACES = (
     "key", "feature", "gauge", "direction", "training", "objective", "temperature", "components", "lambda", "epochs",
     "epoch", "task", "method", "other", "knower", "column", "modality", "target", "label", "name",
+    "a", "b",
 )  # fmt: skip
 """The fields that place a row in its table."""
 

@@ -34,6 +34,7 @@ _AUDIT = ("replicates", "warnings")
 _STUDIES = ("study", "alignable", "same", "different")
 _MAIN = {
     "audit": r"sigma\.held_out\.\w\w|directions\.[12]\.(held_out_at_risk|contrastive\.(all|loss))",
+    "matrix": r"sigma\..*|sigmas\[.*|pairs\[.*\.gain",
     "study": r"trainings\[.*\.retention",
     "bench": r"methods\[.*\]\.columns\..*",
     "paper": r".*\.retention",
@@ -84,8 +85,8 @@ def diff(before: str | Path | Result, after: str | Path | Result, *, tolerance: 
 
     Parameters
     ----------
-    before, after : results, folders of runs, or their JSON files; of audit, study, bench, paper, or of a command of
-        ``alignscope data``.
+    before, after : results, folders of runs, or their JSON files; of audit, matrix, study, bench, paper, or of a
+        command of ``alignscope data``.
     tolerance : at least 0; figures that differ by no more, absolutely or relatively, are the same.
 
     Raises
@@ -169,6 +170,8 @@ def _pairing(one: Run, two: Run) -> Pairing:
         return pair_trainings(_studies(one.record), _studies(two.record))
     if one.kind in ("study", "bench"):
         return pair_trainings({"": one.record}, {"": two.record})
+    if one.kind == "matrix":
+        return Pairing(None, "Intervals are unpaired, and too wide where the rows are the same.")
     return Pairing(None, "These figures have no intervals.")
 
 

@@ -15,11 +15,13 @@ from alignscope.bench.spec import SCHEMA as BENCH_SCHEMA
 from alignscope.errors import AlignscopeError
 from alignscope.paper.running import Paper
 from alignscope.report.results import Result
+from alignscope.selecting.matrix import Selected
+from alignscope.selecting.results import SCHEMA as MATRIX_SCHEMA
 from alignscope.study.running import Study
 from alignscope.study.spec import SCHEMA as STUDY_SCHEMA
 
-_RESULTS: tuple[type[Result], ...] = (Audit, Study, Bench, Paper)
-_SCHEMAS = {"audit": AUDIT_SCHEMA, "study": STUDY_SCHEMA, "bench": BENCH_SCHEMA}
+_RESULTS: tuple[type[Result], ...] = (Audit, Selected, Study, Bench, Paper)
+_SCHEMAS = {"audit": AUDIT_SCHEMA, "matrix": MATRIX_SCHEMA, "study": STUDY_SCHEMA, "bench": BENCH_SCHEMA}
 _DATA = ("join", "scenes", "sample", "trifeature", "treesatai-like")  # commands `data ...` whose record has its kind
 _INSPECTION = ("without_labels", "without_split")
 
@@ -31,7 +33,7 @@ class Run:
     Attributes
     ----------
     source : the path that was given, or "result" for one in memory.
-    kind : "audit", "study", "bench", "paper", or the name of a command of ``alignscope data``.
+    kind : "audit", "matrix", "study", "bench", "paper", or the name of a command of ``alignscope data``.
     record : the content of its JSON file. result : the same as its type; None for the commands of ``alignscope data``.
     """
 
@@ -84,14 +86,16 @@ def _found(path: Path) -> Path:
     """Return the JSON file of a folder, or the file itself."""
     if not path.is_dir():
         return path
-    for name in ("audit.json", "results.json"):
+    for name in ("audit.json", "matrix.json", "results.json"):
         if (path / name).is_file():
             return path / name
     if (path / "store.json").is_file():
         raise AlignscopeError(
             "E101", str(path), "its trainings have not ended: there is no results.json", "Give its command again."
         )
-    raise AlignscopeError("E101", str(path), "no audit.json or results.json", "Give the folder of a finished run.")
+    raise AlignscopeError(
+        "E101", str(path), "no audit.json, matrix.json or results.json", "Give the folder of a finished run."
+    )
 
 
 def _check_schema(path: Path, record: dict[str, Any], known: int) -> None:

@@ -19,7 +19,7 @@ from alignscope.selecting.results import MatrixDecision, MatrixRecord
 class Selected(Result, MatrixRecord, frozen=True):
     """Which of several embeddings predict what, add up, and are needed: the fields are the keys of matrix.json."""
 
-    output: ClassVar[Output] = Output("matrix", (), "matrix.json")
+    output: ClassVar[Output] = Output("matrix", ("order", "pairs"), "matrix.json")
     _columns = Columns(before=("embedding", "beside", "target", "step"))
 
     @classmethod

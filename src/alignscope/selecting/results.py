@@ -44,7 +44,7 @@ class PairRecord(msgspec.Struct, frozen=True):
     adds_up : whether the gain is above 0 with an interval for all pairs at once (Bonferroni).
     adds : what each adds to the other, by "a" and "b".
     directions : detectable directions that the two share.
-    contrastive_loss : what each loses of what it tells of the target when the two are trained by alignment alone.
+    contrastive_loss : what each loses of what it predicts of the target when the two are trained by alignment alone.
     similarity : linear CKA without bias, 0 to 1.
     """
 
