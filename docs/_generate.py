@@ -17,8 +17,8 @@ import _audit_guide
 import _audits
 import _bench_guide
 import _bench_results
-import _cells
 import _cli
+import _examples
 import _satellite_results
 import _study_results
 import _tables
@@ -118,6 +118,8 @@ PAGES: dict[str, Callable[[], str]] = {
     **_alignable.PAGES,
     "supervised_forecast": partial(_alignable.benchmark, "supervised_forecast", intervals=True),
     "supervised_held_out": partial(_alignable.benchmark, "supervised_forecast", 1, intervals=True),
+    "many_embeddings": partial(_alignable.benchmark, "many_embeddings"),
+    "many_embeddings_cost": partial(_alignable.benchmark, "many_embeddings", 0),
     **_audit_guide.PAGES,
     **_audits.PAGES,
     **_bench_guide.PAGES,
@@ -137,7 +139,7 @@ def write_all(folder: Path) -> None:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
     _audit_guide.figures(folder / "audit")
-    _cells.figures(folder / "cells")
+    _examples.figures(folder)
     _study_results.figures("study-paper", folder / "study")
     _alignable.figures(folder / "alignable")
     _bench_results.figures(folder / "bench")

@@ -23,6 +23,7 @@ exclude_patterns = [
     "generated/*.md",
     "generated/audit",
     "generated/cells",
+    "generated/matrix",
     "generated/study",
     "generated/bench",
     "generated/satellite",

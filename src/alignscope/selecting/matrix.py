@@ -68,6 +68,10 @@ class Selected(Result, MatrixRecord, frozen=True):
         return [*told, *(f"  {f.code} {f.text}" for f in self.findings)]
 
     def _rows(self) -> Iterator[Row]:
+        for row in self._placed():
+            yield row | {"held_out": True}
+
+    def _placed(self) -> Iterator[Row]:
         record, columns = self.to_dict(), self._columns
         for name, figure in record["sigma"].items():
             yield from columns.rows(figure, "sigma", {"embedding": name})
