@@ -54,7 +54,7 @@ def order(m: MatrixRecord) -> Spec:
     labels = [brief(name) if k == 0 else f"+ {brief(name)}" for k, (name, _, _) in enumerate(steps)]
     y, params = row_axis(labels)
     ends = [end for sigma in m.sigmas for end in (sigma.value, *sigma.ends)]
-    x = share_axis("x", "explained variance of the target (R², held out), together", low_end(ends), high_end(ends))
+    x = share_axis("x", "explained variance (R², held out)", low_end(ends), high_end(ends))
     kinds = [kind for kind in ("needed", "not shown to add") if any(row["kind"] == kind for row in rows)]
     hues = {"needed": "var(--one)", "not shown to add": "var(--cap)"}
     colour = {
@@ -143,7 +143,7 @@ def _heat(
     y, params = row_axis([brief(name) for name in rows])
     across, more = row_axis([brief(name) for name in columns], tag="_across")
     x = {**across, "field": "column"}
-    x["axis"] = {**across["axis"], "orient": "top", "labelAngle": -40, "labelLimit": 110, "labelAlign": "left"}
+    x["axis"] = {**across["axis"], "orient": "top", "labelAngle": -90, "labelLimit": 90, "labelAlign": "left"}
     fill = {
         "condition": {"test": "datum.of == 'alone'", "value": "var(--cap)"},
         "value": hue,
