@@ -32,6 +32,7 @@ NAMES = (
     "contrastive_forecast",
     "supervised_forecast",
     "many_embeddings",
+    "before_and_after",
     "detection",
     "calibration",
 )

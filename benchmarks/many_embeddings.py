@@ -139,8 +139,7 @@ def _one(n: int, seed: int, grouped: bool) -> _Found:
 
 def _pair_gain(moments: FoldedMoments, refit: bool) -> Interval:
     view = moments.as_pair("x1", "x2", TARGET)
-    nothing = np.zeros(0)
-    held = HeldOut(view, Plan(4, "fitted", (4,), nothing, nothing), fit_predictors(view), refit=refit)
+    held = HeldOut(view, Plan.without_path(4), fit_predictors(view), refit=refit)
     whole = {k: float(held.figures.whole(k)[0]) for k in ("11", "21")}
     better = max(whole, key=lambda k: whole[k])
     again = np.array([r.whole("b1")[0] - r.whole(better)[0] for r in held.replicates])

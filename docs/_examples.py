@@ -11,7 +11,11 @@ from alignscope.report.render import chart_files
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
-SHOWN = {"audit_single_cells": ("cells", ("trainings",)), "choose_sensors": ("matrix", ("order", "gains"))}
+SHOWN = {
+    "audit_single_cells": ("cells", ("trainings",)),
+    "choose_sensors": ("matrix", ("order",)),
+    "compare_training": ("compare", ("targets",)),
+}
 """Example -> the folder of its pictures, and the charts of its `result` that are shown."""
 
 

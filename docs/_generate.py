@@ -119,6 +119,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "supervised_forecast": partial(_alignable.benchmark, "supervised_forecast", intervals=True),
     "supervised_held_out": partial(_alignable.benchmark, "supervised_forecast", 1, intervals=True),
     "many_embeddings": partial(_alignable.benchmark, "many_embeddings"),
+    "before_and_after": partial(_alignable.benchmark, "before_and_after"),
     "many_embeddings_cost": partial(_alignable.benchmark, "many_embeddings", 0),
     **_audit_guide.PAGES,
     **_audits.PAGES,

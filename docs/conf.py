@@ -24,6 +24,7 @@ exclude_patterns = [
     "generated/audit",
     "generated/cells",
     "generated/matrix",
+    "generated/compare",
     "generated/study",
     "generated/bench",
     "generated/satellite",

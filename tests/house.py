@@ -30,6 +30,7 @@ ROOMS = {
     "sampling": "rasters sampled at the points of a table",
     "auditing": "the audit: options, results, findings, estimator, page",
     "selecting": "many embeddings: each alone, every two, and one after the other, and their page",
+    "comparing": "one representation before and after: what was lost and won, and its page",
     "study": "trainings over lambda, latent size, scaling and seed: specification, data, training, summary, page",
     "bench": "all methods trained alike on data with known truth: tasks, entries, cells, ranking, page",
     "paper": "the paper's claims as one table of checks, and its page",

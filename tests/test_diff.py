@@ -363,7 +363,7 @@ def another_format(folder: Path) -> list[str]:
 
 REFUSED = [
     Refused("nothing there", lambda folder: [str(folder / "no")] * 2, "E101", "No such file"),
-    Refused("an empty folder", lambda folder: [str(folder)] * 2, "E101", r"no audit\.json or results\.json"),
+    Refused("an empty folder", lambda folder: [str(folder)] * 2, "E101", r"none of audit\.json"),
     Refused("a run that has not ended", unfinished, "E101", "its trainings have not ended"),
     Refused("another JSON", holding(b'{"samples": 3}'), "E102", "no result of a command"),
     Refused("a list", holding(b"[1]"), "E102", "no result of a command"),

@@ -17,6 +17,7 @@ import study_example
 from alignscope.auditing.page.page import render_page
 from alignscope.bench.page.page import render_bench
 from alignscope.cli import main
+from alignscope.comparing.page import compare_page
 from alignscope.paper.page.page import render_paper
 from alignscope.report.shell import css
 from alignscope.selecting.page import matrix_page
@@ -41,6 +42,7 @@ NAMES = [
     "sample",
     "diff",
     "matrix",
+    "compare",
 ]
 
 SCENES = """
@@ -106,6 +108,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "bench": render_bench(bench_example.VARIANTS["example"]()),
         "paper": render_paper(study_example.example(), CLAIMS, {}, "quick", SATELLITE),
         "matrix": matrix_page(alignscope.matrix(dict(zip(MODALITIES, xs, strict=True)), xs[0, :, :2] + xs[1, :, :2])),
+        "compare": compare_page(alignscope.compare(xs[0], xs[1], xs[0, :, :2], lift=0, groups=np.arange(60) // 5)),
         **written,
     }
 

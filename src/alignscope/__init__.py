@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from alignscope.auditing.audit import Audit
     from alignscope.auditing.estimator import AlignedReducedRank
     from alignscope.bench.running import Bench, run_bench
+    from alignscope.comparing.api import compare
+    from alignscope.comparing.compared import Compared
     from alignscope.diffing.difference import diff
     from alignscope.joining.join import join
     from alignscope.pair.folder import open_folder
@@ -51,6 +53,7 @@ __all__ = [
     "Pair",
     "__version__",
     "audit",
+    "compare",
     "diff",
     "join",
     "load",
@@ -65,6 +68,7 @@ _HOMES = {
     "AlignedReducedRank": "auditing.estimator",
     "Pair": "pair.paired",
     "audit": "auditing.api",
+    "compare": "comparing.api",
     "diff": "diffing.difference",
     "join": "joining.join",
     "matrix": "selecting.api",
@@ -77,6 +81,7 @@ _HOMES = {
 _RESULTS = {
     "directions": ("auditing.audit", "Audit"),
     "order": ("selecting.matrix", "Selected"),
+    "representations": ("comparing.compared", "Compared"),
     "retention": ("study.running", "Study"),
     "pareto": ("bench.running", "Bench"),
     "claims": ("paper.running", "Paper"),
@@ -84,8 +89,8 @@ _RESULTS = {
 """A key that only one kind of result has -> where the kind is."""
 
 
-def load(path: "str | Path") -> "Audit | Selected | Study | Bench | Paper":
-    """Return the result of a finished run: an `Audit`, `Selected` (of `matrix`), `Study`, `Bench` or `Paper`.
+def load(path: "str | Path") -> "Audit | Selected | Compared | Study | Bench | Paper":
+    """Return the result of a finished run: of `audit`, `matrix`, `compare`, `run_study`, `run_bench` or `run_paper`.
 
     Parameters
     ----------
@@ -105,13 +110,13 @@ def load(path: "str | Path") -> "Audit | Selected | Study | Bench | Paper":
 
     import msgspec
 
+    from alignscope._lib.outputs import RECORDS
+
     path = Path(path)
     if path.is_dir():
-        found = [path / name for name in ("audit.json", "matrix.json", "results.json") if (path / name).is_file()]
+        found = [path / name for name in RECORDS if (path / name).is_file()]
         if not found:
-            raise AlignscopeError(
-                "E101", str(path), "no audit.json, matrix.json or results.json", "Give the folder of a run."
-            )
+            raise AlignscopeError("E101", str(path), f"none of {', '.join(RECORDS)}", "Give the folder of a run.")
         path = found[0]
     try:
         content = path.read_bytes()
@@ -125,7 +130,7 @@ def load(path: "str | Path") -> "Audit | Selected | Study | Bench | Paper":
     home = next((home for key, home in _RESULTS.items() if key in keys), None)
     if home is None:
         raise AlignscopeError(
-            "E102", str(path), "no result of audit, matrix, study, bench or paper", "Give one of those."
+            "E102", str(path), "no result of audit, matrix, compare, study, bench or paper", "Give one of those."
         )
     module, name = home
     return getattr(import_module(f"{__name__}.{module}"), name).from_json(content)

@@ -14,6 +14,9 @@ from alignscope._lib.files import remove_leftovers
 from alignscope.errors import AlignscopeError
 
 PAGE = "report.html"
+RECORDS = ("audit.json", "matrix.json", "compare.json", "results.json")
+"""The names that records of runs have in their folders."""
+
 _GENERATOR = b'<meta name="generator" content="alignscope'
 _HEAD = 4096  # bytes in which a page names its generator
 

@@ -34,8 +34,29 @@ class LiftOptions:
     folds: np.ndarray
 
 
+Chosen = dict[str, tuple[int, float]]
+"""By modality, how many random features are left out, and the ridge."""
+
+
 def audit_lifted(pair: Pair, options: LiftOptions, valid: bool, progress: Progress) -> Lifted:
-    """Return what the modalities tell with F random features each, and keep when trained by alignment alone.
+    """Return what the modalities tell with F random features each, and keep when trained by alignment alone."""
+    held, chosen = held_out_lifted(pair, options, valid, progress)
+    names = {"1": pair.y1.names, "2": pair.y2.names}
+    sigma = {key: sigma_interval(held, key) for key in KEYS}
+    return Lifted(
+        options.features,
+        sigma,
+        {
+            i: LiftedDirection(
+                sigma[i + i], options.features - cut, ridge, Side(held, i, names[i]).aligned_alone("contrastive")
+            )
+            for i, (cut, ridge) in chosen.items()
+        },
+    )
+
+
+def held_out_lifted(pair: Pair, options: LiftOptions, valid: bool, progress: Progress) -> tuple[HeldOut, Chosen]:
+    """Return the held-out figures of a pair with F random features of each modality beside its own columns.
 
     A ridge is needed, since random features are nearly collinear. It and the number of features, F, F / 2 or F / 4, are
     those with which each modality predicts its own target best held out. Replicates keep them, so intervals do not hold
@@ -56,27 +77,15 @@ def audit_lifted(pair: Pair, options: LiftOptions, valid: bool, progress: Progre
     moments = moments.cut({f"x{i}": left for i, (left, _) in chosen.items()})
     moments.ridges = {f"x{i}": ridge * _mean_variance(moments, i) for i, (_, ridge) in chosen.items()}
     none = np.zeros(0)
-    plan = Plan(options.components, options.gauge, (options.components, width), none, none)
     held = HeldOut(
         moments,
-        plan,
+        Plan(options.components, options.gauge, (options.components, width), none, none),
         fit_predictors(moments),
         refit=needs_refit(pair.n, width, pair.groups),
         valid=valid,
         progress=progress,
     )
-    names = {"1": pair.y1.names, "2": pair.y2.names}
-    sigma = {key: sigma_interval(held, key) for key in KEYS}
-    return Lifted(
-        features,
-        sigma,
-        {
-            i: LiftedDirection(
-                sigma[i + i], features - cut, ridge, Side(held, i, names[i]).aligned_alone("contrastive")
-            )
-            for i, (cut, ridge) in chosen.items()
-        },
-    )
+    return held, chosen
 
 
 def _mean_variance(moments: FoldedMoments, i: str) -> float:

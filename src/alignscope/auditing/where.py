@@ -80,21 +80,27 @@ def locate(pair: Pair, moments: FoldedMoments, held: HeldOut, training: str) -> 
     before, after = ({i: part[i] for i in aligned} for part in held.located)
     found = row_losses(pair, moments, before, after)
     scored = int(np.isfinite(found[aligned[0]].lost).sum())
-    side = 0.0 if pair.places is None else _cell_side(pair.places)
-    return Where(training, scored, side, {i: _located(pair, losses, side) for i, losses in found.items()})
+    side = 0.0 if pair.places is None else cell_side(pair.places)
+    return Where(training, scored, side, {i: located(pair, losses, side) for i, losses in found.items()})
+
+
+def can_look_twice(pair: Pair) -> bool:
+    """Return whether rows are few enough for a second look at them."""
+    wide = pair.d1 * len(pair.y1.names) + pair.d2 * len(pair.y2.names)
+    return pair.n * (pair.d1 + pair.d2) <= MOST_VALUES and pair.n * wide <= MOST_PRODUCTS
 
 
 def located_trainings(pair: Pair, training: str, components: int, largest: int) -> tuple[tuple[str, int | None], ...]:
     """Return the encoders before and after alignment, as `HeldOut` takes them; none where rows are too many."""
-    wide = pair.d1 * len(pair.y1.names) + pair.d2 * len(pair.y2.names)
-    if pair.n * (pair.d1 + pair.d2) > MOST_VALUES or pair.n * wide > MOST_PRODUCTS:
+    if not can_look_twice(pair):
         return ()
     if training == "supervised":
         return ("first", components), ("last", components)
     return ("first", largest), ("all", None)
 
 
-def _located(pair: Pair, losses: RowLosses, side: float) -> Located:
+def located(pair: Pair, losses: RowLosses, side: float) -> Located:
+    """Return which groups and samples lose most, and where on a map of squares of this side."""
     groups = []
     if pair.groups is not None:
         groups = group_losses(losses.lost, pair.groups, pair.group_names, pair.weights)
@@ -122,7 +128,7 @@ def _samples(pair: Pair, losses: RowLosses) -> list[SampleLoss]:
     ]
 
 
-def _cell_side(places: Matrix) -> float:
+def cell_side(places: Matrix) -> float:
     """Return the side of a map's cells."""
     extent = float(np.ptp(places, axis=0).max())
     return extent / _CELLS or 1.0

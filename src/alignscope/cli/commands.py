@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from alignscope.cli.audit import AuditCommand
 from alignscope.cli.bench import BenchCommand
+from alignscope.cli.compare import CompareCommand
 from alignscope.cli.data.join import JoinCommand
 from alignscope.cli.data.sample import SampleCommand
 from alignscope.cli.data.scenes import ScenesCommand
@@ -23,6 +24,7 @@ from alignscope.cli.tour import TourCommand
 COMMANDS: Mapping[str, type[Command]] = {
     "audit": AuditCommand,
     "matrix": MatrixCommand,
+    "compare": CompareCommand,
     "study": StudyCommand,
     "bench": BenchCommand,
     "paper": PaperCommand,

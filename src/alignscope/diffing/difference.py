@@ -34,6 +34,7 @@ _AUDIT = ("replicates", "warnings")
 _STUDIES = ("study", "alignable", "same", "different")
 _MAIN = {
     "audit": r"sigma\.held_out\.\w\w|directions\.[12]\.(held_out_at_risk|contrastive\.(all|loss))",
+    "compare": r"(sigma|targets\..*)\.(before|after|change)",
     "matrix": r"sigma\..*|sigmas\[.*|pairs\[.*\.gain",
     "study": r"trainings\[.*\.retention",
     "bench": r"methods\[.*\]\.columns\..*",
@@ -170,7 +171,7 @@ def _pairing(one: Run, two: Run) -> Pairing:
         return pair_trainings(_studies(one.record), _studies(two.record))
     if one.kind in ("study", "bench"):
         return pair_trainings({"": one.record}, {"": two.record})
-    if one.kind == "matrix":
+    if one.kind in ("matrix", "compare"):
         return Pairing(None, "Intervals are unpaired, and too wide where the rows are the same.")
     return Pairing(None, "These figures have no intervals.")
 

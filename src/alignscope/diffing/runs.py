@@ -8,10 +8,13 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from alignscope._lib.outputs import RECORDS
 from alignscope.auditing.audit import Audit
 from alignscope.auditing.results import SCHEMA as AUDIT_SCHEMA
 from alignscope.bench.running import Bench
 from alignscope.bench.spec import SCHEMA as BENCH_SCHEMA
+from alignscope.comparing.compared import Compared
+from alignscope.comparing.results import SCHEMA as COMPARE_SCHEMA
 from alignscope.errors import AlignscopeError
 from alignscope.paper.running import Paper
 from alignscope.report.results import Result
@@ -20,8 +23,14 @@ from alignscope.selecting.results import SCHEMA as MATRIX_SCHEMA
 from alignscope.study.running import Study
 from alignscope.study.spec import SCHEMA as STUDY_SCHEMA
 
-_RESULTS: tuple[type[Result], ...] = (Audit, Selected, Study, Bench, Paper)
-_SCHEMAS = {"audit": AUDIT_SCHEMA, "matrix": MATRIX_SCHEMA, "study": STUDY_SCHEMA, "bench": BENCH_SCHEMA}
+_RESULTS: tuple[type[Result], ...] = (Audit, Selected, Compared, Study, Bench, Paper)
+_SCHEMAS = {
+    "audit": AUDIT_SCHEMA,
+    "matrix": MATRIX_SCHEMA,
+    "compare": COMPARE_SCHEMA,
+    "study": STUDY_SCHEMA,
+    "bench": BENCH_SCHEMA,
+}
 _DATA = ("join", "scenes", "sample", "trifeature", "treesatai-like")  # commands `data ...` whose record has its kind
 _INSPECTION = ("without_labels", "without_split")
 
@@ -33,7 +42,7 @@ class Run:
     Attributes
     ----------
     source : the path that was given, or "result" for one in memory.
-    kind : "audit", "matrix", "study", "bench", "paper", or the name of a command of ``alignscope data``.
+    kind : "audit", "matrix", "compare", "study", "bench", "paper", or the name of a command of ``alignscope data``.
     record : the content of its JSON file. result : the same as its type; None for the commands of ``alignscope data``.
     """
 
@@ -86,16 +95,14 @@ def _found(path: Path) -> Path:
     """Return the JSON file of a folder, or the file itself."""
     if not path.is_dir():
         return path
-    for name in ("audit.json", "matrix.json", "results.json"):
+    for name in RECORDS:
         if (path / name).is_file():
             return path / name
     if (path / "store.json").is_file():
         raise AlignscopeError(
             "E101", str(path), "its trainings have not ended: there is no results.json", "Give its command again."
         )
-    raise AlignscopeError(
-        "E101", str(path), "no audit.json, matrix.json or results.json", "Give the folder of a finished run."
-    )
+    raise AlignscopeError("E101", str(path), f"none of {', '.join(RECORDS)}", "Give the folder of a finished run.")
 
 
 def _check_schema(path: Path, record: dict[str, Any], known: int) -> None:

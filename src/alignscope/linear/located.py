@@ -59,15 +59,18 @@ def row_losses(
             chosen = np.flatnonzero(complete & (folds == fold))
             for i, losses in found.items():
                 if fold in before[i]:
-                    x, y = raw[f"x{i}"], raw[aliases.get(f"y{i}", f"y{i}")]
-                    lost, leverage = _of_rows(before[i][fold], after[i][fold], x, y, chosen)
+                    both = before[i][fold], after[i][fold]
+                    values = {k: raw[aliases.get(k, k)] for k in (*both[0].inputs, *both[1].inputs, both[0].output)}
+                    lost, leverage = _of_rows(*both, values, chosen)
                     losses.lost[start + chosen], losses.leverage[start + chosen] = lost / unit[i], leverage / unit[i]
     return found
 
 
-def _of_rows(before: Predictor, after: Predictor, x: Array, y: Array, chosen: Codes) -> tuple[Vector, Vector]:
-    values, target = to_numpy(x)[chosen].astype(np.float64), to_numpy(y)[chosen].astype(np.float64)
-    told = [p.y_mean + (values - p.x_mean) @ p.coefficients for p in (before, after)]
+def _of_rows(before: Predictor, after: Predictor, values: Mapping[str, Array], chosen: Codes) -> tuple[Vector, Vector]:
+    rows = {k: to_numpy(v)[chosen].astype(np.float64) for k, v in values.items()}
+    target = rows[before.output]
+    inputs = [np.hstack([rows[k] for k in p.inputs]) for p in (before, after)]
+    told = [p.y_mean + (x - p.x_mean) @ p.coefficients for p, x in zip((before, after), inputs, strict=True)]
     missed = [np.square(target - t).sum(axis=1) for t in told]
     return missed[1] - missed[0], np.square(told[1] - told[0]).sum(axis=1)
 

@@ -55,6 +55,11 @@ class Plan:
     lambdas: Vector
     nodes: Vector
 
+    @classmethod
+    def without_path(cls, columns: int) -> Plan:
+        """Return the plan of what is predicted and shared alone, for a target of so many columns."""
+        return cls(columns, "fitted", (columns,), np.zeros(0), np.zeros(0))
+
 
 @dataclass(frozen=True)
 class Counts:

@@ -108,7 +108,8 @@ def gaussian_pid(
         return GaussianPID(np.nan, np.nan, np.nan, np.nan)
     found = union_information(*(_signal(correlation, x, y) for x in (x1, x2))).value / np.log(2)
     union = max(found, one, two)  # rounding apart
-    return GaussianPID(one + two - union, union - two, union - one, max(both - union, 0.0))
+    parts = one + two - union, union - two, union - one, max(both - union, 0.0)
+    return GaussianPID(*map(float, parts))
 
 
 def _correlation(cov: Any) -> Matrix:

@@ -228,12 +228,11 @@ class _Run:
         return pairs, sigma, targets
 
     def _held_out(self, view: FoldedMoments, valid: bool) -> HeldOut:
-        nothing = np.zeros(0)
         columns = len(self.several.y.names)
         width = view.total("x1", "x2").mean.size - columns
         return HeldOut(
             view,
-            Plan(columns, "fitted", (columns,), nothing, nothing),
+            Plan.without_path(columns),
             fit_predictors(view),
             refit=needs_refit(self.several.n, width, self.several.groups),
             valid=valid,

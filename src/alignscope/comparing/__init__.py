@@ -1,0 +1,1 @@
+"""One representation before and after: what was lost and won, of which kind, for which classes, groups and samples."""
