@@ -95,19 +95,12 @@ def measure(quick: bool = False) -> Result:
         name="before_and_after",
         title="Before and after training",
         setting=f"{runs} runs; {COLUMNS} columns before and after, four targets, of which one is lost and one won. "
-        f"Change: coverage of its 95% interval, of the target whole and of the worst target column; the truth is the "
-        f"mean over all runs of the same on {TESTED:,} new rows. Kinds: coverage of the worst of the four parts, of what "
-        "predictors fitted on as many rows are worth on new ones, and of the population's own parts. Lost: how often that is said. Claimed falsely: how "
-        "often it is said where the representation after is a rotation of the one before.",
-        columns=[
-            "data",
-            "change",
-            "change of a target",
-            "kinds",
-            "kinds, of the population",
-            "lost",
-            "claimed falsely",
-        ],
+        "Change: coverage of its 95% interval, of the target whole and of the worst target column; the truth is the "
+        f"mean over all runs of the same on {TESTED:,} new rows. Kinds: coverage of the worst of the four parts, of "
+        "what predictors fitted on as many rows are worth on new ones, and of the parts of the population. Lost: how "
+        "often that is said. Claimed falsely: how often it is said where the representation after is a rotation of the "
+        "one before.",
+        columns=["data", "change", "change of a target", "kinds", "kinds (population)", "lost", "claimed falsely"],
         rows=rows,
         claims=claims,
     )

@@ -79,6 +79,8 @@ def kinds(
 
 @dataclass(frozen=True, eq=False)
 class Parts:
+    """The decomposition as numbers, and the block of noise at which the least joint information is reached."""
+
     redundant: float
     unique1: float
     unique2: float
