@@ -14,7 +14,7 @@ testing). After `PATIENCE` steps without a significant gain the rest is ranked b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,6 +30,8 @@ from alignscope.moments.moments import Moments
 from alignscope.moments.onepass import FoldedMoments
 
 PATIENCE = 2
+
+Blocks = tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +66,13 @@ def select(
     valid : whether intervals may be given. Without them, `enough` counts the steps whose gain is above 0.
     """
     scores = _Scores(moments, target, refit, valid)
-    every = {fold: _Search(moments, target, fold) for fold in (None, *moments.fold_numbers)}
+    searches = {fold: _Search(moments.modalities) for fold in (None, *moments.fold_numbers)}
     sigmas: list[Interval] = []
     gains: list[Interval] = []
     weak = 0
-    while every[None].left and weak < PATIENCE:
-        _each(moments, lambda s: s.advance(), list(every.values()))
-        sigma, gain = scores.add({f: s.chosen for f, s in every.items() if f is not None})
+    while searches[None].left and weak < PATIENCE:
+        _advance(moments, target, searches)
+        sigma, gain = scores.add({f: s.chosen for f, s in searches.items() if f is not None})
         sigmas.append(sigma)
         gains.append(gain)
         weak = 0 if (gain.low if valid else gain.value) > 0 else weak + 1  # type: ignore[operator]
@@ -78,17 +80,9 @@ def select(
             progress("choosing one after the other", len(gains) / len(moments.modalities))
     good = [(g.low if valid else g.value) > 0 for g in gains]  # type: ignore[operator]
     enough = good.index(False) if False in good else len(good)
-    first = set(every[None].chosen[:enough])
-    same = [set(every[f].chosen[:enough]) == first for f in moments.fold_numbers]
-    return Selection(every[None].ranked, tuple(sigmas), tuple(gains), enough, float(np.mean(same)))
-
-
-def _each(moments: FoldedMoments, work: Callable[[_Search], None], items: Sequence[_Search]) -> None:
-    if moments.total().mean.size <= SERIAL:
-        for item in items:
-            work(item)
-    else:
-        side_by_side(work, items)
+    first = set(searches[None].chosen[:enough])
+    same = [set(searches[f].chosen[:enough]) == first for f in moments.fold_numbers]
+    return Selection(searches[None].ranked, tuple(sigmas), tuple(gains), enough, float(np.mean(same)))
 
 
 @dataclass(eq=False)
@@ -97,42 +91,59 @@ class _Search:
 
     Attributes
     ----------
-    chosen : the blocks so far. added : the residual that each of the others left at the last step, the least first.
+    modalities : all blocks. chosen : those so far. added : the residual that each of the others left at the last step,
+        the least first.
     """
 
-    moments: FoldedMoments
-    target: str
-    held_out: int | None
-    chosen: tuple[str, ...] = ()
+    modalities: tuple[str, ...]
+    chosen: Blocks = ()
     added: dict[str, float] = field(default_factory=dict)
 
     @property
     def left(self) -> list[str]:
         """The blocks that are not chosen yet."""
-        return [m for m in self.moments.modalities if m not in self.chosen]
+        return [m for m in self.modalities if m not in self.chosen]
 
     @property
-    def ranked(self) -> tuple[str, ...]:
+    def candidates(self) -> list[Blocks]:
+        """What may be chosen next, with what is chosen."""
+        return [(*self.chosen, m) for m in self.left]
+
+    @property
+    def ranked(self) -> Blocks:
         """All blocks: those that were chosen, then the others by what they would have added."""
         return (*self.chosen, *(m for m in self.added if m not in self.chosen))
 
-    def advance(self) -> None:
-        """Choose the block that, with those chosen before, leaves the least residual on the folds in turn."""
-        # Ties, as between two that are the same, go to the one that was given first.
-        self.added = dict(sorted(((m, self._residual((*self.chosen, m))) for m in self.left), key=lambda item: item[1]))
+    def choose(self, residuals: Mapping[Blocks, float]) -> None:
+        """Choose the block that leaves the least; of ties, as between two that are the same, the one given first."""
+        left = {blocks[-1]: residuals[blocks] for blocks in self.candidates}
+        self.added = dict(sorted(left.items(), key=lambda item: item[1]))
         self.chosen = (*self.chosen, next(iter(self.added)))
 
-    def _residual(self, blocks: tuple[str, ...]) -> float:
-        total = 0.0
-        for fold in self.moments.fold_numbers:
-            if fold == self.held_out:
-                continue
-            apart = {fold} if self.held_out is None else {fold, self.held_out}
-            train = self.moments.outside(apart, *blocks, self.target)
-            within = self.moments.within(fold, self.target)
-            if train is not None and within is not None:
-                total += float(_fit(train, blocks, self.target).residual_squares(within).sum())
-        return total
+
+def _advance(moments: FoldedMoments, target: str, searches: Mapping[int | None, _Search]) -> None:
+    """Take one step of every search: each candidate is fitted without a fold, or two, and scored on that fold.
+
+    What is fitted without the folds f and g serves the search without f, on g, and that without g, on f.
+    """
+    folds = moments.fold_numbers
+    apart = {f: {g: frozenset({g} if f is None else {f, g}) for g in folds if g != f} for f in searches}
+    tasks = {(out, blocks) for f, s in searches.items() for out in apart[f].values() for blocks in s.candidates}
+
+    def residuals(task: tuple[frozenset[int], Blocks]) -> dict[int, float]:
+        out, blocks = task
+        train = moments.outside(out, *blocks, target)
+        if train is None:
+            return dict.fromkeys(out, 0.0)
+        fitted = _fit(train, blocks, target)
+        rows = {fold: moments.within(fold, target) for fold in out}
+        return {f: 0.0 if r is None else float(fitted.residual_squares(r).sum()) for f, r in rows.items()}
+
+    order = sorted(tasks, key=lambda task: (sorted(task[0]), task[1]))
+    small = moments.total().mean.size <= SERIAL
+    found = dict(zip(order, map(residuals, order) if small else side_by_side(residuals, order), strict=True))
+    for f, search in searches.items():
+        search.choose({b: sum(found[out, b][g] for g, out in apart[f].items()) for b in search.candidates})
 
 
 def _fit(train: Moments, inputs: tuple[str, ...], target: str) -> Predictor:

@@ -572,13 +572,16 @@ def restrict(m: Moments, names: set[str]) -> Moments:
     ranges = sorted({(s.start, s.stop) for k, s in m.blocks.items() if k in names})
     if sum(stop - start for start, stop in ranges) == m.mean.size:
         return m
-    columns = np.concatenate([np.arange(*r) for r in ranges])
-    position = {a: int(np.searchsorted(columns, a)) for a, _ in ranges}
+    edges = np.cumsum([0, *(stop - start for start, stop in ranges)]).tolist()
+    position = {start: edge for (start, _), edge in zip(ranges, edges, strict=False)}
     blocks = {
         k: slice(position[s.start], position[s.start] + s.stop - s.start) for k, s in m.blocks.items() if k in names
     }
-    matrix = m.matrix[np.ix_(columns, columns)] if m.form == "chan" else m.matrix[:, columns]
-    return Moments(blocks, m.rows, m.weight, m.mean[columns], m.form, matrix)
+    # Block by block, several times as fast as by the numbers of all columns.
+    rows = ranges if m.form == "chan" else [(0, len(m.matrix))]
+    matrix = np.block([[m.matrix[slice(*r), slice(*c)] for c in ranges] for r in rows])
+    mean = np.concatenate([m.mean[slice(*r)] for r in ranges])
+    return Moments(blocks, m.rows, m.weight, mean, m.form, matrix)
 
 
 def _name_aliases(m: Moments, aliases: Mapping[str, str]) -> Moments:
