@@ -105,12 +105,12 @@ def load(path: "str | Path") -> "Audit | Selected | Compared | Study | Bench | P
     -------
     >>> alignscope.load("run").verdict                               # doctest: +SKIP
     """
-    # Neither is needed to import the package.
+    # None of these is needed to import the package.
     from pathlib import Path
 
     import msgspec
 
-    from alignscope._lib.outputs import RECORDS
+    from alignscope._lib.outputs import RECORDS  # likewise
 
     path = Path(path)
     if path.is_dir():

@@ -47,7 +47,7 @@ class Kinds:
 def kinds(
     moments: FoldedMoments, predictors: Mapping[str, Mapping[int, Predictor]], *, refit: bool, valid: bool
 ) -> Kinds | str:
-    """Return the decomposition of what x1 and x2 tell of y1, or why there is none.
+    """Return the decomposition of the information that x1 and x2 have on y1, or why there is none.
 
     predictors : of the keys "11", "21" and "b1", by fold. refit : whether replicates are fitted again.
     """
