@@ -224,7 +224,6 @@ def _audited(pair: Pair, options: AuditOptions, progress: Progress | None) -> Au
         with one_blas_thread():
             more = audit_lifted(pair, how, record.sigma.interval.valid, progress)
         record = msgspec.structs.replace(record, lifted=more)
-    progress("done", 1.0)
     return _spoken(record, facts)
 
 

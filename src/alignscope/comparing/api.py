@@ -201,7 +201,6 @@ class _Run:
             findings=list(self._findings(dependent)),
             provenance=self._provenance(moments),
         )
-        self.progress("done", 1.0)
         same = same_rows(p.x1, p.x2)
         return Compared.of(record, decide(record, same))
 

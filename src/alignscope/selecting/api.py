@@ -191,7 +191,6 @@ class _Run:
             findings=list(_findings(s, moments, ordered, dependent)),
             provenance=_provenance(self, moments),
         )
-        self.progress("done", 1.0)
         return Selected.of(record, decide(record), verdict_sentence(record), action_sentence(record))
 
     def _valid(self, moments: FoldedMoments) -> tuple[bool, bool]:
