@@ -15,7 +15,9 @@ from alignscope.study.page.words import epochs_text, variant_text
 from alignscope.study.results import CellRecord, StudyResults
 from alignscope.study.spec import Variant
 
-DRAWN = ("accuracy", "macro_f1")
+DRAWN = "macro_f1"
+"""The measure that is drawn; the others, accuracy among them, are in tooltips and tables."""
+
 NOTHING = "It needs a target with classes, and at least one finished training with λ above 0."
 
 
@@ -27,16 +29,16 @@ def scores(results: StudyResults) -> Figure:
     if variant is None or not targets or not any(cell.cell.lambda_ > 0 for cell in cells):
         return missing(NOTHING)
     x = alignment_axis(min(alignment_r2(cell.last.test, variant) for cell in cells))
-    # With one latent size the measures stand side by side, else the sizes do.
-    places = [[(m, sizes[0]) for m in DRAWN]] if len(sizes) == 1 else [[(m, k) for k in sizes] for m in DRAWN]
-    axes = {(t, measure): _axis(results, cells, t, measure) for t in targets for measure in DRAWN}
+    axes = {t: _axis(results, cells, t) for t in targets}
+    # With one latent size in sample and held out stand side by side, else the sizes do.
+    places = [[(part, sizes[0]) for part in PARTS]] if len(sizes) == 1 else [[(p, k) for k in sizes] for p in PARTS]
     rows = panel_rows(
         (
-            f"{capital(target.text)}, {PARTS[part]}",
-            [_panel(results, variant, target, part, m, k, cells, x, axes[target, m]) for m, k in row],
+            capital(target.text) if len(sizes) == 1 else f"{capital(target.text)}, {PARTS[row[0][0]]}",
+            [_panel(results, variant, target, part, k, cells, x, axes[target]) for part, k in row],
         )
         for target in targets
-        for row, part in itertools.product(places, PARTS)
+        for row in places
     )
     steps = lambda_steps(results)
     lines = {m.name: m for t in targets for m in models(results, t, sizes[0], longest(results))}
@@ -50,14 +52,14 @@ def scores(results: StudyResults) -> Figure:
     return Figure(_caption(results, variant), rows, legend)
 
 
-def _axis(results: StudyResults, cells: list[CellRecord], target: TargetOf, measure: str) -> Spec:
-    """Return the axis of a measure, the same in sample and held out and for every latent size."""
-    found = [v for part in PARTS for v in over(cells, part, target, measure)]
+def _axis(results: StudyResults, cells: list[CellRecord], target: TargetOf) -> Spec:
+    """Return the axis of the measure, the same in sample and held out and for every latent size."""
+    found = [v for part in PARTS for v in over(cells, part, target, DRAWN)]
     for k, part in itertools.product(results.spec.sweep.components, PARTS):
         every = models(results, target, k, longest(results))
-        found += [v for m in every for v in over(m.records, part, m.target, measure)]
+        found += [v for m in every for v in over(m.records, part, m.target, DRAWN)]
     low, high = span(found)
-    return value_axis("y", measure_name(results, target.name, measure), max(0.0, low), min(1.02, high), ".2~f")
+    return value_axis("y", measure_name(results, target.name, DRAWN), max(0.0, low), min(1.02, high), ".2~f")
 
 
 def _panel(
@@ -65,7 +67,6 @@ def _panel(
     variant: Variant,
     target: TargetOf,
     part: str,
-    measure: str,
     k: int,
     cells: list[CellRecord],
     x: Spec,
@@ -74,20 +75,20 @@ def _panel(
     marks = [
         {
             "x": (aligned := alignment_r2(cell.last.test, variant)),
-            "y": getattr(found, measure),
+            "y": getattr(found, DRAWN),
             "lam": lam(cell.cell.lambda_),
             "seed": cell.cell.seed,
             "aligned": share(aligned),
             **{name: share(getattr(found, name)) for name in MEASURES},
         }
         for cell in cells
-        if cell.cell.components == k and (found := head(cell, part, target)) and getattr(found, measure) is not None
+        if cell.cell.components == k and (found := head(cell, part, target)) and getattr(found, DRAWN) is not None
     ]
     looks, steps = models(results, target, k, longest(results)), lambda_steps(results)
     lines = [
         {"y": value.value, "name": model.name, "value": estimate(value)}
         for model in looks
-        if (value := mean(over(model.records, part, model.target, measure)))
+        if (value := mean(over(model.records, part, model.target, DRAWN)))
     ]
     names = [model.name for model in looks]
     hue, dash = by("name", names, [m.hue for m in looks]), by("name", names, [m.dash for m in looks])
@@ -99,9 +100,9 @@ def _panel(
         layer("rule", line, lines, strokeWidth=1.6),
         dots({"x": x, "y": y, "fill": colour, "tooltip": tip}, 55, opacity=0.9, strokeWidth=0.8, stroke="var(--paper)"),
     ]
-    name = capital(measure_name(results, target.name, measure))
+    name = capital(measure_name(results, target.name, DRAWN))
     text = f"{name} {PARTS[part]} of {target.text} against alignment R², {at_size(k)}: {len(marks)} trainings."
-    return panel(f"{name}, {at_size(k)}", f"{target.text}, {PARTS[part]}", text, marks, layers, 210, None)
+    return panel(f"{name} {PARTS[part]}, {at_size(k)}", target.text, text, marks, layers, 210, None)
 
 
 def _caption(results: StudyResults, variant: Variant) -> str:
@@ -109,9 +110,9 @@ def _caption(results: StudyResults, variant: Variant) -> str:
     where = f"{variant_text(results, variant)}, {epochs_text(longest(results))}"
     return (
         f"How to read it: each mark is one training ({where}); lighter is a smaller λ. To the right is better aligned, "
-        "upwards predicts better. In sample is what the paper plots for its real data (train accuracy); held out is "
-        "scored on samples that no training saw, on the same axis. Horizontal lines are not aligned: each modality "
+        "upwards predicts better. In sample is what the paper plots for its real data (train accuracy there); held out "
+        "is scored on samples that no training saw, on the same axis. Horizontal lines are not aligned: each modality "
         "alone, and models that see both modalities, at the same latent size and length."
-        f"{scratch} Macro F1 counts every class the same; weighted F1, which counts frequent classes more, is in the "
-        "tooltips and tables. The tables have every scale and length."
+        f"{scratch} Macro F1 counts every class the same; accuracy and weighted F1, which count frequent classes more, "
+        "are in the tooltips and tables. The tables have every scale and length."
     )
