@@ -223,6 +223,16 @@ def test_what_cannot_be_used(call, code: str, words: str) -> None:
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize("place", range(3))
+def test_columns_that_are_no_features_are_refused_wherever_they_stand(tmp_path: Path, place: int) -> None:
+    lines = [f"site_{i},{i % 7},{i % 5}" for i in range(N)]
+    (tmp_path / "table.csv").write_text("\n".join(["plot_id,b1,b2", *lines]))
+    xs: list[object] = list(EMBEDDINGS.values())[:3]
+    xs[place] = tmp_path / "table.csv"
+    with pytest.raises(AlignscopeError, match=rf"x{place + 1} .*plot_id"):
+        alignscope.matrix(xs, Y)
+
+
 def test_embeddings_without_a_common_row_are_refused() -> None:
     gaps = {name: x.copy() for name, x in list(EMBEDDINGS.items())[:2]}
     gaps["optical"][: N // 2] = np.nan

@@ -19,11 +19,9 @@ from alignscope.pair.inputs import checked_weights, ground, open_block, require_
 from alignscope.pair.labels import KINDS, Kind, Target, encode_labels, target_of
 from alignscope.pair.notes import Note, coded, require_plain
 from alignscope.pair.paired import Pair
+from alignscope.pair.readers.columns import MOST
 from alignscope.pair.readers.formats import Input, open_any, vector_of
 from alignscope.pair.readers.rows import Rows
-
-MOST = 30
-"""How many modalities are compared with each other at most."""
 
 TARGET = "y"
 """The name of the target's block."""

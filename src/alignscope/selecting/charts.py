@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from alignscope._lib.interval import Interval
+from alignscope.report.heat import heat
 from alignscope.report.parts import (
     Spec,
     chart,
     dots,
     high_end,
     intervals,
-    layer,
     low_end,
     reference,
     row_axis,
     share_axis,
     tips,
 )
-from alignscope.report.words import brief, estimate, percent, share
+from alignscope.report.words import brief, estimate, share
 from alignscope.selecting.results import MatrixRecord
 
-_ROW, _CELL = 28, 30  # pixels
-_WRITTEN = 12  # embeddings up to which heat maps have figures in their cells, which stay legible on half a colour
+_ROW = 28  # pixels
 MOST_TARGETS = 40
-
-Cells = Mapping[tuple[str, str], tuple[float, str]]
-"""(row, column) -> the value that colours a cell, and what a pointer shows."""
 
 
 def chart_specs(m: MatrixRecord) -> dict[str, Spec]:
@@ -76,13 +72,14 @@ def order(m: MatrixRecord) -> Spec:
 
 def gains(m: MatrixRecord) -> Spec:
     """Draw what every two predict beyond the better one; on the diagonal what each predicts alone."""
+    text = "What every two embeddings predict beyond the better one, held out."
     cells: dict[tuple[str, str], tuple[float, str]] = {
         (name, name): (e.value, f"alone {estimate(e)}") for name, e in m.sigma.items()
     }
     for p in m.pairs:
         said = f"{estimate(p.gain)} above the better one; together {estimate(p.both)}"
         cells[p.a, p.b] = cells[p.b, p.a] = (p.gain.value, said)
-    return _heat(m.order, m.order, cells, "Gain", "What every two embeddings predict beyond the better one, held out.")
+    return heat(m.order, m.order, cells, "Gain", text, apart=True)
 
 
 def losses(m: MatrixRecord) -> Spec:
@@ -93,14 +90,14 @@ def losses(m: MatrixRecord) -> Spec:
             lost = p.contrastive_loss[k]
             cells[one, two] = (lost.value, estimate(lost))
     text = "What the embedding of each row would lose, trained by alignment with that of each column alone, held out."
-    return _heat(m.order, m.order, cells, "Lost", text, "var(--loss)")
+    return heat(m.order, m.order, cells, "Lost", text, hue="var(--loss)")
 
 
 def targets(m: MatrixRecord) -> Spec:
     """Draw what every embedding predicts of every target column, those that differ most between embeddings first."""
     names = spread(m.targets)[:MOST_TARGETS]
     cells = {(t, name): (e.value, estimate(e)) for t in names for name, e in m.targets[t].items()}
-    return _heat(names, m.order, cells, "Predicted", "What every embedding predicts of every target, held out.")
+    return heat(names, m.order, cells, "Predicted", "What every embedding predicts of every target, held out.")
 
 
 def spread(found: Mapping[str, Mapping[str, Interval]]) -> list[str]:
@@ -117,40 +114,4 @@ def similarity(m: MatrixRecord) -> Spec:
     """Draw how alike every two embeddings are."""
     cells = {(p.a, p.b): (p.similarity, share(p.similarity, 2)) for p in m.pairs}
     cells |= {(b, a): found for (a, b), found in cells.items()}
-    return _heat(m.order, m.order, cells, "CKA", "Linear CKA of every two embeddings, without bias.", "var(--both)")
-
-
-def _heat(
-    rows: Sequence[str], columns: Sequence[str], cells: Cells, what: str, text: str, hue: str = "var(--one)"
-) -> Spec:
-    """Return a map of cells: the stronger the colour, the more; what is below 0 counts as 0."""
-    strongest = max([v for v, _ in cells.values()] + [1e-9])
-    apart = [v for (a, b), (v, _) in cells.items() if a != b]
-    scale = max([*apart, 1e-9]) if rows == columns else strongest  # the diagonal is another figure
-    points = [
-        {
-            "row": rows.index(a),
-            "column": columns.index(b),
-            "o": 0.04 + 0.5 * min(max(value / scale, 0.0), 1.0),
-            "text": percent(value),
-            "of": "alone" if a == b else "two",
-            "Row": a,
-            "Column": b,
-            what: said,
-        }
-        for (a, b), (value, said) in cells.items()
-    ]
-    y, params = row_axis([brief(name) for name in rows])
-    across, more = row_axis([brief(name) for name in columns], tag="_across")
-    x = {**across, "field": "column"}
-    x["axis"] = {**across["axis"], "orient": "top", "labelAngle": -90, "labelLimit": 90, "labelAlign": "left"}
-    fill = {
-        "condition": {"test": "datum.of == 'alone'", "value": "var(--cap)"},
-        "value": hue,
-    }
-    opacity = {"field": "o", "type": "quantitative", "scale": None, "legend": None}
-    tip = tips(Row="Row", Column="Column", **{what: what})
-    layers = [layer("rect", {"x": x, "y": y, "fill": fill, "opacity": opacity, "tooltip": tip})]
-    if len(columns) <= _WRITTEN:
-        layers.append(layer("text", {"x": x, "y": y, "text": {"field": "text"}}, color="var(--ink)", fontSize=11))
-    return chart(text, points, layers, _CELL * len(rows), [*params, *(p for p in more if p["name"] != "label_room")])
+    return heat(m.order, m.order, cells, "CKA", "Linear CKA of every two embeddings, without bias.", hue="var(--both)")

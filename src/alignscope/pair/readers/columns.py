@@ -19,10 +19,14 @@ from alignscope.pair.readers.rows import Rows, StoredRows, as_numpy
 
 Kind: TypeAlias = Literal["feature", "label", "id", "index", "split", "place"]
 
-FEATURES = ("x1", "x2")
-TARGETS = ("y1", "y2")
+MOST = 30
+"""How many modalities are compared with each other at most."""
+
+_EVERY = range(1, MOST + 1)
+FEATURES = tuple(f"x{j}" for j in _EVERY)
+TARGETS = ("y", "y1", "y2")
 NUMBERS = (*FEATURES, "weights", "present1", "present2")
-VECTORS = ("ids1", "ids2", "y1_ids", "y2_ids", "groups_ids", "groups", "weights", "present1", "present2")
+VECTORS = (*(f"ids{j}" for j in _EVERY), "y1_ids", "y2_ids", "groups_ids", "groups", "weights", "present1", "present2")
 """The arguments that hold features, targets, numbers alone, and one value per row."""
 
 PEEK = 16  # rows that are looked at in each of three places
