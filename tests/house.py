@@ -31,6 +31,7 @@ ROOMS = {
     "auditing": "the audit: options, results, findings, estimator, page",
     "selecting": "many embeddings: each alone, every two, and one after the other, and their page",
     "comparing": "one representation before and after: what was lost and won, and its page",
+    "similarities": "how alike every two layers are, and their page",
     "study": "trainings over lambda, latent size, scaling and seed: specification, data, training, summary, page",
     "bench": "all methods trained alike on data with known truth: tasks, entries, cells, ranking, page",
     "paper": "the paper's claims as one table of checks, and its page",

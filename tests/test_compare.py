@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import alignscope
-from alignscope.comparing.similarity import mutual_knn, procrustes
 from alignscope.errors import AlignscopeError
 from alignscope.linear.informativeness import fit_predictors
 from alignscope.linear.kinds import kinds
 from alignscope.measures import gaussian_pid
+from alignscope.measures.neighbours import mutual_knn, procrustes
 from alignscope.moments.onepass import collect
 from alignscope.pair.folds import assign_folds, assign_units
 from alignscope.pair.paired import Pair

@@ -21,6 +21,7 @@ from alignscope.comparing.page import compare_page
 from alignscope.paper.page.page import render_paper
 from alignscope.report.shell import css
 from alignscope.selecting.page import matrix_page
+from alignscope.similarities.page import similarity_page
 from alignscope.study.page.page import render_study
 from layout import overlaps, settle, trouble
 from page_reader import Page
@@ -43,6 +44,7 @@ NAMES = [
     "diff",
     "matrix",
     "compare",
+    "similarity",
 ]
 
 SCENES = """
@@ -108,6 +110,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "bench": render_bench(bench_example.VARIANTS["example"]()),
         "paper": render_paper(study_example.example(), CLAIMS, {}, "quick", SATELLITE),
         "matrix": matrix_page(alignscope.matrix(dict(zip(MODALITIES, xs, strict=True)), xs[0, :, :2] + xs[1, :, :2])),
+        "similarity": similarity_page(alignscope.similarity(dict(zip(MODALITIES, xs, strict=True)))),
         "compare": compare_page(alignscope.compare(xs[0], xs[1], xs[0, :, :2], lift=0, groups=np.arange(60) // 5)),
         **written,
     }

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from alignscope.paper.running import Paper, run_paper
     from alignscope.selecting.api import matrix
     from alignscope.selecting.matrix import Selected
+    from alignscope.similarities.api import similarity
+    from alignscope.similarities.similarities import Similarities
     from alignscope.study.running import Study, run_study
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "run_bench",
     "run_paper",
     "run_study",
+    "similarity",
 ]
 
 _HOMES = {
@@ -76,11 +79,13 @@ _HOMES = {
     "run_bench": "bench.running",
     "run_paper": "paper.running",
     "run_study": "study.running",
+    "similarity": "similarities.api",
 }
 
 _RESULTS = {
     "directions": ("auditing.audit", "Audit"),
     "order": ("selecting.matrix", "Selected"),
+    "measures": ("similarities.similarities", "Similarities"),
     "representations": ("comparing.compared", "Compared"),
     "retention": ("study.running", "Study"),
     "pareto": ("bench.running", "Bench"),
@@ -89,7 +94,7 @@ _RESULTS = {
 """A key that only one kind of result has -> where the kind is."""
 
 
-def load(path: "str | Path") -> "Audit | Selected | Compared | Study | Bench | Paper":
+def load(path: "str | Path") -> "Audit | Selected | Compared | Similarities | Study | Bench | Paper":
     """Return the result of a finished run: of `audit`, `matrix`, `compare`, `run_study`, `run_bench` or `run_paper`.
 
     Parameters

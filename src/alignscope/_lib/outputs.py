@@ -14,7 +14,7 @@ from alignscope._lib.files import remove_leftovers
 from alignscope.errors import AlignscopeError
 
 PAGE = "report.html"
-RECORDS = ("audit.json", "matrix.json", "compare.json", "results.json")
+RECORDS = ("audit.json", "matrix.json", "compare.json", "similarity.json", "results.json")
 """The names that records of runs have in their folders."""
 
 _GENERATOR = b'<meta name="generator" content="alignscope'

@@ -18,6 +18,7 @@ from alignscope.cli.explain import ExplainCommand
 from alignscope.cli.matrix import MatrixCommand
 from alignscope.cli.options import Command
 from alignscope.cli.paper import PaperCommand
+from alignscope.cli.similarity import SimilarityCommand
 from alignscope.cli.study import StudyCommand
 from alignscope.cli.tour import TourCommand
 
@@ -25,6 +26,7 @@ COMMANDS: Mapping[str, type[Command]] = {
     "audit": AuditCommand,
     "matrix": MatrixCommand,
     "compare": CompareCommand,
+    "similarity": SimilarityCommand,
     "study": StudyCommand,
     "bench": BenchCommand,
     "paper": PaperCommand,

@@ -34,7 +34,6 @@ from alignscope.comparing.results import (
     RepresentationRecord,
     SimilarityRecord,
 )
-from alignscope.comparing.similarity import mutual_knn, procrustes
 from alignscope.comparing.verdict import decide
 from alignscope.errors import AlignscopeError
 from alignscope.linear.class_scores import ClassCounts, class_scores
@@ -45,6 +44,7 @@ from alignscope.linear.kinds import kinds
 from alignscope.linear.located import row_losses
 from alignscope.linear.selection import debiased_similarity
 from alignscope.linear.trainings import Plan
+from alignscope.measures.neighbours import mutual_knn, procrustes
 from alignscope.measures.spectrum import spectrum
 from alignscope.moments.onepass import FoldedMoments, collect
 from alignscope.pair.alike import same_rows

@@ -171,7 +171,7 @@ def _pairing(one: Run, two: Run) -> Pairing:
         return pair_trainings(_studies(one.record), _studies(two.record))
     if one.kind in ("study", "bench"):
         return pair_trainings({"": one.record}, {"": two.record})
-    if one.kind in ("matrix", "compare"):
+    if one.kind in ("matrix", "compare", "similarity"):
         return Pairing(None, "Intervals are unpaired, and too wide where the rows are the same.")
     return Pairing(None, "These figures have no intervals.")
 

@@ -20,14 +20,17 @@ from alignscope.paper.running import Paper
 from alignscope.report.results import Result
 from alignscope.selecting.matrix import Selected
 from alignscope.selecting.results import SCHEMA as MATRIX_SCHEMA
+from alignscope.similarities.results import SCHEMA as SIMILARITY_SCHEMA
+from alignscope.similarities.similarities import Similarities
 from alignscope.study.running import Study
 from alignscope.study.spec import SCHEMA as STUDY_SCHEMA
 
-_RESULTS: tuple[type[Result], ...] = (Audit, Selected, Compared, Study, Bench, Paper)
+_RESULTS: tuple[type[Result], ...] = (Audit, Selected, Compared, Similarities, Study, Bench, Paper)
 _SCHEMAS = {
     "audit": AUDIT_SCHEMA,
     "matrix": MATRIX_SCHEMA,
     "compare": COMPARE_SCHEMA,
+    "similarity": SIMILARITY_SCHEMA,
     "study": STUDY_SCHEMA,
     "bench": BENCH_SCHEMA,
 }

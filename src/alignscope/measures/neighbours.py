@@ -31,13 +31,13 @@ def mutual_knn(x: Matrix, y: Matrix, neighbours: int = NEIGHBOURS) -> tuple[floa
     """
     n = len(x)
     k = min(neighbours, n - 1)
-    near = [_nearest(rows, k) for rows in (x, y)]
+    near = [nearest(rows, k) for rows in (x, y)]
     same = [len(np.intersect1d(a, b, assume_unique=True)) for a, b in zip(*near, strict=True)]
     return float(np.mean(same)) / k, k / (n - 1)
 
 
-def _nearest(rows: Matrix, k: int) -> np.ndarray:
-    """Return the k nearest other rows of every row (N x k)."""
+def nearest(rows: Matrix, k: int) -> np.ndarray:
+    """Return the k nearest other rows of every row (N x k), by Euclidean distance of standardised columns."""
     spread = rows.std(axis=0)
     z = (rows - rows.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     squares = np.square(z).sum(axis=1)
