@@ -94,6 +94,17 @@ def test_where_nothing_was_known_there_is_nothing_to_lose_and_where_rows_are_few
     assert few.decision.badge == "cannot tell" and few.sigma.change.low is None
 
 
+def test_what_was_not_predicted_is_not_said_to_be_lost_where_more_columns_overfit() -> None:
+    rng = np.random.default_rng(0)
+    one = rng.normal(size=(400, 2))
+    y = np.column_stack([one[:, 0] + 0.3 * rng.normal(size=400), rng.normal(size=400)])
+    two = np.hstack([one, rng.normal(size=(400, 40))])
+    found = alignscope.compare(one, two, y, targets=["known", "noise"], lift=0)
+    change = found.targets["noise"].change
+    assert change.high is not None and change.high < 0, "the figure falls, by overfitting"
+    assert found.decision.badge != "lost" and "'noise'" not in found.verdict + found.decision.reason
+
+
 def test_the_kinds_are_those_of_the_covariance_and_what_does_not_predict_has_none() -> None:
     rng = np.random.default_rng(3)
     n = 20_000
@@ -130,9 +141,12 @@ def test_the_loss_of_groups_and_samples_is_that_of_their_squared_errors() -> Non
 def test_classes_have_their_scores() -> None:
     labels = np.where(TEXTURE > 0, "rough", "smooth")
     found = alignscope.compare(BEFORE, GONE, labels, lift=0)
-    assert found.classes is not None and alignscope.compare(BEFORE, GONE, Y, lift=0).classes is None
+    numbers = alignscope.compare(BEFORE, GONE, Y, lift=0)
+    assert found.classes is not None and numbers.classes is None
     assert found.classes.before.balanced_accuracy > 0.95 > 0.65 > found.classes.after.balanced_accuracy
     assert set(found.classes.support) == {"rough", "smooth"} == set(found.targets)
+    assert found.kind.redundant is not None and "bits" not in found.verdict, "a label holds fewer than its Gaussian"
+    assert "bits" in numbers.verdict
 
 
 def test_similarities() -> None:

@@ -1,7 +1,8 @@
 """What a comparison says: a badge with its reason, the rest in a sentence or two, one action; held-out intervals alone.
 
 - ``lost``: the representation, or one of its targets, is shown to predict less by more than the budget, linearly and,
-  where that was asked, with random features too.
+  where that was asked, with random features too. What was not shown to be predicted before cannot be lost: more columns
+  after make its R^2 fall below 0 all the same, by overfitting.
 - ``no longer linear``: linearly it is, and with random features the loss is shown to lie within the budget.
 - ``nothing lost``, ``gained``: the loss lies within the budget; the representation is shown to predict more.
 - ``nothing to lose``: what it predicted before is too little to matter. ``cannot tell``: the intervals leave it open.
@@ -31,7 +32,7 @@ def decide(c: CompareRecord, same: bool) -> CompareDecision:
         return CompareDecision("nothing to lose", f"Before, no more than {most} of the target was predicted.")
     allowed = c.provenance.budget * max(before.value, 0.0)
     worst = _worst_target(c)
-    if change.high < -allowed:
+    if _over(c.sigma, c.provenance.budget):
         return _lost(c, "The target", c.sigma, None if c.lifted is None else c.lifted.sigma)
     if worst is not None:
         return _lost(c, f"'{brief(worst)}'", c.targets[worst], None if c.lifted is None else c.lifted.targets[worst])
@@ -51,8 +52,8 @@ def _worst_target(c: CompareRecord) -> str | None:
 
 
 def _over(t: Change, budget: float) -> bool:
-    """Return whether a loss above the budget is shown."""
-    return t.change.high is not None and t.change.high < -budget * max(t.before.value, 0.0)
+    """Return whether a loss above the budget is shown, of what was shown to be there."""
+    return t.before.sign > 0 and t.change.high is not None and t.change.high < -budget * t.before.value
 
 
 def _lost(c: CompareRecord, what: str, linear: Change, lifted: Change | None) -> CompareDecision:
@@ -75,13 +76,15 @@ def _moved(change: Change) -> str:
 
 def verdict_sentence(c: CompareRecord) -> str:
     """Return which targets lost and won, and of which kind the information is."""
-    moved = {name: t for name, t in c.targets.items() if t.significant}
-    lost = sorted((n for n in moved if moved[n].change.value < 0), key=lambda n: moved[n].change.value)
-    won = sorted((n for n in moved if moved[n].change.value > 0), key=lambda n: -moved[n].change.value)
+    moved = sorted((n for n, t in c.targets.items() if t.significant), key=lambda n: c.targets[n].change.value)
+    lost = [n for n in moved if c.targets[n].change.value < 0 and c.targets[n].before.sign > 0]
+    won = [n for n in reversed(moved) if c.targets[n].change.value > 0 and c.targets[n].after.sign > 0]
     said = [_named(lost, "lost", c), _named(won, "won", c)]
-    if not moved:
-        said = ["No target is shown to have changed (95% for all at once)"]
-    if c.kind.unique_before is not None and c.kind.unique_after is not None:
+    if not lost and not won:
+        said = ["No target is shown to have lost or won (95% for all at once)"]
+    # Labels are not Gaussian: their bits can be more than a label holds.
+    of_numbers = c.target.kind == "regression"
+    if of_numbers and c.kind.unique_before is not None and c.kind.unique_after is not None:
         said.append(f"only before: {_bits(c.kind.unique_before)}; only after: {_bits(c.kind.unique_after)}")
     return f"{'. '.join(text[:1].upper() + text[1:] for text in said if text)}."
 
