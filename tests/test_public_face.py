@@ -34,7 +34,7 @@ from test_treesatai_bad_input import REFUSED as TREESATAI_REFUSED
 
 SOURCE = Path(alignscope.__file__).parent
 MODULES = ["alignscope", *(m.name for m in pkgutil.walk_packages(alignscope.__path__, "alignscope."))]
-MOST_NAMES = 164
+MOST_NAMES = 166
 PRIVATE = {"alignscope.cli", "alignscope.bench.tasks"}  # packages that export names to the rooms above them only
 HEAVY = {"torch", "scipy", "altair", "vl_convert", "pyarrow", "h5py", "zarr", "jinja2", "numpy", "tyro"}
 

@@ -15,6 +15,7 @@
 (True, True)
 """
 
+from alignscope.measures.discrete_information import DiscretePID, discrete_pid
 from alignscope.measures.f1 import F1, f1_scores
 from alignscope.measures.gaussian_information import GaussianPID, gaussian_information, gaussian_pid
 from alignscope.measures.logistic import LogisticProbe, logistic_probes
@@ -24,6 +25,7 @@ from alignscope.measures.spectrum import Spectrum, spectrum
 
 __all__ = [
     "F1",
+    "DiscretePID",
     "GaussianPID",
     "LogisticProbe",
     "Probe",
@@ -31,6 +33,7 @@ __all__ = [
     "alignment_r2",
     "canonical_correlations",
     "cka",
+    "discrete_pid",
     "f1_scores",
     "gaussian_information",
     "gaussian_pid",
