@@ -11,7 +11,7 @@ to t, by Sinkhorn's scaling, q = t e^(a_y(x1) + b_y(x2)). Both sets are convex, 
 (Csiszár & Tusnády 1984; Banerjee, Rauh & Montúfar 2018 for this problem). Every other Q' with the margins of such a q
 has, as sum q ln(q / s) is convex and homogeneous,
 
-    I_Q' >= H(Y) + sum_y sum_x1 P(x1, y) a_y + sum_y sum_x2 P(x2, y) b_y + min ln(t / s):
+    I_Q' >= H(Y) + sum_y sum_x1 P(x1, y) a_y + sum_y sum_x2 P(x2, y) b_y - max ln sum_y e^(a_y + b_y):
 
 how far U may be off, which is returned.
 """
@@ -118,9 +118,8 @@ def _union(p: np.ndarray) -> tuple[float, float]:
             q = t * u[:, :, None] * v[:, None, :]
             there = q > 0
             value = entropy + float((q[there] * np.log((q / np.maximum(s, _NOTHING))[there])).sum())
-            live = (t > _NOTHING) & (s > 0)
             bound = entropy + float((a[a > 0] * np.log(u[a > 0])).sum() + (b[b > 0] * np.log(v[b > 0])).sum())
-            lower = max(lower, bound + float(np.log(t[live] / s[live]).min()))
+            lower = max(lower, bound - float(np.log((u.T @ v).max())))
             if value - lower <= TOLERANCE:
                 break
         t = s / s.sum()
