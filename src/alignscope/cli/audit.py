@@ -9,13 +9,19 @@ import tyro
 
 from alignscope._lib.files import check_writable
 from alignscope.cli.options import (
+    Block,
+    Coords,
     Dequantize,
     DropMissing,
+    FoldCount,
+    Groups,
     IgnoreLabel,
     Kind,
+    Weights,
     WritingCommand,
     arg,
     modality_names,
+    names_of,
     say,
 )
 from alignscope.errors import AlignscopeError
@@ -51,20 +57,12 @@ class AuditCommand(WritingCommand, frozen=True, kw_only=True):
     x2: Annotated[Path | None, tyro.conf.Positional, arg(metavar="X2", help="Features of modality 2.")] = None
     y1: Annotated[Path | None, arg(metavar="FILE", help="Target of modality 1: labels, or columns of numbers.")] = None
     y2: Annotated[Path | None, arg(metavar="FILE", help="Target of modality 2. By default that of modality 1.")] = None
-    groups: Annotated[
-        Path | None,
-        arg(metavar="FILE", help="Samples of one group (a tile, a site, a patient) are held out together."),
-    ] = None
-    coords: Annotated[
-        Path | None,
-        arg(metavar="FILE", help="Places of the samples, such as table.csv:lat,lon: blocks of ground are the groups."),
-    ] = None
-    block: Annotated[
-        float | None, arg(metavar="SIDE", help="Side of a block of ground, in the units of --coords: 0.2 degrees.")
-    ] = None
+    groups: Groups = None
+    coords: Coords = None
+    block: Block = None
     ids1: Annotated[Path | None, arg(metavar="FILE", help="Sample ids of modality 1, compared with --ids2.")] = None
     ids2: Annotated[Path | None, arg(metavar="FILE", help="Sample ids of modality 2.")] = None
-    weights: Annotated[Path | None, arg(metavar="FILE", help="A weight of at least 0 for every row.")] = None
+    weights: Weights = None
     present1: Annotated[Path | None, arg(metavar="FILE", help="1 where a row has modality 1, 0 where it lacks it.")] = (
         None
     )
@@ -108,7 +106,7 @@ class AuditCommand(WritingCommand, frozen=True, kw_only=True):
     budget: Annotated[float, arg(metavar="SHARE", help="Share of the predicted variance that alignment may cost.")] = (
         0.05
     )
-    folds: Annotated[int, arg(metavar="N", help="Number of folds of cross-validation.")] = 5
+    folds: FoldCount = 5
     seed: Annotated[
         int,
         arg(
@@ -200,7 +198,7 @@ def _open(command: AuditCommand) -> Pair:
         for k in ("y1", "y2", "groups", "ids1", "ids2", "weights", "present1", "present2", "name1", "name2")
     }
     given |= {k: getattr(command, k) for k in ("kind", "ignore_label", "drop_missing", "dequantize", "coords", "block")}
-    given |= {k: _names(getattr(command, k)) for k in ("features1", "features2", "targets1", "targets2")}
+    given |= {k: names_of(getattr(command, k)) for k in ("features1", "features2", "targets1", "targets2")}
     given = {k: v for k, v in given.items() if v is not None}
     if command.pair is not None:
         return open_folder(command.pair, **given)
@@ -208,19 +206,6 @@ def _open(command: AuditCommand) -> Pair:
     name1, name2 = modality_names(command.x1, command.x2)
     given = {"name1": name1, "name2": name2} | given
     return Pair.of(command.x1, command.x2, **given)
-
-
-def _names(text: str | None) -> list[str] | None:
-    """Return names from a text file with one a line, or from a list with commas."""
-    if text is None:
-        return None
-    try:
-        content = Path(text).read_text(encoding="utf-8-sig")
-    except OSError:  # no file, or too long for the name of one
-        return [name.strip() for name in text.split(",")]
-    except UnicodeDecodeError as error:
-        raise AlignscopeError("E103", text, f"it is not text in UTF-8 ({error.reason})", "Save it as UTF-8.") from None
-    return content.splitlines()
 
 
 def _summarise(result: Audit) -> None:

@@ -8,7 +8,21 @@ from typing import Annotated
 import tyro
 
 from alignscope._lib.files import check_writable
-from alignscope.cli.options import Dequantize, DropMissing, IgnoreLabel, Kind, WritingCommand, arg, say
+from alignscope.cli.options import (
+    Block,
+    Coords,
+    Dequantize,
+    DropMissing,
+    FoldCount,
+    Groups,
+    IgnoreLabel,
+    Kind,
+    Weights,
+    WritingCommand,
+    arg,
+    names_of,
+    say,
+)
 
 
 class CompareCommand(WritingCommand, frozen=True, kw_only=True):
@@ -32,23 +46,18 @@ class CompareCommand(WritingCommand, frozen=True, kw_only=True):
     before: Annotated[Path, tyro.conf.Positional, arg(metavar="BEFORE", help="The representation before.")]
     after: Annotated[Path, tyro.conf.Positional, arg(metavar="AFTER", help="The representation after.")]
     y: Annotated[Path, arg(metavar="FILE", help="Target: labels, or columns of numbers.")]
-    targets: Annotated[str | None, arg(metavar="A,B,...", help="Names of the columns of the target.")] = None
-    groups: Annotated[
-        Path | None,
-        arg(metavar="FILE", help="Samples of one group (a tile, a site, a patient) are held out together."),
+    targets: Annotated[
+        str | None,
+        arg(metavar="NAMES", help="Names of the columns of the target: a text file with one per line, or A,B,C."),
     ] = None
-    coords: Annotated[
-        Path | None,
-        arg(metavar="FILE", help="Places of the samples, such as table.csv:lat,lon: blocks of ground are the groups."),
-    ] = None
-    block: Annotated[
-        float | None, arg(metavar="SIDE", help="Side of a block of ground, in the units of --coords: 0.2 degrees.")
-    ] = None
+    groups: Groups = None
+    coords: Coords = None
+    block: Block = None
     ids_before: Annotated[Path | None, arg(metavar="FILE", help="Sample ids of BEFORE, compared with --ids-after.")] = (
         None
     )
     ids_after: Annotated[Path | None, arg(metavar="FILE", help="Sample ids of AFTER.")] = None
-    weights: Annotated[Path | None, arg(metavar="FILE", help="A weight of at least 0 for every row.")] = None
+    weights: Weights = None
     kind: Kind = None
     ignore_label: IgnoreLabel = None
     drop_missing: DropMissing = False
@@ -59,7 +68,7 @@ class CompareCommand(WritingCommand, frozen=True, kw_only=True):
     budget: Annotated[float, arg(metavar="SHARE", help="Share of what was predicted whose loss would not matter.")] = (
         0.05
     )
-    folds: Annotated[int, arg(metavar="N", help="Number of folds of cross-validation.")] = 5
+    folds: FoldCount = 5
     seed: Annotated[int, arg(metavar="N", help="Seed of all that is drawn: folds, units, features, samples.")] = 0
 
     def run(self) -> None:
@@ -79,7 +88,7 @@ class CompareCommand(WritingCommand, frozen=True, kw_only=True):
                 ids_before=self.ids_before,
                 ids_after=self.ids_after,
                 weights=self.weights,
-                targets=None if self.targets is None else [name.strip() for name in self.targets.split(",")],
+                targets=names_of(self.targets),
                 kind=self.kind,
                 ignore_label=self.ignore_label,
                 drop_missing=self.drop_missing,

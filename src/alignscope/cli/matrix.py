@@ -8,7 +8,22 @@ from typing import Annotated
 import tyro
 
 from alignscope._lib.files import check_writable
-from alignscope.cli.options import Dequantize, DropMissing, IgnoreLabel, Kind, WritingCommand, arg, file_names, say
+from alignscope.cli.options import (
+    Block,
+    Coords,
+    Dequantize,
+    DropMissing,
+    FoldCount,
+    Groups,
+    IgnoreLabel,
+    Kind,
+    Weights,
+    WritingCommand,
+    arg,
+    file_names,
+    names_of,
+    say,
+)
 
 
 class MatrixCommand(WritingCommand, frozen=True, kw_only=True):
@@ -34,23 +49,18 @@ class MatrixCommand(WritingCommand, frozen=True, kw_only=True):
     names: Annotated[
         str | None, arg(metavar="A,B,...", help="What the page calls the embeddings. By default after their files.")
     ] = None
-    targets: Annotated[str | None, arg(metavar="A,B,...", help="Names of the columns of the target.")] = None
-    groups: Annotated[
-        Path | None,
-        arg(metavar="FILE", help="Samples of one group (a tile, a site, a patient) are held out together."),
+    targets: Annotated[
+        str | None,
+        arg(metavar="NAMES", help="Names of the columns of the target: a text file with one per line, or A,B,C."),
     ] = None
-    coords: Annotated[
-        Path | None,
-        arg(metavar="FILE", help="Places of the samples, such as table.csv:lat,lon: blocks of ground are the groups."),
-    ] = None
-    block: Annotated[
-        float | None, arg(metavar="SIDE", help="Side of a block of ground, in the units of --coords: 0.2 degrees.")
-    ] = None
+    groups: Groups = None
+    coords: Coords = None
+    block: Block = None
     ids: Annotated[
         tyro.conf.UseAppendAction[tuple[Path, ...]],
         arg(metavar="FILE", help="Sample ids, given once per embedding in their order, which must agree."),
     ] = ()
-    weights: Annotated[Path | None, arg(metavar="FILE", help="A weight of at least 0 for every row.")] = None
+    weights: Weights = None
     kind: Kind = None
     ignore_label: IgnoreLabel = None
     drop_missing: DropMissing = False
@@ -58,7 +68,7 @@ class MatrixCommand(WritingCommand, frozen=True, kw_only=True):
     budget: Annotated[
         float, arg(metavar="SHARE", help="What one may add to another, as a share of both, and be redundant to it.")
     ] = 0.05
-    folds: Annotated[int, arg(metavar="N", help="Number of folds of cross-validation.")] = 5
+    folds: FoldCount = 5
     seed: Annotated[int, arg(metavar="N", help="Seed of all that is drawn: folds and units.")] = 0
 
     def run(self) -> None:
@@ -69,13 +79,13 @@ class MatrixCommand(WritingCommand, frozen=True, kw_only=True):
         out = self.folder()
         check_writable(out)
         Selected.output.check(out)
-        names = file_names(self.files) if self.names is None else self.names.split(",")
+        names = names_of(self.names) or file_names(self.files)
         with self.progress() as progress:
             found = matrix(
                 self.files,
                 self.y,
-                names=[name.strip() for name in names],
-                targets=None if self.targets is None else [name.strip() for name in self.targets.split(",")],
+                names=names,
+                targets=names_of(self.targets),
                 groups=self.groups,
                 ids=self.ids or None,
                 weights=self.weights,

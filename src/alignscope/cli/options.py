@@ -72,9 +72,35 @@ IgnoreLabel = Annotated[
     str | None,
     arg(metavar="L[,L]", help="Labels that stand for none, such as 255; of a negative one --ignore-label=-1."),
 ]
+Groups = Annotated[
+    Path | None,
+    arg(metavar="FILE", help="Samples of one group (a tile, a site, a patient) are held out together."),
+]
+Coords = Annotated[
+    Path | None,
+    arg(metavar="FILE", help="Places of the samples, such as table.csv:lat,lon: blocks of ground are the groups."),
+]
+Block = Annotated[
+    float | None, arg(metavar="SIDE", help="Side of a block of ground, in the units of --coords: 0.2 degrees.")
+]
+Weights = Annotated[Path | None, arg(metavar="FILE", help="A weight of at least 0 for every row.")]
+FoldCount = Annotated[int, arg(metavar="N", help="Number of folds of cross-validation.")]
 DropMissing = Annotated[
     bool, arg(help="Leave out rows with a NaN, an infinity or no label, group or id, which are an error otherwise.")
 ]
+
+
+def names_of(text: str | None) -> list[str] | None:
+    """Return names from a text file with one a line, or from a list with commas."""
+    if text is None:
+        return None
+    try:
+        content = Path(text).read_text(encoding="utf-8-sig")
+    except OSError:  # no file, or too long for the name of one
+        return [name.strip() for name in text.split(",")]
+    except UnicodeDecodeError as error:
+        raise AlignscopeError("E103", text, f"it is not text in UTF-8 ({error.reason})", "Save it as UTF-8.") from None
+    return content.splitlines()
 
 
 def say(line: str) -> None:
