@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, ClassVar, Self
-
-import msgspec
+from typing import Any, ClassVar
 
 from alignscope._lib.outputs import Output
 from alignscope.auditing.results import AuditRecord, Direction
 from alignscope.auditing.verdict import more_lines, networks_sentence
-from alignscope.errors import AlignscopeError
 from alignscope.report.frames import Columns, Row
 from alignscope.report.parts import Spec
-from alignscope.report.results import Result, to_json_ready
+from alignscope.report.results import RecordedResult
 from alignscope.report.words import capital
 
 _COLUMNS = Columns(
@@ -35,27 +32,11 @@ _HELD_OUT = re.compile(
 """What is held out; all else is in sample, as the records say."""
 
 
-class Audit(Result, AuditRecord, frozen=True):
+class Audit(RecordedResult, AuditRecord, frozen=True):
     """What aligning two modalities would cost: the fields are the keys of audit.json."""
 
     output: ClassVar[Output] = Output("audit", ("directions", "provenance"), "audit.json")
     _columns = _COLUMNS
-
-    @classmethod
-    def from_json(cls, content: bytes) -> Self:
-        """Return the audit of an audit.json. Raises E103 where it is none."""
-        try:
-            return msgspec.json.decode(content, type=cls, strict=False)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise AlignscopeError("E103", cls.output.record, f"{error}", "Audit again.") from None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the content of audit.json: plain values, infinity as the string "inf"."""
-        return dict(to_json_ready(self))
-
-    def to_json(self) -> bytes:
-        """Return audit.json; the same input and seed give the same bytes."""
-        return msgspec.json.format(msgspec.json.encode(self.to_dict()), indent=1) + b"\n"
 
     def _files(self) -> dict[str, bytes]:
         # Figures need none of the page's libraries.

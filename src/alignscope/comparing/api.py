@@ -202,7 +202,7 @@ class _Run:
             provenance=self._provenance(moments),
         )
         same = same_rows(p.x1, p.x2)
-        return Compared.of(record, decide(record, same))
+        return Compared.decided(record, decide(record, same))
 
     def _interval(self, units: int, refit: bool, valid: bool) -> IntervalRecord:
         kind: Literal["row", "group"] = "row" if self.pair.groups is None else "group"

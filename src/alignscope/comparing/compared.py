@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import msgspec
 
 from alignscope._lib.outputs import PAGE, Output
 from alignscope.comparing.results import CompareDecision, CompareRecord
 from alignscope.comparing.verdict import action_sentence, verdict_sentence
-from alignscope.errors import AlignscopeError
 from alignscope.report.frames import Columns, Row
 from alignscope.report.parts import Spec
-from alignscope.report.results import Result, to_json_ready
+from alignscope.report.results import RecordedResult
 from alignscope.report.words import capital
 
 
-class Compared(Result, CompareRecord, frozen=True):
+class Compared(RecordedResult, CompareRecord, frozen=True):
     """What became of what a representation predicts: the fields are the keys of compare.json."""
 
     output: ClassVar[Output] = Output("compare", ("representations",), "compare.json")
@@ -28,27 +27,10 @@ class Compared(Result, CompareRecord, frozen=True):
     )
 
     @classmethod
-    def of(cls, record: CompareRecord, decision: CompareDecision) -> Self:
-        """Return a record with what is said of it."""
-        fields = {name: getattr(record, name) for name in CompareRecord.__struct_fields__}
-        found = cls(**fields | {"decision": decision})
+    def decided(cls, record: CompareRecord, decision: CompareDecision) -> Self:
+        """Return a record with its decision, and with what is said of both."""
+        found = cls.from_record(record, decision=decision)
         return msgspec.structs.replace(found, verdict=verdict_sentence(found), action=action_sentence(found))
-
-    @classmethod
-    def from_json(cls, content: bytes) -> Self:
-        """Return the comparison of a compare.json. Raises E103 where it is none."""
-        try:
-            return msgspec.json.decode(content, type=cls, strict=False)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise AlignscopeError("E103", cls.output.record, f"{error}", "Run it again.") from None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the content of compare.json as plain values."""
-        return dict(to_json_ready(self))
-
-    def to_json(self) -> bytes:
-        """Return compare.json; the same input and seed give the same bytes."""
-        return msgspec.json.format(msgspec.json.encode(self.to_dict()), indent=1) + b"\n"
 
     def _files(self) -> dict[str, bytes]:
         from alignscope.comparing.page import compare_page  # with the page's libraries

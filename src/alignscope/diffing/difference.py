@@ -24,7 +24,7 @@ from alignscope.diffing.words import lines
 from alignscope.errors import AlignscopeError
 from alignscope.report.frames import Columns, Row
 from alignscope.report.parts import Spec
-from alignscope.report.results import Result, to_json_ready
+from alignscope.report.results import RecordedResult, Result
 from alignscope.report.words import setting
 
 TOLERANCE = 1e-6
@@ -43,7 +43,7 @@ _MAIN = {
 """The paths of the figures that a page shows first."""
 
 
-class Difference(Result, DifferenceRecord, frozen=True):
+class Difference(RecordedResult, DifferenceRecord, frozen=True):
     """What differs between two finished runs of one command."""
 
     output: ClassVar[Output] = Output("diff", (), "diff.json")
@@ -54,14 +54,6 @@ class Difference(Result, DifferenceRecord, frozen=True):
         """Whether the two runs say the same, whatever their versions."""
         findings = self.findings.new or self.findings.gone
         return not (self.figures or self.new or self.gone or findings or self.texts or self.options or self.data)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the content of diff.json: plain values, infinity as the string "inf"."""
-        return dict(to_json_ready(self))
-
-    def to_json(self) -> bytes:
-        """Return diff.json; the same two runs give the same bytes."""
-        return msgspec.json.format(msgspec.json.encode(self.to_dict()), indent=1) + b"\n"
 
     def _files(self) -> dict[str, bytes]:
         from alignscope.diffing.page import diff_page  # with the page's libraries

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import msgspec
 
@@ -147,6 +147,33 @@ class Result:
         """Return how attributes are reached, of the result and inside it, by their names."""
         own = [*_fields(type(self)), *(n for n in dir(type(self)) if not n.startswith("_"))]
         return {n: f"{path}.{n}" for path, kind in self._parts().items() for n in _fields(kind)} | {n: n for n in own}
+
+
+class RecordedResult(Result):
+    """A result that is its record: a struct whose fields are the keys of the JSON file."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_record(cls, record: msgspec.Struct, **said: Any) -> Self:
+        """Return the result of a record, with what is `said` of it in some of its fields."""
+        return cls(**msgspec.structs.asdict(record) | said)
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Self:
+        """Return the result of the JSON file's content. Raises E103 where it is none."""
+        try:
+            return msgspec.json.decode(content, type=cls, strict=False)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise AlignscopeError("E103", cls.output.record, f"{error}", "Run it again.") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of the JSON file: plain values, infinity as the string "inf"."""
+        return dict(to_json_ready(self))
+
+    def to_json(self) -> bytes:
+        """Return the content of the JSON file; the same input and seed give the same bytes."""
+        return msgspec.json.format(msgspec.json.encode(self.to_dict()), indent=1) + b"\n"
 
 
 def _one_line_each(lines: Iterable[str]) -> list[str]:

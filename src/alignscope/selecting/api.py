@@ -191,7 +191,9 @@ class _Run:
             findings=list(_findings(s, moments, ordered, dependent)),
             provenance=_provenance(self, moments),
         )
-        return Selected.of(record, decide(record), verdict_sentence(record), action_sentence(record))
+        return Selected.from_record(
+            record, decision=decide(record), verdict=verdict_sentence(record), action=action_sentence(record)
+        )
 
     def _valid(self, moments: FoldedMoments) -> tuple[bool, bool]:
         """Return whether intervals may be given, and whether neighbouring rows depend on each other."""

@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Self
-
-import msgspec
+from typing import ClassVar
 
 from alignscope._lib.outputs import PAGE, Output
-from alignscope.errors import AlignscopeError
 from alignscope.report.frames import Columns, Row
 from alignscope.report.parts import Spec
-from alignscope.report.results import Result, to_json_ready
+from alignscope.report.results import RecordedResult
 from alignscope.report.words import capital, estimate_percent
-from alignscope.selecting.results import MatrixDecision, MatrixRecord
+from alignscope.selecting.results import MatrixRecord
 
 
-class Selected(Result, MatrixRecord, frozen=True):
+class Selected(RecordedResult, MatrixRecord, frozen=True):
     """Which of several embeddings predict what, add up, and are needed: the fields are the keys of matrix.json."""
 
     output: ClassVar[Output] = Output("matrix", ("order", "pairs"), "matrix.json")
     _columns = Columns(before=("embedding", "beside", "target", "step"))
-
-    @classmethod
-    def of(cls, record: MatrixRecord, decision: MatrixDecision, verdict: str, action: str) -> Self:
-        """Return a record with what is said of it."""
-        fields = {name: getattr(record, name) for name in MatrixRecord.__struct_fields__}
-        return cls(**fields | {"decision": decision, "verdict": verdict, "action": action})
-
-    @classmethod
-    def from_json(cls, content: bytes) -> Self:
-        """Return the matrix of a matrix.json. Raises E103 where it is none."""
-        try:
-            return msgspec.json.decode(content, type=cls, strict=False)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise AlignscopeError("E103", cls.output.record, f"{error}", "Run it again.") from None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the content of matrix.json as plain values."""
-        return dict(to_json_ready(self))
-
-    def to_json(self) -> bytes:
-        """Return matrix.json; the same input and seed give the same bytes."""
-        return msgspec.json.format(msgspec.json.encode(self.to_dict()), indent=1) + b"\n"
 
     def _files(self) -> dict[str, bytes]:
         from alignscope.report.render import chart_files  # with the page's libraries

@@ -252,7 +252,7 @@ def _compared(
     software = {"python": platform.python_version(), "numpy": np.__version__, "scipy": scipy.__version__}
     provenance = SimilarityProvenance(seed, data, software)
     record = SimilaritiesRecord("similarity", SCHEMA, __version__, "", n, sampled, one, list(two), measures, provenance)
-    return Similarities.of(record, verdict_sentence(record))
+    return Similarities.from_record(record, verdict=verdict_sentence(record))
 
 
 def _shuffled(layers: list[_Layer], seed: int) -> list[tuple[_Layer, _Layer]]:

@@ -3,45 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Self
-
-import msgspec
+from typing import ClassVar
 
 from alignscope._lib.outputs import PAGE, Output
-from alignscope.errors import AlignscopeError
 from alignscope.report.frames import Columns, Row
 from alignscope.report.parts import Spec
-from alignscope.report.results import Result, to_json_ready
+from alignscope.report.results import RecordedResult
 from alignscope.similarities.results import SimilaritiesRecord
 
 
-class Similarities(Result, SimilaritiesRecord, frozen=True):
+class Similarities(RecordedResult, SimilaritiesRecord, frozen=True):
     """How alike every two representations are: the fields are the keys of similarity.json."""
 
     output: ClassVar[Output] = Output("similarity", ("measures", "sampled"), "similarity.json")
     _columns = Columns(before=("row", "column"))
-
-    @classmethod
-    def of(cls, record: SimilaritiesRecord, verdict: str) -> Self:
-        """Return a record with what is said of it."""
-        fields = {name: getattr(record, name) for name in SimilaritiesRecord.__struct_fields__}
-        return cls(**fields | {"verdict": verdict})
-
-    @classmethod
-    def from_json(cls, content: bytes) -> Self:
-        """Return the comparison of a similarity.json. Raises E103 where it is none."""
-        try:
-            return msgspec.json.decode(content, type=cls, strict=False)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise AlignscopeError("E103", cls.output.record, f"{error}", "Run it again.") from None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the content of similarity.json as plain values."""
-        return dict(to_json_ready(self))
-
-    def to_json(self) -> bytes:
-        """Return similarity.json; the same input and seed give the same bytes."""
-        return msgspec.json.format(msgspec.json.encode(self.to_dict()), indent=1) + b"\n"
 
     def _files(self) -> dict[str, bytes]:
         from alignscope.report.render import chart_files  # with the page's libraries
