@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,10 +16,10 @@ from alignscope._lib.names import keywords_named
 from alignscope._lib.threads import one_blas_thread
 from alignscope._lib.types import Codes, Progress
 from alignscope._lib.version import __version__
-from alignscope.auditing.codes import CODES
+from alignscope.auditing.findings import about_rows
 from alignscope.auditing.lifting import LiftOptions, held_out_lifted
 from alignscope.auditing.resampling import sigma_interval
-from alignscope.auditing.results import ClassScores, DataRecord, Finding, IntervalRecord, TargetRecord
+from alignscope.auditing.results import ClassScores, DataRecord, IntervalRecord, TargetRecord
 from alignscope.auditing.where import Located, can_look_twice, cell_side, located
 from alignscope.comparing.compared import Compared
 from alignscope.comparing.results import (
@@ -55,7 +55,6 @@ from alignscope.pair.labels import Kind
 from alignscope.pair.paired import Pair
 from alignscope.pair.readers.formats import Input
 
-FEW_GROUPS = 10
 SAMPLE = 2_000
 """The most rows that neighbours are looked for among."""
 
@@ -198,7 +197,7 @@ class _Run:
             kind=_kind(moments, predictors, refit, not dependent),
             similarity=_similarity(moments, held, sample),
             interval=self._interval(len(moments.units), refit, not dependent),
-            findings=list(self._findings(dependent)),
+            findings=list(about_rows(p.groups, dependent, p.notes)),
             provenance=self._provenance(moments),
         )
         same = same_rows(p.x1, p.x2)
@@ -230,15 +229,6 @@ class _Run:
         support = dict(zip(names, counts["11"].support.tolist(), strict=True))
         before, after = (_class_scores(counts[k], names) for k in _WHERE)
         return ClassChange(support, before, after)
-
-    def _findings(self, dependent: bool) -> Iterator[Finding]:
-        p = self.pair
-        if dependent:
-            yield _finding("AS115", "Neighbouring rows are alike and there are no groups: no interval is valid.")
-        if p.groups is not None and (groups := int(np.unique(p.groups).size)) < FEW_GROUPS:
-            yield _finding("AS109", f"With {groups} groups intervals are rough.")
-        for note in p.notes:
-            yield _finding(note.code, str(note))
 
     def _provenance(self, moments: FoldedMoments) -> CompareProvenance:
         p = self.pair
@@ -327,7 +317,3 @@ def _similarity(moments: FoldedMoments, held: HeldOut, sample: Codes) -> Similar
         mutual_knn_chance=chance,
         rows=len(x),
     )
-
-
-def _finding(code: str, text: str) -> Finding:
-    return Finding(code, CODES[code].severity, text)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from alignscope.comparing.results import Change, CompareRecord
+from alignscope.report.group_chart import group_chart
 from alignscope.report.parts import (
     Spec,
     by,
@@ -19,7 +22,7 @@ from alignscope.report.parts import (
     share_axis,
     tips,
 )
-from alignscope.report.words import count, estimate, short
+from alignscope.report.words import estimate, short
 
 TOP = 20
 _ROW = 26  # pixels
@@ -32,7 +35,7 @@ def chart_specs(c: CompareRecord) -> dict[str, Spec]:
     if c.kind.redundant is not None:
         specs["kinds"] = kinds(c)
     if c.groups:
-        specs["groups"] = groups(c)
+        specs["groups"] = group_chart(msgspec.to_builtins(c.groups), "The groups that lose most, held out.")
     return specs
 
 
@@ -126,25 +129,3 @@ def kinds(c: CompareRecord) -> Spec:
         intervals(encoding, along="x", strokeWidth=2, color="var(--ink)"),
     ]
     return chart("Which kind of information is in which representation.", rows, layers, _ROW * 4 + 10, params)
-
-
-def groups(c: CompareRecord) -> Spec:
-    """Draw the groups that lose most, with intervals."""
-    some = c.groups[:TOP]
-    rows = [
-        {"row": row, "x": g.loss.value, "low": g.loss.low, "high": g.loss.high, "Group": g.group,
-         "Lost": estimate(g.loss), "Rows": count(g.rows)}
-        for row, g in enumerate(some)
-    ]  # fmt: skip
-    ends = [end for r in rows for k in ("x", "low", "high") if isinstance(end := r[k], float)]
-    y, params = row_axis([short(g.group, 40) for g in some])
-    scale = {"domain": [min(1.08 * min(ends), 0.0), high_end(ends)], "nice": False}
-    axis = {"title": "lost, as a share of the target's variance (held out)", "tickCount": 5}
-    x = {"field": "x", "type": "quantitative", "scale": scale, "axis": axis}
-    encoding = {"x": x, "y": y, "tooltip": tips(Group="Group", Lost="Lost", Rows="Rows")}
-    layers = [
-        reference("x", 0.0, color="var(--soft)"),
-        intervals(encoding, along="x", strokeWidth=4, opacity=0.45, strokeCap="round", color="var(--loss)"),
-        dots(encoding, 80, color="var(--loss)"),
-    ]
-    return chart("The groups that lose most, held out.", rows, layers, 24 * len(some) + 10, params)

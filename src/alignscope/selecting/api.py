@@ -16,7 +16,7 @@ from alignscope._lib.names import keywords_named
 from alignscope._lib.threads import one_blas_thread
 from alignscope._lib.types import Progress
 from alignscope._lib.version import __version__
-from alignscope.auditing.codes import CODES
+from alignscope.auditing.findings import about_rows, finding
 from alignscope.auditing.resampling import difference, sigma_interval
 from alignscope.auditing.results import DataRecord, Finding, IntervalRecord, TargetRecord
 from alignscope.auditing.side import Side
@@ -44,7 +44,6 @@ from alignscope.selecting.results import (
 )
 from alignscope.selecting.verdict import action_sentence, decide, verdict_sentence
 
-FEW_GROUPS = 10
 MOST_BYTES = 12 << 30
 """Memory that the moments of all embeddings together may take."""
 ORDERED_FROM = 0.5
@@ -325,24 +324,15 @@ def _interval_record(s: Modalities, moments: FoldedMoments, refit: bool, valid: 
 
 
 def _findings(s: Modalities, moments: FoldedMoments, ordered: Sequence[str], dependent: bool) -> Iterator[Finding]:
-    if dependent:
-        yield _finding("AS115", "Neighbouring rows are alike and there are no groups: no interval is valid.")
-    if s.groups is not None and (groups := int(np.unique(s.groups).size)) < FEW_GROUPS:
-        yield _finding("AS109", f"With {groups} groups intervals are rough.")
+    yield from about_rows(s.groups, dependent, s.notes)
     called = dict(zip(s.blocks, s.names, strict=True))
     for k, share in zip(s.blocks, moments.present.mean(axis=0).tolist(), strict=True):
         if share < 1:
             rest = "" if k in ordered else ", so that it stands last in the order"
-            yield _finding("AS108", f"{1 - share:.0%} of the rows lack {called[k]}{rest}.")
+            yield finding("AS108", f"{1 - share:.0%} of the rows lack {called[k]}{rest}.")
     if not moments.present.all():
         complete = int(moments.present[:, [k in ordered for k in s.blocks]].all(axis=1).sum())
-        yield _finding("AS108", f"The order rests on {complete:,} rows, which have all that take part in it.")
-    for note in s.notes:
-        yield _finding(note.code, str(note))
-
-
-def _finding(code: str, text: str) -> Finding:
-    return Finding(code, CODES[code].severity, text)
+        yield finding("AS108", f"The order rests on {complete:,} rows, which have all that take part in it.")
 
 
 def _provenance(run: _Run, moments: FoldedMoments) -> MatrixProvenance:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from alignscope.report.parts import Audit, Spec, chart, dots, high_end, intervals, layer, reference, row_axis, tips
-from alignscope.report.words import count, direction_name, estimate, percent, share
+from alignscope.report.group_chart import group_chart
+from alignscope.report.parts import Audit, Spec, chart, layer, tips
+from alignscope.report.words import count, direction_name, percent, share
 
-TOP = 15  # groups drawn; the table has more
 _WIDTH = 480  # what a map is about as wide as, in pixels
 _GAP = 0.92  # of a cell's side that is filled
 
@@ -21,27 +21,9 @@ def located(audit: Audit, side: str) -> Audit | None:
 def groups(audit: Audit, side: str, _live: bool) -> Spec | None:
     """Draw the groups that lose most: the loss of each, with its interval."""
     part = located(audit, side)
-    rows = part["groups"][:TOP] if part else []
-    if not rows:
+    if not part or not part["groups"]:
         return None
-    points = [
-        {"row": row, "x": g["loss"]["value"], "low": g["loss"]["low"], "high": g["loss"]["high"],
-         "Group": g["group"], "Lost": estimate(g["loss"]), "Rows": count(g["rows"])}
-        for row, g in enumerate(rows)
-    ]  # fmt: skip
-    ends = [float(p[k]) for p in points for k in ("x", "low", "high") if p[k] is not None]
-    y, params = row_axis([g["group"] for g in rows])
-    scale = {"domain": [min(1.08 * min(ends), 0.0), high_end(ends)], "nice": False}
-    axis = {"title": "lost, as a share of the target's variance (held out)", "tickCount": 5}
-    x = {"field": "x", "type": "quantitative", "scale": scale, "axis": axis}
-    encoding = {"x": x, "y": y, "tooltip": tips(Group="Group", Lost="Lost", Rows="Rows")}
-    layers = [
-        reference("x", 0.0, color="var(--soft)"),
-        intervals(encoding, along="x", strokeWidth=4, opacity=0.45, strokeCap="round", color="var(--loss)"),
-        dots(encoding, 80, color="var(--loss)"),
-    ]
-    text = f"{direction_name(audit, side)}: the groups that lose most, held out."
-    return chart(text, points, layers, 24 * len(rows) + 10, params)
+    return group_chart(part["groups"], f"{direction_name(audit, side)}: the groups that lose most, held out.")
 
 
 def map_(audit: Audit, side: str, _live: bool) -> Spec | None:
