@@ -27,6 +27,7 @@ from alignscope.errors import AlignscopeError
 
 TOLERANCE = 1e-7  # nats
 _MOST_STEPS = 20_000
+_RELAXED = 1.9
 _CHECKED = 20  # steps between two looks at how far off it is
 _SCALINGS, _LAST_SCALINGS = 3, 200
 _MARGIN = 1e-12  # a relative change of scalings at which margins are met
@@ -122,7 +123,9 @@ def _union(p: np.ndarray) -> tuple[float, float]:
             lower = max(lower, bound - float(np.log((u.T @ v).max())))
             if value - lower <= TOLERANCE:
                 break
-        t = s / s.sum()
+        # Further than to s, which is twice as fast; how far off the end is, the bound says all the same.
+        t = t * np.divide(s, t, out=np.zeros_like(s), where=t > 0) ** _RELAXED
+        t = t / t.sum()
     return value, value - lower
 
 
