@@ -26,9 +26,10 @@ from alignscope.cli.options import (
 
 
 class CompareCommand(WritingCommand, frozen=True, kw_only=True):
-    """Say what a representation lost and won: before and after training, two layers, teacher and student.
+    """Say what a representation lost and won in training.
 
-    Two files of embeddings of the same samples in the same order, in any format of `audit`, and a target. What is gone
+    Two files of embeddings of the same samples in the same order, in any format of `audit`, before and
+    after training, of two layers, or of teacher and student; and a target. What is gone
     is told from what is no longer linear, and where it was lost. Writes compare.json, report.html and the charts to
     the folder --out, or nothing at all.
     """

@@ -27,7 +27,7 @@ from alignscope.cli.options import (
 
 
 class MatrixCommand(WritingCommand, frozen=True, kw_only=True):
-    """Say which of several embeddings are needed: what each predicts, which add up, which to add next.
+    """Say which of several embeddings are needed, and which of them add up.
 
     Two to thirty files of embeddings, or of sensors, of the same samples in the same order, in any format of `audit`.
     A row that is NaN throughout lacks that embedding. Writes matrix.json, report.html and the charts to the folder

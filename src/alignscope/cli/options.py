@@ -48,8 +48,8 @@ Dequantize = Annotated[
     tyro.conf.UseAppendAction[tuple[str, ...]],
     arg(
         metavar="HOW",
-        help="What whole numbers of X1 and X2 stand for: aef (AlphaEarth), tessera:FILE (times a scale per row), "
-        "SCALE,OFFSET, or the .json of a STAC item. Give it twice where X1 and X2 differ; none leaves one as it is.",
+        help="What whole numbers of the inputs stand for: aef (AlphaEarth), tessera:FILE (times a scale per row), "
+        "SCALE,OFFSET, or the .json of a STAC item. Give it once for each where they differ; none leaves one as it is.",
     ),
 ]
 Workers = Annotated[
@@ -66,7 +66,7 @@ Stack = Annotated[
 Resume = Annotated[bool, arg(help="Insist that the folder already holds some of these trainings.")]
 Kind = Annotated[
     Literal["class", "quantity", "multilabel"] | None,
-    arg(help="What --y1 and --y2 are: labels, numbers, or several labels per row (oak;fir). By default by their type."),
+    arg(help="What targets are: labels, numbers, or several labels per row (oak;fir). By default by their type."),
 ]
 IgnoreLabel = Annotated[
     str | None,

@@ -14,7 +14,7 @@ from alignscope.errors import AlignscopeError
 
 
 class SimilarityCommand(WritingCommand, frozen=True, kw_only=True):
-    """Say how alike every two layers are: CKA, canonical correlations, R², Procrustes, neighbours.
+    """Say how alike every two layers are, by five measures.
 
     The folder holds one file per layer (.npy, .parquet, .csv, ...), of the same rows in the same order. Given two
     folders, every layer of the first is compared with every layer of the second. Writes similarity.json, report.html
