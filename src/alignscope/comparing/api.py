@@ -109,8 +109,8 @@ def compare(
     -------
     >>> import numpy as np, alignscope
     >>> z = np.random.default_rng(0).normal(size=(400, 4))
-    >>> found = alignscope.compare(z, z[:, :2], z[:, 1:3], lift=0)
-    >>> found.decision.badge, found.targets["y 1"].significant, found.targets["y 2"].change.value < -0.9
+    >>> found = alignscope.compare(z, z[:, :2], z[:, 1:3], targets=["kept", "dropped"], lift=0)
+    >>> found.decision.badge, found.targets["kept"].significant, found.targets["dropped"].change.value < -0.9
     ('lost', False, True)
     """
     folds, seed = whole("folds", folds, code="E303"), whole("seed", seed)
