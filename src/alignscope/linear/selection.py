@@ -31,6 +31,8 @@ from alignscope.moments.onepass import FoldedMoments
 
 PATIENCE = 2
 
+_TIE = 1e-9  # residuals that differ by no more are the same but for rounding
+
 Blocks = tuple[str, ...]
 
 
@@ -118,7 +120,8 @@ class _Search:
         """Choose the block that leaves the least; of ties, as between two that are the same, the one given first."""
         left = {blocks[-1]: residuals[blocks] for blocks in self.candidates}
         self.added = dict(sorted(left.items(), key=lambda item: item[1]))
-        self.chosen = (*self.chosen, next(iter(self.added)))
+        most = (1 + _TIE) * min(left.values())
+        self.chosen = (*self.chosen, next(m for m in self.left if left[m] <= most))
 
 
 def _advance(moments: FoldedMoments, target: str, searches: Mapping[int | None, _Search]) -> None:
