@@ -1,5 +1,5 @@
 # docker build -t alignscope .
-# docker run --rm -v "$PWD:/data" alignscope audit x1.npy x2.npy --y1 y1.npy --out run/
+# docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/data" alignscope audit x1.npy x2.npy --y1 y1.npy --out run/
 # With torch (study, paper, bench): docker build --build-arg EXTRAS="[train]" -t alignscope .
 FROM python:3.13-slim
 ARG EXTRAS=""

@@ -34,7 +34,7 @@ def measure(quick: bool = False) -> Result:
         }
         if quick:
             steps = {"alignscope audit --example": [*here, *audit]}
-        times = {name: _timed(command, folder) for name, command in steps.items()}
+        times = {name: _timed(command) for name, command in steps.items()}
     work = sum(spent for name, (_, spent) in times.items() if name != "alignscope tour")
     tour = times.get("alignscope tour", (0.0, 0.0))[1]
     return Result(
@@ -58,9 +58,10 @@ def measure(quick: bool = False) -> Result:
     )
 
 
-def _timed(command: Sequence[str | Path], folder: Path) -> tuple[float, float]:
-    """Return the wall and the processor time of a process and of its children."""
+def _timed(command: Sequence[str | Path]) -> tuple[float, float]:
+    """Return the wall and the processor time of a process and of its children, whose errors are shown."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([str(part) for part in command], check=True, capture_output=True, cwd=folder)
+    # Here, so that a relative PYTHONPATH means the sources that are measured, and not what is installed.
+    subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
     after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - start
     return wall, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime

@@ -59,7 +59,7 @@ joined = match(
     name1="optical",
     name2="radar",
 )
-print(*joined.summary(), sep="\n")
+print(joined.summary())
 joined.save(folder / "pair")
 assert joined.n == np.intersect1d(some, shuffled).size
 

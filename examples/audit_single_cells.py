@@ -125,7 +125,7 @@ except alignscope.AlignscopeError as error:
 # ``alignscope data join`` with the same inputs joins them by these names.
 
 joined = match(**inputs, groups=f"{file}:rna/obs/donor")
-print(*joined.summary(), sep="\n")
+print(joined.summary())
 assert joined.n == len(some)
 
 scratch.cleanup()

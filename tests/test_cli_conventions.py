@@ -117,6 +117,10 @@ WRONG = {
     "not a whole number": ("audit a b --folds x", r"--folds: 'x' is no whole number\."),
     "not a number": ("audit a b --budget x", r"--budget: 'x' is no number\."),
     "none of the choices": ("audit a b --gauge raw", r"--gauge: 'raw' is none of 'fitted', 'whitened'\."),
+    "a choice that may be left out": (
+        "audit a b --training x",
+        r"--training: 'x' is none of 'contrastive', 'predictive', 'supervised'\.",
+    ),
     "no choice at all": ("audit a b --kind None", r"--kind: 'None' cannot be read\."),
     "no value": ("audit a b --out", r"audit: --out has no value\."),
     "too few values": ("data trifeature --n 3 --values 1 2", r"--values takes 3 values\."),
@@ -153,6 +157,15 @@ def test_results_go_to_a_folder_that_is_free(folder: Path, capsys: pytest.Captur
     assert said[1][0] == "Results go to audit-3, since audit is taken."
     assert said[1][-1] == "Figures: audit-3/audit.json"
     assert list(Path("audit-2").iterdir()) == [Path("audit-2/notes.txt")]
+
+
+def test_no_folder_is_announced_for_inputs_that_cannot_be_used(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("audit").mkdir()
+    Path("audit/notes.txt").write_text("mine")
+    assert cli.main(["audit", "x1.npy", "x2.npy"]) == 2
+    assert capsys.readouterr().out == ""
 
 
 def test_a_free_folder(folder: Path) -> None:

@@ -323,7 +323,8 @@ def test_the_command_says_prints_and_writes(
     assert cli.main(["diff", one, two, "--json"]) == 0
     printed = capsys.readouterr().out
     assert cli.main(["diff", one, two, "--out", str(tmp_path / "out")]) == 0
-    assert "verdict after:" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "verdict after:" in said and said.startswith(alignscope.diff(one, two).summary())
     assert printed == (tmp_path / "out" / "diff.json").read_text(encoding="utf-8")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["diff.json", "report.html"]
     assert json.loads(printed)["kind"] == "diff"

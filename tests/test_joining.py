@@ -240,6 +240,25 @@ def commanded(inputs: dict[str, str], out: Path, *more: str) -> list[str]:
     return ["data", "join", inputs["x1"], inputs["x2"], *options, "--out", str(out), *more]
 
 
+def test_it_is_shown_tabled_and_written_as_other_results_are(tmp_path: Path) -> None:
+    joined = match(**filled(tmp_path))
+    lines, kept = joined.summary().splitlines(), len(PART[PART >= 5])
+    assert repr(joined).splitlines() == lines and len(lines) == 1 + len(joined.tables)
+    assert lines[0] == f"Joined: {kept} samples." and lines[0] in joined._repr_html_()
+    assert lines[1].startswith(f"  x1 (optical.npy): kept by its ids: {kept} of {N} rows; dropped: {N - kept} (")
+    assert joined.save(tmp_path / "out").with_name("results.json").read_bytes() == joined.to_json()
+    rows = joined.to_frame("pyarrow").to_pylist()
+    found = {(row["what"], row["table"], row["reason"]): row["value"] for row in rows}
+    for name, table in joined.to_dict()["tables"].items():
+        for key in ("rows", "columns", "kept", "share", "dropped"):
+            assert found.pop((f"tables.{key}", name, None)) == table[key]
+        for reason, number in table["why"].items():
+            assert found.pop(("tables.why", name, reason)) == number
+    assert found == {("n", None, None): kept}
+    with pytest.raises(AttributeError, match=r"Joined has no attribute 'pairs'\. Did you mean 'pair'\?"):
+        joined.pairs
+
+
 def test_the_command_writes_a_pair_and_what_it_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(commanded(filled(tmp_path), tmp_path / "out")) == 0
     kept = np.sort(PART[PART >= 5])

@@ -78,8 +78,9 @@ def test_every_result_can_do_the_same(kind: type[Result]) -> None:
 
 REFUSED = {
     "nothing there": (None, "E101", "none of audit.json"),
-    "another JSON": (b'{"samples": 3}', "E102", "no result of audit, matrix, compare, study, bench or paper"),
-    "a list": (b"[1, 2]", "E102", "no result of audit, matrix, compare, study, bench or paper"),
+    "another JSON": (b'{"samples": 3}', "E102", "no result of audit, matrix, compare, similarity, study"),
+    "a list": (b"[1, 2]", "E102", "no result of audit, matrix, compare, similarity, study"),
+    "of a join": (b'{"kind": "join", "n": 3, "order": "the rows of x1"}', "E102", "read by alignscope.open_folder"),
     "no JSON": (b"\x00\xff", "E103", "malformed"),
     "cut short": (b'{"directions": {"1"', "E103", "truncated"),
     "a key too few": (b'{"directions": {}}', "E103", "missing required field"),

@@ -183,6 +183,14 @@ def test_columns_of_every_type_of_pandas(pd: Any) -> None:
     np.testing.assert_array_equal(read(vectors), X)
 
 
+def test_a_true_or_false_is_a_number_beside_others(pd: Any) -> None:
+    """As `pandas.get_dummies` leaves columns of a table of numbers."""
+    frame = pd.get_dummies(pd.DataFrame({"height": np.arange(N) / 2, "kind": ["oak", "fir"] * (N // 2)}))
+    rows = open_rows(frame, "x1")
+    assert (rows.columns, rows.dtype) == (("height", "kind_fir", "kind_oak"), "float64")
+    np.testing.assert_array_equal(rows.read(0, N), frame.to_numpy().astype(np.float64))
+
+
 def test_dates_of_pandas_are_groups(pd: Any) -> None:
     days = pd.to_datetime(pd.Series([f"2020-01-{1 + i // 10:02}" for i in range(N)]))
     for groups in (days, days.dt.tz_localize("UTC"), days.dt.date, days.dt.to_period("M").astype(object), days.dt.day):

@@ -351,14 +351,14 @@ def test_ids_that_would_match_if_written_alike(case: str) -> None:
         with pytest.raises(AlignscopeError, match=rf"Without {what}.* more would match: write the ids alike.*E204"):
             read(X1, X2, ids1=ids1, ids2=ids2)
     joined = match(X1, X2, [*ids1[:10], *ids2[10:]], ids2)
-    assert any(re.search(f"ids of x1 and x2: without {what}", note) for note in joined.notes())
+    assert any(re.search(f"ids of x1 and x2: without {what}", note) for note in joined.notes_of("x2"))
 
 
 def test_an_unknown_kind(tmp_path: Path) -> None:
     (tmp_path / "pair.toml").write_text('y_kind = "klass"')
     for name in ("x1", "x2"):
         np.save(tmp_path / name, X1)
-    with pytest.raises(AlignscopeError, match=r"y_kind: 'klass' is not known. Use one of class, .* \[E305\]"):
+    with pytest.raises(AlignscopeError, match=r"y_kind: 'klass' is not known\. Did you mean class\? .* \[E305\]"):
         open_folder(tmp_path)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import alignscope
+from alignscope._lib.checks import one_of
 from alignscope._lib.names import closest
 from alignscope.auditing.audit import Audit
 from alignscope.joining import match
@@ -20,6 +21,7 @@ KEYWORDS: dict[str, tuple[Callable[..., object], str, str]] = {
     "audit, one target": (alignscope.audit, "y", "audit() got an unexpected keyword argument 'y'. Did you mean 'y1'"),
     "audit, a letter": (alignscope.audit, "component", "Did you mean 'components'?"),
     "audit, of the command line": (alignscope.audit, "latent", "Did you mean 'components'?"),
+    "audit, like another word": (alignscope.audit, "latents", "Did you mean 'components'?"),
     "audit, of the papers": (alignscope.audit, "K", "Did you mean 'components'?"),
     "audit, one for many": (alignscope.audit, "group", "Did you mean 'groups'?"),
     "audit, a name for both": (alignscope.audit, "names", "Did you mean 'name1'?"),
@@ -28,6 +30,7 @@ KEYWORDS: dict[str, tuple[Callable[..., object], str, str]] = {
     "Pair.of": (alignscope.Pair.of, "labels", "Pair.of() got an unexpected keyword argument 'labels'. Did"),
     "join": (alignscope.join, "id1", "match() got an unexpected keyword argument 'id1'. Did you mean 'ids1'?"),
     "match": (match, "leest", "Did you mean 'least'?"),
+    "the estimator": (alignscope.AlignedReducedRank, "componnts", "Did you mean 'components'?"),
     "run_study": (alignscope.run_study, "worker", "Did you mean 'workers'?"),
     "run_bench": (alignscope.run_bench, "method", "Did you mean 'methods'?"),
     "run_paper": (alignscope.run_paper, "scales", "Did you mean 'scale'?"),
@@ -46,6 +49,21 @@ def test_of_equals_the_first_is_meant_and_what_is_unlike_is_not() -> None:
     assert closest("x", ["x1", "x2"]) == "x1"
     assert closest("x", ["gauge", "y1"]) is None
     assert closest("x", []) is None
+
+
+@pytest.mark.parametrize(("name", "meant"), [("laod", "load"), ("Audit", "audit"), ("run_paer", "run_paper")])
+def test_a_misspelt_name_of_the_package_is_answered(name: str, meant: str) -> None:
+    with pytest.raises(AttributeError, match=rf"has no attribute '{name}'\. Did you mean '{meant}'\?"):
+        getattr(alignscope, name)
+
+
+def test_a_misspelt_choice_is_answered(audited: Audit) -> None:
+    with pytest.raises(alignscope.AlignscopeError, match=r"'fited' is not known\. Did you mean fitted\? Use one of"):
+        one_of("gauge", "fited", ("fitted", "whitened"))
+    with pytest.raises(alignscope.AlignscopeError, match=r"'sigmas' is not known\. Did you mean sigma\?"):
+        audited.plot("sigmas")
+    with pytest.raises(alignscope.AlignscopeError, match=r"folds: 3 is not known\. Use one of 1, 2\."):
+        one_of("folds", 3, (1, 2))
 
 
 @pytest.fixture(scope="module")

@@ -156,6 +156,14 @@ def test_groups_become_codes() -> None:
         np.testing.assert_array_equal(codes[:, None] == codes[None, :], same)
 
 
+def test_a_pair_is_printed_on_one_line() -> None:
+    pair = Pair.of(X1, X2, ["oak", "fir"] * (N // 2), np.arange(N) + 0.5, groups=np.arange(N) // 10, name1="optical")
+    sides = "30 samples: optical (4 columns), modality 2 (3 columns)"
+    assert repr(pair) == f"Pair of {sides}, y1: 2 classes, y2: 1 quantities, 3 groups"
+    assert repr(Pair.of(X1, X2, X2)) == f"Pair of {sides.replace('optical', 'modality 1')}, y1: 3 quantities"
+    assert repr(Pair.of(X1, X2)) == f"Pair of {sides.replace('optical', 'modality 1')}"
+
+
 def test_weights_and_presence() -> None:
     pair = Pair.of(X1, X2, weights=np.arange(N), present1=[True] * N, present2=[0, 1] * (N // 2))
     assert pair.weights is not None

@@ -71,12 +71,19 @@ def test_two_encoders_are_compared_layer_by_layer() -> None:
     assert set(found.provenance.data) == {"a", "a (other)", "b"}
 
 
+def test_layers_without_names_are_counted() -> None:
+    two = [FIRST, LAYERS["layer_2"]]
+    named = {f"layer {k}": layer for k, layer in enumerate(two, 1)}
+    assert alignscope.similarity(two).to_json() == alignscope.similarity(named).to_json()
+
+
 def test_layers_are_in_the_order_of_their_numbers() -> None:
     assert layer_names(["layer_10", "layer_2", "head", "layer_2_b"]) == ["head", "layer_2", "layer_2_b", "layer_10"]
 
 
 BAD = [
     (lambda: alignscope.similarity({"a": FIRST}), "E201", "1 given"),
+    (lambda: alignscope.similarity(FIRST, FIRST), "E201", "one ndarray. Give a list or a dict of layers"),
     (lambda: alignscope.similarity({"a": FIRST, "b": FIRST[1:]}), "E202", "numbers of rows differ"),
     (lambda: alignscope.similarity({"a": FIRST[:30], "b": FIRST[:30]}), "E205", "30 rows"),
     (lambda: alignscope.similarity({"a": FIRST, "b": np.where(FIRST > 2, np.nan, FIRST)}), "E203", "NaN"),

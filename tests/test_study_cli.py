@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+import alignscope
 from alignscope import cli
 from alignscope.paper import running as paper
 from alignscope.study import parse_spec, read_spec
@@ -93,6 +94,7 @@ def test_the_same_command_goes_on_and_changes_nothing(study: Path, capsys: pytes
     gone.unlink()
     status, out, _ = run(capsys, "study", "study.toml", "--out", "run", "--workers", "1", "--resume")
     assert status == 0 and "Trainings: 12, of which 11 were there before." in out
+    assert out.startswith(alignscope.load("run").summary().splitlines()[0])
     after = files(study / "run")
     same = {name for name in before if not name.startswith("timings/")}
     assert {name: after[name] for name in same} == {name: before[name] for name in same}

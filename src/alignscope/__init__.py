@@ -84,7 +84,7 @@ _HOMES = {
 
 _RESULTS = {
     "directions": ("auditing.audit", "Audit"),
-    "order": ("selecting.matrix", "Selected"),
+    "gains": ("selecting.matrix", "Selected"),
     "measures": ("similarities.similarities", "Similarities"),
     "representations": ("comparing.compared", "Compared"),
     "retention": ("study.running", "Study"),
@@ -95,7 +95,7 @@ _RESULTS = {
 
 
 def load(path: "str | Path") -> "Audit | Selected | Compared | Similarities | Study | Bench | Paper":
-    """Return the result of a finished run: of `audit`, `matrix`, `compare`, `run_study`, `run_bench` or `run_paper`.
+    """Return the result of a finished run: of `audit`, `matrix`, `compare`, `similarity`, a study, bench or paper.
 
     Parameters
     ----------
@@ -135,7 +135,10 @@ def load(path: "str | Path") -> "Audit | Selected | Compared | Similarities | St
     home = next((home for key, home in _RESULTS.items() if key in keys), None)
     if home is None:
         raise AlignscopeError(
-            "E102", str(path), "no result of audit, matrix, compare, study, bench or paper", "Give one of those."
+            "E102",
+            str(path),
+            "no result of audit, matrix, compare, similarity, study, bench or paper",
+            "Give one of those. The folder of a pair is read by alignscope.open_folder.",
         )
     module, name = home
     return getattr(import_module(f"{__name__}.{module}"), name).from_json(content)
@@ -143,7 +146,11 @@ def load(path: "str | Path") -> "Audit | Selected | Compared | Similarities | St
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from alignscope._lib.names import closest  # slow to load, and rarely needed
+
+        meant = closest(name, __all__)
+        hint = f". Did you mean {meant!r}?" if meant else ""
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 

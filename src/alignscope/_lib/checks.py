@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from numbers import Real
 from typing import Any, SupportsIndex, TypeVar
 
+from alignscope._lib.names import closest
 from alignscope.errors import AlignscopeError
 
 Number = TypeVar("Number")
@@ -48,9 +49,10 @@ def real(
 def one_of(name: str, given: Name, known: Iterable[Name]) -> Name:
     """Return a choice that is among those known. Raises E305."""
     if given not in (known := tuple(known)):
-        raise AlignscopeError(
-            "E305", name, f"{_shown(given)} is not known", f"Use one of {', '.join(map(str, known))}."
-        )
+        names = [str(one) for one in known]
+        meant = closest(given, names) if isinstance(given, str) else None
+        hint = f"Did you mean {meant}? " if meant else ""
+        raise AlignscopeError("E305", name, f"{_shown(given)} is not known", f"{hint}Use one of {', '.join(names)}.")
     return given
 
 

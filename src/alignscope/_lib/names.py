@@ -29,11 +29,10 @@ _OTHER_WORDS = {
 def closest(name: str, known: Iterable[str]) -> str | None:
     """Return which of some names is most like one that is none of them, the first of equals; None if none is."""
     known = list(known)
-    if (meant := _OTHER_WORDS.get(name.lower())) in known:
-        return meant
-    alike = {k: SequenceMatcher(None, name.lower(), k.lower()).ratio() for k in known}
-    best = max(known, key=alike.__getitem__, default=None)
-    return best if best is not None and alike[best] >= _ALIKE else None
+    words = {k: k for k in known} | {other: k for other, k in _OTHER_WORDS.items() if k in known and other not in known}
+    alike = {word: SequenceMatcher(None, name.lower(), word.lower()).ratio() for word in words}
+    best = max(words, key=alike.__getitem__, default=None)
+    return words[best] if best is not None and alike[best] >= _ALIKE else None
 
 
 def keywords_named(function: Callable[P, Returned]) -> Callable[P, Returned]:

@@ -202,7 +202,9 @@ def audit(
             raise AlignscopeError("E201", ", ".join(twice), "given next to a Pair", "Give them to Pair.of.")
         return _audited(x1, options, progress)
     if x2 is None:
-        raise AlignscopeError("E201", "x2", "not given", "Give audit(x1, x2), or audit(pair).")
+        raise AlignscopeError(
+            "E201", "x2", "not given", "Give audit(x1, x2), or audit(pair) of a Pair, which open_folder reads."
+        )
     given["drop_missing"] = drop_missing
     return _audited(Pair.of(x1, name1=name1, name2=name2, **given), options, progress)
 

@@ -16,6 +16,7 @@ from typing import Any, get_args
 import numpy as np
 
 from alignscope._lib.checks import one_of, real, whole
+from alignscope._lib.names import keywords_named
 from alignscope._lib.types import Array, Matrix, Vector
 from alignscope.errors import AlignscopeError, escaped
 from alignscope.linear.path import Solver
@@ -67,6 +68,7 @@ class AlignedReducedRank:
     (True, True, True)
     """
 
+    @keywords_named
     def __init__(
         self,
         components: int = 1,

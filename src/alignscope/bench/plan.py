@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from alignscope._lib.names import closest
 from alignscope.bench.entries import Entry
 from alignscope.bench.methods import ALIASES, METHODS
 from alignscope.bench.results import BenchRecord
@@ -30,7 +31,9 @@ def entries_of(spec: BenchSpec, own: Mapping[str, Entry], only: Sequence[str] | 
     names = [ALIASES.get(name, name) if name not in known else name for name in (*some, *beside)] if some else known
     for name in names:
         if name not in known:
-            raise AlignscopeError("E305", "method", f"'{name}' is not known", f"Use some of {', '.join(known)}.")
+            meant = closest(name, [*known, *ALIASES])
+            hint = f"Did you mean {meant}? " if meant else ""
+            raise AlignscopeError("E305", "method", f"'{name}' is not known", f"{hint}Use some of {', '.join(known)}.")
     return {name: known[name] for name in dict.fromkeys(names)}
 
 

@@ -8,7 +8,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import groupby
 from operator import or_
@@ -133,9 +133,15 @@ def _wide() -> Iterator[None]:
             os.environ["COLUMNS"] = before
 
 
-_WORDS = (
+def _none_of(match: re.Match[str]) -> str:
+    """Return the choices in one order, without what stands for none given."""
+    known = sorted({*match[3].split(", ")} - {"'None'"})
+    return f"{match[2]}: {match[1]} is none of {', '.join(known)}"
+
+
+_WORDS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"Error parsing (\S+): no type matching \S+ could be instantiated from \['(.*?)'\].*", r"\1: '\2' cannot be read"),
-    (r"invalid choice ('.*?') for argument '(\S+)'\. Expected one of \((.*)\)", r"\2: \1 is none of \3"),
+    (r"invalid choice ('.*?') for argument '(\S+)'\. Expected one of \((.*)\)", _none_of),
     (r"Missing from [^:]*: (\S+) .*", r"\1 is missing"),
     (r"Unrecognized options: ", "not understood: "),
     (r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)", r"\1: \2 is no whole number"),

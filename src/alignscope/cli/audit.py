@@ -150,10 +150,10 @@ class AuditCommand(WritingCommand, frozen=True, kw_only=True):
             self.training,
             self.lift,
         ).check()
+        pair = _open(self)
         out = self.folder()
         check_writable(out)
         Audit.output.check(out)
-        pair = _open(self)
         with self.progress() as progress:
             result = audit(pair, **options.named, progress=progress)
             progress("drawing the page", 0.5)

@@ -58,7 +58,7 @@ class DiffCommand(WritingCommand, frozen=True, kw_only=True):
         if self.json:
             print(found.to_json().decode(), end="")
         else:
-            for line in repr(found).splitlines():
+            for line in found.summary().splitlines():
                 say(line)
             if page is not None:
                 self.finish(page, "diff.json")

@@ -36,6 +36,8 @@ class StudyCommand(TrainingCommand, frozen=True, kw_only=True):
             study = run(self.spec, out, stack=self.stack, progress=progress, **how)
             progress("drawing the page", 0.95)
             page = study.save(out)
+        for line in study.summary().splitlines()[:3]:  # the decision, what is hit hardest, and what to do
+            say(line)
         for note in study.results.notes:
             say(f"  {note}")
         print_outcome(study.results, study.outcome)

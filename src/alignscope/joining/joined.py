@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,14 +26,17 @@ from alignscope.pair.labels import Kind
 from alignscope.pair.notes import Note, coded
 from alignscope.pair.paired import Pair
 from alignscope.pair.readers.rows import ArrayRows
+from alignscope.report.frames import Columns, Row
+from alignscope.report.parts import Spec
+from alignscope.report.results import Result
 
 _WRITTEN = tuple(f"{name}.npy" for name in ("x1", "x2", "y1", "y2", "groups", "ids1", "ids2"))
 _SMALL = ("dropped.csv", "pair.toml")
 _OUTPUT = Output("join")
 
 
-@dataclass(frozen=True, eq=False)
-class Joined:
+@dataclass(frozen=True, eq=False, repr=False)
+class Joined(Result):
     """Tables and which of their rows belong together. No row of a table has been copied yet.
 
     tables : "x1", "x2" and, where given, "y1", "y2", "groups". matching : their rows and ids.
@@ -47,6 +50,9 @@ class Joined:
     name2: str
     kind: Kind | None = None
     hints: Mapping[str, Note] = field(default_factory=dict)
+
+    output: ClassVar[Output] = _OUTPUT
+    _columns = Columns(before=("table", "reason"), named={"tables": "table", "why": "reason"})
 
     @property
     def n(self) -> int:
@@ -62,9 +68,9 @@ class Joined:
         ids = {f"ids{k}": self.tables[f"x{k}"].ids[self.matching.take(f"x{k}")] for k in (1, 2)}
         how: dict[str, Any] = {"name1": self.name1, "name2": self.name2, "kind": self.kind}
         pair = Pair.of(blocks.pop("x1"), blocks.pop("x2"), **blocks, **ids, **how)
-        return replace(pair, notes=coded([*pair.notes, *self.hints.values(), *self.summary()]))
+        return replace(pair, notes=coded([*pair.notes, *self.hints.values(), *self._counted()]))
 
-    def save(self, out: str | Path, progress: Progress | None = None) -> Path:
+    def save(self, folder: str | Path, progress: Progress | None = None) -> Path:
         """Write the folder of a pair, which ``alignscope audit --pair`` and studies read; return its report.html.
 
         It holds x1.npy, x2.npy and, where given, y1.npy, y2.npy and groups.npy, in the order of x1; ids1.npy and
@@ -78,9 +84,30 @@ class Joined:
             E203 for missing values in rows to join, E404 for a folder with tables that are not of a join, or that
             are among the inputs, E401 or E402 where the folder cannot be written.
         """
-        return _save(self, Path(out), progress or quiet)
+        return _save(self, Path(folder), progress or quiet)
 
-    def summary(self) -> tuple[str, ...]:
+    def to_json(self) -> bytes:
+        """Return the content of results.json: the counts of every table, what was left out of it and why."""
+        return json_bytes(_record(self))
+
+    def notes_of(self, name: str) -> tuple[Note, ...]:
+        """What was decided about one table."""
+        return coded([*self.tables[name].rows.notes, *([self.hints[name]] if name in self.hints else [])])
+
+    def _charts(self) -> Mapping[str, Spec]:
+        return {}
+
+    def _headlines(self) -> list[str]:
+        return [f"Joined: {self.n:,} samples."]
+
+    def _details(self) -> list[str]:
+        notes = coded(note for name in self.tables for note in self.notes_of(name))
+        return [f"  {line}" for line in (*self._counted(), *(note.line for note in notes))]
+
+    def _rows(self) -> Iterator[Row]:
+        return self._columns.rows({"n": self.n, "tables": _record(self)["tables"]}, "", {})
+
+    def _counted(self) -> list[str]:
         """One sentence per table: how many of its rows are kept, and which are dropped."""
         said = []
         for name, table in self.tables.items():
@@ -88,15 +115,7 @@ class Joined:
             dropped = table.ids[fate != 0]
             tail = f"; dropped: {len(dropped):,} ({listed(dropped)})" if len(dropped) else ""
             said.append(f"{table.label}: kept by its ids: {self.n:,} of {len(fate):,} rows{tail}.")
-        return tuple(said)
-
-    def notes(self) -> tuple[Note, ...]:
-        """What was decided about the tables on their way in."""
-        return coded(note for name in self.tables for note in self.notes_of(name))
-
-    def notes_of(self, name: str) -> tuple[Note, ...]:
-        """What was decided about one table."""
-        return coded([*self.tables[name].rows.notes, *([self.hints[name]] if name in self.hints else [])])
+        return said
 
     def _read(self, table: IdTable, progress: Progress) -> ArrayRows:
         out = np.empty(table.shape(self.n), table.dtype())

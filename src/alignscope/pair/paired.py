@@ -40,10 +40,11 @@ from alignscope.pair.notes import Note, coded, require_plain
 from alignscope.pair.readers.formats import Input, open_any, vector_of
 from alignscope.pair.readers.rows import Rows
 
+_TARGETS = {"class": "classes", "regression": "quantities"}
 _AS_WRITTEN = ("groups", "ids1", "ids2")  # of a text table: 007 is not 7
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Pair:
     """Two modalities of the same N samples, in the same order.
 
@@ -94,6 +95,15 @@ class Pair:
     def presence(self) -> dict[str, Mask | None]:
         """Which rows have each modality; None where all do."""
         return {"x1": self.present1, "x2": self.present2}
+
+    def __repr__(self) -> str:
+        sides = [f"{self.n:,} samples: {self.name1} ({self.d1:,} columns), {self.name2} ({self.d2:,} columns)"]
+        for name, target in (("y1", self.y1), ("y2", self.y2)):
+            if target.kind != "modality" and not (name == "y2" and target is self.y1):
+                sides.append(f"{name}: {len(target.names):,} {_TARGETS[target.kind]}")
+        if self.groups is not None:
+            sides.append(f"{len(np.unique(self.groups)):,} groups")
+        return f"Pair of {', '.join(sides)}"
 
     @classmethod
     @keywords_named

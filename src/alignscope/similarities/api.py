@@ -39,8 +39,8 @@ _KEPT = 0.99  # share of a layer's variance in the directions that canonical cor
 
 
 def similarity(
-    layers: Mapping[str, Input],
-    others: Mapping[str, Input] | None = None,
+    layers: Mapping[str, Input] | Sequence[Input],
+    others: Mapping[str, Input] | Sequence[Input] | None = None,
     *,
     rows: int = SAMPLED,
     seed: int = 0,
@@ -63,7 +63,8 @@ def similarity(
 
     Parameters
     ----------
-    layers : by name, (N x D) each. others : those of another encoder; without it every two of `layers` are compared.
+    layers : by name, or one after the other, (N x D) each. others : those of another encoder; without it every two of
+        `layers` are compared.
     rows : how many rows are looked at, drawn at random; at least 60.
     seed : of the rows and of what is held out.
     progress : called with (what is being done, share done in 0..1).
@@ -84,11 +85,12 @@ def similarity(
     """
     sampled, seed = whole("rows", rows, LEAST_ROWS), whole("seed", seed)
     progress = progress or (lambda what, share: None)
-    both = len(layers) + len(others or {})
-    if not layers or (others is not None and not others) or not 2 <= both <= MOST_LAYERS:
+    down, across = _by_name(layers), _by_name(others or {})
+    both = len(down) + len(across)
+    if not down or (others is not None and not across) or not 2 <= both <= MOST_LAYERS:
         raise AlignscopeError("E201", "layers", f"{both} given", f"Give 2 to {MOST_LAYERS} layers.")
-    opened = {("rows", name): open_block(x, name, None) for name, x in layers.items()}
-    opened |= {("columns", name): open_block(x, name, None) for name, x in (others or {}).items()}
+    opened = {("rows", name): open_block(x, name, None) for name, x in down.items()}
+    opened |= {("columns", name): open_block(x, name, None) for name, x in across.items()}
     n = require_equal_rows({name: rows for (_, name), rows in opened.items()}, {})
     if n < LEAST_ROWS:
         raise AlignscopeError("E205", "layers", f"{n} rows", f"Give at least {LEAST_ROWS}.")
@@ -100,6 +102,14 @@ def similarity(
         found[key] = _Layer.of(table, chosen, parts)
     with one_blas_thread():
         return _compared(found, n, seed, opened, progress)
+
+
+def _by_name(layers: Mapping[str, Input] | Sequence[Input]) -> Mapping[str, Input]:
+    if isinstance(layers, Mapping):
+        return layers
+    if not isinstance(layers, list | tuple):  # an array, whose rows are no layers
+        raise AlignscopeError("E201", "layers", f"one {type(layers).__name__}", "Give a list or a dict of layers.")
+    return {f"layer {k}": layer for k, layer in enumerate(layers, 1)}
 
 
 @dataclass(eq=False)

@@ -78,9 +78,6 @@ class JoinCommand(WritingCommand, frozen=True, kw_only=True):
         with self.progress() as progress:
             joined = match(**given, progress=progress)
             page = joined.save(out, progress)
-        say(f"Joined: {joined.n:,} samples.")
-        for line in joined.summary():
-            say(f"  {line}")
-        for note in joined.notes():
-            say(f"  {note.line}")
+        for line in joined.summary().splitlines():
+            say(line)
         self.finish(page)

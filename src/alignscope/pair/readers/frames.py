@@ -97,7 +97,8 @@ def _homogeneous(frame: Frame) -> np.ndarray | None:
     """The values of a frame whose columns are all numbers of numpy's own types; None for any other."""
     kinds = list(frame.dtypes)
     if all(isinstance(kind, np.dtype) and kind.kind in NUMERIC_KINDS for kind in kinds):
-        return np.asarray(frame.to_numpy())
+        values = np.asarray(frame.to_numpy())
+        return None if values.dtype == object else values  # numbers beside True and False
     return None
 
 
