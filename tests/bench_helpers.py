@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
 from alignscope.bench.results import BenchRecord, Measures, Score
 from alignscope.bench.spec import SCHEMA, BenchCell
@@ -108,8 +109,8 @@ class FakeTraining:
 
 
 def made(cell: BenchCell, worth: float = 0.0, aligned: float | None = None) -> BenchRecord:
-    """A record with figures, a function of the cell alone."""
-    draw = np.random.default_rng(int(cell.id, 16))
+    """A record with figures, a function of what is trained and not of the sources, which every change would move."""
+    draw = np.random.default_rng(int(replace(cell, alignscope="").id, 16))
     scores = tuple(
         Score(
             target=target,
