@@ -33,6 +33,7 @@ NAMES = (
     "supervised_forecast",
     "many_embeddings",
     "before_and_after",
+    "three_modalities",
     "detection",
     "calibration",
 )

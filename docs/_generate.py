@@ -120,6 +120,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "supervised_held_out": partial(_alignable.benchmark, "supervised_forecast", 1, intervals=True),
     "many_embeddings": partial(_alignable.benchmark, "many_embeddings"),
     "before_and_after": partial(_alignable.benchmark, "before_and_after"),
+    "three_modalities": partial(_alignable.benchmark, "three_modalities"),
+    "three_modalities_kinds": partial(_alignable.benchmark, "three_modalities", 0),
     "many_embeddings_cost": partial(_alignable.benchmark, "many_embeddings", 0),
     **_audit_guide.PAGES,
     **_audits.PAGES,

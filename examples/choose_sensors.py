@@ -62,6 +62,17 @@ print(f"aligned to elevation alone, optical loses {lost.value:.2f} of {result.si
 assert lost.value > 0.9 * result.sigma["optical"].value
 
 # %%
+# And aligned to all the others at once? Height is in no other sensor, whatever it is aligned to. What exactly
+# some of them have in common of the target, ``shared.parts`` says: they add up to what all predict together.
+
+for part in result.shared.parts:
+    if part.shown:
+        print(f"{part.share.value:.2f} in {' and '.join(part.names)}")
+only = next(part for part in result.shared.parts if part.names == ["elevation"])
+assert only.shown and abs(only.share.value - result.sigma["elevation"].value) < 0.1
+assert result.shared.together["elevation"].loss.value > 0.9 * result.sigma["elevation"].value
+
+# %%
 # Every figure as one table.
 
 frame = result.to_frame("pyarrow")

@@ -111,7 +111,7 @@ WRONG = {
     "an option with a value": ("audit a b --fold=3", r"there is no option --fold\. Did you mean --folds\?"),
     "of another command": ("paper --only none", r"paper: there is no option --only"),
     "a letter": ("audit -z", r"audit: not understood: -z\."),
-    "a word too many": ("audit a b c", r"audit: not understood: c\."),
+    "a word too many": ("audit a b c", r"audit: not understood: c\. .*alignscope matrix A B C --y Y"),
     "no specification": ("study", r"study: SPEC\.toml is missing\..*Example: alignscope study study\.toml"),
     "no number": ("data trifeature", r"data trifeature: --n is missing\..*Example:"),
     "not a whole number": ("audit a b --folds x", r"--folds: 'x' is no whole number\."),

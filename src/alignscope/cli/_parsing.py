@@ -115,8 +115,12 @@ def _read(name: str, command: type[Command], words: Sequence[str]) -> Command:
             )
     except SystemExit:
         found = _sentence(said.getvalue())
-        example = f" Example: alignscope {name} {command.first_call}" if found.endswith("is missing") else ""
-        raise AlignscopeError("E309", name, found, f"See alignscope {name} --help.{example}") from None
+        way = f"See alignscope {name} --help."
+        if found.endswith("is missing"):
+            way += f" Example: alignscope {name} {command.first_call}"
+        elif command.too_many and re.match("not understood: [^-]", found):
+            way = command.too_many
+        raise AlignscopeError("E309", name, found, way) from None
 
 
 @contextlib.contextmanager

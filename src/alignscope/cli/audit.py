@@ -45,6 +45,7 @@ class AuditCommand(WritingCommand, frozen=True, kw_only=True):
 
     section = "Decide"
     first_call = "x1.npy x2.npy --y1 labels.csv"
+    too_many = "An audit is of two modalities; for three and more there is alignscope matrix A B C --y Y."
     default_out = "audit"
     headings = (
         "Input: example pair x1 x2 y1 y2 name1 name2 features1 features2 targets1 targets2",

@@ -145,6 +145,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """The heading that it stands under in the help of all commands."""
     first_call: ClassVar[str] = ""
     """What to type after its name for a first call."""
+    too_many: ClassVar[str] = ""
+    """What to do where it is given a file too many."""
     headings: ClassVar[tuple[str, ...]] = ()
     """Headings of its help with the options below: "Input: x1 x2 y1"; those in none stand under "Options"."""
     interrupted: ClassVar[str] = NOTHING_WRITTEN

@@ -21,19 +21,14 @@ import numpy as np
 
 from alignscope._lib.interval import Interval
 from alignscope._lib.threads import side_by_side
-from alignscope._lib.types import Matrix, Progress, Vector
-from alignscope.linear.held_out import UNFITTED, energy_without
-from alignscope.linear.informativeness import SERIAL, Predictor
-from alignscope.linear.jackknife import Jackknife
-from alignscope.moments.left_out import LeftOut, UnitSums
-from alignscope.moments.moments import Moments
+from alignscope._lib.types import Matrix, Progress
+from alignscope.linear.informativeness import SERIAL
+from alignscope.linear.subsets import Blocks, SubsetScores, fit
 from alignscope.moments.onepass import FoldedMoments
 
 PATIENCE = 2
 
 _TIE = 1e-9  # residuals that differ by no more are the same but for rounding
-
-Blocks = tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,16 +62,18 @@ def select(
     refit : whether replicates are fitted again, each for the blocks that its folds chose; else intervals are widened.
     valid : whether intervals may be given. Without them, `enough` counts the steps whose gain is above 0.
     """
-    scores = _Scores(moments, target, refit, valid)
+    scores = SubsetScores(moments, target, refit=refit, valid=valid)
+    last = np.zeros(len(moments.units) + 1)
     searches = {fold: _Search(moments.modalities) for fold in (None, *moments.fold_numbers)}
     sigmas: list[Interval] = []
     gains: list[Interval] = []
     weak = 0
     while searches[None].left and weak < PATIENCE:
         _advance(moments, target, searches)
-        sigma, gain = scores.add({f: s.chosen for f, s in searches.items() if f is not None})
-        sigmas.append(sigma)
-        gains.append(gain)
+        together = scores.whole({f: s.chosen for f, s in searches.items() if f is not None})
+        sigmas.append(scores.interval(together, high=1.0))
+        gains.append(gain := scores.interval(together - last, high=1.0))
+        last = together
         weak = 0 if (gain.low if valid else gain.value) > 0 else weak + 1  # type: ignore[operator]
         if progress is not None:
             progress("choosing one after the other", len(gains) / len(moments.modalities))
@@ -138,7 +135,7 @@ def _advance(moments: FoldedMoments, target: str, searches: Mapping[int | None, 
         train = moments.outside(out, *blocks, target)
         if train is None:
             return dict.fromkeys(out, 0.0)
-        fitted = _fit(train, blocks, target)
+        fitted = fit(train, blocks, target)
         rows = {fold: moments.within(fold, target) for fold in out}
         return {f: 0.0 if r is None else float(fitted.residual_squares(r).sum()) for f, r in rows.items()}
 
@@ -147,61 +144,6 @@ def _advance(moments: FoldedMoments, target: str, searches: Mapping[int | None, 
     found = dict(zip(order, map(residuals, order) if small else side_by_side(residuals, order), strict=True))
     for f, search in searches.items():
         search.choose({b: sum(found[out, b][g] for g, out in apart[f].items()) for b in search.candidates})
-
-
-def _fit(train: Moments, inputs: tuple[str, ...], target: str) -> Predictor:
-    basis = train.basis(inputs)
-    return Predictor.of(train, inputs, target, basis.coefficients(basis.coordinates(target)))
-
-
-class _Scores:
-    """What the blocks that the folds chose predict of their own rows, with the jackknife replicates."""
-
-    def __init__(self, moments: FoldedMoments, target: str, refit: bool, valid: bool) -> None:
-        self.moments, self.target = moments, target
-        weights = np.array([m.weight for m in map(moments.of_unit, moments.units) if m is not None])
-        self.jackknife = Jackknife(weights / weights.sum(), valid, 1.0 if refit else UNFITTED)
-        sums = UnitSums(moments) if refit else None
-        self._left_out = None if sums is None else [sums.without(place) for place in range(len(moments.units))]
-        self._energies = _energies(moments, target)
-        self._last = np.zeros(len(moments.units) + 1)
-
-    def add(self, chosen: Mapping[int, tuple[str, ...]]) -> tuple[Interval, Interval]:
-        """Return what the blocks of every fold predict together, and what that is above the last time."""
-        sigma = 1 - self._residuals(chosen) / self._energies
-        gain = sigma - self._last
-        self._last = sigma
-        return tuple(self.jackknife.interval(float(s[0]), s[1:], high=1.0) for s in (sigma, gain))  # type: ignore[return-value]
-
-    def _residuals(self, chosen: Mapping[int, tuple[str, ...]]) -> Vector:
-        """Return the residual sum of squares of all rows, and that without each unit."""
-        m, target = self.moments, self.target
-        by_unit = np.zeros(len(m.units))
-        fitted = {f: _fit(m.train(f, target), inputs, target) for f, inputs in chosen.items()}
-        for place, unit in enumerate(m.units):
-            rows = m.of_unit(unit, target)
-            if rows is not None:
-                by_unit[place] = fitted[m.fold_of[unit]].residual_squares(rows).sum()
-        total = by_unit.sum()
-        if self._left_out is None:
-            return np.append(total, total - by_unit)
-        return np.append(total, [self._again(left, chosen) for left in self._left_out])
-
-    def _again(self, left: LeftOut, chosen: Mapping[int, tuple[str, ...]]) -> float:
-        total = 0.0
-        for fold in left.fold_numbers:
-            within = left.within(fold, self.target)
-            if within is not None:
-                fitted = _fit(left.train(fold, self.target), chosen[fold], self.target)
-                total += float(fitted.residual_squares(within).sum())
-        return total
-
-
-def _energies(moments: FoldedMoments, target: str) -> Vector:
-    """Return the sum of squares of the target about its mean, of all rows and without each unit."""
-    total = moments.total(target)
-    parts = [None, *(moments.of_unit(unit, target) for unit in moments.units)]
-    return np.maximum([energy_without(total, part, target).sum() for part in parts], 1e-300)
 
 
 def debiased_similarity(moments: FoldedMoments, blocks: Sequence[str]) -> Matrix:

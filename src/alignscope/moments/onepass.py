@@ -251,27 +251,31 @@ class FoldedMoments(ByFold):
             {self.modalities[j]: self.constant[self.modalities[j]] for j in at},
         )
 
-    def as_pair(self, one: str, two: str, target: str) -> FoldedMoments:
-        """Return the moments of two modalities and a target as those of a pair, with blocks x1, x2, y1 and y2."""
-        renamed = {"x1": one, "x2": two, "y1": target, "y2": target}
-        at = [self.modalities.index(m) for m in (one, two)]
+    def as_pair(self, one: str, two: str | Sequence[str], target: str) -> FoldedMoments:
+        """Return the moments of two modalities and a target as those of a pair, with blocks x1, x2, y1 and y2.
+
+        two : one of them, or several side by side, of which rows have all or count as having none.
+        """
+        sides = {"x1": (one,), "x2": (two,) if isinstance(two, str) else two}
+        at = {k: [self.modalities.index(m) for m in names] for k, names in sides.items()}
         parts: dict[_Cell, list[Moments]] = {}
         for (unit, has), m in self.cells.items():
-            mine = (has[at[0]], has[at[1]])
+            mine = tuple(all(has[j] for j in places) for places in at.values())
             if any(mine):
-                kept = restrict(m, {name for name in renamed.values() if name in m.blocks})
-                blocks = {k: kept.blocks[name] for k, name in renamed.items() if name in kept.blocks}
-                parts.setdefault((unit, mine), []).append(replace(kept, blocks=blocks))
+                kept = {k: names for (k, names), had in zip(sides.items(), mine, strict=True) if had}
+                paired = _side_by_side(m, {**kept, "y1": (target,)})
+                parts.setdefault((unit, mine), []).append(_name_aliases(paired, {"y2": "y1"}))
         first, *_ = (m for (_, has), ms in parts.items() if all(has) for m in ms)
+        everything = {**sides, "y1": (target,), "y2": (target,)}
         return FoldedMoments(
             {cell: merge(ms) for cell, ms in parts.items()},
             dict(first.blocks),
             self.folds,
             self.fold_of,
-            self.present[:, at],
-            {k: self.kept[name] for k, name in renamed.items()},
-            {k: self.digests[name] for k, name in renamed.items()},
-            {"x1": self.constant[one], "x2": self.constant[two]},
+            np.stack([self.present[:, places].all(axis=1) for places in at.values()], axis=1),
+            {k: np.hstack([self.kept[name] for name in names]) for k, names in everything.items()},
+            {k: " ".join(self.digests[name] for name in names) for k, names in everything.items()},
+            {k: max(self.constant[name] for name in names) for k, names in sides.items()},
         )
 
     def _merge(self, chosen: list[_Cell], need: Has) -> Moments | None:
@@ -577,11 +581,23 @@ def restrict(m: Moments, names: set[str]) -> Moments:
     blocks = {
         k: slice(position[s.start], position[s.start] + s.stop - s.start) for k, s in m.blocks.items() if k in names
     }
-    # Block by block, several times as fast as by the numbers of all columns.
+    return _taken(m, ranges, blocks)
+
+
+def _taken(m: Moments, ranges: Sequence[tuple[int, int]], blocks: Mapping[str, slice]) -> Moments:
+    """Return the moments of some ranges of columns one after the other, with blocks of the new layout."""
+    # Range by range, several times as fast as by the numbers of all columns.
     rows = ranges if m.form == "chan" else [(0, len(m.matrix))]
     matrix = np.block([[m.matrix[slice(*r), slice(*c)] for c in ranges] for r in rows])
     mean = np.concatenate([m.mean[slice(*r)] for r in ranges])
     return Moments(blocks, m.rows, m.weight, mean, m.form, matrix)
+
+
+def _side_by_side(m: Moments, layout: Mapping[str, Sequence[str]]) -> Moments:
+    """Return the moments of new blocks, each of which is one or several of the old ones side by side."""
+    ranges = {k: [(m.blocks[name].start, m.blocks[name].stop) for name in names] for k, names in layout.items()}
+    blocks = block_slices({k: sum(stop - start for start, stop in found) for k, found in ranges.items()})
+    return _taken(m, [one for found in ranges.values() for one in found], blocks)
 
 
 def _name_aliases(m: Moments, aliases: Mapping[str, str]) -> Moments:

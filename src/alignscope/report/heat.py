@@ -24,11 +24,13 @@ def heat(
     hue: str = "var(--one)",
     apart: bool = False,
     strongest: float | None = None,
+    labels: Sequence[str] | None = None,
 ) -> Spec:
     """Return a map of cells; what is below 0 counts as 0.
 
     what : what the values are, for the pointer. text : the description. apart : whether the diagonal is another figure,
     which is grey and does not set the scale. strongest : the value of the full colour; by default the largest.
+    labels : of the rows; by default their names, cut.
     """
     values = [v for (a, b), (v, _) in cells.items() if not (apart and a == b)]
     scale = strongest or max([*values, 1e-9])
@@ -45,7 +47,7 @@ def heat(
         }
         for (a, b), (value, said) in cells.items()
     ]
-    y, params = row_axis([brief(name) for name in rows])
+    y, params = row_axis(labels or [brief(name) for name in rows])
     across, more = row_axis([brief(name) for name in columns], tag="_across")
     x = {**across, "field": "column"}
     x["axis"] = {**across["axis"], "orient": "top", "labelAngle": -90, "labelLimit": 90, "labelAlign": "left"}

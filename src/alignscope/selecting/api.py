@@ -25,6 +25,7 @@ from alignscope.linear.dependence import dependence
 from alignscope.linear.held_out import HeldOut, needs_refit, units_per_fold
 from alignscope.linear.informativeness import fit_predictors, in_sample_sigma
 from alignscope.linear.selection import debiased_similarity, select
+from alignscope.linear.sharing import MOST
 from alignscope.linear.trainings import Plan
 from alignscope.moments.onepass import FoldedMoments, collect
 from alignscope.pair.dequantize import Dequantize
@@ -42,6 +43,7 @@ from alignscope.selecting.results import (
     MatrixRecord,
     PairRecord,
 )
+from alignscope.selecting.sharing import shared_of
 from alignscope.selecting.verdict import action_sentence, decide, verdict_sentence
 
 MOST_BYTES = 12 << 30
@@ -162,6 +164,14 @@ class _Run:
         refit = needs_refit(s.n, complete.total().mean.size, s.groups)
         chosen = select(complete, TARGET, refit=refit, valid=valid, progress=self.progress)
         called = dict(zip(s.blocks, s.names, strict=True))
+        shared = shared_of(
+            s,
+            moments,
+            lambda view: self._held_out(view, valid),
+            [k for k in s.blocks if k in chosen.order[:MOST]],
+            valid=valid,
+            progress=self.progress,
+        )
         rows = dict(zip(s.blocks, moments.present.sum(axis=0).tolist(), strict=True))
         record = MatrixRecord(
             kind="matrix",
@@ -186,6 +196,7 @@ class _Run:
             enough=chosen.enough,
             agreement=chosen.agreement,
             redundant=_redundant(s.names, pairs, self.budget),
+            shared=shared,
             interval=_interval_record(s, moments, refit, valid),
             findings=list(_findings(s, moments, ordered, dependent)),
             provenance=_provenance(self, moments),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from alignscope._lib.interval import Interval
 from alignscope.report.heat import heat
@@ -18,8 +18,8 @@ from alignscope.report.parts import (
     share_axis,
     tips,
 )
-from alignscope.report.words import brief, estimate, share
-from alignscope.selecting.results import MatrixRecord
+from alignscope.report.words import brief, estimate, share, short
+from alignscope.selecting.results import CommonRecord, MatrixRecord
 
 _ROW = 28  # pixels
 MOST_TARGETS = 40
@@ -27,8 +27,8 @@ MOST_TARGETS = 40
 
 def chart_specs(m: MatrixRecord) -> dict[str, Spec]:
     """Return every chart by name, the one that leads the page first."""
-    specs = {"order": order(m), "gains": gains(m), "losses": losses(m), "targets": targets(m)}
-    return {**specs, "similarity": similarity(m)}
+    specs = {"order": order(m), "gains": gains(m), "shared": shared(m), "shared_targets": shared_targets(m)}
+    return {**specs, "losses": losses(m), "targets": targets(m), "similarity": similarity(m)}
 
 
 def order(m: MatrixRecord) -> Spec:
@@ -48,25 +48,83 @@ def order(m: MatrixRecord) -> Spec:
         for k, (name, sigma, gain) in enumerate(steps)
     ]
     labels = [brief(name) if k == 0 else f"+ {brief(name)}" for k, (name, _, _) in enumerate(steps)]
-    y, params = row_axis(labels)
-    ends = [end for sigma in m.sigmas for end in (sigma.value, *sigma.ends)]
-    x = share_axis("x", "explained variance (R², held out)", low_end(ends), high_end(ends))
-    kinds = [kind for kind in ("needed", "not shown to add") if any(row["kind"] == kind for row in rows)]
     hues = {"needed": "var(--one)", "not shown to add": "var(--cap)"}
+    text = "What the embeddings predict together, each adding most to those above it, held out."
+    return _shares(rows, labels, hues, text, tips(Embedding="Embedding", Together="Together", Adds="Adds"))
+
+
+def shared(m: MatrixRecord) -> Spec:
+    """Draw what the embeddings of every subset have in common of the target, coloured by how many they are."""
+    several = len(m.shared.names)
+    rows = [
+        {
+            "row": k,
+            "x": p.share.value,
+            "low": p.share.low,
+            "high": p.share.high,
+            "kind": "in one" if len(p.names) == 1 else "in all" if len(p.names) == several else "in some",
+            "Embeddings": " + ".join(p.names),
+            "In common": estimate(p.share),
+            "Shown": "yes" if p.shown else "no",
+        }
+        for k, p in enumerate(m.shared.parts)
+    ]
+    hues = {"in all": "var(--both)", "in some": "var(--two)", "in one": "var(--one)"}
+    text = "What exactly these embeddings have in common of the target, and none of the others has, held out."
+    tip = {"Embeddings": "Embeddings", "In common": "In common", "Shown for all at once": "Shown"}
+    return _shares(rows, part_names(m), hues, text, tips(**tip))
+
+
+def part_names(m: MatrixRecord) -> list[str]:
+    """Return what every part is called where there is little room.
+
+    >>> " + ".join(brief(name) for name in ["optical", "radar"])
+    'optical + radar'
+    """
+    several = len(m.shared.names)
+    return [
+        f"all {several}" if len(p.names) == several else ("only " if len(p.names) == 1 else "") + _beside(p.names)
+        for p in m.shared.parts
+    ]
+
+
+def _beside(names: Sequence[str]) -> str:
+    room = 32 // len(names)
+    return " + ".join(short(brief(name), room) for name in names)
+
+
+def shared_targets(m: MatrixRecord) -> Spec:
+    """Draw what the embeddings of every subset have in common of every target column."""
+    names = spread({t: {_key(p): p.targets[t] for p in m.shared.parts} for t in m.targets})[:MOST_TARGETS]
+    cells = {(_key(p), t): (p.targets[t].value, estimate(p.targets[t])) for p in m.shared.parts for t in names}
+    rows = [_key(p) for p in m.shared.parts]
+    text = "What exactly these embeddings have in common of every target, held out."
+    return heat(rows, names, cells, "In common", text, hue="var(--both)", labels=part_names(m))
+
+
+def _key(part: CommonRecord) -> str:
+    return " + ".join(part.names)
+
+
+def _shares(rows: list[Spec], labels: Sequence[str], hues: Mapping[str, str], text: str, tip: list[Spec]) -> Spec:
+    """Draw shares of the target with their intervals, one a row, coloured by kind."""
+    y, params = row_axis(labels)
+    y["axis"]["offset"] = 6  # a mark at 0 leaves the names legible
+    ends = [end for row in rows for end in (row["x"], row["low"], row["high"]) if end is not None]
+    x = share_axis("x", "explained variance (R², held out)", low_end(ends), high_end(ends))
+    kinds = [kind for kind in hues if any(row["kind"] == kind for row in rows)]
     colour = {
         "field": "kind",
         "type": "nominal",
         "scale": {"domain": kinds, "range": [hues[k] for k in kinds]},
         "legend": {"title": None, "orient": "top"} if len(kinds) > 1 else None,
     }
-    tip = tips(Embedding="Embedding", Together="Together", Adds="Adds")
     encoding = {"x": x, "y": y, "color": colour, "tooltip": tip}
     layers = [
         reference("x", 0.0, color="var(--soft)"),
         intervals(encoding, along="x", strokeWidth=4, opacity=0.45, strokeCap="round"),
         dots(encoding, 90),
     ]
-    text = "What the embeddings predict together, each adding most to those above it, held out."
     return chart(text, rows, layers, _ROW * len(rows) + 10, params)
 
 
@@ -89,8 +147,13 @@ def losses(m: MatrixRecord) -> Spec:
         for one, two, k in ((p.a, p.b, "a"), (p.b, p.a, "b")):
             lost = p.contrastive_loss[k]
             cells[one, two] = (lost.value, estimate(lost))
-    text = "What the embedding of each row would lose, trained by alignment with that of each column alone, held out."
-    return heat(m.order, m.order, cells, "Lost", text, hue="var(--loss)")
+    at_once = "all at once"
+    cells |= {(name, at_once): (t.loss.value, estimate(t.loss)) for name, t in m.shared.together.items()}
+    text = (
+        "What the embedding of each row would lose, trained by alignment with that of each column alone, or with all "
+        "others at once, held out."
+    )
+    return heat(m.order, [*m.order, at_once], cells, "Lost", text, hue="var(--loss)")
 
 
 def targets(m: MatrixRecord) -> Spec:

@@ -60,6 +60,14 @@ class Selected(RecordedResult, MatrixRecord, frozen=True):
             for what in ("adds", "contrastive_loss"):
                 yield from columns.rows(p[what]["a"], f"pairs.{what}", at)
                 yield from columns.rows(p[what]["b"], f"pairs.{what}", {"embedding": p["b"], "beside": p["a"]})
+        for part in record["shared"]["parts"]:
+            at = {"embedding": " + ".join(part["names"])}
+            yield from columns.rows(part["share"], "shared.share", at)
+            for target, figure in part["targets"].items():
+                yield from columns.rows(figure, "shared.targets", at | {"target": target})
+        for name, found in record["shared"]["together"].items():
+            for what, figure in found.items():
+                yield from columns.rows(figure, f"shared.{what}", {"embedding": name})
         for k, name in enumerate(self.order[: len(self.gains)]):
             at = {"embedding": name, "step": str(k + 1)}
             yield from columns.rows(record["sigmas"][k], "sigmas", at)

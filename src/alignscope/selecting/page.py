@@ -20,7 +20,8 @@ _LOOKS: Mapping[MatrixBadge, Look] = {
 }
 _CONTENTS = {
     "pairs": "Which two add up",
-    "losses": "What aligning two of them would cost",
+    "shared": "Which share what",
+    "losses": "What aligning them would cost",
     "targets": "Which knows what",
     "similarity": "How alike they are",
     "tables": "All figures",
@@ -43,7 +44,7 @@ def matrix_page(m: MatrixRecord) -> str:
         "needed": m.order[: m.enough],
         "rest": m.order[len(m.gains) :],
         "redundant": [", ".join(brief(n) for n in names) for names in m.redundant],
-        "tables": [_steps(m), _alone(m), _pairs(m), _targets(m)],
+        "tables": [_steps(m), _alone(m), _pairs(m), _shared(m), _together(m), _targets(m)],
         "shown": min(len(m.targets), MOST_TARGETS),
         "settings": list(_settings(m)),
     }
@@ -92,6 +93,25 @@ def _pairs(m: MatrixRecord) -> Table:
         "Explained variance (R²), held out. Adds up: 95% for all pairs at once. Aligned: trained by alignment alone."
     )
     return Table("Every two", caption, head, rows, 2)
+
+
+def _shared(m: MatrixRecord) -> Table:
+    names = spread(m.targets)
+    rows = [
+        [", ".join(p.names), estimate(p.share), "yes" if p.shown else "no", *(estimate(p.targets[t]) for t in names)]
+        for p in m.shared.parts
+    ]
+    caption = (
+        "Explained variance (R²) that exactly these have in common, held out; below 0 where they predict more together "
+        "than one by one. Shown: differs from 0, 95% for all parts at once."
+    )
+    return Table("Which share what", caption, ["In", "Of the target", "Shown", *names], rows, 1)
+
+
+def _together(m: MatrixRecord) -> Table:
+    rows = [[name, estimate(t.kept), estimate(t.loss), count(t.directions)] for name, t in m.shared.together.items()]
+    caption = f"Trained by alignment alone, each with all the others of {', '.join(m.shared.names)}, held out."
+    return Table("All at once", caption, ["Embedding", "Keeps", "Loses", "Shared directions"], rows, 1)
 
 
 def _targets(m: MatrixRecord) -> Table:

@@ -60,6 +60,49 @@ class PairRecord(msgspec.Struct, frozen=True):
     similarity: float
 
 
+class CommonRecord(msgspec.Struct, frozen=True):
+    """What exactly some embeddings have in common of the target, and none of the others has (commonality analysis).
+
+    Attributes
+    ----------
+    names : the embeddings. share : of the target. targets : the same of every column. Below 0 where embeddings predict
+        more together than one by one (synergy).
+    shown : whether `share` differs from 0 with an interval for all parts at once (Bonferroni).
+    """
+
+    names: list[str]
+    share: Interval
+    targets: dict[str, Interval]
+    shown: bool
+
+
+class TogetherRecord(msgspec.Struct, frozen=True):
+    """An embedding trained by alignment with all the others at once, and nothing else.
+
+    kept, loss : of what it predicts of the target. directions : detectable ones that it shares with the others.
+    """
+
+    kept: Interval
+    loss: Interval
+    directions: int
+
+
+class SharedRecord(msgspec.Struct, frozen=True):
+    """Which embeddings share what, of the first of the order, at most four, on the rows that have all of these.
+
+    Attributes
+    ----------
+    names : the embeddings. rows : that have all of them.
+    parts : of every subset, the largest first; their shares add up to what all predict together.
+    together : by name, what alignment with all the others of `names` at once keeps and loses.
+    """
+
+    names: list[str]
+    rows: int
+    parts: list[CommonRecord]
+    together: dict[str, TogetherRecord]
+
+
 class MatrixProvenance(msgspec.Struct, frozen=True):
     """All that is needed to get the same figures again."""
 
@@ -84,6 +127,7 @@ class MatrixRecord(msgspec.Struct, frozen=True):
     enough : how many steps there are before the first whose gain is not significant.
     agreement : the share of the folds that chose the same ones.
     redundant : names that may stand for each other: none adds more than the budget to any other of them.
+    shared : which embeddings have what in common, and what aligning all of them at once would lose.
     """
 
     kind: Literal["matrix"]
@@ -105,6 +149,7 @@ class MatrixRecord(msgspec.Struct, frozen=True):
     enough: int
     agreement: float
     redundant: list[list[str]]
+    shared: SharedRecord
     interval: IntervalRecord
     findings: list[Finding]
     provenance: MatrixProvenance

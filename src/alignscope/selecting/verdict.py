@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from alignscope._lib.interval import Interval
 from alignscope.report.words import brief, estimate_percent, percent
-from alignscope.selecting.results import MatrixDecision, MatrixRecord
+from alignscope.selecting.results import CommonRecord, MatrixDecision, MatrixRecord
 
 WEAK = 0.1
 """An R^2 that would be worth knowing of: where it is not excluded, "none predicts" is not said."""
@@ -53,6 +53,9 @@ def _most(gain: Interval) -> float:
     return max(gain.ends[1], 0.0)
 
 
+_PARTS = 3  # named in a sentence
+
+
 def verdict_sentence(m: MatrixRecord) -> str:
     """Return what a page says next: which pairs add up, which are redundant, and what alignment would cost."""
     up = [p for p in m.pairs if p.adds_up]
@@ -67,7 +70,17 @@ def verdict_sentence(m: MatrixRecord) -> str:
         lost, p, k = max(costs, key=lambda c: c[0].value)
         me, other = (p.a, p.b) if k == "a" else (p.b, p.a)
         said.append(f"aligned to {brief(other)} alone, {brief(me)} would lose {estimate_percent(lost)}")
+    if shown := [p for p in m.shared.parts if p.shown and p.share.value > 0]:
+        most = sorted(shown, key=lambda p: -p.share.value)[:_PARTS]
+        among = "" if len(m.shared.names) == len(m.names) else f" and among {listed(m.shared.names)}"
+        said.append(f"of the target{among}, {'; '.join(_in_common(p, m) for p in most)}")
     return f"{'. '.join(text[:1].upper() + text[1:] for text in said)}."
+
+
+def _in_common(part: CommonRecord, m: MatrixRecord) -> str:
+    """Say where a part is: exactly these of the embeddings have it in common."""
+    only = "only " if len(part.names) < len(m.shared.names) else ""
+    return f"{estimate_percent(part.share)} {only}in {listed(part.names)}"
 
 
 def action_sentence(m: MatrixRecord) -> str:
