@@ -9,8 +9,10 @@ import pytest
 
 import alignscope
 from alignscope.errors import AlignscopeError
+from alignscope.linear.held_out import HeldOut
 from alignscope.linear.informativeness import fit_predictors
-from alignscope.linear.kinds import kinds
+from alignscope.linear.kinds import kinds, wanted
+from alignscope.linear.trainings import Plan
 from alignscope.measures import gaussian_pid
 from alignscope.measures.neighbours import mutual_knn, procrustes
 from alignscope.moments.onepass import collect
@@ -114,13 +116,13 @@ def test_the_kinds_are_those_of_the_covariance_and_what_does_not_predict_has_non
     pair = Pair.of(*xs, y)
     folds = assign_folds(n, 5, 0)
     moments = collect(pair, folds, units=assign_units(folds, 4, 0))
-    found = {refit: kinds(moments, fit_predictors(moments), refit=refit, valid=True) for refit in (True, False)}
+    plan, predictors, keys = Plan.without_path(3), fit_predictors(moments), wanted(moments, "1")
+    found = {r: kinds(HeldOut(moments, plan, predictors, refit=r, products=keys)) for r in (True, False)}
     exact = gaussian_pid(np.cov(np.hstack([*xs, y]).T), [0, 1], [2, 3], [4, 5, 6], "broja")
     for parts in found.values():
         assert not isinstance(parts, str)
         values = [e.value for e in (parts.redundant, parts.unique1, parts.unique2, parts.synergy)]
         assert values == pytest.approx(exact, abs=0.005)
-        assert parts.total.value == pytest.approx(sum(values), abs=1e-9)
         assert all(e.low is not None and e.low <= e.value <= e.high for e in (parts.redundant, parts.unique1))
     silent = alignscope.compare(*rng.normal(size=(2, 200, 3)), rng.normal(size=200), lift=0)
     assert silent.kind.redundant is None and "no better than its mean" in (silent.kind.reason or "")

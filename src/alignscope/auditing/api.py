@@ -28,7 +28,17 @@ from alignscope.auditing.expected import expect
 from alignscope.auditing.facts import Facts, gather_facts
 from alignscope.auditing.findings import find
 from alignscope.auditing.lifting import LiftOptions, audit_lifted
-from alignscope.auditing.resampling import NullSample, difference, locate_regime, replicates_of, sigma, sigma_interval
+from alignscope.auditing.resampling import (
+    NullSample,
+    decomposed,
+    difference,
+    information_of,
+    information_record,
+    locate_regime,
+    replicates_of,
+    sigma,
+    sigma_interval,
+)
 from alignscope.auditing.results import (
     SCHEMA,
     Comparison,
@@ -56,6 +66,7 @@ from alignscope.linear.class_scores import class_scores
 from alignscope.linear.dependence import dependence
 from alignscope.linear.held_out import HeldOut, needs_refit, units_per_fold
 from alignscope.linear.informativeness import KEYS, fit_predictors, in_sample_sigma
+from alignscope.linear.kinds import wanted
 from alignscope.linear.path import lambda_grid, lambdas_text, with_zero
 from alignscope.linear.resample import Null, null_rows
 from alignscope.linear.trainings import Plan, supervised_sizes
@@ -261,6 +272,7 @@ def _audit_moments(
         valid=pair.groups is not None or not alike.dependent,
         named_classes=classes,
         located=located_trainings(pair, lead, components, plan.sizes[-1]),
+        products=[key for j in decomposed(moments) for key in wanted(moments, j)],
         progress=progress,
     )
     progress("looking where it is lost", 0.0)
@@ -269,6 +281,8 @@ def _audit_moments(
     named = class_scores(pair, moments, held.named)
     progress("forecasting networks", 0.0)
     networks = expect(pair, sample, components, held.counts.shared > 0, held.jackknife.valid)
+    progress("decomposing information", 0.0)
+    information = information_of(held)
     directions = {}
     for s in solved:
         features = (pair.x1 if s.direction == "1" else pair.x2).columns
@@ -302,7 +316,8 @@ def _audit_moments(
         regime=where,
         findings=[],
         provenance=_provenance(pair, moments, options),
-        replicates=replicates_of(held),
+        replicates=replicates_of(held, information),
+        information={j: information_record(found) for j, found in information.items()},
     )
     return record, facts
 
@@ -439,6 +454,9 @@ def _provenance(pair: Pair, moments: FoldedMoments, options: AuditOptions) -> Pr
         data["groups"] = DataRecord(
             f"{int(codes.max()) + 1} groups", hashlib.sha256(codes.data).hexdigest(), len(codes), 1, "int64"
         )
+    if pair.ids is not None:
+        text = "\n".join(map(str, pair.ids)).encode()
+        data["ids"] = DataRecord("ids", hashlib.sha256(text).hexdigest(), len(pair.ids), 1, "text")
     return Provenance(
         seed=options.seed,
         folds=len(moments.fold_numbers),

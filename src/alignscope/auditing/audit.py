@@ -27,7 +27,7 @@ _ANY_SIZE = ("contrastive", "predictive", "detectable", "classes", "carriers")
 """Parts of a direction that are not of the latent size K."""
 _HELD_OUT = re.compile(
     r"(.*\.)?held_out.*|(non_redundant|contrastive|predictive|detectable|lambda_budget|targets_at_risk|classes|shared"
-    r"|lifted)\..*|lambda_budget|capacity\.(lossless_at|curve\..*)"
+    r"|lifted|information)\..*|lambda_budget|capacity\.(lossless_at|curve\..*)"
 )
 """What is held out; all else is in sample, as the records say."""
 
@@ -92,6 +92,11 @@ def _placed(record: dict[str, Any]) -> Iterator[Row]:
             yield ({"components": record["components"]} if of_k else {}) | row
     for i, shared in (record["shared"] or {}).items():
         yield from _COLUMNS.rows(shared, "shared", {"modality": i, "target_of": i})
+    for j, found in (record["information"] or {}).items():
+        for part in ("redundant", "synergy"):
+            yield from _COLUMNS.rows(found[part], f"information.{part}", {"modality": "both", "target_of": j})
+        for i, unique in (found["unique"] or {}).items():
+            yield from _COLUMNS.rows(unique, "information.unique", {"modality": i, "target_of": j})
     if lifted := record["lifted"]:
         yield from _sigma(lifted["sigma"], "lifted.sigma")
         for i, direction in lifted["directions"].items():

@@ -9,11 +9,12 @@ import numpy as np
 
 from alignscope._lib.interval import Interval
 from alignscope._lib.types import Codes, Matrix, Vector
-from alignscope.auditing.results import Replicated, Replicates
+from alignscope.auditing.results import Information, Replicated, Replicates
 from alignscope.auditing.side import Side
 from alignscope.errors import AlignscopeError
 from alignscope.linear.held_out import HeldOut
 from alignscope.linear.informativeness import KEYS, blocks_of
+from alignscope.linear.kinds import Kinds, kinds
 from alignscope.linear.regimes.regimes import regime
 from alignscope.linear.regimes.types import Regime, RegimeInput
 from alignscope.linear.resample import Null, permutation_null, shuffled_rows
@@ -102,7 +103,25 @@ def locate_regime(pair: Pair, moments: FoldedMoments, sample: NullSample) -> Reg
         return Regime(verdict="undecided", text=f"Undecided: {why}.")
 
 
-def replicates_of(held: HeldOut) -> Replicates | None:
+def decomposed(moments: FoldedMoments) -> tuple[str, ...]:
+    """Return the targets whose information is decomposed: one where both are the same."""
+    return DIRECTIONS[:1] if moments.blocks["y1"] == moments.blocks["y2"] else DIRECTIONS
+
+
+def information_of(held: HeldOut) -> dict[str, Kinds | str]:
+    """Return of what kind the information on each target is, or why there is no saying."""
+    found = {j: kinds(held, j) for j in decomposed(held.moments)}
+    return {j: found.get(j, found["1"]) for j in DIRECTIONS}
+
+
+def information_record(found: Kinds | str) -> Information:
+    """Return the record of a decomposition."""
+    if isinstance(found, str):
+        return Information(reason=found)
+    return Information(found.redundant, {"1": found.unique1, "2": found.unique2}, found.synergy)
+
+
+def replicates_of(held: HeldOut, information: Mapping[str, Kinds | str]) -> Replicates | None:
     """Return the main held-out figures with and without each unit of rows; None where no interval may be given."""
     jackknife = held.jackknife
     if not jackknife.valid or len(jackknife.shares) < 2:
@@ -121,6 +140,10 @@ def replicates_of(held: HeldOut) -> Replicates | None:
             f"directions.{i}.contrastive.loss": _lost(*alone),
             f"directions.{i}.contrastive.share": _lost(*alone, share=True),
         }
+    places = {"unique1": "unique.1", "unique2": "unique.2"}
+    for j, parts in information.items():
+        for name, figure in ({} if isinstance(parts, str) else parts.replicates).items():
+            found[f"information.{j}.{places.get(name, name)}"] = _of(*figure)
     return Replicates(
         jackknife.shares.round(_DIGITS).tolist(), jackknife.widening, {k: v for k, v in found.items() if v is not None}
     )

@@ -449,6 +449,21 @@ class Replicates(msgspec.Struct, frozen=True):
     figures: dict[str, Replicated]
 
 
+class Information(msgspec.Struct, frozen=True):
+    """Of what kind the information of two modalities on a target is, in bits, held out (Bertschinger et al. 2014).
+
+    Attributes
+    ----------
+    redundant : in either of them. unique : in one alone, by modality. synergy : only in both together.
+    reason : why there is no decomposition; the others are then None.
+    """
+
+    redundant: Interval | None = None
+    unique: dict[str, Interval] | None = None
+    synergy: Interval | None = None
+    reason: str | None = None
+
+
 class AuditRecord(msgspec.Struct, frozen=True):
     """The fields of `alignscope.auditing.Audit`, which adds what is done with them: the keys of audit.json."""
 
@@ -476,9 +491,11 @@ class AuditRecord(msgspec.Struct, frozen=True):
     findings: list[Finding]
     provenance: Provenance
     replicates: Replicates | None = None
+    information: dict[str, Information] | None = None
 
     def __post_init__(self) -> None:
-        _number_keys(self, "modalities", "targets", "directions", *(["shared"] if self.shared else []))
+        given = [name for name in ("shared", "information") if getattr(self, name)]
+        _number_keys(self, "modalities", "targets", "directions", *given)
 
 
 def _number_keys(record: msgspec.Struct, *names: str) -> None:

@@ -40,7 +40,7 @@ from alignscope.linear.class_scores import ClassCounts, class_scores
 from alignscope.linear.dependence import dependence
 from alignscope.linear.held_out import HeldOut, needs_refit, units_per_fold
 from alignscope.linear.informativeness import fit_predictors
-from alignscope.linear.kinds import kinds
+from alignscope.linear.kinds import kinds, wanted
 from alignscope.linear.located import row_losses
 from alignscope.linear.selection import debiased_similarity
 from alignscope.linear.trainings import Plan
@@ -170,6 +170,7 @@ class _Run:
             predictors,
             refit=refit,
             valid=not dependent,
+            products=wanted(moments, "1"),
             progress=self.progress,
         )
         self.progress("looking where it is lost", 0.0)
@@ -194,7 +195,7 @@ class _Run:
             groups=where.groups,
             samples=where.samples,
             cells=where.cells,
-            kind=_kind(moments, predictors, refit, not dependent),
+            kind=_kind(held),
             similarity=_similarity(moments, held, sample),
             interval=self._interval(len(moments.units), refit, not dependent),
             findings=list(about_rows(p.groups, dependent, p.notes)),
@@ -294,8 +295,8 @@ def _class_scores(counts: ClassCounts, names: Sequence[str]) -> ClassScores:
     return ClassScores(counts.balanced_accuracy, counts.chance, by_name(counts.f1), by_name(counts.recall))
 
 
-def _kind(moments: FoldedMoments, predictors: dict, refit: bool, valid: bool) -> KindRecord:  # type: ignore[type-arg]
-    found = kinds(moments, predictors, refit=refit, valid=valid)
+def _kind(held: HeldOut) -> KindRecord:
+    found = kinds(held)
     if isinstance(found, str):
         return KindRecord(reason=found)
     return KindRecord(found.redundant, found.unique1, found.unique2, found.synergy)

@@ -75,7 +75,7 @@ def _independent(before: Figure, after: Figure) -> Interval:
 
 
 def pair_audits(before: Mapping[str, Any], after: Mapping[str, Any]) -> Pairing:
-    """Pair two audits of the same rows: the same targets and groups, and one modality the same, to the last bit.
+    """Pair two audits of the same rows: the same targets and groups, and ids or one modality the same, to the last bit.
 
     Targets alone do not tell: labels that are sorted are the same for many data.
     """
@@ -84,7 +84,9 @@ def pair_audits(before: Mapping[str, Any], after: Mapping[str, Any]) -> Pairing:
     same = {name for name in hashes[0] if hashes[0][name] == hashes[1].get(name)}
     replicates = [run["replicates"] for run in (before, after) if run.get("replicates")]
     if not (
-        {"y1", "y2"} <= same and same & {"x1", "x2"} and ("groups" in same or "groups" not in {*hashes[0], *hashes[1]})
+        {"y1", "y2"} <= same
+        and same & {"x1", "x2", "ids"}
+        and ("groups" in same or "groups" not in {*hashes[0], *hashes[1]})
     ):
         return Pairing(None, "The rows are not known to be the same, so intervals are unpaired.")
     if len(replicates) < 2:

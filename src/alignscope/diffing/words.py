@@ -11,6 +11,12 @@ from alignscope.report.words import MISSING, count, finite, lam, number, setting
 
 _SHOWN = 8
 _WHO = {"1": "modality 1", "2": "modality 2", "b": "both"}
+_PARTS = {
+    "redundant": "in either",
+    "unique.1": "only in modality 1",
+    "unique.2": "only in modality 2",
+    "synergy": "only in both together",
+}
 _AUDIT = {
     "held_out_at_risk": "{0}: lost, supervised",
     "contrastive.all": "{0}: kept, contrastive",
@@ -24,6 +30,8 @@ def label(path: str) -> str:
         return f"{_WHO[match[1]]} on target {match[2]} (held-out R²)"
     if match := re.fullmatch(r"directions\.([12])\.(.+)", path):
         return _AUDIT[match[2]].format(_WHO[match[1]]) if match[2] in _AUDIT else path
+    if match := re.fullmatch(r"information\.([12])\.(.+)", path):
+        return f"information on target {match[1]}, {_PARTS[match[2]]} (bits)" if match[2] in _PARTS else path
     if match := re.fullmatch(r"methods\[method = (.+)\]\.columns\.(.+)", path):
         return f"{match[1]}: {match[2]}"
     return ", ".join(_trained(path)) or path

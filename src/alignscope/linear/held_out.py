@@ -9,7 +9,7 @@ score the other units with the fits of the run, and intervals are widened for wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
@@ -59,11 +59,13 @@ def units_per_fold(n: int, features: int, columns: int, folds: int, groups: Code
 class Figures:
     """Residual sums of squares by name (weights x C), and the energies (C,) that they are shares of.
 
-    Names are the keys of sigmas, such as "11", and those of a direction's encoders, such as "1:contrastive".
+    Names are the keys of sigmas, such as "11", and those of a direction's encoders, such as "1:contrastive". products :
+    of the residuals of every two target columns (C x C), by the keys of sigmas, on rows that have both modalities.
     """
 
     residuals: Mapping[str, Matrix]
     energies: Mapping[str, Vector]
+    products: Mapping[str, Matrix] = field(default_factory=dict)
 
     def columns(self, name: str) -> Matrix:
         """Return the share explained of every target column (weights x C); 0 of one that does not vary."""
@@ -91,6 +93,7 @@ class HeldOut:
     predictors : key of a sigma -> fold -> what predicts it, as `fit_predictors` returns them. refit : whether
     replicates are fitted again. valid : whether intervals may be given. named_classes : directions whose target is a
     class. located : two (training, size), before and after alignment, whose predictions of every row are wanted.
+    products : the keys of sigmas whose residuals are wanted by every two target columns.
 
     Attributes
     ----------
@@ -113,6 +116,7 @@ class HeldOut:
         valid: bool = True,
         named_classes: Sequence[str] = (),
         located: Sequence[tuple[str, int | None]] = (),
+        products: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> None:
         enough = _folds_left(moments) > 1
@@ -138,9 +142,11 @@ class HeldOut:
         ]
         moments.drop_fold_cache()
         parts = self._each(partial(self._unit_residuals, fits, encoders, predictors), moments.units)
+        self._wanted = tuple(products)
+        of_units = self._each(partial(self._unit_products, predictors), moments.units) if products else []
         self._energies = _Energies(moments)
-        self.figures = Figures(_summed(parts), self._energies.without(None))
-        self.replicates = self._replicates(parts, progress)
+        self.figures = Figures(_summed(parts), self._energies.without(None), _summed(of_units))
+        self.replicates = self._replicates(parts, of_units, progress)
         self.jackknife = Jackknife(self._energies.shares, valid and enough, 1.0 if refit else UNFITTED)
 
     def _each(self, work: Callable[[Any], Done], items: Iterable[Any]) -> list[Done]:
@@ -179,13 +185,23 @@ class HeldOut:
         residuals = _sigma_residuals({k: p[fold] for k, p in predictors.items()}, partial(m.of_unit, unit))
         return residuals | _encoder_residuals(fits[fold], encoders, m.of_unit(unit, "x1", "x2"))
 
-    def _replicates(self, parts: list[dict[str, Matrix]], progress: Progress | None) -> list[Figures]:
+    def _unit_products(self, predictors: Predictors, unit: int) -> dict[str, Matrix]:
+        mine = {k: predictors[k][self.moments.fold_of[unit]] for k in self._wanted}
+        return _residual_products(mine, self.moments.of_unit(unit, "x1", "x2"))
+
+    def _replicates(
+        self, parts: list[dict[str, Matrix]], products: list[dict[str, Matrix]], progress: Progress | None
+    ) -> list[Figures]:
         units = self.moments.units
         if not self.refit:
-            total = self.figures.residuals
+            total, together = self.figures.residuals, self.figures.products
             return [
-                Figures({k: total[k] - part[k] for k in total}, self._energies.without(unit))
-                for unit, part in zip(units, parts, strict=True)
+                Figures(
+                    {k: total[k] - part[k] for k in total},
+                    self._energies.without(unit),
+                    {k: together[k] - product[k] for k in together},
+                )
+                for unit, part, product in zip(units, parts, products or [{}] * len(units), strict=True)
             ]
         sums = UnitSums(self.moments)
         plan = replace(self.plan, lambdas=self.plan.nodes)
@@ -193,11 +209,11 @@ class HeldOut:
 
         def again(place: int) -> Figures:
             nonlocal done
-            residuals = _run(sums.without(place), plan, self.counts)
+            residuals, together = _run(sums.without(place), plan, self.counts, self._wanted)
             done += 1
             if progress is not None:
                 progress("working out intervals", done / len(units))
-            return Figures(residuals, self._energies.without(units[place]))
+            return Figures(residuals, self._energies.without(units[place]), together)
 
         again_first = again(0)  # first, so that what all share is worked out once
         return [again_first, *self._each(again, range(1, len(units)))]
@@ -209,20 +225,23 @@ def _folds_left(moments: FoldedMoments) -> int:
     return min(len({*folds[:place], *folds[place + 1 :]}) for place in range(len(folds)))
 
 
-def _run(moments: ByFold, plan: Plan, counts: Counts) -> dict[str, Matrix]:
-    """Return the residuals of one replicate."""
+def _run(
+    moments: ByFold, plan: Plan, counts: Counts, wanted: Sequence[str]
+) -> tuple[dict[str, Matrix], dict[str, Matrix]]:
+    """Return the residuals of one replicate, and the products of those that are wanted."""
     predictors = fit_predictors(moments)
     folds = moments.fold_numbers
     fits = [FoldFit(moments, f, plan) for f in folds]
     both = [moments.within(f, "x1", "x2") for f in folds]
-    parts = []
+    parts, products = [], []
     for f, fit, rows in zip(folds, fits, both, strict=True):
         fit.aim(counts.fitted)
         encoders = {(f, i): fit.encoders(i, counts) for i in DIRECTIONS}
         mine = {k: p[f] for k, p in predictors.items()}
         residuals = _sigma_residuals(mine, partial(moments.within, f))
         parts.append(residuals | _encoder_residuals(fit, encoders, rows))
-    return _summed(parts)
+        products.append(_residual_products({k: mine[k] for k in wanted}, rows))
+    return _summed(parts), _summed(products)
 
 
 def _sigma_residuals(predictors: Mapping[str, Predictor], rows_of: Callable[..., Moments | None]) -> dict[str, Matrix]:
@@ -233,6 +252,14 @@ def _sigma_residuals(predictors: Mapping[str, Predictor], rows_of: Callable[...,
         squares = np.zeros(predictor.coefficients.shape[1]) if rows is None else predictor.residual_squares(rows)
         found[key] = squares[None]
     return found
+
+
+def _residual_products(predictors: Mapping[str, Predictor], rows: Moments | None) -> dict[str, Matrix]:
+    """Return the products (C x C) of the residuals of predictors on some rows."""
+    columns = {k: p.coefficients.shape[1] for k, p in predictors.items()}
+    if rows is None:
+        return {k: np.zeros((c, c)) for k, c in columns.items()}
+    return {k: p.residual_products(rows) for k, p in predictors.items()}
 
 
 def _encoder_residuals(
@@ -254,7 +281,7 @@ def named(direction: str, training: str) -> str:
 
 def _summed(parts: Iterable[Mapping[str, Matrix]]) -> dict[str, Matrix]:
     parts = list(parts)
-    return {k: np.sum([p[k] for p in parts], axis=0) for k in parts[0]}
+    return {k: np.sum([p[k] for p in parts], axis=0) for k in parts[0]} if parts else {}
 
 
 def _common(arrays: list[Matrix]) -> list[Matrix]:

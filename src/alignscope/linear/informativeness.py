@@ -59,6 +59,15 @@ class Predictor:
         spread = moments.square((*self.inputs, self.output), contrast)
         return np.maximum(spread, 0.0) + moments.weight * offset**2
 
+    def residual_products(self, moments: Moments) -> Matrix:
+        """Return the sums of products (C x C) of the residuals of every two target columns over the rows."""
+        x, y, w = self.inputs, self.output, self.coefficients
+        cross = w.T @ moments.cross(x, y)
+        spread = moments.cross(y, y) - cross - cross.T + w.T @ moments.cross(x, x) @ w
+        offset = moments.mean[moments.blocks[y]] - self.y_mean - (moments.mean[moments.columns(*x)] - self.x_mean) @ w
+        product: Matrix = spread + moments.weight * np.outer(offset, offset)
+        return product
+
 
 def blocks_of(key: str) -> tuple[tuple[str, ...], str]:
     """Return the input blocks and the target block of a key such as ``"12"`` or ``"b1"``."""

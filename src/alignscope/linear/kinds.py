@@ -19,15 +19,15 @@ import numpy as np
 
 from alignscope._lib.interval import Interval
 from alignscope._lib.types import Matrix, Vector
-from alignscope.linear.held_out import UNFITTED
-from alignscope.linear.informativeness import Predictor, fit_predictors
-from alignscope.linear.jackknife import Jackknife
+from alignscope.linear.held_out import Figures, HeldOut
 from alignscope.measures.gaussian_union import union_information
-from alignscope.moments.left_out import UnitSums
-from alignscope.moments.moments import Moments
-from alignscope.moments.onepass import ByFold, FoldedMoments
+from alignscope.moments.onepass import FoldedMoments
 
-SOURCES = {"11": "1", "21": "2", "b1": "both"}
+SOURCES = ("1", "2", "b")
+"""Modality 1, modality 2, and both side by side: the first part of the keys of predictors."""
+MOST_COLUMNS = 24
+"""Columns of the target up to which the decomposition of all replicates takes no more than seconds."""
+NAMES = ("redundant", "unique1", "unique2", "synergy")
 
 _RANK = 1e-10  # directions of the target below this share of the largest variance are none
 _CERTAIN = 1e-9  # the least that remains of a direction's variance
@@ -35,46 +35,43 @@ _CERTAIN = 1e-9  # the least that remains of a direction's variance
 
 @dataclass(frozen=True)
 class Kinds:
-    """The decomposition in bits; all at least 0 but for `total`, what both predict together."""
+    """The decomposition in bits, each part at least 0, with the replicates of every part by its name."""
 
     redundant: Interval
     unique1: Interval
     unique2: Interval
     synergy: Interval
-    total: Interval
+    replicates: Mapping[str, tuple[float, Vector]]
 
 
-def kinds(
-    moments: FoldedMoments, predictors: Mapping[str, Mapping[int, Predictor]], *, refit: bool, valid: bool
-) -> Kinds | str:
-    """Return the decomposition of the information that x1 and x2 have on y1, or why there is none.
+def wanted(moments: FoldedMoments, target: str) -> tuple[str, ...]:
+    """Return the keys of the residuals that `kinds` needs of `HeldOut`: none of a target that is not decomposed."""
+    columns = moments.blocks[f"y{target}"]
+    return () if columns.stop - columns.start > MOST_COLUMNS else tuple(source + target for source in SOURCES)
 
-    predictors : of the keys "11", "21" and "b1", by fold. refit : whether replicates are fitted again.
+
+def kinds(held: HeldOut, target: str = "1") -> Kinds | str:
+    """Return the decomposition of the information that x1 and x2 have on a target, or why there is none.
+
+    held : figures with the products that are `wanted`. target : "1" or "2".
     """
-    products, energy = _products(moments, predictors)
-    weights = np.array([weight for weight, _, _ in energy.values()])
-    jackknife = Jackknife(weights / weights.sum(), valid, 1.0 if refit else UNFITTED)
-    all_rows = {k: _summed(p.values()) for k, p in products.items()}
-    whole = Parts.of(all_rows, _about(energy.values()))
+    moments = held.moments
+    if not wanted(moments, target):
+        return f"Targets of more than {MOST_COLUMNS} columns are not decomposed."
+    energy = _energy(moments, f"y{target}")
+    whole = Parts.of(_by_source(held.figures, target), _about(energy.values()))
     if whole is None or whole.total <= 0:
         return "On held-out rows both together predict the target no better than its mean."
     replicates = []
-    sums = UnitSums(moments) if refit else None
-    for place, unit in enumerate(moments.units):
-        if unit not in energy:
-            continue
-        rest = _about([e for u, e in energy.items() if u != unit])
-        if sums is None:
-            left = {k: total - products[k][unit] for k, total in all_rows.items()}
-        else:
-            left = _folds(sums.without(place))
-        replicates.append(Parts.of(left, rest, whole.coupling))
-    found = {}
-    for name in ("redundant", "unique1", "unique2", "synergy", "total"):
-        again = np.array([np.nan if r is None else getattr(r, name) for r in replicates])
-        low = -np.inf if name == "total" else 0.0
-        found[name] = jackknife.interval(getattr(whole, name), again, low=low)
-    return Kinds(**found)
+    for unit, figures in zip(moments.units, held.replicates, strict=True):
+        rest = [e for u, e in energy.items() if u != unit]
+        replicates.append(Parts.of(_by_source(figures, target), _about(rest), whole.coupling) if rest else None)
+    again = {
+        name: (float(getattr(whole, name)), np.array([np.nan if r is None else getattr(r, name) for r in replicates]))
+        for name in NAMES
+    }
+    found = {name: held.jackknife.interval(*again[name], low=0.0) for name in NAMES}
+    return Kinds(found["redundant"], found["unique1"], found["unique2"], found["synergy"], again)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,9 +95,9 @@ class Parts:
         root = vectors[:, keep] / np.sqrt(values[keep])
         left = {k: root.T @ r @ root for k, r in residuals.items()}
         one, two, both = (_information(left[k]) for k in SOURCES)
-        found = union_information(_signal(left["11"]), _signal(left["21"]), start)
+        found = union_information(_signal(left["1"]), _signal(left["2"]), start)
         union = max(found.value / np.log(2), one, two)
-        total = -0.5 * float(np.linalg.slogdet(left["b1"])[1]) / np.log(2)
+        total = -0.5 * float(np.linalg.slogdet(left["b"])[1]) / np.log(2)
         return cls(one + two - union, union - two, union - one, max(both - union, 0.0), total, found.coupling)
 
 
@@ -123,42 +120,18 @@ _Energy = tuple[float, Vector, Matrix]
 """Weight of some rows, the mean of their targets, and the centred products of these."""
 
 
-def _products(
-    moments: FoldedMoments, predictors: Mapping[str, Mapping[int, Predictor]]
-) -> tuple[dict[str, dict[int, Matrix]], dict[int, _Energy]]:
-    """Return the products of residuals by source and unit, and what the targets of every unit are."""
-    found: dict[str, dict[int, Matrix]] = {k: {} for k in SOURCES}
-    energy = {}
+def _by_source(figures: Figures, target: str) -> dict[str, Matrix]:
+    return {source: figures.products[source + target] for source in SOURCES}
+
+
+def _energy(moments: FoldedMoments, y: str) -> dict[int, _Energy]:
+    """Return what the targets of the rows of every unit are that have both modalities."""
+    found = {}
     for unit in moments.units:
         rows = moments.of_unit(unit, "x1", "x2")
-        if rows is None:
-            continue
-        y = rows.blocks["y1"]
-        energy[unit] = (rows.weight, rows.mean[y], rows.cross("y1", "y1"))
-        for k, by_fold in found.items():
-            by_fold[unit] = _residuals(predictors[k][moments.fold_of[unit]], rows)
-    return found, energy
-
-
-def _folds(moments: ByFold) -> dict[str, Matrix]:
-    """Return the products of residuals of all rows by source, fitted without each fold."""
-    predictors = fit_predictors(moments)
-    inside = {f: rows for f in moments.fold_numbers if (rows := moments.within(f, "x1", "x2")) is not None}
-    return {k: _summed(_residuals(predictors[k][f], rows) for f, rows in inside.items()) for k in SOURCES}
-
-
-def _summed(products: Iterable[Matrix]) -> Matrix:
-    return np.sum(list(products), axis=0)
-
-
-def _residuals(predictor: Predictor, rows: Moments) -> Matrix:
-    """Return the sum of products (C x C) of the residuals of some rows."""
-    x, y, w = predictor.inputs, predictor.output, predictor.coefficients
-    cross = w.T @ rows.cross(x, y)
-    spread = rows.cross(y, y) - cross - cross.T + w.T @ rows.cross(x, x) @ w
-    offset = rows.mean[rows.blocks[y]] - predictor.y_mean - (rows.mean[rows.columns(*x)] - predictor.x_mean) @ w
-    product: Matrix = spread + rows.weight * np.outer(offset, offset)
-    return product
+        if rows is not None:
+            found[unit] = (rows.weight, rows.mean[rows.blocks[y]], rows.cross(y, y))
+    return found
 
 
 def _about(parts: Iterable[_Energy]) -> Matrix:
@@ -166,4 +139,4 @@ def _about(parts: Iterable[_Energy]) -> Matrix:
     several = list(parts)
     total = sum(weight for weight, _, _ in several)
     mean = sum(weight * m for weight, m, _ in several) / total
-    return _summed(c + weight * np.outer(m - mean, m - mean) for weight, m, c in several)
+    return np.sum([c + weight * np.outer(m - mean, m - mean) for weight, m, c in several], axis=0)
