@@ -14,6 +14,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 SHOWN = {
     "audit_single_cells": ("cells", ("trainings",)),
     "choose_sensors": ("matrix", ("order",)),
+    "fuse_encoders": ("encoders", ("shared",)),
     "compare_training": ("compare", ("targets",)),
 }
 """Example -> the folder of its pictures, and the charts of its `result` that are shown."""

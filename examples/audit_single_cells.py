@@ -106,6 +106,26 @@ for side, own, other in (("1", "RNA", "protein"), ("2", "protein", "RNA")):
 #    :alt: What each training retains of the cell types
 
 # %%
+# Are both needed, and what of each cell type is in which? In a shell: ``alignscope matrix cells.h5mu:rna/obsm/X_pca
+# cells.h5mu:prot/X --y cells.h5mu:rna/obs/cell_type --groups cells.h5mu:rna/obs/donor``.
+
+both = alignscope.matrix(
+    {"RNA": f"{file}:rna/obsm/X_pca", "protein": f"{file}:prot/X"},
+    f"{file}:rna/obs/cell_type",
+    groups=f"{file}:rna/obs/donor",
+)
+print(both.decision.reason)
+assert both.enough == 2 and both.pairs[0].adds_up
+share = {tuple(part.names): part.targets for part in both.shared.parts}
+for name in both.target.names:
+    in_both, rna_only, protein_only = (
+        share[names][name].value for names in (("RNA", "protein"), ("RNA",), ("protein",))
+    )
+    print(f"{name:>14}: {in_both:.2f} in both, {rna_only:.2f} only in RNA, {protein_only:.2f} only in proteins")
+assert share["RNA", "protein"]["B"].value > 0.8
+assert min(share["RNA",]["CD8 T"].value, share["protein",]["CD8 T"].value) > 0.1
+
+# %%
 # Cells that were measured in one modality only, or in another order, never pass for pairs: the names of the cells
 # (``obs_names``) of all inputs are compared.
 
