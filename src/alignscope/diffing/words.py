@@ -10,11 +10,11 @@ from alignscope.diffing.results import ChangedFigure, DifferenceRecord
 from alignscope.report.words import MISSING, count, finite, lam, number, setting, signed
 
 _SHOWN = 8
-_WHO = {"1": "modality 1", "2": "modality 2", "b": "both"}
+_WHO = {"1": "x1", "2": "x2", "b": "both"}  # short, so that a chart on a phone has room for the rest
 _PARTS = {
     "redundant": "in either",
-    "unique.1": "only in modality 1",
-    "unique.2": "only in modality 2",
+    "unique.1": "only in x1",
+    "unique.2": "only in x2",
     "synergy": "only in both together",
 }
 _AUDIT = {
@@ -27,11 +27,11 @@ _AUDIT = {
 def label(path: str) -> str:
     """Return a path in words where it is one of the main figures, else as it is."""
     if match := re.fullmatch(r"sigma\.held_out\.([12b])([12])", path):
-        return f"{_WHO[match[1]]} on target {match[2]} (held-out R²)"
+        return f"{_WHO[match[1]]} on y{match[2]} (held-out R²)"
     if match := re.fullmatch(r"directions\.([12])\.(.+)", path):
         return _AUDIT[match[2]].format(_WHO[match[1]]) if match[2] in _AUDIT else path
     if match := re.fullmatch(r"information\.([12])\.(.+)", path):
-        return f"information on target {match[1]}, {_PARTS[match[2]]} (bits)" if match[2] in _PARTS else path
+        return f"information on y{match[1]}, {_PARTS[match[2]]} (bits)" if match[2] in _PARTS else path
     if match := re.fullmatch(r"methods\[method = (.+)\]\.columns\.(.+)", path):
         return f"{match[1]}: {match[2]}"
     return ", ".join(_trained(path)) or path

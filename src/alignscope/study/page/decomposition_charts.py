@@ -41,7 +41,7 @@ COST = [
     Part("norm_collapse", "norm collapse", "gone once the scale is fixed", "var(--cap)"),
     Part("under_training", "under-training", "gone after longer training", "var(--two)"),
     Part("capacity", "capacity", "gone with the largest latent", "var(--one)"),
-    Part("unpredictable", "unpredictable target", "gone when only the predictable is aligned", "var(--align)"),
+    Part("unpredictable", "unpredictable target", "gone with an alignable target", "var(--align)"),
     Part("residual", "residual", "still there after all of these", "var(--loss)"),
 ]
 

@@ -45,7 +45,7 @@ def lead_chart(results: StudyResults) -> Figure:
         dots({**at, "shape": by("line", lines, shapes), "tooltip": tip}, 60, where="isValid(datum.low) || datum.text"),
     ]
     what = f"Retention of the target hit hardest, {len(points)} settings in {len(lines)} lines."
-    title = "What aligning leaves of the target it hits hardest"
+    title = "Retention of the target hit hardest"
     return Figure(
         "How to read it: 1 (dotted) is as without alignment, and below the broken line more than 5% is lost. Bars are "
         "95% intervals over seeds, not widened for having looked for the target that retains least.",
