@@ -281,7 +281,6 @@ def _audit_moments(
     named = class_scores(pair, moments, held.named)
     progress("forecasting networks", 0.0)
     networks = expect(pair, sample, components, held.counts.shared > 0, held.jackknife.valid)
-    progress("decomposing information", 0.0)
     information = information_of(held)
     directions = {}
     for s in solved:

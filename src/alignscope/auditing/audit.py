@@ -94,8 +94,8 @@ def _placed(record: dict[str, Any]) -> Iterator[Row]:
         yield from _COLUMNS.rows(shared, "shared", {"modality": i, "target_of": i})
     for j, found in (record["information"] or {}).items():
         for part in ("redundant", "synergy"):
-            yield from _COLUMNS.rows(found[part], f"information.{part}", {"modality": "both", "target_of": j})
-        for i, unique in (found["unique"] or {}).items():
+            yield from _COLUMNS.rows(found.get(part), f"information.{part}", {"modality": "both", "target_of": j})
+        for i, unique in found.get("unique", {}).items():
             yield from _COLUMNS.rows(unique, "information.unique", {"modality": i, "target_of": j})
     if lifted := record["lifted"]:
         yield from _sigma(lifted["sigma"], "lifted.sigma")

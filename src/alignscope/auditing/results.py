@@ -449,7 +449,7 @@ class Replicates(msgspec.Struct, frozen=True):
     figures: dict[str, Replicated]
 
 
-class Information(msgspec.Struct, frozen=True):
+class Information(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of what kind the information of two modalities on a target is, in bits, held out (Bertschinger et al. 2014).
 
     Attributes
