@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,44 @@ def test_rows_that_lack_an_embedding_count_where_they_can() -> None:
     assert found.order[-1] == "noise" and not found.embeddings["noise"].ordered
     assert [f.text for f in found.findings if f.code == "AS108"][-1].startswith(f"The order rests on {N - N // 3}")
     assert {frozenset((p.a, p.b)): p.rows for p in found.pairs}[frozenset(("radar", "optical"))] == N - N // 3
+
+
+def test_similarity_is_that_of_the_rows_that_both_have(found) -> None:
+    gaps = {name: EMBEDDINGS[name].copy() for name in ("optical", "radar")}
+    gaps["radar"][::2] = np.nan
+    whole = alignscope.matrix({name: x[1::2] for name, x in gaps.items()}, Y[1::2]).pairs[0].similarity
+    assert alignscope.matrix(gaps, Y).pairs[0].similarity == pytest.approx(whole, abs=0.05)
+    gaps["radar"] = np.where(np.arange(N)[:, None] % 3, gaps["optical"], np.nan)
+    assert alignscope.matrix(gaps, Y).pairs[0].similarity == pytest.approx(1, abs=1e-9)
+
+
+def test_one_that_most_rows_lack_does_not_decide_for_those_that_have_rows() -> None:
+    radar = EMBEDDINGS["radar"].copy()
+    radar[5:] = np.nan
+    found = alignscope.matrix({"radar": radar, "optical": EMBEDDINGS["optical"]}, Y)
+    assert (found.decision.badge, found.order, found.enough) == ("one suffices", ["optical", "radar"], 1)
+    assert found.decision.reason.endswith("; radar is missing from too many rows to say what it adds.")
+    more = alignscope.matrix({"radar": radar, **{k: EMBEDDINGS[k] for k in ("optical", "noise")}}, Y)
+    assert re.search(r"; noise adds at most \S+%; radar is missing from too many rows", more.decision.reason)
+
+
+def test_what_may_still_be_added_is_not_said_to_be_too_little() -> None:
+    rng = np.random.default_rng(6)
+    z = rng.normal(size=(60, 3))
+    a, b = z + 0.3 * rng.normal(size=(60, 3)), z[:, :2] + 0.5 * rng.normal(size=(60, 2))
+    found = alignscope.matrix({"a": a, "b": b}, z[:, 0] > 0)
+    assert found.enough == 1 and found.gains[1].high > 0.1
+    assert found.decision.badge == "cannot tell" and "is not excluded: too few rows" in found.decision.reason
+    assert found.action.endswith("give more rows to tell whether more is needed.")
+
+
+def test_none_predicts_is_said_of_what_no_interval_of_any_excludes() -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(2, 800, 2)), rng.normal(size=800)
+    found = alignscope.matrix(list(x), y)
+    assert found.decision.badge == "none predicts"
+    said = float(re.search(r"([\d.]+)%", found.decision.reason)[1]) / 100
+    assert said >= max(e.high for e in found.sigma.values()) - 5e-4
 
 
 def test_two_that_are_the_same_are_redundant_and_said_to_be() -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
@@ -155,23 +156,28 @@ def debiased_similarity(moments: FoldedMoments, blocks: Sequence[str]) -> Matrix
     (2019).
     """
     found = np.eye(len(blocks))
-    own = {}
+
+    @cache
+    def own(block: str, rows: Blocks) -> float:
+        return _cross_units(moments, block, block, rows)
+
     for i, a in enumerate(blocks):
-        own[a] = _cross_units(moments, a, a)
         for j, b in enumerate(blocks[:i]):
-            scale = own[a] * own[b]
-            value = _cross_units(moments, a, b) / np.sqrt(scale) if min(own[a], own[b]) > 0 else 0.0
+            # All three on the rows that have both: sums over fewer rows are smaller.
+            one, two = (own(k, () if moments.complete else (a, b)) for k in (a, b))
+            value = _cross_units(moments, a, b) / np.sqrt(one * two) if min(one, two) > 0 else 0.0
             found[i, j] = found[j, i] = float(np.clip(value, 0.0, 1.0))
     return found
 
 
-def _cross_units(moments: FoldedMoments, a: str, b: str) -> float:
-    """Return the sum over all u != v of <C_ab^u, C_ab^v>."""
-    total = moments.total(a, b)
+def _cross_units(moments: FoldedMoments, a: str, b: str, rows: Blocks = ()) -> float:
+    """Return the sum over all u != v of <C_ab^u, C_ab^v>, on the rows that also have some other blocks."""
+    needed = tuple(dict.fromkeys((a, b, *rows)))
+    total = moments.total(*needed)
     middle = {k: total.mean[total.blocks[k]] for k in (a, b)}
     squares, summed = 0.0, np.zeros((len(middle[a]), len(middle[b])))
     for unit in moments.units:
-        part = moments.of_unit(unit, a, b)
+        part = moments.of_unit(unit, *needed)
         if part is None:
             continue
         shift = {k: part.mean[part.blocks[k]] - middle[k] for k in (a, b)}

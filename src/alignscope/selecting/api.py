@@ -273,10 +273,10 @@ class _Run:
         )
 
     def _ordered(self, moments: FoldedMoments) -> list[str]:
-        """Return the embeddings that take part in the order: those that at least half of the rows have."""
+        """Return the embeddings that take part in the order: those that at least half of the rows have, or else all."""
         shares = moments.present.mean(axis=0)
         found = [k for k, share in zip(self.several.blocks, shares, strict=True) if share >= ORDERED_FROM]
-        return found if len(found) > 1 else list(self.several.blocks)
+        return found or list(self.several.blocks)
 
 
 def _check_width(columns: int, units: int) -> None:

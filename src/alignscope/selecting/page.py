@@ -42,7 +42,7 @@ def matrix_page(m: MatrixRecord) -> str:
         "closed": _CLOSED,
         "opening": opening(m),
         "needed": m.order[: m.enough],
-        "rest": m.order[len(m.gains) :],
+        "rest": [name for name in m.order[len(m.gains) :] if m.embeddings[name].ordered],
         "redundant": [", ".join(brief(n) for n in names) for names in m.redundant],
         "tables": [_steps(m), _alone(m), _pairs(m), _shared(m), _together(m), _targets(m)],
         "shown": min(len(m.targets), MOST_TARGETS),

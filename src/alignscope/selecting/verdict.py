@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alignscope._lib.interval import Interval
 from alignscope.report.words import brief, estimate_percent, percent
 from alignscope.selecting.results import CommonRecord, MatrixDecision, MatrixRecord
 
 WEAK = 0.1
-"""An R^2 that would be worth knowing of: where it is not excluded, "none predicts" is not said."""
+"""An R^2 that would be worth knowing of: where it is not excluded, neither "none predicts" nor "suffices" is said."""
 
 
 def decide(m: MatrixRecord) -> MatrixDecision:
@@ -22,15 +21,17 @@ def decide(m: MatrixRecord) -> MatrixDecision:
         return _nothing(m)
     needed, total = m.order[: m.enough], m.sigmas[m.enough - 1]
     told = f"{listed(needed)} {'predicts' if m.enough == 1 else 'together predict'} {estimate_percent(total)}"
-    rest = _rest(m)
     if m.enough == len(m.names):
         return MatrixDecision("all add", f"{told}, and each adds to the others.")
-    return MatrixDecision("one suffices" if m.enough == 1 else "some suffice", f"{told}; {rest}.")
+    if _most(m) > WEAK:
+        reason = f"{told}, but that {_others(m)} adds up to {percent(_most(m))} is not excluded: too few rows."
+        return MatrixDecision("cannot tell", reason)
+    return MatrixDecision("one suffices" if m.enough == 1 else "some suffice", f"{told}; {_rest(m)}.")
 
 
 def _nothing(m: MatrixRecord) -> MatrixDecision:
-    first = m.sigmas[0]
-    most = max(first.ends[1], 0.0)
+    ends = [1.0 if e.high is None else e.high for e in (m.sigmas[0], *m.sigma.values())]
+    most = max(0.0, *ends)
     if most > WEAK:
         reason = (
             f"No embedding is shown to predict the target, but up to {percent(most)} is not excluded: too few rows."
@@ -40,17 +41,23 @@ def _nothing(m: MatrixRecord) -> MatrixDecision:
 
 
 def _rest(m: MatrixRecord) -> str:
-    """Say what is not shown to add anything more, and what it may add at most."""
-    others = m.order[m.enough :]
-    what = brief(others[0]) if len(others) == 1 else f"any of the {len(others)} others"
-    most = _most(m.gains[m.enough]) if m.enough < len(m.gains) else None
-    if most is None:
-        return f"{what} is missing from too many rows to say what it adds"
-    return f"{what} adds at most {percent(most, 1)}"
+    """Say what is not shown to add anything more, what it may add at most, and of what that is not known."""
+    said = [f"{_others(m)} adds at most {percent(_most(m), 1)}"] if m.enough < len(m.gains) else []
+    if lacking := [name for name, e in m.embeddings.items() if not e.ordered]:
+        verb, adds = ("is", "it adds") if len(lacking) == 1 else ("are", "they add")
+        said.append(f"{listed(lacking)} {verb} missing from too many rows to say what {adds}")
+    return "; ".join(said)
 
 
-def _most(gain: Interval) -> float:
-    return max(gain.ends[1], 0.0)
+def _others(m: MatrixRecord) -> str:
+    """Name those of the order that are not needed."""
+    others = [name for name in m.order[m.enough :] if m.embeddings[name].ordered]
+    return brief(others[0]) if len(others) == 1 else f"any of the {len(others)} others"
+
+
+def _most(m: MatrixRecord) -> float:
+    """Return what one more may add at most; 0 where no more take part in the order."""
+    return max(m.gains[m.enough].ends[1], 0.0) if m.enough < len(m.gains) else 0.0
 
 
 _PARTS = 3  # named in a sentence
@@ -90,6 +97,8 @@ def action_sentence(m: MatrixRecord) -> str:
     if m.enough == 0:
         return "Give more rows, or embeddings that know of the target."
     needed = listed(m.order[: m.enough])
+    if m.decision.badge == "cannot tell":
+        return f"Use {needed} for now, and give more rows to tell whether more is needed."
     if m.enough == 1:
         return f"Use {needed} alone."
     return f"Use {needed} side by side; before aligning any two of them, audit them."
