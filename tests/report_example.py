@@ -307,6 +307,14 @@ def _example() -> Audit:
             },
             "null": {"kind": "group", "rows": 4812, "permutations": 200},
         },
+        "information": {
+            "1": {
+                "redundant": _interval(1.21, 0.06),
+                "unique": {"1": _interval(0.83, 0.05), "2": _interval(0.11, 0.03)},
+                "synergy": _interval(0.24, 0.04),
+            },
+            "2": {"reason": "Targets of more than 24 columns are not decomposed."},
+        },
         "non_redundant": {
             "verdict": "yes",
             "text": "Each modality predicts something that the other does not: optical predicts land cover better than "
