@@ -114,7 +114,7 @@ PARTS: dict[str, tuple[str, ...]] = {
 }
 """Parts of the JSON all of whose numbers are figures or columns."""
 OTHERS: dict[str, tuple[str, ...]] = {
-    "audit": ("sigma.", "non_redundant.", "lifted."),
+    "audit": ("sigma.", "non_redundant.", "lifted.", "information."),
     "study": ("class_rows.", "sigma_rows.", "contrastive."),
     "bench": ("methods.",),
 }
@@ -151,6 +151,9 @@ def test_a_row_says_where_its_figure_stands() -> None:
     assert both.target_of.tolist() == ["1", "2"] and both.value.tolist() == [
         record["sigma"]["held_out"][key]["value"] for key in ("b1", "b2")
     ]
+    unique = table[table.what == "information.unique"]
+    assert unique.modality.tolist() == ["1", "2"] and unique.held_out.all()
+    assert unique.value.tolist() == [e["value"] for e in record["information"]["1"]["unique"].values()]
     assert not table[table.what.isin(["sigma.in_sample", "sigma_z", "raw.at_risk", "carriers.weight"])].held_out.any()
     assert table[table.what.str.startswith(("capacity.curve", "raw.held_out", "classes"))].held_out.all()
 

@@ -405,7 +405,10 @@ def test_series_without_a_clear_date_are_listed(tmp_path):
     [
         ({"modalities": ("s3",)}, r"modalities: 's3' is not known\. Use one of aerial, s2.*\[E305\]"),
         ({"modalities": ()}, r"modalities: '' is not known\. .*\[E305\]"),
-        ({"split": "valid"}, r"split: 'valid' is not known\. Use one of train, val, test, None\. \[E305\]"),
+        (
+            {"split": "valid"},
+            r"split: 'valid' is not known\. Did you mean val\? Use one of train, val, test, None\. \[E305\]",
+        ),
         ({"require": "some"}, r"require: .*Use one of all, any\. \[E305\]"),
     ],
 )
