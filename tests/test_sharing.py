@@ -145,6 +145,14 @@ def test_rows_that_lack_one_of_them_do_not_count() -> None:
         assert one.names == other.names and one.share.value == pytest.approx(other.share.value, abs=0.03)
 
 
+def test_beside_one_that_is_alone_in_the_order_another_is_looked_at() -> None:
+    gaps = XS["b"].copy()
+    gaps[: N * 5 // 8] = np.nan
+    found = alignscope.matrix({"a": XS["a"], "b": gaps}, Y)
+    assert found.embeddings["b"].ordered is False
+    assert found.shared.names == ["a", "b"] and found.shared.rows == N * 3 // 8
+
+
 def test_there_are_no_intervals_where_rows_are_few_or_alike() -> None:
     few = alignscope.matrix({k: XS[k][:30] for k in "ab"}, Y[:30])
     alike = alignscope.matrix({k: np.repeat(XS[k][:50], 4, axis=0) for k in "ab"}, np.repeat(Y[:50], 4, axis=0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -168,7 +168,7 @@ class _Run:
             s,
             moments,
             lambda view: self._held_out(view, valid),
-            [k for k in s.blocks if k in chosen.order[:MOST]],
+            _looked_at(s.blocks, chosen.order),
             valid=valid,
             progress=self.progress,
         )
@@ -277,6 +277,12 @@ class _Run:
         shares = moments.present.mean(axis=0)
         found = [k for k, share in zip(self.several.blocks, shares, strict=True) if share >= ORDERED_FROM]
         return found or list(self.several.blocks)
+
+
+def _looked_at(blocks: Collection[str], order: Sequence[str]) -> list[str]:
+    """Return the first of the order, as many as there are few parts of; beside one that is alone in it, another."""
+    ranked = [*order, *(k for k in blocks if k not in order)][: min(max(len(order), 2), MOST)]
+    return [k for k in blocks if k in ranked]
 
 
 def _check_width(columns: int, units: int) -> None:
