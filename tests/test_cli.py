@@ -222,6 +222,24 @@ def test_explain_refuses_what_it_does_not_know(capsys: pytest.CaptureFixture[str
     )
 
 
+AS_TYPED = {
+    "a flag": ({"y1": [None, *LABELS[1:]]}, "drop_missing=True does it", "--drop-missing does it"),
+    "a choice": ({"y1": [f"{i}" for i in range(N)]}, 'Give kind="quantity" for', "Give --kind quantity for"),
+}
+
+
+@pytest.mark.parametrize("name", AS_TYPED)
+def test_an_error_names_options_as_its_caller_gives_them(
+    name: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given_, in_python, typed = AS_TYPED[name]
+    with pytest.raises(alignscope.AlignscopeError, match=re.escape(in_python)):
+        alignscope.audit(X1, X2, given_["y1"])
+    Path("y.csv").write_text("\n".join(["id,label", *(f"a,{v or ''}" for v in given_["y1"])]) + "\n")
+    done = run_audit(given(y1="y.csv:label")(folder), capsys)
+    assert done.status == 2 and typed in done.err and in_python not in done.err, done.err
+
+
 def test_interrupted(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt

@@ -108,6 +108,13 @@ WRONG = {
     "one of data": ("data trifeatur", r"data: there is no command trifeatur\. Did you mean trifeature\?"),
     "an option of all": ("--versoin", r"there is no option --versoin\. `alignscope"),
     "an option cut short": ("audit a b --y c", r"audit: there is no option --y\. Did you mean --y1 or --y2\?"),
+    "a digit read as a letter": ("audit a b --yl c", r"there is no option --yl\. Did you mean --y1\?"),
+    "another number": ("audit a b --y3 c", r"there is no option --y3\. Did you mean --y1 or --y2\?"),
+    "a capital": ("matrix a b --Y c", r"there is no option --Y\. Did you mean --y\?"),
+    "one that has its place": (
+        "audit --x1 a",
+        r"there is no option --x1\. Give X1 without it: alignscope audit X1 X2\.",
+    ),
     "an option with a value": ("audit a b --fold=3", r"there is no option --fold\. Did you mean --folds\?"),
     "of another command": ("paper --only none", r"paper: there is no option --only"),
     "a letter": ("audit -z", r"audit: not understood: -z\."),

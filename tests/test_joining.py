@@ -343,7 +343,7 @@ def test_missing_values_are_refused_or_left_out(tmp_path: Path) -> None:
     broken1[7, 2], broken1[PART.max(), 0], broken2[3, 1] = np.nan, np.nan, np.inf
     np.save(inputs["x1"], broken1)
     np.save(inputs["x2"], broken2)
-    with pytest.raises(AlignscopeError, match=r"x1 \(optical.npy\): missing values .*--drop-missing.*E203"):
+    with pytest.raises(AlignscopeError, match=r"x1 \(optical.npy\): missing values .*drop_missing=True.*E203"):
         match(**inputs).save(tmp_path / "out")
     assert not (tmp_path / "out").exists()
     joined = match(**inputs, drop_missing=True)
@@ -467,7 +467,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "too few": (
         {"ids2": np.where(np.arange(N) < 3, IDS, TIF)}, "E204",
         r"only 3 samples are in all of them, 0\.05 of the rows of x1, where at least 0\.5 is required; without a "
-        r"partner: in x1 'tile_003'.* in x2 'tile_003\.tif'.*Without file endings 57 more would match.* lower --least",
+        r"partner: in x1 'tile_003'.* in x2 'tile_003\.tif'.*Without file endings 57 more would match.* least=0\.05",
     ),
     "ids that lost digits": (
         {"ids2": np.arange(N) + 2.0**53}, "E106",

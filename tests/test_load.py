@@ -69,6 +69,13 @@ def test_a_bench_comes_back(make: Callable[[], BenchResults], tmp_path: Path) ->
     assert len(repr(loaded).splitlines()) < 15
 
 
+def test_a_bench_as_the_documentation_keeps_it_comes_back() -> None:
+    bench = alignscope.load(KEPT / "bench-full.json")
+    kept = json.loads((KEPT / "bench-full.json").read_bytes())["results"]
+    assert bench.to_dict() == kept | {"notes": {}}
+    assert "“All methods”: 35 methods, 5 tasks, 5 seeds" in repr(bench)
+
+
 @pytest.mark.parametrize("kind", [Audit, Study, Bench, Paper])
 def test_every_result_can_do_the_same(kind: type[Result]) -> None:
     assert issubclass(kind, Result)

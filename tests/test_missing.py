@@ -260,7 +260,7 @@ MISFITS = {
     "columns of no labels": (X1, "multilabel", "E305", "y1: not multilabel: not all of its 4 columns are 0 or 1"),
     "numbers as labels": (X1[:, 0], "multilabel", "E305", "y1: not multilabel"),
     "missing among several": (changed(3, None), "multilabel", "E203", "1 of 30 labels are missing"),
-    "lists of labels": (SEVERAL["lists"], None, "E106", "types .*list, .*--kind multilabel for a list of labels"),
+    "lists of labels": (SEVERAL["lists"], None, "E106", "types .*list, .*kind=.multilabel. for a list of labels"),
     "infinite class": (np.full(N, np.inf), "class", "E203", "30 of 30 values"),
 }
 

@@ -60,7 +60,7 @@ def test_repeated_names_on_other_numbers_of_rows_are_refused() -> None:
 def test_given_ids_decide_in_place_of_names() -> None:
     other = np.char.add(NAMES, "-protein")
     ids = {"ids1": [1, 2, 3, 4], "ids2": [1, 2, 3, 4]}
-    with pytest.raises(AlignscopeError, match="prove it by --ids1 and --ids2"):
+    with pytest.raises(AlignscopeError, match="prove it by ids1=IDS and ids2=IDS"):
         Pair.of(rows("x1", NAMES), rows("x2", other))
     assert Pair.of(rows("x1", NAMES), rows("x2", other), rows("y1", other), **ids).n == 4
     with pytest.raises(AlignscopeError, match=r"x1 .* and y1"):

@@ -99,7 +99,8 @@ def load(path: "str | Path") -> "Audit | Selected | Compared | Similarities | St
 
     Parameters
     ----------
-    path : the folder of the run, or its JSON file.
+    path : the folder of the run, or its JSON file, or one that holds this and more under "results", as the
+        documentation keeps a bench.
 
     Raises
     ------
@@ -125,14 +126,16 @@ def load(path: "str | Path") -> "Audit | Selected | Compared | Similarities | St
         path = found[0]
     try:
         content = path.read_bytes()
-        keys = set(msgspec.json.decode(content, type=dict[str, msgspec.Raw]))
+        fields = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+        if (kept := bytes(fields.get("results", b"")))[:1] == b"{":
+            content, fields = kept, msgspec.json.decode(kept, type=dict[str, msgspec.Raw])
     except OSError as error:
         raise AlignscopeError("E101", str(path), f"{error.strerror}", "Give the folder of a run.") from None
     except msgspec.ValidationError:  # JSON, but not an object
-        keys = set()
+        fields = {}
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise AlignscopeError("E103", str(path), f"{error}", "Run it again.") from None
-    home = next((home for key, home in _RESULTS.items() if key in keys), None)
+    home = next((home for key, home in _RESULTS.items() if key in fields), None)
     if home is None:
         raise AlignscopeError(
             "E102",

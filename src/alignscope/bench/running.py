@@ -70,7 +70,9 @@ class Bench(Finished[BenchResults]):
         from alignscope.bench.page.verdict import opening
 
         found = self.results
-        trained = f"{len(found.cells):,} trainings of {len(found.methods)} methods"
+        trained = f"{len(found.methods)} methods"
+        if found.cells:  # those of a bench as the documentation keeps it are left out
+            trained = f"{len(found.cells):,} trainings of {trained}"
         size = f"Bench “{found.spec.name}”: {trained}, {len(found.spec.tasks)} tasks, {len(found.spec.seeds)} seeds"
         return [*opening(Board(found)).lines, size]
 

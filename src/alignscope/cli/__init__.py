@@ -23,19 +23,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     143 after SIGTERM, and 141 where nobody reads what is printed any more.
     """
     kept, verbose = NOTHING_WRITTEN, False
+    options: tuple[str, ...] = ()
     with sigterm_stops():
         try:
             print_anything()
             if argv is None:  # of a process of its own
                 quiet_libraries()
             command = _parsed(list(sys.argv[1:] if argv is None else argv))
-            kept, verbose = command.interrupted, command.verbose
+            kept, verbose, options = command.interrupted, command.verbose, command.__struct_fields__
             with silent() if command.quiet else nullcontext():
                 command.run()
             if sys.stdout is not None:
                 sys.stdout.flush()
         except BaseException as error:
-            return end(error, kept, verbose)
+            return end(error, kept, verbose, options)
     return 0
 
 

@@ -6,12 +6,13 @@ import contextlib
 import io
 import logging
 import os
+import re
 import signal
 import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -67,13 +68,14 @@ def silent() -> Iterator[None]:
         yield
 
 
-def end(error: BaseException, kept: str, verbose: bool = False) -> int:
+def end(error: BaseException, kept: str, verbose: bool = False, options: Collection[str] = ()) -> int:
     """Say on one line of stderr what stopped a command, and return its exit status.
 
     Parameters
     ----------
     kept : what is true of the output folder where a command is interrupted.
     verbose : print the traceback of a fault before it.
+    options : of the command. An error names them as a call from Python has them: drop_missing=True.
     """
     broken = _silence_broken_stdout()
     if isinstance(broken or error, BrokenPipeError):
@@ -90,8 +92,20 @@ def end(error: BaseException, kept: str, verbose: bool = False) -> int:
         if verbose or os.environ.get(DEBUG):
             traceback.print_exception(error)
         error = _explained(error)
-    _tell(str(error))
+    way_out = _as_typed(error.way_out, options)
+    _tell(str(AlignscopeError(error.code, error.where, error.found, way_out)))
     return 2
+
+
+def _as_typed(way_out: str, options: Collection[str]) -> str:
+    """Return a way out with options as they are typed: "--drop-missing" for drop_missing=True, "--kind class"."""
+
+    def typed(match: re.Match[str]) -> str:
+        name, value = match[1], match[2].strip('"')
+        flag = f"--{name.replace('_', '-')}"
+        return match[0] if name not in options else flag if value == "True" else f"{flag} {value}"
+
+    return re.sub(r'\b([a-z]\w*)=("[^"]*"|[A-Z]+\b|True\b|\d+(?:\.\d+)?)', typed, way_out)
 
 
 def _tell(line: str) -> None:

@@ -86,17 +86,28 @@ def _named(words: Sequence[str], commands: Mapping[str, type[Command]]) -> tuple
 
 def _unknown(where: str, kind: str, word: str, known: Sequence[str], asks: str) -> AlignscopeError:
     """Return the error of a command or option that is not among those known, with the likeliest of these."""
-    bare = {name.lstrip("-"): name for name in known}
-    likely = sorted(map(bare.__getitem__, difflib.get_close_matches(word.lstrip("-"), bare, n=2)), key=known.index)
+    bare = {_as_seen(name): name for name in reversed(known)}
+    seen = _as_seen(word)
+    close = [seen] if seen in bare else difflib.get_close_matches(seen, bare, n=2, cutoff=0.5 if len(seen) < 3 else 0.6)
+    likely = sorted(map(bare.__getitem__, close), key=known.index)
     meant = f"Did you mean {' or '.join(likely)}? " if likely else ""
     return AlignscopeError("E309", where, f"there is no {kind} {word}", f"{meant}`{asks}` lists all.")
+
+
+def _as_seen(name: str) -> str:
+    """Return a name without its dashes, with one letter for those that are taken for each other: "yl" for "Y1"."""
+    return name.lstrip("-").lower().translate(str.maketrans("i1|0", "lllo"))
 
 
 def _check_names(name: str, command: type[Command], words: Sequence[str]) -> None:
     """Raise E309 for a long option that the command does not have."""
     known = [flag for option in options_of(command) for flag in option.flags]
+    placed = {f"--{option.name}": f"{option.metavar}" for option in options_of(command) if not option.flags}
     for word in words:
         flag = word.partition("=")[0].replace("_", "-")
+        if flag in placed and flag not in known:
+            way = f"Give {placed[flag]} without it: alignscope {name} {' '.join(placed.values())}."
+            raise AlignscopeError("E309", name, f"there is no option {flag}", way)
         if word.startswith("--") and len(word) > 2 and flag not in known:
             raise _unknown(name, "option", flag, [flag for flag in known if len(flag) > 2], f"alignscope {name} --help")
 

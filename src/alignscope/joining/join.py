@@ -6,6 +6,7 @@ most of the smallest table, refused.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -141,5 +142,5 @@ def _require_share(tables: Mapping[str, IdTable], matching: Matching, least: flo
         f"only {kept:,} samples are in all of them, {share:.2g} of the rows of {smallest.label}, where at least "
         f"{least:g} is required; without a partner: in {smallest.name} {listed(alone[0])}, "
         f"in {other.name} {listed(alone[1]) or 'none'}",
-        f"{spelling_hint(*alone)}If so many samples really stand alone, lower --least.",
+        f"{spelling_hint(*alone)}If so many samples really stand alone, give least={math.floor(100 * share) / 100:g}.",
     )

@@ -95,7 +95,7 @@ class IdTable:
             self.label,
             f"missing values (NaN, infinity, no text) in rows to join, first in row {first}, counted from 0 "
             f"(ids {listed(self.ids[rows])})",
-            "Fill them in, or leave those samples out by --drop-missing.",
+            "Fill them in, or leave those samples out by drop_missing=True.",
         )
 
 

@@ -83,7 +83,7 @@ def _of_others(one: Samples, other: Samples, roles: tuple[str, str], where: str,
     kind = one.kind if one.kind == other.kind else f"{one.kind} and {other.kind}"
     way_out = "Join them by these names: alignscope data join does it."
     if not ids_given and roles == ("x1", "x2"):
-        way_out += " Where the rows belong together all the same, prove it by --ids1 and --ids2."
+        way_out += " Where the rows belong together all the same, prove it by ids1=IDS and ids2=IDS."
     return AlignscopeError("E204", where, f"the names of their samples ({kind}) differ: {found}", way_out)
 
 

@@ -210,7 +210,7 @@ def _plain(values: np.ndarray, where: str) -> np.ndarray:
     found = ", ".join(sorted({kind.__name__ for kind in kinds})[:4])
     way_out = "Give all labels as whole numbers or all as text."
     if kinds & {list, tuple, set, frozenset, np.ndarray}:
-        way_out = "Give one label per row, or --kind multilabel for a list of labels in every row."
+        way_out = 'Give one label per row, or kind="multilabel" for a list of labels in every row.'
     raise AlignscopeError("E106", where, f"labels of mixed or unknown types ({found})", way_out)
 
 
@@ -223,7 +223,7 @@ def require_present(values: np.ndarray, where: str) -> None:
             where,
             f"{int(missing.sum()):,} of {values.size:,} labels are missing ({first_rows(missing)}: "
             f"{shown_missing(values[missing])})",
-            "Give every row a label, or leave those rows out of every input: --drop-missing does it.",
+            "Give every row a label, or leave those rows out of every input: drop_missing=True does it.",
         )
 
 
@@ -237,7 +237,7 @@ def require_finite(values: np.ndarray, where: str) -> None:
             "E203",
             where,
             f"{int(bad.sum()):,} of {values.size:,} values are NaN or infinite ({first_rows(bad)})",
-            "Fill them in, or leave those rows out of every input: --drop-missing does it.",
+            "Fill them in, or leave those rows out of every input: drop_missing=True does it.",
         )
 
 
@@ -269,7 +269,7 @@ def _classes(rows: Rows, role: str, names: Sequence[str] | None, kind: Kind | No
             "E304",
             role,
             f"{count:,} different labels in {n:,} rows, too many to be classes",
-            "Give --kind quantity for a quantity; merge rare classes.",
+            'Give kind="quantity" for a quantity; merge rare classes.',
         )
     labels, said = shown_names(labels, f"{role}, classes")
     notes = (*notes, *said)
@@ -305,7 +305,7 @@ def _are_classes(rows: Rows, role: str, kind: Kind | None) -> bool:
     if (kind == "multilabel" and not binary) or (kind == "class" and not one_hot):
         holds = "are 0 or 1 in every row" if kind == "multilabel" else "hold 0, and 1 once in every row"
         found = f"not {kind}: not all of its {rows.shape[1]:,} columns {holds}"
-        raise AlignscopeError("E305", role, found, "Give one column of labels, or another --kind.")
+        raise AlignscopeError("E305", role, found, 'Give one column of labels, or kind="quantity".')
     return one_hot
 
 

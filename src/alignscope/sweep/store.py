@@ -308,7 +308,7 @@ def check_resumable(folder: Path, cells: Iterable[Cell], kind: str) -> None:
     """Raise E503 where a folder holds none of these cells."""
     if not any((folder / "cells" / f"{cell.id}.json").is_file() for cell in cells):
         found = f"it holds no finished cell of this {kind}"
-        raise AlignscopeError("E503", str(folder), found, "Leave --resume out to begin, or correct --out.")
+        raise AlignscopeError("E503", str(folder), found, "Leave resume=True out to begin, or correct the folder.")
 
 
 @contextlib.contextmanager
