@@ -17,6 +17,7 @@ NAMES = (
     "reading",
     "start",
     "first_run",
+    "page_load",
     "rendering",
     "recognition",
     "regime_rivals",
