@@ -107,6 +107,49 @@ def test_what_was_not_predicted_is_not_said_to_be_lost_where_more_columns_overfi
     assert found.decision.badge != "lost" and "'noise'" not in found.verdict + found.decision.reason
 
 
+def test_a_change_is_that_of_the_rows_that_have_both() -> None:
+    """The rows that lack one are easy for the other, so that the figures of each one's own rows would differ."""
+    rng = np.random.default_rng(7)
+    x, easy = rng.normal(size=(400, 2)), np.arange(400) < 200
+    y = x[:, 0] + np.where(easy, 0.1, 1.0) * rng.normal(size=400)
+    gap = np.where(easy[:, None], np.nan, x)
+    for found in (alignscope.compare(x, gap, y, lift=0), alignscope.compare(gap, x, y, lift=8)):
+        assert (found.sigma.change.value, found.n, found.similarity.rows) == (0, 200, 200)
+        assert any(f.code == "AS108" and f.text.startswith("200 rows lack one") for f in found.findings)
+        assert found.lifted is None or found.lifted.sigma.before.value < 0.7
+
+
+def test_what_does_not_predict_afterwards_has_not_gained() -> None:
+    rng = np.random.default_rng(9)
+    wide, narrow, y = rng.normal(size=(600, 120)), rng.normal(size=(600, 2)), rng.normal(size=600)
+    found = alignscope.compare(wide, narrow, y, lift=0)
+    assert found.sigma.change.sign > 0 and found.sigma.after.sign < 1
+    assert found.decision.badge == "nothing to lose"
+
+
+@pytest.mark.parametrize(("n", "noise", "lost"), [(200, 0.4, False), (300, 0.45, True)])
+def test_a_target_is_named_as_lost_where_the_budget_is_exceeded_for_all_at_once(
+    n: int, noise: float, lost: bool
+) -> None:
+    """One of 41 targets is predicted, and loses more than the budget by an interval of its own in both cases."""
+    rng = np.random.default_rng(10)
+    z, y = rng.normal(size=(n, 1)), rng.normal(size=(n, 41))
+    y[:, :1] = z + 0.5 * y[:, :1]
+    found = alignscope.compare(z, z + noise * rng.normal(size=z.shape), y, lift=0)
+    target = found.targets["y1 0"]
+    assert target.significant and target.change.high is not None
+    assert target.change.high < -found.provenance.budget * target.before.value
+    assert (target.lost, found.decision.badge == "lost", "'y1 0' was" in found.decision.reason) == (lost, lost, lost)
+
+
+def test_two_groups_have_no_intervals_and_it_is_said() -> None:
+    rng = np.random.default_rng(11)
+    x = rng.normal(size=(60, 2))
+    found = alignscope.compare(x, x[:, :1], x, groups=np.arange(60) % 2, lift=0)
+    assert found.decision.reason == "With 2 groups no interval can be given."
+    assert found.kind.redundant is not None and found.kind.redundant.low is None
+
+
 def test_the_kinds_are_those_of_the_covariance_and_what_does_not_predict_has_none() -> None:
     rng = np.random.default_rng(3)
     n = 20_000

@@ -170,13 +170,32 @@ def test_rows_that_lack_an_embedding_count_where_they_can() -> None:
     assert {frozenset((p.a, p.b)): p.rows for p in found.pairs}[frozenset(("radar", "optical"))] == N - N // 3
 
 
-def test_similarity_is_that_of_the_rows_that_both_have(found) -> None:
-    gaps = {name: EMBEDDINGS[name].copy() for name in ("optical", "radar")}
-    gaps["radar"][::2] = np.nan
-    whole = alignscope.matrix({name: x[1::2] for name, x in gaps.items()}, Y[1::2]).pairs[0].similarity
-    assert alignscope.matrix(gaps, Y).pairs[0].similarity == pytest.approx(whole, abs=0.05)
-    gaps["radar"] = np.where(np.arange(N)[:, None] % 3, gaps["optical"], np.nan)
-    assert alignscope.matrix(gaps, Y).pairs[0].similarity == pytest.approx(1, abs=1e-9)
+def test_similarity_is_that_of_the_rows_that_both_have() -> None:
+    x = EMBEDDINGS["optical"]
+    several = Modalities.of([x, np.where(np.arange(N)[:, None] % 3, 2 * x + 1, np.nan), EMBEDDINGS["radar"]], Y)
+    found = debiased_similarity(moments_of(several), list(several.blocks))
+    assert found[0, 1] == pytest.approx(1, abs=1e-9)
+    rows = np.flatnonzero(np.arange(N) % 3)
+    part = Modalities.of([x[rows], EMBEDDINGS["radar"][rows]], Y[rows])
+    assert found[1, 2] == pytest.approx(debiased_similarity(moments_of(part), list(part.blocks))[0, 1], abs=0.05)
+
+
+def test_what_two_add_up_to_is_that_of_the_rows_that_have_both() -> None:
+    """The rows that lack one are easy for the other, so that a gain against all of its rows would be below 0."""
+    rng = np.random.default_rng(8)
+    z = rng.normal(size=(200, 2))
+    one, two = z[:, :1].copy(), z[:, 1:].copy()
+    y = z.sum(axis=1) * (np.arange(200) >= 100) + 5 * z[:, 0] * (np.arange(200) < 100)
+    two[:100] = np.nan
+    found, both = alignscope.matrix([one, two], y), alignscope.matrix([one[100:], two[100:]], y[100:])
+    assert found.pairs[0].gain.value == pytest.approx(both.pairs[0].gain.value, abs=0.05)
+    assert found.sigma["embedding 1"].value > both.sigma["embedding 1"].value + 0.2
+
+
+def test_a_target_that_one_row_alone_varies_has_no_interval() -> None:
+    found = alignscope.matrix(list(np.random.default_rng(0).normal(size=(2, 60, 1))), 5 + 0.37 * np.eye(60)[:, 0])
+    assert found.gains[0].low is None and found.sigma["embedding 1"].low is None
+    assert found.decision.badge == "cannot tell"
 
 
 def test_one_that_most_rows_lack_does_not_decide_for_those_that_have_rows() -> None:
@@ -251,6 +270,8 @@ BAD = [
         "ids1 and ids4.*another order",
     ),
     (lambda: alignscope.matrix(EMBEDDINGS, Y, budget=1.0), "E304", "budget"),
+    (lambda: alignscope.matrix(EMBEDDINGS, Y, folds=2), "E303", "at least 3"),
+    (lambda: alignscope.matrix(EMBEDDINGS, Y, groups=np.arange(N) % 2), "E205", "lie in 2 folds"),
     (lambda: alignscope.matrix(EMBEDDINGS, Y, names=list("abcd")), "E210", "next to named"),
 ]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,10 +16,10 @@ from alignscope._lib.names import keywords_named
 from alignscope._lib.threads import one_blas_thread
 from alignscope._lib.types import Codes, Progress
 from alignscope._lib.version import __version__
-from alignscope.auditing.findings import about_rows
+from alignscope.auditing.findings import about_rows, finding
 from alignscope.auditing.lifting import LiftOptions, held_out_lifted
 from alignscope.auditing.resampling import sigma_interval
-from alignscope.auditing.results import ClassScores, DataRecord, IntervalRecord, TargetRecord
+from alignscope.auditing.results import ClassScores, DataRecord, Finding, IntervalRecord, TargetRecord
 from alignscope.auditing.where import Located, can_look_twice, cell_side, located
 from alignscope.comparing.compared import Compared
 from alignscope.comparing.results import (
@@ -155,6 +155,9 @@ class _Run:
         units = assign_units(held_out, per_fold, self.seed, p.groups)
         sample = np.sort(np.random.default_rng([self.seed, 6]).permutation(p.n)[:SAMPLE])
         moments = collect(p, held_out, units=units, keep=sample, progress=self.progress)
+        if not moments.complete:  # a change is that of the same rows
+            both = np.asarray(moments.present.all(axis=1))
+            return replace(self, pair=replace(p, present1=both, present2=both)).result()
         with one_blas_thread():
             return self._of_moments(moments, sample)
 
@@ -188,8 +191,8 @@ class _Run:
                 "after": _representation(moments, sample, "x2", p.x2.name),
             },
             target=TargetRecord(p.y1.rows.name, p.y1.kind, list(p.y1.names), moments.basis(None, "y1").rank),
-            sigma=_whole(held),
-            targets=_columns(held, p.y1.names),
+            sigma=_whole(held, self.budget),
+            targets=_columns(held, p.y1.names, self.budget),
             lifted=self._lifted(moments, held.jackknife.valid) if self.lift else None,
             classes=self._classes(moments, predictors),
             groups=where.groups,
@@ -197,23 +200,23 @@ class _Run:
             cells=where.cells,
             kind=_kind(held),
             similarity=_similarity(moments, held, sample),
-            interval=self._interval(len(moments.units), refit, not dependent),
-            findings=list(about_rows(p.groups, dependent, p.notes)),
+            interval=self._interval(len(moments.units), held),
+            findings=[*about_rows(p.groups, dependent, p.notes), *_lacking(moments)],
             provenance=self._provenance(moments),
         )
         same = same_rows(p.x1, p.x2)
         return Compared.decided(record, decide(record, same))
 
-    def _interval(self, units: int, refit: bool, valid: bool) -> IntervalRecord:
+    def _interval(self, units: int, held: HeldOut) -> IntervalRecord:
         kind: Literal["row", "group"] = "row" if self.pair.groups is None else "group"
         estimand = f"R^2 of a linear predictor fitted on as many {kind}s like these, on new {kind}s"
-        return IntervalRecord(kind, units, refit, valid, LEVEL, estimand)
+        return IntervalRecord(kind, units, held.refit, held.jackknife.valid, LEVEL, estimand)
 
     def _lifted(self, moments: FoldedMoments, valid: bool) -> LiftedChange:
         columns = len(self.pair.y1.names)
         how = LiftOptions(self.lift, columns, "fitted", self.seed, moments.folds)
         held, _ = held_out_lifted(self.pair, how, valid, self.progress)
-        return LiftedChange(self.lift, _whole(held), _columns(held, self.pair.y1.names))
+        return LiftedChange(self.lift, _whole(held, self.budget), _columns(held, self.pair.y1.names, self.budget))
 
     def _where(self, moments: FoldedMoments, predictors: dict) -> Located:  # type: ignore[type-arg]
         if not can_look_twice(self.pair):
@@ -256,16 +259,27 @@ def _check_variation(pair: Pair, moments: FoldedMoments) -> None:
             raise AlignscopeError(code, table.name, f"it has the same values in all {rows:,} rows", way)
 
 
-def _whole(held: HeldOut) -> Change:
+def _lacking(moments: FoldedMoments) -> Iterator[Finding]:
+    if lacking := int((~moments.present.all(axis=1)).sum()):
+        rest = f"all figures are those of the {len(moments.present) - lacking:,} that have both"
+        yield finding("AS108", f"{lacking:,} rows lack one of the two: {rest}.")
+
+
+def _whole(held: HeldOut, budget: float) -> Change:
     again = np.array([r.whole("21")[0] - r.whole("11")[0] for r in held.replicates])
     before, after = (sigma_interval(held, key) for key in _WHERE)
     change = held.jackknife.interval(after.value - before.value, again)
     if before.low is None or after.low is None:
         change = Interval(change.value, None, None)
-    return Change(before, after, change, change.significant)
+    return Change(before, after, change, change.significant, _is_lost(before, change, budget))
 
 
-def _columns(held: HeldOut, names: Sequence[str]) -> dict[str, Change]:
+def _is_lost(before: Interval, change: Interval, budget: float) -> bool:
+    """Return whether more than the budget is lost of what was shown to be there."""
+    return before.sign > 0 and (-change).exceeds(budget * before.value) == "yes"
+
+
+def _columns(held: HeldOut, names: Sequence[str], budget: float) -> dict[str, Change]:
     """Return what becomes of every target column."""
     valid = all(sigma_interval(held, key).low is not None for key in _WHERE)
     values = {key: held.figures.columns(key)[0] for key in _WHERE}
@@ -277,7 +291,7 @@ def _columns(held: HeldOut, names: Sequence[str]) -> dict[str, Change]:
         change, strict = (held.jackknife.interval(moved, replicates, among=k) for k in (1, len(names)))
         if not valid:
             one, two, change, strict = (Interval(e.value, None, None) for e in (one, two, change, strict))
-        found[name] = Change(one, two, change, strict.significant)
+        found[name] = Change(one, two, change, strict.significant, _is_lost(one, strict, budget))
     return found
 
 

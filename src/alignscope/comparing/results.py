@@ -29,12 +29,14 @@ class Change(msgspec.Struct, frozen=True):
     """An explained variance before and after, and the change; of a target, the interval of the change is its own.
 
     significant : whether the change is not 0 with an interval that holds for all targets at once (Bonferroni).
+    lost : whether, with the same interval, more than the budget is lost of what was shown to be there.
     """
 
     before: Interval
     after: Interval
     change: Interval
     significant: bool
+    lost: bool
 
 
 class RepresentationRecord(msgspec.Struct, frozen=True):

@@ -23,20 +23,21 @@ def decide(c: CompareRecord, same: bool) -> CompareDecision:
     if same:
         return CompareDecision("nothing lost", "Before and after hold the same numbers.")
     if not c.interval.valid:
-        return CompareDecision("cannot tell", "Neighbouring rows are alike, and no interval is valid without --groups.")
+        return CompareDecision("cannot tell", _invalid(c))
     before, change = c.sigma.before, c.sigma.change
     if before.low is None or change.low is None or change.high is None or before.high is None:
-        return CompareDecision("cannot tell", "Too few rows for the features: no interval can be given.")
-    if before.high < LITTLE and not change.sign:
-        most = percent(max(before.high, 0.0), 1)
-        return CompareDecision("nothing to lose", f"Before, no more than {most} of the target was predicted.")
+        return CompareDecision("cannot tell", "Too few rows: no interval can be given.")
+    gained = change.sign > 0 and c.sigma.after.sign > 0
     allowed = c.provenance.budget * max(before.value, 0.0)
     worst = _worst_target(c)
-    if _over(c.sigma, c.provenance.budget):
+    if c.sigma.lost:
         return _lost(c, "The target", c.sigma, None if c.lifted is None else c.lifted.sigma)
     if worst is not None:
         return _lost(c, f"'{brief(worst)}'", c.targets[worst], None if c.lifted is None else c.lifted.targets[worst])
-    if change.low > 0:
+    if before.high < LITTLE and change.sign >= 0 and not gained:
+        most = percent(max(before.high, 0.0), 1)
+        return CompareDecision("nothing to lose", f"Before, no more than {most} of the target was predicted.")
+    if gained:
         return CompareDecision("gained", f"{_moved(c.sigma)}, and no target is shown to lose more than the budget.")
     if change.low >= -allowed:
         most = percent(max(-change.low, 0.0), 1)
@@ -47,13 +48,14 @@ def decide(c: CompareRecord, same: bool) -> CompareDecision:
 
 def _worst_target(c: CompareRecord) -> str | None:
     """Return the target column that is shown to lose more than the budget, the most of them, if any does."""
-    lost = {name: t.change.value for name, t in c.targets.items() if t.significant and _over(t, c.provenance.budget)}
+    lost = {name: t.change.value for name, t in c.targets.items() if t.lost}
     return min(lost, key=lambda name: lost[name]) if lost else None
 
 
-def _over(t: Change, budget: float) -> bool:
-    """Return whether a loss above the budget is shown, of what was shown to be there."""
-    return t.before.sign > 0 and t.change.high is not None and t.change.high < -budget * t.before.value
+def _invalid(c: CompareRecord) -> str:
+    if c.interval.kind == "group":
+        return f"With {c.interval.units} groups no interval can be given."
+    return "Neighbouring rows are alike, and no interval is valid without --groups."
 
 
 def _lost(c: CompareRecord, what: str, linear: Change, lifted: Change | None) -> CompareDecision:

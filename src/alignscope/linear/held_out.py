@@ -31,6 +31,7 @@ UNFITTED = 1.3
 """How much standard errors are widened without refits: estimated directions vary at first order, and standard errors
 with refits were 1.1 to 1.3 times those without (N = 1,000 and 4,000, 10 + 10 features, 100 samples each)."""
 
+_ROUNDING = 1e-12  # the share of a sum of squares below which a difference of two is 0
 _CHEAP = 256  # features up to which refits cost little
 _UNITS, _MOST_GROUPS = 25, 40
 _MOST_BYTES = 256 << 20  # of all units' moments
@@ -119,7 +120,7 @@ class HeldOut:
         products: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> None:
-        enough = _folds_left(moments) > 1
+        enough = enough_folds(moments)
         self.moments, self.plan, self.refit = moments, plan, refit and enough
         folds = moments.fold_numbers
         fits = dict(zip(folds, self._each(lambda f: FoldFit(moments, f, plan), folds), strict=True))
@@ -219,10 +220,10 @@ class HeldOut:
         return [again_first, *self._each(again, range(1, len(units)))]
 
 
-def _folds_left(moments: FoldedMoments) -> int:
-    """Return how many folds are left without the unit whose absence costs most."""
+def enough_folds(moments: FoldedMoments) -> bool:
+    """Return whether two folds are left without any one unit, so that everything can be fitted again."""
     folds = [moments.fold_of[unit] for unit in moments.units]
-    return min(len({*folds[:place], *folds[place + 1 :]}) for place in range(len(folds)))
+    return min(len({*folds[:place], *folds[place + 1 :]}) for place in range(len(folds))) > 1
 
 
 def _run(
@@ -322,4 +323,4 @@ def energy_without(total: Moments, part: Moments | None, block: str) -> Vector:
     shift = part.mean[part.blocks[block]] - total.mean[total.blocks[block]]
     rest = max(total.weight - part.weight, 1e-300)
     left = energy - part.energy(block) - part.weight * total.weight / rest * shift**2
-    return np.maximum(left, 0.0)
+    return np.where(left > _ROUNDING * energy, left, 0.0)

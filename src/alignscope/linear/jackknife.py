@@ -50,12 +50,12 @@ class Jackknife:
     def interval(
         self, value: float, replicates: Vector, low: float = -np.inf, high: float = np.inf, among: int = 1
     ) -> Interval:
-        """Return the 95% interval of a figure, clipped to what it can be.
+        """Return the 95% interval of a figure, clipped to what it can be; none where a replicate is no number.
 
         among : how many figures it was chosen from; the interval then holds for all of them at once (Bonferroni).
         """
         clipped = _rounded(np.clip(value, low, high))
-        if not self.valid or len(self.shares) < 2:
+        if not self.valid or len(self.shares) < 2 or not np.isfinite(replicates).all():
             return Interval(clipped, None, None)
         half = self.quantile(among) * self.error(value, replicates)
         return Interval(clipped, *(_rounded(np.clip(end, low, high)) for end in (value - half, value + half)))

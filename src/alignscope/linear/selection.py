@@ -23,11 +23,12 @@ import numpy as np
 from alignscope._lib.interval import Interval
 from alignscope._lib.threads import side_by_side
 from alignscope._lib.types import Matrix, Progress
+from alignscope.errors import AlignscopeError
 from alignscope.linear.informativeness import SERIAL
 from alignscope.linear.subsets import Blocks, SubsetScores, fit
 from alignscope.moments.onepass import FoldedMoments
 
-PATIENCE = 2
+PATIENCE, LEAST_FOLDS = 2, 3
 
 _TIE = 1e-9  # residuals that differ by no more are the same but for rounding
 
@@ -62,7 +63,12 @@ def select(
     target : the block that is predicted.
     refit : whether replicates are fitted again, each for the blocks that its folds chose; else intervals are widened.
     valid : whether intervals may be given. Without them, `enough` counts the steps whose gain is above 0.
+
+    Raises E205 for fewer than three folds: the search without one fits on a second and scores on a third.
     """
+    if (folds := len(moments.fold_numbers)) < LEAST_FOLDS:
+        found = f"those that have all embeddings lie in {folds} folds, and the order needs {LEAST_FOLDS}"
+        raise AlignscopeError("E205", "rows", found, "Give more groups, or more rows that have all embeddings.")
     scores = SubsetScores(moments, target, refit=refit, valid=valid)
     last = np.zeros(len(moments.units) + 1)
     searches = {fold: _Search(moments.modalities) for fold in (None, *moments.fold_numbers)}
@@ -75,14 +81,18 @@ def select(
         sigmas.append(scores.interval(together, high=1.0))
         gains.append(gain := scores.interval(together - last, high=1.0))
         last = together
-        weak = 0 if (gain.low if valid else gain.value) > 0 else weak + 1  # type: ignore[operator]
+        weak = 0 if _adds(gain, valid) else weak + 1
         if progress is not None:
             progress("choosing one after the other", len(gains) / len(moments.modalities))
-    good = [(g.low if valid else g.value) > 0 for g in gains]  # type: ignore[operator]
+    good = [_adds(gain, valid) for gain in gains]
     enough = good.index(False) if False in good else len(good)
     first = set(searches[None].chosen[:enough])
     same = [set(searches[f].chosen[:enough]) == first for f in moments.fold_numbers]
     return Selection(searches[None].ranked, tuple(sigmas), tuple(gains), enough, float(np.mean(same)))
+
+
+def _adds(gain: Interval, valid: bool) -> bool:
+    return gain.sign > 0 if valid else gain.value > 0
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ import numpy as np
 
 from alignscope._lib.interval import Interval
 from alignscope._lib.types import Matrix, Vector
-from alignscope.linear.held_out import UNFITTED, energy_without
+from alignscope.linear.held_out import UNFITTED, energy_without, enough_folds
 from alignscope.linear.informativeness import Predictor
 from alignscope.linear.jackknife import Jackknife
 from alignscope.moments.left_out import LeftOut, UnitSums
@@ -16,8 +16,6 @@ from alignscope.moments.moments import Moments
 from alignscope.moments.onepass import FoldedMoments
 
 Blocks = tuple[str, ...]
-
-_NOTHING = 1e-300
 
 
 class SubsetScores:
@@ -30,15 +28,16 @@ class SubsetScores:
     def __init__(self, moments: FoldedMoments, target: str, *, refit: bool, valid: bool = True) -> None:
         self.moments, self.target = moments, target
         weights = np.array([m.weight for m in map(moments.of_unit, moments.units) if m is not None])
-        self.jackknife = Jackknife(weights / weights.sum(), valid, 1.0 if refit else UNFITTED)
-        sums = UnitSums(moments) if refit else None
+        enough = enough_folds(moments)
+        self.jackknife = Jackknife(weights / weights.sum(), valid and enough, 1.0 if refit else UNFITTED)
+        sums = UnitSums(moments) if refit and enough else None
         self._left_out = None if sums is None else [sums.without(place) for place in range(len(moments.units))]
         self.energies = _energies(moments, target)
 
     def whole(self, chosen: Mapping[int, Blocks]) -> Vector:
         """Return what the blocks of every fold predict of the whole target (1 + units,)."""
-        energies = np.maximum(self.energies.sum(axis=1), _NOTHING)
-        return np.asarray(1 - self._residuals(chosen).sum(axis=1) / energies)
+        energies = self.energies.sum(axis=1)
+        return np.asarray(1 - self._residuals(chosen).sum(axis=1) / np.where(energies > 0, energies, np.nan))
 
     def columns(self, chosen: Mapping[int, Blocks]) -> Matrix:
         """Return what they predict of every target column (1 + units, C); 0 of one that does not vary."""

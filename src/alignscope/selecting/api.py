@@ -24,7 +24,7 @@ from alignscope.errors import AlignscopeError
 from alignscope.linear.dependence import dependence
 from alignscope.linear.held_out import HeldOut, needs_refit, units_per_fold
 from alignscope.linear.informativeness import fit_predictors, in_sample_sigma
-from alignscope.linear.selection import debiased_similarity, select
+from alignscope.linear.selection import LEAST_FOLDS, debiased_similarity, select
 from alignscope.linear.sharing import MOST
 from alignscope.linear.trainings import Plan
 from alignscope.moments.onepass import FoldedMoments, collect
@@ -93,7 +93,7 @@ def matrix(
     groups, weights, kind, ignore_label, drop_missing, coords, block, dequantize : as in `alignscope.audit`.
     ids : of the samples, one (N,) per embedding, which must be the same row by row.
     budget : in [0, 1), the share of what two predict together by which one may add to the other and still be redundant.
-    folds : how many parts samples are held out in. seed : of folds and of the units that intervals leave out.
+    folds : how many parts samples are held out in, at least 3. seed : of folds and units that intervals leave out.
     progress : called with (what is being done, share done in 0..1).
 
     Raises
@@ -109,7 +109,7 @@ def matrix(
     >>> sorted(found.order[: found.enough])
     ['a', 'b']
     """
-    folds, seed = whole("folds", folds, code="E303"), whole("seed", seed)
+    folds, seed = whole("folds", folds, LEAST_FOLDS, code="E303"), whole("seed", seed)
     budget = float(real("budget", budget, 0, 1, below=True))
     if isinstance(xs, Mapping):
         if names is not None:
@@ -229,14 +229,20 @@ class _Run:
         everyone = list(combinations(enumerate(s.blocks), 2))
         for done, ((i, a), (j, b)) in enumerate(everyone):
             self.progress("comparing every two", done / len(everyone))
-            held = self._held_out(moments.as_pair(a, b, TARGET), valid)
+            held = self._beside(moments, a, b, valid)
             for key, block in (("11", a), ("21", b)):
                 if block not in sigma:
-                    sigma[block] = sigma_interval(held, key)
-                    for name, found in zip(s.y.names, _of_columns(held, key), strict=True):
+                    # What is told alone is of all rows that have it, what two of them tell of those that have both.
+                    alone, of = (held, key) if moments.complete else (self._beside(moments, block, block, valid), "11")
+                    sigma[block] = sigma_interval(alone, of)
+                    for name, found in zip(s.y.names, _of_columns(alone, of), strict=True):
                         targets[name][called[block]] = found
             pairs.append(self._pair(held, called[a], called[b], float(similarity[i, j]), len(everyone)))
         return pairs, sigma, targets
+
+    def _beside(self, moments: FoldedMoments, a: str, b: str, valid: bool) -> HeldOut:
+        """Return the figures of two blocks on the rows that have both."""
+        return self._held_out(moments.only((a, b), TARGET).as_pair(a, b, TARGET), valid)
 
     def _held_out(self, view: FoldedMoments, valid: bool) -> HeldOut:
         columns = len(self.several.y.names)

@@ -40,7 +40,7 @@ def shared_of(
         for p in common_parts(scores, chosen)
     ]
     together = {}
-    for done, block in enumerate(chosen):
+    for done, block in enumerate(chosen if len(chosen) > 1 else ()):
         progress("aligning all at once", done / len(chosen))
         held = held_out(complete.as_pair(block, [k for k in chosen if k != block], TARGET))
         alone = Side(held, "1", targets).aligned_alone("contrastive")

@@ -16,7 +16,7 @@ def decide(m: MatrixRecord) -> MatrixDecision:
     if not m.interval.valid:
         return MatrixDecision("cannot tell", "Neighbouring rows are alike, and no interval is valid without --groups.")
     if m.gains[0].low is None:
-        return MatrixDecision("cannot tell", "Too few rows for the features: no interval can be given.")
+        return MatrixDecision("cannot tell", "Too few rows: no interval can be given.")
     if m.enough == 0:
         return _nothing(m)
     needed, total = m.order[: m.enough], m.sigmas[m.enough - 1]
