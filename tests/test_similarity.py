@@ -71,6 +71,16 @@ def test_two_encoders_are_compared_layer_by_layer() -> None:
     assert set(found.provenance.data) == {"a", "a (other)", "b"}
 
 
+@pytest.mark.parametrize("scale", [2.0**-400, 2.0**260])
+def test_no_measure_depends_on_the_scale_nor_on_a_column_that_does_not_vary(scale: float) -> None:
+    other = FIRST**2 + FIRST[:, ::-1]
+    measures = alignscope.similarity({"a": FIRST, "b": other}).measures
+    scaled = alignscope.similarity({"a": FIRST * scale, "b": np.column_stack([other, np.full(N, 0.1)])}).measures
+    for key, m in measures.items():
+        for one, two in (("a", "b"), ("b", "a")):
+            assert scaled[key].values[one][two].value == pytest.approx(m.values[one][two].value, abs=1e-9)
+
+
 def test_layers_without_names_are_counted() -> None:
     two = [FIRST, LAYERS["layer_2"]]
     named = {f"layer {k}": layer for k, layer in enumerate(two, 1)}
@@ -89,6 +99,9 @@ BAD = [
     (lambda: alignscope.similarity({"a": FIRST, "b": np.where(FIRST > 2, np.nan, FIRST)}), "E203", "NaN"),
     (lambda: alignscope.similarity({"a": FIRST, "b": np.ones((N, 2))}), "E207", "same values"),
     (lambda: alignscope.similarity(LAYERS, rows=10), "E304", "rows"),
+    (lambda: alignscope.similarity({"a": FIRST}, {"a": FIRST[:-5]}), "E202", rf"a \(other\) \(a\) has {N - 5}"),
+    (lambda: alignscope.similarity({"a": FIRST, "b": np.full((N, 2), 1e10 + 0.1)}), "E207", "same values"),
+    (lambda: alignscope.similarity({"a": FIRST, "b": np.eye(N)[:, :1]}), "E207", "too few of its rows"),
 ]
 
 

@@ -59,7 +59,8 @@ def similarity(
     - ``mutual_knn``: which share of the 10 nearest neighbours of a row are the same
 
     What unrelated representations have is measured on layers whose rows are shuffled. None is a score of quality.
-    Intervals are a jackknife over tenths of the rows, which must not depend on each other.
+    Intervals are a jackknife over tenths of the rows, of held-out figures over those that they are scored on, without
+    fitting again; rows must not depend on each other. They hold for one figure each.
 
     Parameters
     ----------
@@ -91,7 +92,7 @@ def similarity(
         raise AlignscopeError("E201", "layers", f"{both} given", f"Give 2 to {MOST_LAYERS} layers.")
     opened = {("rows", name): open_block(x, name, None) for name, x in down.items()}
     opened |= {("columns", name): open_block(x, name, None) for name, x in across.items()}
-    n = require_equal_rows({name: rows for (_, name), rows in opened.items()}, {})
+    n = require_equal_rows({_called(key, opened): rows for key, rows in opened.items()}, {})
     if n < LEAST_ROWS:
         raise AlignscopeError("E205", "layers", f"{n} rows", f"Give at least {LEAST_ROWS}.")
     chosen = np.sort(np.random.default_rng([seed, 7]).permutation(n)[:sampled])
@@ -102,6 +103,12 @@ def similarity(
         found[key] = _Layer.of(table, chosen, parts)
     with one_blas_thread():
         return _compared(found, n, seed, opened, progress)
+
+
+def _called(key: tuple[str, str], opened: Mapping[tuple[str, str], Rows]) -> str:
+    """Return the name of a layer, which one of the other encoder may have too."""
+    side, name = key
+    return f"{name} (other)" if side == "columns" and ("rows", name) in opened else name
 
 
 def _by_name(layers: Mapping[str, Input] | Sequence[Input]) -> Mapping[str, Input]:
@@ -134,10 +141,15 @@ class _Layer:
         if not np.isfinite(x).all():
             raise AlignscopeError("E203", table.name, "NaN or infinity", "Leave out these rows in every layer.")
         digest = hashlib.sha256(np.ascontiguousarray(x).data).hexdigest()
-        x -= x.mean(axis=0)
-        if not np.square(x).sum() > 1e-24 * len(x):
+        varies = np.ptp(x, axis=0) > 0
+        if not varies.any():
             raise AlignscopeError("E207", table.name, "it has the same values in all rows", "Leave it out.")
-        return cls(x, parts, digest)
+        seen = parts % 2 == 0
+        if not all((rows != rows[0]).any() for rows in (x[seen], x[~seen])):
+            raise AlignscopeError("E207", table.name, "it varies in too few of its rows", "Leave it out.")
+        # No measure depends on the scale; a power of two is exact, and keeps products from overflowing.
+        x = np.ldexp(x, -np.frexp(np.abs(x).max())[1])
+        return cls(np.where(varies, x - x.mean(axis=0), 0.0), parts, digest)
 
     @cached_property
     def neighbours(self) -> np.ndarray:
@@ -186,7 +198,7 @@ def _r2(a: _Layer, b: _Layer) -> Vector:
     told = new_u @ (u.T @ (b.x[seen] - mean))
     missed = np.square(b.x[~seen] - mean - told).sum(axis=1)
     energy = np.square(b.x[~seen] - mean).sum(axis=1)
-    return _without(missed, energy, a.parts, lambda m, e: 1 - float(m.sum() / e.sum()))
+    return _without(missed, energy, a.parts, lambda m, e: 1 - float(m.sum() / e.sum()) if e.any() else np.nan)
 
 
 def _procrustes(a: _Layer, b: _Layer) -> Vector:
@@ -254,10 +266,8 @@ def _compared(
         chance = float(np.mean([m.work(a, b)[0] for a, b in shuffled]))
         measures[key] = MeasureRecord(m.title, [0.0, 1.0], m.symmetric, m.unchanged_by, chance, values)
     data = {
-        name if side == "rows" or name not in one else f"{name} (other)": DataRecord(
-            table.name, found[side, name].digest, table.shape[0], table.shape[1], table.dtype
-        )
-        for (side, name), table in opened.items()
+        _called(key, opened): DataRecord(table.name, found[key].digest, *table.shape, table.dtype)
+        for key, table in opened.items()
     }
     software = {"python": platform.python_version(), "numpy": np.__version__, "scipy": scipy.__version__}
     provenance = SimilarityProvenance(seed, data, software)
