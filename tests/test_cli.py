@@ -185,7 +185,7 @@ def test_the_embedded_example(folder: Path, capsys: pytest.CaptureFixture[str]) 
 
 INPUTS = {
     "nothing": ([], "0 feature files, no --pair folder, no --example"),
-    "one file": (["x1.npy"], "1 feature files, no --pair"),
+    "one file": (["x1.npy"], "1 feature file, no --pair"),
     "files and a folder": (["x1.npy", "x2.npy", "--pair", "."], "2 feature files, a --pair folder"),
     "a folder and the example": (["--pair", ".", "--example"], "a --pair folder, --example"),
 }

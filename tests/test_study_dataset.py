@@ -118,6 +118,24 @@ def test_targets_are_scaled_as_a_block_on_training_rows(data: StudyData) -> None
 # What the files hold.
 
 
+NAMED = {
+    "in short": (
+        "optical composite (median).npy",
+        "radar.npz:x",
+        "Modality 1 (optical composite) is",
+        "modality 2 (radar) is",
+    ),
+    "alike": ("a/x.npy", "b/x.npy", "Modality 1 is", "modality 2 is"),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_modalities_are_named_after_their_files(name: str) -> None:
+    x1, x2, one, two = NAMED[name]
+    text = FileData(x1=x1, x2=x2, y1="y.npy").describe("oak", "fir")
+    assert f"{one} trained to predict oak" in text and f"{two} trained to predict fir" in text
+
+
 def test_labels_are_classes(tmp_path: Path) -> None:
     made = rows(N)
     write(tmp_path, {"x1": made["x1"], "x2": made["x2"], "y2": np.arange(N) % 3 + 5})

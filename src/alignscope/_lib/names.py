@@ -14,25 +14,26 @@ Value = TypeVar("Value")
 
 _ALIKE = 0.6  # of `SequenceMatcher.ratio`, as in difflib
 _OTHER_WORDS = {
-    "dim": "components",
-    "k": "components",
-    "labels": "y1",
-    "latent": "components",
-    "n_components": "components",
-    "target": "y1",
-    "targets": "y1",
-    "y": "y1",
+    **dict.fromkeys(("dim", "k", "latent", "n_components"), ("components",)),
+    **dict.fromkeys(("label", "labels", "target", "targets"), ("y1", "y")),
+    "y": ("y1",),
 }
-"""What other libraries and the command line call an argument of ours."""
+"""What other libraries and the command line call an argument of ours, which is one or the other."""
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
     """Return which of some names is most like one that is none of them, the first of equals; None if none is."""
-    known = list(known)
-    words = {k: k for k in known} | {other: k for other, k in _OTHER_WORDS.items() if k in known and other not in known}
+    words = words_for(known)
     alike = {word: SequenceMatcher(None, name.lower(), word.lower()).ratio() for word in words}
     best = max(words, key=alike.__getitem__, default=None)
     return words[best] if best is not None and alike[best] >= _ALIKE else None
+
+
+def words_for(known: Iterable[str]) -> dict[str, str]:
+    """Return every word that stands for one of some names -> the name: itself, and what others call it."""
+    words = {k: k for k in known}
+    others = {other: next((k for k in ours if k in words), None) for other, ours in _OTHER_WORDS.items()}
+    return {other: k for other, k in others.items() if k is not None} | words
 
 
 def keywords_named(function: Callable[P, Returned]) -> Callable[P, Returned]:

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from alignscope._lib.names import words_for
 from alignscope._lib.version import __version__
 from alignscope.cli._help import FAMILIES, command_help, family_overview, options_of, overview
 from alignscope.cli.options import Command
@@ -86,10 +87,11 @@ def _named(words: Sequence[str], commands: Mapping[str, type[Command]]) -> tuple
 
 def _unknown(where: str, kind: str, word: str, known: Sequence[str], asks: str) -> AlignscopeError:
     """Return the error of a command or option that is not among those known, with the likeliest of these."""
-    bare = {_as_seen(name): name for name in reversed(known)}
-    seen = _as_seen(word)
+    flags = {name.lstrip("-"): name for name in reversed(known)}
+    bare, seen = {_as_seen(name): name for name in flags}, _as_seen(word)
     close = [seen] if seen in bare else difflib.get_close_matches(seen, bare, n=2, cutoff=0.5 if len(seen) < 3 else 0.6)
-    likely = sorted(map(bare.__getitem__, close), key=known.index)
+    others = {_as_seen(other): [flags[name]] for other, name in words_for(flags).items()}
+    likely = others.get(seen) or sorted((flags[bare[name]] for name in close), key=known.index)
     meant = f"Did you mean {' or '.join(likely)}? " if likely else ""
     return AlignscopeError("E309", where, f"there is no {kind} {word}", f"{meant}`{asks}` lists all.")
 

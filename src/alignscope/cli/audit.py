@@ -45,7 +45,10 @@ class AuditCommand(WritingCommand, frozen=True, kw_only=True):
 
     section = "Decide"
     first_call = "x1.npy x2.npy --y1 labels.csv"
-    too_many = "An audit is of two modalities; for three and more there is alignscope matrix A B C --y Y."
+    too_many = (
+        "A target is given by --y1 FILE. An audit is of two modalities; for three and more there is "
+        "alignscope matrix A B C --y Y."
+    )
     default_out = "audit"
     headings = (
         "Input: example pair x1 x2 y1 y2 name1 name2 features1 features2 targets1 targets2",
@@ -183,10 +186,11 @@ def _open(command: AuditCommand) -> Pair:
 
     ways = [command.x1 is not None or command.x2 is not None, command.pair is not None, command.example]
     if sum(ways) != 1 or (ways[0] and (command.x1 is None or command.x2 is None)):
+        files = sum(path is not None for path in (command.x1, command.x2))
         raise AlignscopeError(
             "E304",
             "audit",
-            f"{sum(p is not None for p in (command.x1, command.x2))} feature files, "
+            f"{files} feature file{'' if files == 1 else 's'}, "
             f"{'a' if command.pair else 'no'} --pair folder, {'' if command.example else 'no '}--example",
             "Give X1 and X2, or --pair FOLDER, or --example.",
         )

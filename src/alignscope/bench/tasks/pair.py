@@ -110,7 +110,7 @@ class PairTask(PairFiles, Kind, frozen=True, kw_only=True, tag="pair"):
         score = "Balanced accuracy of a logistic probe" if classes else "R^2 of a linear probe"
         fused = embedding == "fused"
         title = "both" if fused else f"embedding {embedding}"
-        source = "both embeddings" if fused else f"the embedding of modality {embedding} alone"
+        source = "both embeddings" if fused else f"the embedding of {self.modality_texts()[int(embedding) - 1]} alone"
         return Column(
             key=f"{self.name}.{side}.{title.replace(' ', '')}",
             task=self.name,

@@ -24,7 +24,7 @@ from alignscope.pair.paired import Pair
 from alignscope.pair.readers.formats import split_key
 from alignscope.pair.readers.parts import files_of
 from alignscope.pair.readers.rows import FLATTENED, Rows, as_numpy
-from alignscope.report.words import count
+from alignscope.report.words import aliases, capital, count
 from alignscope.study.data.kind import DataKind, FilePath, Seed, check_parts
 from alignscope.study.data.prepared import Targets, write_data
 from alignscope.study.encoders import EncoderKind
@@ -60,6 +60,14 @@ class PairFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         given = [name for name in ("x1", "x2", "y1") if getattr(self, name) is not None]
         if (self.pair is None) == (not given) or (given and given != ["x1", "x2", "y1"]):
             raise invalid("Expected either `pair`, or all of `x1`, `x2` and `y1`", where)
+
+    def modality_texts(self) -> tuple[str, str]:
+        """Return "modality 1 (s2)" and "modality 2 (s1)", in short after their files; a folder's have no names here."""
+        plain = ("modality 1", "modality 2")
+        if self.x1 is None or self.x2 is None:
+            return plain
+        short = aliases(*(Path(split_key(path)[0]).stem for path in (self.x1, self.x2)))
+        return plain if short == plain else (f"{plain[0]} ({short[0]})", f"{plain[1]} ({short[1]})")
 
     def files(self, base: Path) -> list[Path]:
         """Return the files that the pair is read from; of a folder such as .zarr, all that is in it."""
@@ -155,8 +163,9 @@ class FileData(PairFiles, DataKind, frozen=True, kw_only=True, tag="files"):
 
     def describe(self, targets1: str, targets2: str) -> str:
         """Return what each modality is trained to predict."""
+        one, two = self.modality_texts()
         return (
-            f"The data are your own pairs. Modality 1 is trained to predict {targets1}; modality 2 is trained to "
+            f"The data are your own pairs. {capital(one)} is trained to predict {targets1}; {two} is trained to "
             f"predict {targets2}."
         )
 
