@@ -40,7 +40,12 @@ _REFIT_FLOPS = 4e11  # refits beyond this many operations make do with fewer uni
 
 def needs_refit(n: int, features: int, groups: Codes | None) -> bool:
     """Return whether replicates are fitted again: always with groups, of which there are few, and where it is cheap."""
-    return groups is not None or features <= _CHEAP or n < REFIT_BELOW * features
+    return refits_cheaply(features, groups) or n < REFIT_BELOW * features
+
+
+def refits_cheaply(features: int, groups: Codes | None) -> bool:
+    """Return whether replicates are fitted again however many rows there are."""
+    return groups is not None or features <= _CHEAP
 
 
 def units_per_fold(n: int, features: int, columns: int, folds: int, groups: Codes | None) -> int:

@@ -167,7 +167,7 @@ class _Run:
         shared = shared_of(
             s,
             moments,
-            lambda view: self._held_out(view, valid),
+            lambda view, refit: self._held_out(view, valid, refit),
             _looked_at(s.blocks, chosen.order),
             valid=valid,
             progress=self.progress,
@@ -242,18 +242,13 @@ class _Run:
 
     def _beside(self, moments: FoldedMoments, a: str, b: str, valid: bool) -> HeldOut:
         """Return the figures of two blocks on the rows that have both."""
-        return self._held_out(moments.only((a, b), TARGET).as_pair(a, b, TARGET), valid)
+        view, s = moments.only((a, b), TARGET).as_pair(a, b, TARGET), self.several
+        width = s.blocks[a].shape[1] + s.blocks[b].shape[1]
+        return self._held_out(view, valid, needs_refit(s.n, width, s.groups))
 
-    def _held_out(self, view: FoldedMoments, valid: bool) -> HeldOut:
-        columns = len(self.several.y.names)
-        width = view.total("x1", "x2").mean.size - columns
-        return HeldOut(
-            view,
-            Plan.without_path(columns),
-            fit_predictors(view),
-            refit=needs_refit(self.several.n, width, self.several.groups),
-            valid=valid,
-        )
+    def _held_out(self, view: FoldedMoments, valid: bool, refit: bool) -> HeldOut:
+        plan = Plan.without_path(len(self.several.y.names))
+        return HeldOut(view, plan, fit_predictors(view), refit=refit, valid=valid)
 
     def _pair(self, held: HeldOut, a: str, b: str, similarity: float, among: int) -> PairRecord:
         sides = {"a": Side(held, "1", self.several.y.names), "b": Side(held, "2", self.several.y.names)}
