@@ -85,6 +85,7 @@ def test_a_target_that_is_lost_is_named_though_the_whole_is_gained() -> None:
     found = alignscope.compare(one, two, y, lift=0, targets=["texture", *"abcd"])
     assert found.sigma.change.low is not None and found.sigma.change.low > 0
     assert found.decision.badge == "lost" and "'texture'" in found.decision.reason
+    assert "Counted at 95% for all targets at once; an interval is that of one target alone" in found.verdict
     assert alignscope.compare(two, y + one[:, :1], y[:, 1:], lift=0).decision.badge in ("gained", "nothing lost")
 
 

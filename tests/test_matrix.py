@@ -125,6 +125,7 @@ def test_what_suffices_is_named_and_the_rest_is_said_to_add_little(found) -> Non
     assert "optical and elevation" in found.decision.reason or "elevation and optical" in found.decision.reason
     assert sorted(found.order) == sorted(EMBEDDINGS)
     assert found.agreement == 1.0
+    assert found.verdict.endswith(" An interval is that of one figure alone.")
     up = {frozenset((p.a, p.b)) for p in found.pairs if p.adds_up}
     assert up == {frozenset(two) for two in (("optical", "elevation"), ("radar", "elevation"))} | (
         up & {frozenset(("radar", "optical"))}
@@ -251,6 +252,7 @@ def test_rows_that_depend_on_each_other_have_no_intervals_without_groups() -> No
     found = alignscope.matrix(xs, y)
     assert found.decision.badge == "cannot tell"
     assert found.gains[0].low is None and found.sigma["a"].low is None
+    assert found.action.startswith("Give --groups")
     assert any(f.code == "AS115" for f in found.findings)
     grouped = alignscope.matrix(xs, y, groups=np.arange(400) // 10)
     assert grouped.sigma["a"].low is not None
@@ -269,6 +271,7 @@ BAD = [
         "E204",
         "ids1 and ids4.*another order",
     ),
+    (lambda: alignscope.matrix(EMBEDDINGS, Y, ids=[np.arange(N) // 2] * 4), "E204", "ids1 and ids2.*more than one row"),
     (lambda: alignscope.matrix(EMBEDDINGS, Y, budget=1.0), "E304", "budget"),
     (lambda: alignscope.matrix(EMBEDDINGS, Y, folds=2), "E303", "at least 3"),
     (lambda: alignscope.matrix(EMBEDDINGS, Y, groups=np.arange(N) % 2), "E205", "lie in 2 folds"),

@@ -84,6 +84,8 @@ def verdict_sentence(c: CompareRecord) -> str:
     said = [_named(lost, "lost", c), _named(won, "won", c)]
     if not lost and not won:
         said = ["No target is shown to have lost or won (95% for all at once)"]
+    elif len(c.targets) > 1:
+        said.append("counted at 95% for all targets at once; an interval is that of one target alone")
     # Labels are not Gaussian: their bits can be more than a label holds.
     of_numbers = c.target.kind == "regression"
     if of_numbers and c.kind.unique_before is not None and c.kind.unique_after is not None:

@@ -25,7 +25,7 @@ from alignscope.moments.onepass import FoldedMoments, chunk_rows, read_chunks, s
 from alignscope.pair.paired import Pair
 
 LEAST, PARTS = 10, 10
-"""Rows below which a group gets no interval, and the most parts that one is made of."""
+"""Rows below which a group gets no interval, and the parts that one is made of."""
 
 ByFold = Mapping[int, Predictor]
 
@@ -87,10 +87,9 @@ class PartLoss:
 def group_losses(lost: Vector, codes: Codes, names: Sequence[str], weights: Vector | None = None) -> list[PartLoss]:
     """Return the loss of every group that has rows, the largest first.
 
-    The interval is Student's over five to ten consecutive parts of the group's rows, of two or more, since neighbours
-    may be alike; it allows for choosing among all groups (Bonferroni). Groups of fewer than `LEAST` rows have none and
-    come last. Encoders are taken as they are: what they would be without the group
-    does not count.
+    The interval is Student's over `PARTS` consecutive parts of the group's rows, since neighbours may be alike; it
+    allows for choosing among all groups (Bonferroni). Groups of fewer than `LEAST` rows have none and come last.
+    Encoders are taken as they are: what they would be without the group does not count.
     """
     scored = np.flatnonzero(np.isfinite(lost))
     order = scored[np.argsort(codes[scored], kind="stable")]

@@ -129,7 +129,7 @@ class Modalities:
             side["groups"], _, note = block_groups(given.pop("coords"), block)
             notes.append(note)
         each = {role: ids_of(side[role], role, others[role].dtype) for role in side if role.startswith("ids")}
-        for role, found in each.items():
+        for role, found in list(each.items())[1:]:
             require_same_ids(each["ids1"], found, f"ids1 and {role}")
         target = target_of(given[TARGET], TARGET, targets, kind)
         grouped = encode_labels(side["groups"], "groups") if "groups" in side else None

@@ -81,6 +81,8 @@ def verdict_sentence(m: MatrixRecord) -> str:
         most = sorted(shown, key=lambda p: -p.share.value)[:_PARTS]
         among = "" if len(m.shared.names) == len(m.names) else f" and among {listed(m.shared.names)}"
         said.append(f"of the target{among}, {'; '.join(_in_common(p, m) for p in most)}")
+    if up or costs or shown:
+        said.append("an interval is that of one figure alone")
     return f"{'. '.join(text[:1].upper() + text[1:] for text in said)}."
 
 
@@ -92,7 +94,7 @@ def _in_common(part: CommonRecord, m: MatrixRecord) -> str:
 
 def action_sentence(m: MatrixRecord) -> str:
     """Return the one thing to do."""
-    if m.decision.badge == "cannot tell" and m.enough == 0 and not m.interval.valid:
+    if not m.interval.valid:
         return "Give --groups: the place, the recording or the time that neighbouring rows have in common."
     if m.enough == 0:
         return "Give more rows, or embeddings that know of the target."
