@@ -24,7 +24,7 @@ from alignscope.bench.page.pareto_chart import pareto, spread_out
 from alignscope.bench.page.published import PUBLISHED, best
 from alignscope.bench.page.row_charts import columns, paired
 from alignscope.bench.page.tables import leaderboard, notes
-from alignscope.bench.page.verdict import GOALS, cards, reached, tone, verdict
+from alignscope.bench.page.verdict import GOALS, cards, opening, reached, tone, verdict
 from alignscope.bench.results import BenchResults, MeanOverSeeds
 from alignscope.report.look import LIGHT
 from alignscope.report.panels import Figure, panel_specs
@@ -254,6 +254,12 @@ SAID = {  # what the answer must say
 def test_the_answer_follows_from_the_numbers(results: dict[str, BenchResults], name: str) -> None:
     text = " ".join(verdict(Board(results[name])))
     assert all(words in text for words in SAID[name]), text
+
+
+@pytest.mark.parametrize(("first", "advice"), [("none", "Train without alignment"), ("cross", "Try Cross (InfoNCE)")])
+def test_what_is_advised_is_what_ranks_first(first: str, advice: str) -> None:
+    made = [m._replace(unique=0.99 if m.key == first else 0.2) for m in MADE if m.key in ("none", "cross")]
+    assert advice in opening(Board(build(made, TASKS[:1], (0, 1)))).action
 
 
 def test_the_answer_gives_by_how_much_ours_is_behind(results: dict[str, BenchResults]) -> None:

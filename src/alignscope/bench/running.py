@@ -73,7 +73,11 @@ class Bench(Finished[BenchResults]):
         trained = f"{len(found.methods)} methods"
         if found.cells:  # those of a bench as the documentation keeps it are left out
             trained = f"{len(found.cells):,} trainings of {trained}"
-        size = f"Bench “{found.spec.name}”: {trained}, {len(found.spec.tasks)} tasks, {len(found.spec.seeds)} seeds"
+        tasks, seeds = (
+            f"{len(given)} {noun if len(given) == 1 else f'{noun}s'}"
+            for given, noun in ((found.spec.tasks, "task"), (found.spec.seeds, "seed"))
+        )
+        size = f"Bench “{found.spec.name}”: {trained}, {tasks}, {seeds}"
         return [*opening(Board(found)).lines, size]
 
     def _details(self) -> list[str]:

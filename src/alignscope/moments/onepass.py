@@ -507,8 +507,8 @@ def _check_finite(values: Array, table: Rows, start: int, here: np.ndarray | Non
             table.name,
             f"{int(bad.sum())} of the values in rows {start} to {start + len(x) - 1} are NaN or infinite; "
             f"the first is {x[i, j]} at row {start + i}, column {j} ({table.columns[j]})",
-            "Remove or fill them. A row of a modality that is NaN throughout counts as lacking that modality; "
-            "targets are needed in every row.",
+            "Fill them in, or leave those rows out: drop_missing=True does it. A row of a modality that is NaN "
+            "throughout counts as lacking that modality; targets are needed in every row.",
         )
     if here is None or here.all():
         return values

@@ -8,6 +8,7 @@ from alignscope.bench.page.board import GROUPS, Board, gap_text
 from alignscope.bench.page.own_pairs import cost, retained
 from alignscope.bench.page.published import best
 from alignscope.bench.results import MeanOverSeeds, MethodRow, ParetoPoint
+from alignscope.bench.summary import REFERENCE
 from alignscope.bench.tasks.gaussian import CEILING
 from alignscope.bench.tasks.kind import Column
 from alignscope.report.opening import Opening
@@ -83,6 +84,8 @@ def opening(board: Board) -> Opening:
         rows = board.groups[lead.supervision]
         found.append(f"The best of ours, {board.title(lead)}, ranks {rows.index(lead) + 1} of {len(rows)}.")
     action = f"Try {board.title(row)} on your own pair, next to no alignment and to plain InfoNCE."
+    if row.method == REFERENCE:
+        action = "Train without alignment, unless embeddings must match; compare both on your own pair."
     names = ", ".join(f'"{name}"' for name in dict.fromkeys(["none", "cross", row.method]))
     code = f"# in bench-pair.toml, next to the files of your pair\nmethods = [{names}]\n\n{_TRY}"
     return Opening(f"{short(named(row.title), 24)} first", "align", found, action, code)
