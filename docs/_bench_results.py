@@ -142,7 +142,7 @@ def run() -> str:
 
 
 def leaderboard() -> str:
-    """Rank, mean over all columns, and R, U and S with intervals, group by group."""
+    """Rank, mean rank, mean over the ranked columns, and R, U and S with intervals, group by group."""
     board = load()[1]
     return _board([c for role in ROLES if (c := board.comm(role)) is not None], ranges=True)
 
@@ -161,13 +161,25 @@ def _board(columns: Sequence[Column], *, ranges: bool) -> str:
     for group in _bench_tables.leaderboard(board):
         if group.title == capital(GROUPS["parts"]):
             continue  # they are no methods to choose from; `one_change` says what they show
-        rows.append([f"*{group.title}*", "", *[""] * (len(at) + ranges)])
+        rows.append([f"*{group.title}*", "", *[""] * (len(at) + 2 * ranges)])
         for line in group.lines:
             title = f"**{line.title}**" if line.ours else line.title
             figures = [_figure(line.cells[k], ranges) for k in at]
-            rows.append([title, line.rank, *([line.mean] if ranges else []), *figures])
+            means = [f"{line.mean_rank}<br>{line.range}".removesuffix("<br>").replace(" ", "\u00a0"), line.mean]
+            rows.append([title, line.rank, *(means if ranges else []), *figures])
     heads = [f"{LETTERS[c.role]}: {c.title}" if ranges else c.key.replace(".", ": ") for c in columns]
-    return table(["method", "rank", *(["mean"] if ranges else []), *heads], rows)
+    return table(["method", "rank", *(["mean rank", "mean"] if ranges else []), *heads], rows)
+
+
+def without() -> str:
+    """The rank of every method when a column, or a task, is left out."""
+    found = _bench_tables.without(load()[1])
+    return table(found.head, found.rows)
+
+
+def order() -> str:
+    """How the published order of methods and the one here correlate."""
+    return _bench_tables.order(load()[1]) + "\n"
 
 
 def _figure(cell: _bench_tables.Cell, ranges: bool) -> str:
@@ -231,10 +243,9 @@ def one_change() -> str:
     """Pairs of methods that differ in one thing, and parts of ours left out: paired differences on R, U and S."""
     board = load()[1]
     pairs = [*ONE_CHANGE, *_parts(board)]
+    pairs = [(a, b, why) for a, b, why in pairs if a in board.rows and b in board.rows]
     rows = [
-        [f"{board.rows[a].title} − {board.rows[b].title}", why, *_gaps(board, a, b)]
-        for a, b, why in pairs
-        if a in board.rows and b in board.rows
+        [f"{board.rows[a].title} − {board.rows[b].title}", why, *_gaps(board, a, b, len(pairs))] for a, b, why in pairs
     ]
     return table(["difference", "what changes", *(LETTERS[role] for role in ROLES if board.comm(role))], rows)
 
@@ -246,11 +257,13 @@ def _parts(board: Board) -> Iterator[tuple[str, str, str]]:
             yield row.part_of, row.method, f"{row.title.rpartition(', ')[2]}, against the whole"
 
 
-def _gaps(board: Board, a: str, b: str) -> Iterator[str]:
-    for column in (c for role in ROLES if (c := board.comm(role)) is not None):
+def _gaps(board: Board, a: str, b: str, lines: int) -> Iterator[str]:
+    """Write the differences of a line of a table of so many; bold by Bonferroni over the table."""
+    columns = [c for role in ROLES if (c := board.comm(role)) is not None]
+    for column in columns:
         gap = board.gap(column.key, a, b)
         text = MISSING if gap is None else gap_text(gap).replace(" (", "<br>(").replace(" ", "\u00a0")
-        yield f"**{text}**" if gap is not None and gap.significant else text
+        yield f"**{text}**" if gap is not None and gap.sign_among(lines * len(columns)) else text
 
 
 def against(name: str = FULL) -> str:
@@ -260,7 +273,8 @@ def against(name: str = FULL) -> str:
     if lead is None:
         return "None of ours was run.\n"
     others = [row for row in board.ordered if row is not lead and not row.part_of]
-    rows = [[_bold(row), GROUPS[row.supervision], *_gaps(board, lead.method, row.method)] for row in others]
+    n = len(others)
+    rows = [[_bold(row), GROUPS[row.supervision], *_gaps(board, lead.method, row.method, n)] for row in others]
     heads = [LETTERS[role] for role in ROLES if board.comm(role)]
     return f"{board.title(lead)} minus each:\n\n" + table(["method", "labels", *heads], rows)
 
@@ -298,6 +312,8 @@ def _length(board: Board, role: str) -> str:
 def cost() -> str:
     """Time of a training over that of the reference, the cheapest first."""
     kept, board = load()
+    if not kept.times:
+        return "Not known: the times of single trainings of this run were not kept.\n"
     rows = [
         [board.rows[name].title, f"{value:.2f}"]
         for name, value in sorted(kept.times.items(), key=lambda item: item[1])
@@ -341,6 +357,7 @@ PAGES: dict[str, Callable[[], str]] = {
         goals,
         run,
         leaderboard,
+        without,
         other_tasks,
         families,
         aligned,
@@ -348,6 +365,7 @@ PAGES: dict[str, Callable[[], str]] = {
         against,
         cost,
         notes,
+        order,
         published,
         protocol,
     )

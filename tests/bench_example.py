@@ -141,6 +141,7 @@ def build(
         methods=summary.methods(),
         differences=summary.differences(),
         pareto=summary.pareto(),
+        standings=summary.standings(),
         failures=tuple(
             Failure(id=r.id, status=r.status, reason=r.reason or "", text=f"{r.cell.method}, seed {r.cell.seed}")
             for r in records

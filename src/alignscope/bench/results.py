@@ -7,7 +7,7 @@ from typing import Self
 
 import msgspec
 
-from alignscope._lib.interval import Interval
+from alignscope._lib.interval import LEVEL, Interval
 from alignscope.bench.spec import BenchCell, BenchSpec, Setting
 from alignscope.bench.tasks.kind import Column, Role
 from alignscope.sweep.finished import Failure, Status
@@ -72,6 +72,16 @@ class MeanOverSeeds(Interval, frozen=True):
         seeds = tuple(float(value) for value in values)
         return cls.over_seeds(seeds, seeds=seeds)
 
+    def sign_among(self, comparisons: int) -> int:
+        """1 or -1 where the interval excludes 0 at a confidence of 1 - 0.05 / `comparisons` (Bonferroni), else 0."""
+        if not self.sign or self.high is None or comparisons <= 1:
+            return self.sign
+        from scipy.special import stdtrit  # scipy takes a while, and the command line begins without it
+
+        n = len(self.seeds)
+        wider = stdtrit(n - 1, 1 - (1 - LEVEL) / (2 * comparisons)) / stdtrit(n - 1, (1 + LEVEL) / 2)
+        return self.sign if abs(self.value) > wider * (self.high - self.value) else 0
+
     def __neg__(self) -> Self:
         """Return the difference the other way round."""
         return msgspec.structs.replace(super().__neg__(), seeds=tuple(-value for value in self.seeds))
@@ -95,8 +105,8 @@ class MethodRow(msgspec.Struct, frozen=True, kw_only=True):
     settings : what tuning chose. tried : how many settings were tried.
     columns : interval by column key; a column is missing where the method does not run on that task.
     part_of : the method of which this one shows a part; such rows are not ranked.
-    alignment_r2 : interval by task name. rank : among the methods without labels by the mean over columns; None
-        for those with labels.
+    alignment_r2 : interval by task name. rank : that of `Standing` among the methods without labels; None for those
+        with labels.
     """
 
     method: str
@@ -112,6 +122,24 @@ class MethodRow(msgspec.Struct, frozen=True, kw_only=True):
     alignment_r2: dict[str, MeanOverSeeds]
     rank: int | None = None
     part_of: str = ""
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a method stands among those that use as much of the labels, over the columns read out alike for all.
+
+    Attributes
+    ----------
+    rank : place by `mean_rank`, from 1; equal ones share it.
+    mean_rank : mean over the columns of its rank among the methods of its group, by seed. Of equal scores each has the
+        mean of their ranks; where a method has no figure and another has, it ranks last.
+    without_column : rank without the column, by key. without_task : without all columns of the task, by name.
+    """
+
+    method: str
+    rank: int
+    mean_rank: MeanOverSeeds
+    without_column: dict[str, int]
+    without_task: dict[str, int]
 
 
 class ParetoPoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,6 +161,7 @@ class BenchResults(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a bench found; depends on the specification and the methods' code alone.
 
     notes : what was decided about users' own pairs on their way in, by the task's name.
+    standings : the mean rank of every method in its group; empty in results of earlier versions.
     """
 
     version: str
@@ -145,6 +174,7 @@ class BenchResults(msgspec.Struct, frozen=True, kw_only=True):
     failures: tuple[Failure, ...]
     cells: tuple[BenchRecord, ...]
     notes: dict[str, tuple[str, ...]] = {}
+    standings: tuple[Standing, ...] = ()
 
     def ranking(self) -> list[str]:
         """Return a line per method without labels, the best first: its rank, and its columns in percent."""

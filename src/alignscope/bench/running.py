@@ -21,6 +21,7 @@ from alignscope._lib.version import __version__
 from alignscope._lib.workers import check_device, peak_bytes
 from alignscope.bench.entries import Entry
 from alignscope.bench.plan import cells_of, choices_of, entries_of, possible_cells, tuning_cells
+from alignscope.bench.ranking import ranked
 from alignscope.bench.registry import load_methods, read_methods
 from alignscope.bench.results import BenchRecord, BenchResults
 from alignscope.bench.spec import SCHEMA, BenchCell, BenchSpec, Scale, checked_spec, read_scale, read_spec
@@ -81,7 +82,7 @@ class Bench(Finished[BenchResults]):
         return [*opening(Board(found)).lines, size]
 
     def _details(self) -> list[str]:
-        return self.results.ranking()
+        return ranked(self.results).ranking()
 
     def _rows(self) -> Iterator[Row]:
         for table in ("methods", "differences", "pareto"):
@@ -263,6 +264,7 @@ def _results(
         methods=summary.methods(),
         differences=summary.differences(),
         pareto=summary.pareto(),
+        standings=summary.standings(),
         failures=tuple(
             Failure(id=r.id, status=r.status, reason=r.reason or "", text=_describe(r.cell))
             for r in [*records, *missing]

@@ -15,7 +15,8 @@ import numpy as np
 
 from alignscope._lib.constants import KNOWN_R2
 from alignscope.bench.entries import Entry
-from alignscope.bench.results import BenchRecord, Difference, MeanOverSeeds, MethodRow, ParetoPoint
+from alignscope.bench.ranking import standings
+from alignscope.bench.results import BenchRecord, Difference, MeanOverSeeds, MethodRow, ParetoPoint, Standing
 from alignscope.bench.spec import BenchSpec, Setting
 from alignscope.bench.tasks.gaussian import CEILING
 from alignscope.bench.tasks.kind import Column
@@ -65,7 +66,7 @@ class Summary:
 
     def methods(self) -> tuple[MethodRow, ...]:
         """Return a row for every method."""
-        ranks = self._ranks()
+        ranks = {s.method: s.rank for s in self.standings() if self.entries[s.method].supervision == "none"}
         return tuple(
             MethodRow(
                 method=name,
@@ -90,6 +91,14 @@ class Summary:
             )
             for name, e in self.entries.items()
         )
+
+    def standings(self) -> tuple[Standing, ...]:
+        """Return where every method stands among those that use as much of the labels; parts of methods do not."""
+        groups: dict[str, list[str]] = {}
+        for name, e in self.entries.items():
+            if not e.part_of:
+                groups.setdefault(e.supervision, []).append(name)
+        return standings(groups.values(), self.columns, self.spec.seeds, self._values)
 
     def differences(self) -> tuple[Difference, ...]:
         """Return, for every column, each method minus the best of ours, and minus the best of the others.
@@ -152,20 +161,6 @@ class Summary:
 
     def _mean(self, name: str, column: Column) -> float:
         return float(np.mean(list(self._of(name, column).values())))
-
-    def _ranks(self) -> dict[str, int]:
-        """Ranks of the methods without labels: those with figures of more trainings first, then by the mean.
-
-        So neither a column that is left out nor a seed that diverged makes a rank better.
-        """
-        means = {
-            name: [self._mean(name, c) for c in self.columns if self._of(name, c)]
-            for name, e in self.entries.items()
-            if e.supervision == "none" and not e.part_of
-        }
-        figures = {name: sum(len(self._of(name, c)) for c in self.columns) for name in means}
-        order = sorted((n for n in means if means[n]), key=lambda n: (-figures[n], -float(np.mean(means[n]))))
-        return {name: rank for rank, name in enumerate(order, 1)}
 
     def _compared(self, ours: bool) -> list[str]:
         return [name for name, e in self.entries.items() if e.ours is ours and not e.part_of]

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from msgspec.structs import replace
 
+from alignscope.bench.ranking import ranked
 from alignscope.bench.results import BenchResults, MeanOverSeeds, MethodRow
 from alignscope.bench.tasks.kind import Column
 from alignscope.bench.tasks.pictures import PicturesTask
@@ -27,9 +28,10 @@ class Board:
     """
 
     def __init__(self, results: BenchResults) -> None:
-        self.results = results
+        self.results = results = ranked(results)
         self.columns = tuple(c for c in results.columns if any(c.key in m.columns for m in results.methods))
         self.rows = {m.method: _within(m) for m in results.methods if m.columns}
+        self.standings = {s.method: s for s in results.standings}
         self._gaps = {(d.column, d.method, d.other): d.difference for d in results.differences}
 
     @cached_property
@@ -39,7 +41,8 @@ class Board:
         return {group: sorted(rows, key=self._place) for group, rows in some.items() if rows}
 
     def _place(self, row: MethodRow) -> tuple[float, int, float, str]:
-        return row.rank if row.rank is not None else np.inf, -len(row.columns), -self.mean(row), row.method
+        standing = self.standings.get(row.method)
+        return standing.rank if standing else np.inf, -len(row.columns), -self.mean(row), row.method
 
     @cached_property
     def ordered(self) -> list[MethodRow]:
@@ -51,9 +54,35 @@ class Board:
         """Return the first of ours, those without labels before the others."""
         return next((row for row in self.ordered if row.ours), None)
 
+    def place(self, row: MethodRow) -> int:
+        """Return the rank of a method in its group; of those without any figure, its place."""
+        standing = self.standings.get(row.method)
+        return standing.rank if standing is not None else self.groups[row.supervision].index(row) + 1
+
     def mean(self, row: MethodRow) -> float:
-        """Return the mean over the columns that a method has."""
-        return float(np.mean([value.value for value in row.columns.values()]))
+        """Return the mean over the columns that a method has, of those read out alike for all; nan without any."""
+        some = [row.columns[c.key].value for c in self.alike if c.key in row.columns]
+        return float(np.mean(some)) if some else np.nan
+
+    @cached_property
+    def alike(self) -> list[Column]:
+        """Return the columns in which every method is read out alike: those that means and ranks are of."""
+        return [c for c in self.columns if c.read_alike]
+
+    def sign(self, gap: MeanOverSeeds, group: str) -> int:
+        """1 or -1 where a difference excludes 0 after Bonferroni over its group's methods and the ranked columns."""
+        return gap.sign_among((len(self.groups[group]) - 1) * len(self.alike))
+
+    def level_with(self, row: MethodRow) -> list[MethodRow]:
+        """Return the others of a group whose mean rank is not significantly different, paired, by Bonferroni."""
+        others = [m for m in self.groups[row.supervision] if m is not row and m.method in self.standings]
+        mine = self.standings[row.method].mean_rank.seeds
+        return [
+            other
+            for other in others
+            if len(theirs := self.standings[other.method].mean_rank.seeds) == len(mine)
+            and not MeanOverSeeds.of(np.subtract(theirs, mine)).sign_among(len(others))
+        ]
 
     def best(self, group: str, column: str, but: str = "") -> MethodRow | None:
         """Return the method of a group with the highest mean in a column; `but` is left out."""
@@ -96,8 +125,8 @@ class Board:
 
     @property
     def chance(self) -> float:
-        """Return what guessing scores as its mean over the columns."""
-        return float(np.mean([column.chance for column in self.columns]))
+        """Return what guessing scores as its mean over the columns read out alike."""
+        return float(np.mean([column.chance for column in self.alike]))
 
     def column_text(self, column: Column) -> str:
         """Return "Uniqueness on CoMM’s pairs"."""

@@ -31,7 +31,8 @@ def cost(board: Board) -> str:
     """Say how many methods without labels are significantly lower, or higher, than no alignment."""
     said = [text for column in board.columns if column.role == "own" and (text := _cost(board, column))]
     return (
-        f"Against no alignment, by paired 95% confidence intervals in percentage points: {'; '.join(said)}."
+        "Against no alignment, by paired differences in percentage points with Bonferroni over methods and columns: "
+        f"{'; '.join(said)}."
         if said
         else ""
     )
@@ -45,8 +46,8 @@ def _cost(board: Board, column: Column) -> str:
     ]
     if not gaps:
         return ""
-    less = sorted((pair for pair in gaps if pair[0].sign < 0), key=lambda pair: pair[0].value)
-    more = sum(gap.sign > 0 for gap, _ in gaps)
+    less = sorted((pair for pair in gaps if board.sign(pair[0], "none") < 0), key=lambda pair: pair[0].value)
+    more = sum(board.sign(gap, "none") > 0 for gap, _ in gaps)
     most = f" (most: {board.title(less[0][1])}, by {estimate_100(-less[0][0])})" if less else ""
     lower = f"{count(len(less))} of {count(len(gaps))} methods without labels are significantly lower{most}"
     return f"{board.column_text(column)}: {lower}, {count(more)} significantly higher"

@@ -23,7 +23,7 @@ PUBLISHED = (
     Published("FactorCL", "factorcl", "99.8", "62.5", "46.5", "arXiv 2409.07402"),
     Published("CoMM", "comm", "99.9", "87.8", "71.9 (rerun by others: 71.4 ± 3.5)", "arXiv 2409.07402"),
     Published("InfMasking", "infmasking", "99.9", "90.6 ± 2.3", "77.0 ± 4.2", "arXiv 2509.25270"),
-    Published("HRIL", "", "99.7", "92.6 ± 3.0", "82.3 ± 1.6", ""),
+    Published("HRIL", "", "99.7", "92.6 ± 3.0", "82.3 ± 1.6", "no source at hand: not compared", False),
     Published("COrAL", "", "99.7", "96.4", "74.4", "its probe is fitted on test pairs: not comparable", False),
 )
 

@@ -117,7 +117,8 @@ def paired(board: Board) -> Figure:
     return Figure(
         f"How to read it: each mark is {board.title(lead)} minus the method of that row, with the 95% confidence "
         "interval of the paired difference. Right of 0 ours is better, left of it the other is; where the line "
-        f"crosses 0 the difference is not significant. Beyond {REACH:.0f} percentage points it is drawn at the end of "
+        f"crosses 0 it does not decide; the colour allows for all comparisons (Bonferroni). Beyond "
+        f"{REACH:.0f} percentage points it is drawn at the end of "
         "the axis, with its figure next to it.",
         [Row("", panels[i : i + 2]) for i in range(0, len(panels), 2)],
     )
@@ -139,7 +140,7 @@ def _forest(board: Board, lead: MethodRow, column: Column) -> Spec | None:
             "low": None if g.low is None else min(high, 100 * g.low),
             "high": None if g.high is None else min(high, 100 * g.high),
             "end": high,
-            "side": kinds[1 - g.sign],
+            "side": kinds[1 - board.sign(g, lead.supervision)],
             "title": board.title(board.rows[m]),
             "text": gap_text(g),
             "brief": signed(100 * g.value, 1),

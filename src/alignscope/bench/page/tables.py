@@ -14,7 +14,7 @@ from alignscope.bench.results import MeanOverSeeds, MethodRow
 from alignscope.bench.summary import REFERENCE
 from alignscope.bench.tasks.kind import Column
 from alignscope.report.tables import Table, setting_rows
-from alignscope.report.words import MISSING, capital, count, estimate, estimate_100, named, setting, times_100
+from alignscope.report.words import MISSING, capital, count, estimate, estimate_100, named, setting, share, times_100
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Line:
     title: str
     ours: bool
     rank: int
+    mean_rank: str
+    range: str
     mean: str
     sort: float
     cells: list[Cell]
@@ -58,16 +60,48 @@ def leaderboard(board: Board) -> list[Group]:
                 Line(
                     named(row.title),
                     row.ours,
-                    row.rank or (place if group != "parts" else 0),
-                    times_100(board.mean(row)) + ("" if len(row.columns) == len(board.columns) else "*"),
+                    board.place(row) if group != "parts" else 0,
+                    *_mean_rank(board, row),
+                    times_100(board.mean(row)) + ("" if all(c.key in row.columns for c in board.alike) else "*"),
                     board.mean(row),
                     [_cell(board, group, row, column) for column in board.columns],
                 )
-                for place, row in enumerate(rows, 1)
+                for row in rows
             ],
         )
         for group, rows in board.groups.items()
     ]
+
+
+def _mean_rank(board: Board, row: MethodRow) -> tuple[str, str]:
+    """Return the mean rank and its interval; neither where a method is alone, or not ranked."""
+    standing = board.standings.get(row.method)
+    if standing is None or len(board.groups[row.supervision]) == 1:
+        return MISSING, ""
+    found = standing.mean_rank
+    low_high = "" if found.low is None or found.high is None else f"({share(found.low, 1)} to {share(found.high, 1)})"
+    return share(found.value, 1), low_high
+
+
+def without(board: Board) -> Table:
+    """Return the rank of every method when one column, or one task, is left out."""
+    tasks = list(dict.fromkeys(c.task for c in board.alike))
+    rows = [
+        [
+            board.title(row),
+            str(s.rank),
+            *(str(s.without_column.get(c.key, MISSING)) for c in board.alike),
+            *(str(s.without_task.get(task, MISSING)) for task in tasks),
+        ]
+        for rows in board.groups.values()
+        for row in rows
+        if len(rows) > 1 and (s := board.standings.get(row.method)) is not None
+    ]
+    heads = [*(board.column_text(c) for c in board.alike), *(f"all of {board.tasks[task]}" for task in tasks)]
+    caption = "The rank within the group by the mean rank over all columns but those left out."
+    return Table(
+        "Ranks without a column or a task", caption, ["Method", "Rank", *(f"without {h}" for h in heads)], rows, 1
+    )
 
 
 def _cell(board: Board, group: str, row: MethodRow, column: Column) -> Cell:
@@ -79,7 +113,7 @@ def _cell(board: Board, group: str, row: MethodRow, column: Column) -> Cell:
     if group != "parts" and len(board.groups[group]) > 1 and best is not None:
         if best is row:
             mark, said = "★", "the highest of its group"
-        elif (gap := board.gap(column.key, row.method, best.method)) is not None and not gap.sign:
+        elif (gap := board.gap(column.key, row.method, best.method)) is not None and not board.sign(gap, group):
             mark, said = "≈", "not significantly below the highest"
     return Cell(times_100(value.value), range_text(value), mark, said, value.value, column.chance)
 
@@ -119,7 +153,7 @@ def _behind(board: Board, row: MethodRow) -> list[str]:
         if best is None or best is row or column.key not in row.columns:
             continue
         gap = board.gap(column.key, row.method, best.method)
-        if gap is not None and gap.sign < 0:
+        if gap is not None and board.sign(gap, row.supervision) < 0:
             gaps.append((gap, column, best))
     gaps.sort(key=lambda item: item[0].value)
     said = [f"{board.column_text(c)}: {gap_text(g)} against {board.title(b)}{_chance(row, c)}" for g, c, b in gaps[:2]]
@@ -156,6 +190,26 @@ def published(board: Board) -> Table:
     head = ["Method", "Source or labels", *(f"{names[r]}, {where}" for r in columns for where in ("published", "here"))]
     caption = "Percent; published as printed, here with the 95% confidence interval over seeds."
     return Table("Published figures", caption, head, rows, 2)
+
+
+def order(board: Board) -> str:
+    """Say how the published order of methods and that here correlate, for uniqueness and synergy."""
+    said = []
+    for role in ("unique", "synergy"):
+        column = board.comm(role)
+        pairs = [
+            (float(getattr(line, role).split()[0]), board.rows[line.key].columns[column.key].value)
+            for line in PUBLISHED
+            if column is not None and line.comparable and line.key in board.rows
+            if column.key in board.rows[line.key].columns
+        ]
+        if column is not None and len(pairs) > 2:
+            from scipy.stats import spearmanr  # scipy takes a while, and the command line begins without it
+
+            rho = spearmanr(*zip(*pairs, strict=True)).statistic
+            said.append(f"{share(rho, 2)} for {column.title.lower()} ({count(len(pairs))} methods)")
+    few = "; of so few methods it is a rough figure" if said else ""
+    return f"Rank correlation of the published figures with those here: {' and '.join(said)}{few}." if said else ""
 
 
 def protocol(board: Board) -> list[tuple[str, str, str]]:

@@ -34,10 +34,15 @@ TEXTS = {
     "well each embedding predicts its own modality’s targets, beyond chance, relative to no alignment. Seeds hold out "
     "other groups of the same rows: intervals are about these rows and do not replace new data. What your modalities "
     "share is what alignscope audit measures.",
-    "marks": "★ marks the highest score of a group in a column; ≈ marks those not significantly below it: the 95% "
-    "confidence interval of their paired difference contains 0. Intervals allow neither for the number of comparisons "
-    "(of twenty between equal methods, one interval excludes 0 by chance) nor for having picked the highest. A dash: "
+    "marks": "★ marks the highest score of a group in a column; ≈ marks those not significantly below it: the "
+    "interval of their paired difference contains 0, at a confidence of 95% for all methods of the group and all "
+    "columns at once (Bonferroni); that does not allow for having picked the highest, and with five seeds finds large "
+    "differences only. Intervals that are shown are of 95% each. A dash: "
     "the method does not run on the task, or no training of it finished. Click a header to sort within groups.",
+    "ranks": "Rank: by the mean rank, over the columns in which all methods are read out alike, with its 95% "
+    "confidence interval over seeds; where a method has no figure it ranks last. Mean: of the scores of the same "
+    "columns; * over fewer. Synergy from the joint embedding as it is can be scored only by methods that put products "
+    "into it, and is in neither.",
     "pareto": "A method can align by erasing what only one modality predicts, or retain everything and not align. The "
     "front holds the methods that no other one of the same group beats in both.",
     "columns": "The leaderboard as a picture, in the leaderboard’s order.",
@@ -46,7 +51,8 @@ TEXTS = {
     "names the retention of what only one modality predicts, then where the method is significantly behind the highest "
     "score of its group, in percentage points, the two largest differences first.",
     "published": "Linear-probe figures on the bimodal Trifeature of CoMM, in percent, as printed, next to what the "
-    "same method reaches here. The protocols differ, so compare the order of methods, not the figures.",
+    "same method reaches here. The protocols differ, and trainings here are short: neither figures nor "
+    "order need agree.",
     "settings": "The same specification and version give the same results.json, byte for byte.",
 }
 GLOSSARY = {
@@ -76,6 +82,7 @@ GLOSSARY = {
     "alignment. 1: nothing lost. On your own pairs, of each embedding on its own modality’s targets.",
     "Seed": "One draw of the pictures (of your own pairs: of the held-out groups), of the encoders’ start and of the "
     "order of samples.",
-    "Significant": "The 95% confidence interval of the paired difference excludes 0.",
+    "Significant": "The interval of the paired difference excludes 0 at a confidence of 95% for all comparisons at "
+    "once (Bonferroni: each at 95% or more, by their number).",
     "Tuning": "Trying a few settings of a method on validation samples, before the runs that count.",
 }

@@ -12,7 +12,7 @@ from alignscope.bench.summary import REFERENCE
 from alignscope.bench.tasks.gaussian import CEILING
 from alignscope.bench.tasks.kind import Column
 from alignscope.report.opening import Opening
-from alignscope.report.words import count, estimate_100, named, share, short, times_100
+from alignscope.report.words import count, estimate, estimate_100, named, share, short, times_100
 
 GOALS = {"shared": 0.99, "unique": 0.95, "synergy": 0.85}
 """What the bench aims at on CoMM's pairs, by the role of the target."""
@@ -49,28 +49,46 @@ def _among(board: Board, group: str) -> str:
 
 def _leaders(board: Board) -> str:
     group = next(iter(board.groups))
-    wins: dict[str, list[Column]] = {}
-    for column in board.columns:
-        if (row := board.best(group, column.key)) is not None:
-            wins.setdefault(row.method, []).append(column)
-    first = board.groups[group][0]
-    if len(board.groups[group]) == 1:
-        return f"{board.title(first)} is the only method {GROUPS[group]}: nothing to rank it against."
-    said = [
-        f"{board.title(board.rows[method])} in {_columns(len(won))}"
-        + (f": {', '.join(board.column_text(c) for c in won)}" if len(won) <= 3 else "")
-        for method, won in sorted(wins.items(), key=lambda item: (-len(item[1]), item[0]))
-    ]
-    return f"{_first(board)} The highest scores: {'; '.join(said)}."
+    rows = board.groups[group]
+    if len(rows) == 1:
+        return f"{board.title(rows[0])} is the only method {GROUPS[group]}: nothing to rank it against."
+    wins: dict[str, list[str]] = {}
+    for column in board.alike:
+        top = board.best(group, column.key)
+        gaps = [board.gap(column.key, top.method, row.method) for row in rows if top is not None and row is not top]
+        if top is not None and all(gap is not None and board.sign(gap, group) > 0 for gap in gaps):
+            wins.setdefault(board.title(top), []).append(board.column_text(column))
+    said = [f"{title} in {_listed(won)}" for title, won in wins.items()]
+    none = len(board.alike) - sum(map(len, wins.values()))
+    said += [f"no method in {_columns(none)}"] if none else []
+    return f"{_first(board)} Significantly higher than all others: {'; '.join(said)}.{_left_out(board)}"
+
+
+def _left_out(board: Board) -> str:
+    """Say which columns are in no rank and no comparison."""
+    said = [board.column_text(c) for c in board.columns if not c.read_alike]
+    return f" Not counted: {_listed(said)}, which only joint embeddings with products can score." if said else ""
 
 
 def _first(board: Board) -> str:
+    """Say who has the lowest mean rank, and whose is not significantly different."""
     group = next(iter(board.groups))
     first = board.groups[group][0]
+    if first.method not in board.standings:
+        return f"Among {_among(board, group)} none has a figure in a column in which all are read out alike."
+    level = board.level_with(first)
+    where = f"{estimate(board.standings[first.method].mean_rank, 1)} over {_columns(len(board.alike))}"
+    if not level:
+        return f"Among {_among(board, group)}, {board.title(first)} ranks first, with a mean rank of {where}."
     return (
-        f"Among {_among(board, group)}, {board.title(first)} ranks first, with a mean of "
-        f"{times_100(board.mean(first))} over {_columns(len(board.columns))}."
+        f"Among {_among(board, group)}, {board.title(first)} has the lowest mean rank, {where}; "
+        f"{_some(board, level)} {'is' if len(level) == 1 else 'are'} not significantly different."
     )
+
+
+def _some(board: Board, rows: Sequence[MethodRow]) -> str:
+    """Name a few methods, or say how many there are."""
+    return _listed([board.title(row) for row in rows]) if len(rows) <= 3 else f"{count(len(rows))} others"
 
 
 def opening(board: Board) -> Opening:
@@ -82,13 +100,15 @@ def opening(board: Board) -> Opening:
     lead = board.lead
     if lead is not None and lead is not row:
         rows = board.groups[lead.supervision]
-        found.append(f"The best of ours, {board.title(lead)}, ranks {rows.index(lead) + 1} of {len(rows)}.")
+        found.append(f"The best of ours, {board.title(lead)}, ranks {board.place(lead)} of {len(rows)}.")
     action = f"Try {board.title(row)} on your own pair, next to no alignment and to plain InfoNCE."
     if row.method == REFERENCE:
         action = "Train without alignment, unless embeddings must match; compare both on your own pair."
     names = ", ".join(f'"{name}"' for name in dict.fromkeys(["none", "cross", row.method]))
     code = f"# in bench-pair.toml, next to the files of your pair\nmethods = [{names}]\n\n{_TRY}"
-    return Opening(f"{short(named(row.title), 24)} first", "align", found, action, code)
+    alone = len(board.groups[row.supervision]) == 1 or not board.level_with(row)
+    title = f"{short(named(row.title), 24)} first" if alone else "No clear first"
+    return Opening(title, "align", found, action, code)
 
 
 def _ours(board: Board) -> str:
@@ -96,24 +116,35 @@ def _ours(board: Board) -> str:
     if row is None:
         return "No method that alignscope proposes was run."
     rows = board.groups[row.supervision]
-    said = f"The best of ours, {board.title(row)}, ranks {rows.index(row) + 1} of {len(rows)} {_of(row.supervision)}."
-    said += f" {_standing(board, row)}" if len(rows) > 1 else ""
+    said = f"The best of ours, {board.title(row)}, ranks {board.place(row)} of {len(rows)} {_of(row.supervision)}"
+    said += f"{_without(board, row)}. {_standing(board, row)}" if len(rows) > 1 else "."
     return " ".join(part for part in (said, _fronts(board, row), _others(board, row)) if part)
+
+
+def _without(board: Board, row: MethodRow) -> str:
+    """Say between which ranks a method is when any one column, or any one task, is left out."""
+    standing = board.standings.get(row.method)
+    ranks = {*standing.without_column.values(), *standing.without_task.values()} if standing is not None else set()
+    return (
+        f" ({' to '.join(map(str, dict.fromkeys((min(ranks), max(ranks)))))} without any one column or task)"
+        if ranks
+        else ""
+    )
 
 
 def _standing(board: Board, row: MethodRow) -> str:
     """Say in which columns a method is significantly ahead of the best other of its group, behind it, or neither."""
     ahead, level = [], []
     behind: list[tuple[float, str]] = []
-    for column in board.columns:
+    for column in board.alike:
         rival = board.best(row.supervision, column.key, but=row.method)
         gap = board.gap(column.key, row.method, rival.method) if rival is not None else None
         if rival is None or gap is None:
             continue
         text = board.column_text(column)
-        if gap.sign > 0:
+        if (sign := board.sign(gap, row.supervision)) > 0:
             ahead.append(f"{text} by {estimate_100(gap)}")
-        elif gap.sign < 0:
+        elif sign < 0:
             behind.append((gap.value, f"{text} by {estimate_100(-gap)} ({board.title(rival)} is the highest)"))
         else:
             level.append(text)
@@ -125,16 +156,17 @@ def _standing(board: Board, row: MethodRow) -> str:
     ]
     if level:
         parts.append(f"not significantly different from the best other in {_columns(len(level))}{_few(level)}")
-    return f"By paired 95% confidence intervals, in percentage points, it is {'; '.join(parts)}."
+    how = "By paired differences in percentage points, with Bonferroni over all rivals and columns"
+    return f"{how}, it is {'; '.join(parts)}."
 
 
 def _others(board: Board, lead: MethodRow) -> str:
     """Say how the others of ours rank."""
     said = [
-        f"{board.title(row)} ranks {place} of {len(rows)} {_of(group)}"
+        f"{board.title(row)} ranks {board.place(row)} of {len(rows)} {_of(group)}"
         for group, rows in board.groups.items()
-        for place, row in enumerate(rows, 1)
-        if row.ours and row is not lead
+        for row in rows
+        if row.ours and row is not lead and len(rows) > 1
     ]
     return f"The others of ours: {'; '.join(said)}." if said else ""
 
@@ -159,8 +191,8 @@ def _fronts(board: Board, row: MethodRow) -> str:
         f"{board.tasks[p.task]} ({_listed(_above(board, p)[:3])} align and retain more)" for p in mine if not p.front
     ]
     if not on:
-        return "It is on no front of alignment against retention." if mine else ""
-    said = f"It is on the front of alignment against retention on {_listed(on)}"
+        return "It is on no front of alignment against retention, by the means." if mine else ""
+    said = f"By the means it is on the front of alignment against retention on {_listed(on)}"
     return f"{said}; not on {_listed(off)}." if off else f"{said}."
 
 
@@ -182,7 +214,9 @@ def _advice(board: Board) -> str:
     """Say what to use: by what one has of labels, and by whether the embeddings must match."""
     where = {"none": "without labels", "monitor": "with a few labels to steer", "labels": "with labels of the task"}
     firsts = [(where[group], rows[0]) for group, rows in board.groups.items() if group in where]
-    said = [f"{words}, {board.title(row)} (mean {times_100(board.mean(row))})" for words, row in firsts]
+    said = [f"{words}, {_choice(board, row)}" for words, row in firsts if row.method in board.standings]
+    if not said:
+        return ""
     text = f"What to use, by these figures: {'; '.join(said)}."
     matched = _matching(board)
     if matched is None:
@@ -193,6 +227,13 @@ def _advice(board: Board) -> str:
         f"aligned (R² {share(aligned, 2)}) of those that retain at least {times_100(RETAINS, 0)}% of "
         f"{retained(board, 'what is unique')} (it retains {times_100(retention)}%)."
     )
+
+
+def _choice(board: Board, row: MethodRow) -> str:
+    rivals, level = len(board.groups[row.supervision]) - 1, board.level_with(row)
+    if not rivals:
+        return f"{board.title(row)}, the only one"
+    return f"{board.title(row)}{f', not significantly different from {_some(board, level)}' if level else ''}"
 
 
 def _matching(board: Board) -> tuple[MethodRow, float, float] | None:
@@ -261,18 +302,20 @@ def _card(board: Board, row: MethodRow, column: Column, role: str, goal: float) 
     text = f"{_who(board, row)}: {estimate_100(value)}."
     rival = board.best(row.supervision, column.key, but=row.method)
     gap = board.gap(column.key, row.method, rival.method) if rival is not None else None
-    if rival is not None and gap is not None:
-        text += f" {_against(gap, board.title(rival), role)}"
+    if not column.read_alike:
+        text += " Only joint embeddings with products can score it, so no methods are compared by it."
+    elif rival is not None and gap is not None:
+        text += f" {_against(gap, board.sign(gap, row.supervision), board.title(rival), role)}"
     known = best(role)
     text += f" Best published: {getattr(known, role)} ({known.title}), under another protocol."
     title = f"{column.title}: goal {times_100(goal, 0)}"
     return {"title": title, "big": times_100(value.value), "state": state, "why": why, "text": text}
 
 
-def _against(gap: MeanOverSeeds, rival: str, role: str) -> str:
+def _against(gap: MeanOverSeeds, sign: int, rival: str, role: str) -> str:
     """Say how a score stands to the best other one; of what is shared, whether it is within a percentage point."""
     words = {1: "Significantly ahead of", -1: "Significantly behind", 0: "Not significantly different from"}
-    said = f"{words[gap.sign]} the best other, {rival}: {gap_text(gap)} percentage points."
+    said = f"{words[sign]} the best other, {rival}: {gap_text(gap)} percentage points."
     if role == "shared" and gap.low is not None:
         sure = gap.low >= -WITHIN
         said += " The interval stays within 1 point of it." if sure else " The interval goes beyond 1 point below it."

@@ -63,6 +63,14 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     chance: float
     unit: str
 
+    @property
+    def read_alike(self) -> bool:
+        """Whether every method is read out alike: not where synergy is read from joint embeddings as they are.
+
+        Only those that hold products can have it; the column that multiplies the embeddings of every method is alike.
+        """
+        return self.role != "synergy" or all(embedding == "products" for _, embedding in self.targets)
+
 
 class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind"):
     """A task of a specification; the abstract base. Every kind has a `name`, a `training` and a `view` too."""
