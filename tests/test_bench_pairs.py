@@ -617,7 +617,7 @@ def test_what_alignment_costs_is_counted_by_paired_intervals(mine: tuple[Path, B
         for row in mine[1].methods
     )
     text = cost(Board(msgspec.structs.replace(mine[1], methods=rows, differences=())))
-    how = "by paired 95% confidence intervals in percentage points"
+    how = "by paired differences in percentage points with Bonferroni over methods and columns"
     assert text.startswith(f"Against no alignment, {how}: y1 from embedding 1 on your pair “chips”: ")
     assert text.count("1 of 1 methods without labels are significantly lower (most: Cross (InfoNCE), by 20.0") == 2
     assert text.count("0 significantly higher") == 2
