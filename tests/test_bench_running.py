@@ -73,7 +73,7 @@ def test_a_bench_is_read_back_and_shown_short(fake: FakeTraining, tmp_path: Path
     assert again.results == bench.results and again.to_json() == bench.to_json()
     assert again.to_dict()["spec"]["name"] == "tiny"
     lines = repr(again).splitlines()
-    assert lines[0].startswith("No alignment first. ") and len(lines) < 15
+    assert lines[0].startswith("No clear first. ") and len(lines) < 15
     assert f"Bench “tiny”: {TUNING + TRAININGS} trainings of 4 methods, 2 tasks, 3 seeds" in lines
     assert sum(line.startswith(("  1. ", "  2. ", "  3. ")) for line in lines) == 3
     assert "No alignment first. " in again._repr_html_()
