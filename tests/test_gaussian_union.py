@@ -87,6 +87,16 @@ def test_the_same_source_twice_and_a_degraded_copy_are_redundant(seed: int, widt
     assert union_information(s, 0.3 * s).value == pytest.approx(information(s), abs=1e-7)
 
 
+@given(seeds, st.integers(1, 6))
+def test_sources_that_differ_by_rounding_alone_are_redundant(seed: int, width: int) -> None:
+    rng = np.random.default_rng(seed)
+    turn, noise = np.linalg.qr(rng.normal(size=(width, width)))[0], rng.normal(size=(width, width))
+    one = (turn * 10.0 ** rng.uniform(-3, 9, width)) @ turn.T  # some directions of the target are all but certain
+    two = one * (1 + 1e-13 * (noise + noise.T))
+    found = union_information(one, two)
+    assert found.value == pytest.approx(information(one), abs=0.1)
+
+
 def test_sources_of_different_parts_of_the_target_are_unique() -> None:
     one, two = np.diag([3.0, 0.0, 0.0]), np.diag([0.0, 2.0, 0.0])
     assert union_information(one, two).value == pytest.approx(information(one) + information(two))

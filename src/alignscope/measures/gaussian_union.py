@@ -91,9 +91,10 @@ def _objective(a1: Matrix, a2: Matrix, c: Matrix) -> tuple[float, Matrix]:
     g1 = a1 + u @ (plus + minus - b1)
     g2 = a2 + vt.T @ (plus - minus - b2)
     k = a1.T @ g1 + a2.T @ g2
-    factor = np.linalg.cholesky(np.eye(len(k)) + (k + k.T) / 2)
-    h1, h2 = np.linalg.solve(factor, g1.T), np.linalg.solve(factor, g2.T)
-    return float(np.log(np.diagonal(factor)).sum()), -(h1.T @ h2)
+    values, vectors = np.linalg.eigh((k + k.T) / 2)
+    values = np.maximum(values, 0.0)  # of equal sources, rounding at the edge can make them negative
+    scaled = vectors / np.sqrt(1 + values)
+    return float(0.5 * np.log1p(values).sum()), -(g1 @ scaled) @ (g2 @ scaled).T
 
 
 def _gap(c: Matrix, gradient: Matrix) -> float:
