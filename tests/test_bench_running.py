@@ -76,7 +76,7 @@ def test_a_bench_is_read_back_and_shown_short(fake: FakeTraining, tmp_path: Path
     assert lines[0].startswith("No clear first. ") and len(lines) < 15
     assert f"Bench “tiny”: {TUNING + TRAININGS} trainings of 4 methods, 2 tasks, 3 seeds" in lines
     assert sum(line.startswith(("  1. ", "  2. ", "  3. ")) for line in lines) == 3
-    assert "No alignment first. " in again._repr_html_()
+    assert "No clear first. " in again._repr_html_()
     with pytest.raises(AlignscopeError, match=r"results\.json.*Run the bench again.*E103"):
         Bench.from_json(b"{}")
 

@@ -245,7 +245,7 @@ UNKNOWN = {
     "of a direction": ("audit, example", "contrastive", "Did you mean 'directions[1].contrastive'?"),
     "a method": ("audit, example", "to_dataframe", "Did you mean 'to_frame'?"),
     "of the results": ("study, example", "retention", "'retention'. Did you mean 'results.retention'?"),
-    "of a bench": ("bench, example", "ranking", "Bench has no attribute 'ranking'"),
+    "of a bench": ("bench, example", "ranking", "Bench has no attribute 'ranking'. Did you mean 'results.standings'?"),
     "of a paper": ("paper", "claim", "Paper has no attribute 'claim'. Did you mean 'claims'?"),
     "unlike any": ("paper", "xyzzy", "Paper has no attribute 'xyzzy'"),
 }  # fmt: skip
