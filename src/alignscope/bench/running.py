@@ -68,18 +68,11 @@ class Bench(Finished[BenchResults]):
 
     def _headlines(self) -> list[str]:
         from alignscope.bench.page.board import Board  # with the page's words, which training does without
+        from alignscope.bench.page.tables import sizes
         from alignscope.bench.page.verdict import opening
 
-        found = self.results
-        trained = f"{len(found.methods)} methods"
-        if found.cells:  # those of a bench as the documentation keeps it are left out
-            trained = f"{len(found.cells):,} trainings of {trained}"
-        tasks, seeds = (
-            f"{len(given)} {noun if len(given) == 1 else f'{noun}s'}"
-            for given, noun in ((found.spec.tasks, "task"), (found.spec.seeds, "seed"))
-        )
-        size = f"Bench “{found.spec.name}”: {trained}, {tasks}, {seeds}"
-        return [*opening(Board(found)).lines, size]
+        board = Board(self.results)
+        return [*opening(board).lines, f"Bench “{self.results.spec.name}”: {sizes(board)}"]
 
     def _details(self) -> list[str]:
         return ranked(self.results).ranking()

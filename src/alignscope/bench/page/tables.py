@@ -274,6 +274,11 @@ def settings(board: Board) -> Table:
 
 def sizes(board: Board) -> str:
     """Say how many trainings there are, and of what."""
-    spec, n, tasks = board.results.spec, len(board.results.methods), len(board.results.spec.tasks)
-    runs = f"{count(len(board.results.cells))} trainings"
-    return f"{runs}: {n} method{'s'[: n != 1]}, {tasks} task{'s'[: tasks != 1]}, {len(spec.seeds)} seeds"
+    found = board.results
+    methods, tasks, seeds = (
+        f"{len(given)} {noun if len(given) == 1 else f'{noun}s'}"
+        for given, noun in ((found.methods, "method"), (found.spec.tasks, "task"), (found.spec.seeds, "seed"))
+    )
+    # a bench as the documentation keeps it is without its trainings
+    trained = f"{count(len(found.cells))} trainings of {methods}" if found.cells else methods
+    return f"{trained}, {tasks}, {seeds}"
