@@ -45,6 +45,21 @@ def test_a_misspelt_keyword_is_answered(name: str) -> None:
         function(X1, X2, **given)
 
 
+WRONG = {
+    "too many": (lambda: alignscope.matrix(X1, X2, Y1), r"too many positional arguments\. Call it as matrix\(xs, y, "),  # type: ignore[call-arg]
+    "too few": (
+        lambda: alignscope.compare(X1, X2),
+        r"missing.* 'y'\. Call it as compare\(before, after, y, \.\.\.\)\.",
+    ),  # type: ignore[call-arg]
+}
+
+
+@pytest.mark.parametrize(("call", "words"), WRONG.values(), ids=WRONG)
+def test_a_wrong_call_is_answered_with_how_it_is_made(call: Callable[[], object], words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        call()
+
+
 def test_of_equals_the_first_is_meant_and_what_is_unlike_is_not() -> None:
     assert closest("x", ["x1", "x2"]) == "x1"
     assert closest("x", ["gauge", "y1"]) is None

@@ -133,3 +133,6 @@ def test_the_command_writes_what_the_function_returns(tmp_path: Path, capsys: py
     assert alignscope.diff(out, again).empty
     assert main(["similarity", str(tmp_path / "empty"), "--out", str(tmp_path / "none")]) == 2
     assert "E101" in capsys.readouterr().err and not (tmp_path / "none").exists()
+    (tmp_path / "one.npy").touch()
+    assert main(["similarity", str(tmp_path / "one.npy"), "--out", str(tmp_path / "none")]) == 2
+    assert "alignscope compare BEFORE AFTER --y Y" in capsys.readouterr().err

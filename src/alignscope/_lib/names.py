@@ -37,8 +37,10 @@ def words_for(known: Iterable[str]) -> dict[str, str]:
 
 
 def keywords_named(function: Callable[P, Returned]) -> Callable[P, Returned]:
-    """Make a function answer a keyword that it does not take with a TypeError that names the one it does."""
-    known = [k for k in inspect.signature(function).parameters if k not in ("self", "cls")]
+    """Make a function answer a wrong call with a TypeError that names the keyword it takes, or how it is called."""
+    signature = inspect.signature(function)
+    known = [k for k in signature.parameters if k not in ("self", "cls")]
+    first = [k for k in known if signature.parameters[k].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> Returned:
@@ -46,6 +48,11 @@ def keywords_named(function: Callable[P, Returned]) -> Callable[P, Returned]:
             meant = closest(name, known)
             way_out = f"Did you mean '{meant}'?" if meant else f"It takes {', '.join(known)}."
             raise TypeError(f"{function.__qualname__}() got an unexpected keyword argument '{name}'. {way_out}")
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:
+            called = f"{function.__qualname__}({', '.join([*first, '...'])})"
+            raise TypeError(f"{function.__qualname__}(): {error}. Call it as {called}.") from None
         return function(*args, **kwargs)
 
     return call

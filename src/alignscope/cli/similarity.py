@@ -57,7 +57,10 @@ def _files(folder: Path) -> dict[str, Path]:
     from alignscope.similarities.api import layer_names
 
     if not folder.is_dir():
-        raise AlignscopeError("E101", str(folder), "no folder", "Give a folder with one file per layer.")
+        way = "Give a folder with one file per layer."
+        if folder.is_file():
+            way += " Two files are compared by alignscope compare BEFORE AFTER --y Y."
+        raise AlignscopeError("E101", str(folder), "no folder", way)
     suffixes = [s for s in FORMATS if s not in KEYED]
     there = {path.stem: path for path in _plain(folder.iterdir()) if path.suffix in suffixes}
     if not there:
