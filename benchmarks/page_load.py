@@ -7,7 +7,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ def measure(quick: bool = False) -> Result:
             command = ["audit", "--example", "--out", f"{folder}/audit"] if quick else ["tour", "--out", folder]
             subprocess.run([sys.executable, "-m", "alignscope.cli", *command], check=True, stdout=subprocess.DEVNULL)
             paths = {name: Path(folder) / page for name, page in pages.items()}
-            # In a thread of its own, since playwright allows one driver in each, and tests have theirs.
-            with ThreadPoolExecutor(1) as pool:
+            # In a process of its own, since playwright allows one driver in each, and tests have theirs.
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
                 times = pool.submit(_opened, found, paths, 1 if quick else 7).result()
     slowest = max(map(median, times.values()), default=None)
     return Result(

@@ -232,7 +232,7 @@ def on_dask(folder: Path, address: str) -> None:
         with _executor(address, None) as (executor, workers):
             run_units(singles(todo), store, fake, workers=workers, executor=executor, progress=_tell)
 
-    command = SimpleNamespace(run=run, interrupted="kept", quiet=False, verbose=False)
+    command = SimpleNamespace(run=run, interrupted="kept", quiet=False, verbose=False, __struct_fields__=())
     cli._parsed = lambda argv: command  # type: ignore[assignment, return-value]
     print(f"status {cli.main([])}", flush=True)
 

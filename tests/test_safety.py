@@ -35,9 +35,8 @@ from alignscope.study.spec import read_spec
 
 def run_with(run: Callable[[], object], monkeypatch: pytest.MonkeyPatch, kept: str = "nothing was written") -> int:
     """Run the command line with a command that does `run`."""
-    monkeypatch.setattr(
-        cli, "_parsed", lambda argv: SimpleNamespace(run=run, interrupted=kept, quiet=False, verbose=False)
-    )
+    command = SimpleNamespace(run=run, interrupted=kept, quiet=False, verbose=False, __struct_fields__=())
+    monkeypatch.setattr(cli, "_parsed", lambda argv: command)
     return cli.main(["some", "command"])
 
 
@@ -156,7 +155,7 @@ from alignscope import cli
 def run():
     warnings.warn("a warning")
     logging.getLogger("rasterio").error("a log")
-cli._parsed = lambda argv: SimpleNamespace(run=run, interrupted="", quiet=False, verbose=False)
+cli._parsed = lambda argv: SimpleNamespace(run=run, interrupted="", quiet=False, verbose=False, __struct_fields__=())
 sys.exit(cli.main())
 """
 
